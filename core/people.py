@@ -1,0 +1,151 @@
+"""What travels between the rooms: frozen dataclasses of parallel arrays, one row per person.
+
+`poses[rows]` selects people in every field; N == 0 is an empty frame; a missing joint is NaN with score 0. Shapes are
+checked once, on construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from core.skeletons import Skeleton
+
+Image = np.ndarray  # (H, W, 3) uint8 RGB
+
+
+class _Rows:
+    """Selecting, counting and joining people, for the dataclasses below."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+
+    def __getitem__(self, rows: Any) -> Self:
+        """The people of a slice, a boolean mask (N,) or row numbers (M,)."""
+        if isinstance(rows, (int, np.integer)):
+            raise TypeError(f"select people with a slice, a mask or a list of rows, not the single row {rows}")
+        rows = rows if isinstance(rows, slice) else np.asarray(rows)
+        if isinstance(rows, np.ndarray) and rows.size == 0:
+            rows = rows.astype(int)
+        return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})  # type: ignore[arg-type]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """The people of all parts, in order; at least one part is needed."""
+        names = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+        first = parts[0]
+        if hasattr(getattr(first, names[0]), "concatenate"):
+            inner = getattr(first, names[0])
+            joined = {names[0]: inner.concatenate([getattr(part, names[0]) for part in parts])}
+            names = names[1:]
+        else:
+            joined = {}
+        return cls(**joined, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+def _array(owner: object, name: str, dtype: type, shape: tuple[int | str, ...]) -> None:
+    """Turn a field into an array of this dtype and check its shape; letters in `shape` stand for any length."""
+    value = np.asarray(getattr(owner, name))
+    if value.dtype != dtype:
+        value = value.astype(dtype)
+    fits = value.ndim == len(shape) and all(
+        isinstance(want, str) or have == want for want, have in zip(shape, value.shape, strict=True)
+    )
+    if not fits:
+        wanted = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+        raise ValueError(f"{type(owner).__name__}.{name}: wanted shape {wanted}, got {value.shape}")
+    object.__setattr__(owner, name, value)
+
+
+def _same_length(owner: object, **lengths: int) -> None:
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        raise ValueError(f"{type(owner).__name__}: fields differ in their number of people: {said}")
+
+
+@dataclass(frozen=True, eq=False)
+class Detections(_Rows):
+    """Person boxes of one frame, as a detector found them."""
+
+    boxes: np.ndarray  # (N, 4) float32 x1 y1 x2 y2, pixels of the image
+    scores: np.ndarray  # (N,) float32, 0..1
+
+    def __post_init__(self) -> None:
+        _array(self, "boxes", np.float32, ("N", 4))
+        _array(self, "scores", np.float32, ("N",))
+        _same_length(self, boxes=len(self.boxes), scores=len(self.scores))
+
+    @classmethod
+    def empty(cls) -> Detections:
+        """Nobody."""
+        return cls(np.zeros((0, 4)), np.zeros(0))
+
+
+@dataclass(frozen=True, eq=False)
+class Poses(_Rows):
+    """The people of one frame with their joints."""
+
+    keypoints: np.ndarray  # (N, K, 2) float32 x y, pixels; NaN where missing
+    keypoint_scores: np.ndarray  # (N, K) float32, 0..1; 0 where missing
+    boxes: np.ndarray  # (N, 4) float32 x1 y1 x2 y2, pixels: the box the joints were looked for in
+    scores: np.ndarray  # (N,) float32, 0..1: the box's score
+    carried: np.ndarray  # (N,) bool: the box was carried over from the last frame, not detected
+
+    def __post_init__(self) -> None:
+        _array(self, "keypoints", np.float32, ("N", "K", 2))
+        _array(self, "keypoint_scores", np.float32, ("N", "K"))
+        _array(self, "boxes", np.float32, ("N", 4))
+        _array(self, "scores", np.float32, ("N",))
+        _array(self, "carried", np.bool_, ("N",))
+        _same_length(self, **{f.name: len(getattr(self, f.name)) for f in fields(self)})
+        if self.keypoints.shape[1] != self.keypoint_scores.shape[1]:
+            raise ValueError(
+                f"Poses: keypoints have {self.keypoints.shape[1]} joints, "
+                f"keypoint_scores {self.keypoint_scores.shape[1]}"
+            )
+
+    @classmethod
+    def empty(cls, num_joints: int) -> Poses:
+        """Nobody, of a skeleton with this many joints."""
+        none = np.zeros(0)
+        return cls(np.zeros((0, num_joints, 2)), np.zeros((0, num_joints)), np.zeros((0, 4)), none, none)
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedPoses(_Rows):
+    """Poses with the id of the person each belongs to; an id stands at most once in a frame."""
+
+    poses: Poses
+    track_ids: np.ndarray  # (N,) int64
+
+    def __post_init__(self) -> None:
+        _array(self, "track_ids", np.int64, ("N",))
+        _same_length(self, poses=len(self.poses), track_ids=len(self.track_ids))
+        if len(np.unique(self.track_ids)) != len(self.track_ids):
+            raise ValueError(f"TrackedPoses: an id stands twice in one frame: {sorted(self.track_ids.tolist())}")
+
+    @classmethod
+    def empty(cls, num_joints: int) -> TrackedPoses:
+        """Nobody, of a skeleton with this many joints."""
+        return cls(Poses.empty(num_joints), np.zeros(0))
+
+
+class Detector(Protocol):
+    """Images to person boxes; the answer for one image never depends on the others in the call."""
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        """One Detections per image, boxes in that image's pixels, best score first."""
+
+
+class Estimator(Protocol):
+    """Images and boxes to joints; the answer for one box never depends on the other boxes or images of the call."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joints it places."""
+
+    def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
+        """One Poses per image: row i has the joints found in boxes[image][i] (N, 4); scores are 1, carried is False."""

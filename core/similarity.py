@@ -1,0 +1,86 @@
+"""How alike two sets of people are: box IoU and OKS, (N, .) x (M, .) -> (N, M); and suppression by such a matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# A person of one joint has a box without area; OKS divides by it. One pixel squared keeps it finite and strict.
+_MIN_AREA_PX = 1.0
+
+
+def box_area(boxes: np.ndarray) -> np.ndarray:
+    """Areas (N,) in square pixels of boxes (N, 4) x1 y1 x2 y2; 0 for boxes turned inside out."""
+    return np.clip(boxes[:, 2] - boxes[:, 0], 0, None) * np.clip(boxes[:, 3] - boxes[:, 1], 0, None)
+
+
+def box_intersection(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
+    """Shared areas (N, M) in square pixels of boxes (N, 4) and (M, 4)."""
+    top_left = np.maximum(boxes_a[:, None, :2], boxes_b[None, :, :2])
+    bottom_right = np.minimum(boxes_a[:, None, 2:], boxes_b[None, :, 2:])
+    return np.clip(bottom_right - top_left, 0, None).prod(axis=2)
+
+
+def box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
+    """Intersection over union (N, M), 0..1, of boxes (N, 4) and (M, 4); 0 where both are without area."""
+    shared = box_intersection(boxes_a, boxes_b)
+    union = box_area(boxes_a)[:, None] + box_area(boxes_b)[None, :] - shared
+    return np.where(union > 0, shared / np.where(union > 0, union, 1), 0.0)
+
+
+def keypoint_boxes(keypoints: np.ndarray) -> np.ndarray:
+    """Bounding boxes (N, 4) of joints (N, K, 2), missing ones (NaN) left out; NaN for people without any joint."""
+    missing = np.isnan(keypoints)
+    low = np.where(missing, np.inf, keypoints).min(axis=1, initial=np.inf)
+    high = np.where(missing, -np.inf, keypoints).max(axis=1, initial=-np.inf)
+    boxes = np.concatenate([low, high], axis=1)
+    return np.where(np.isfinite(boxes), boxes, np.nan)
+
+
+def oks(
+    keypoints_a: np.ndarray,
+    keypoints_b: np.ndarray,
+    areas_b: np.ndarray,
+    sigmas: np.ndarray | tuple[float, ...],
+) -> np.ndarray:
+    """Object keypoint similarity as COCO defines it: the mean over joints of exp(-d^2 / (2 area (2 sigma)^2)).
+
+    The mean goes over the joints both people have; it is 0 where they share none.
+
+    Args:
+        keypoints_a: (N, K, 2) pixels, NaN where missing.
+        keypoints_b: (M, K, 2) pixels, NaN where missing.
+        areas_b: (M,) square pixels: the size of each person of `b`, usually the area of its box.
+        sigmas: (K,) or (M, K) the skeleton's per-joint spread; (M, K) lets it differ per person.
+
+    Returns:
+        (N, M), 0..1.
+    """
+    squared = ((keypoints_a[:, None] - keypoints_b[None]) ** 2).sum(axis=3)  # (N, M, K)
+    spread = (2 * np.broadcast_to(sigmas, keypoints_b.shape[:2])) ** 2
+    with np.errstate(invalid="ignore"):
+        e = squared / (2 * np.maximum(areas_b, _MIN_AREA_PX)[None, :, None] * spread[None])
+        shared = np.isfinite(e)
+        alike = np.where(shared, np.exp(-np.where(shared, e, 0.0)), 0.0)
+    return alike.sum(axis=2) / np.maximum(shared.sum(axis=2), 1)
+
+
+def suppress(similarity: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Greedy non-maximum suppression: the best person stays, people more alike to it than `threshold` go, and so on.
+
+    Args:
+        similarity: (N, N) 0..1, any measure: box IoU gives box NMS, OKS gives pose NMS.
+        scores: (N,) who is better; equal scores keep their order.
+        threshold: 0..1.
+
+    Returns:
+        rows kept, best first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    alive = np.ones(len(scores), bool)
+    kept = []
+    for row in order:
+        if alive[row]:
+            kept.append(row)
+            alive &= similarity[row] <= threshold
+            alive[row] = False
+    return np.array(kept, dtype=int)

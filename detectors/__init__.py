@@ -1,0 +1,1 @@
+"""Image to person boxes: one network per file."""

@@ -1,0 +1,1 @@
+"""Image and boxes to joints: one network per file, crops and decoding beside them."""

@@ -1,0 +1,1 @@
+"""PoseTrack files, and what they score. Knows no network and nothing of the tracker."""

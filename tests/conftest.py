@@ -1,0 +1,24 @@
+"""Shared by all tests: where the material lies that is not part of the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED = REPOSITORY.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of goldens and clips beside the repository; tests that need it skip without."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder ../shared (goldens, clips) is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def example_clip() -> Path:
+    """The clip that travels with the repository: 100 frames, 1088x1920, 60 fps, two people and one behind."""
+    return REPOSITORY / "examples" / "pose2sim_cam01.mp4"
