@@ -17,8 +17,8 @@ from core.skeletons import Skeleton
 Image = np.ndarray  # (H, W, 3) uint8 RGB
 
 
-class _Rows:
-    """Selecting, counting and joining people, for the dataclasses below."""
+class Rows:
+    """Selecting, counting and joining people, for dataclasses of parallel arrays."""
 
     def __len__(self) -> int:
         return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ class _Rows:
         return cls(**joined, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def _array(owner: object, name: str, dtype: type, shape: tuple[int | str, ...]) -> None:
+def check_array(owner: object, name: str, dtype: type, shape: tuple[int | str, ...]) -> None:
     """Turn a field into an array of this dtype and check its shape; letters in `shape` stand for any length."""
     value = np.asarray(getattr(owner, name))
     if value.dtype != dtype:
@@ -60,23 +60,24 @@ def _array(owner: object, name: str, dtype: type, shape: tuple[int | str, ...]) 
     object.__setattr__(owner, name, value)
 
 
-def _same_length(owner: object, **lengths: int) -> None:
+def check_same_length(owner: object, **lengths: int) -> None:
+    """Fields that must speak of the same people; ValueError names them where their lengths differ."""
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{name} {n}" for name, n in lengths.items())
         raise ValueError(f"{type(owner).__name__}: fields differ in their number of people: {said}")
 
 
 @dataclass(frozen=True, eq=False)
-class Detections(_Rows):
+class Detections(Rows):
     """Person boxes of one frame, as a detector found them."""
 
     boxes: np.ndarray  # (N, 4) float32 x1 y1 x2 y2, pixels of the image
     scores: np.ndarray  # (N,) float32, 0..1
 
     def __post_init__(self) -> None:
-        _array(self, "boxes", np.float32, ("N", 4))
-        _array(self, "scores", np.float32, ("N",))
-        _same_length(self, boxes=len(self.boxes), scores=len(self.scores))
+        check_array(self, "boxes", np.float32, ("N", 4))
+        check_array(self, "scores", np.float32, ("N",))
+        check_same_length(self, boxes=len(self.boxes), scores=len(self.scores))
 
     @classmethod
     def empty(cls) -> Detections:
@@ -85,7 +86,7 @@ class Detections(_Rows):
 
 
 @dataclass(frozen=True, eq=False)
-class Poses(_Rows):
+class Poses(Rows):
     """The people of one frame with their joints."""
 
     keypoints: np.ndarray  # (N, K, 2) float32 x y, pixels; NaN where missing
@@ -95,12 +96,12 @@ class Poses(_Rows):
     carried: np.ndarray  # (N,) bool: the box was carried over from the last frame, not detected
 
     def __post_init__(self) -> None:
-        _array(self, "keypoints", np.float32, ("N", "K", 2))
-        _array(self, "keypoint_scores", np.float32, ("N", "K"))
-        _array(self, "boxes", np.float32, ("N", 4))
-        _array(self, "scores", np.float32, ("N",))
-        _array(self, "carried", np.bool_, ("N",))
-        _same_length(self, **{f.name: len(getattr(self, f.name)) for f in fields(self)})
+        check_array(self, "keypoints", np.float32, ("N", "K", 2))
+        check_array(self, "keypoint_scores", np.float32, ("N", "K"))
+        check_array(self, "boxes", np.float32, ("N", 4))
+        check_array(self, "scores", np.float32, ("N",))
+        check_array(self, "carried", np.bool_, ("N",))
+        check_same_length(self, **{f.name: len(getattr(self, f.name)) for f in fields(self)})
         if self.keypoints.shape[1] != self.keypoint_scores.shape[1]:
             raise ValueError(
                 f"Poses: keypoints have {self.keypoints.shape[1]} joints, "
@@ -114,16 +115,21 @@ class Poses(_Rows):
         return cls(np.zeros((0, num_joints, 2)), np.zeros((0, num_joints)), np.zeros((0, 4)), none, none)
 
 
+def sure_keypoints(poses: Poses, min_score: float) -> np.ndarray:
+    """Joints (N, K, 2) of at least this score; the others NaN."""
+    return np.where((poses.keypoint_scores >= min_score)[..., None], poses.keypoints, np.nan)
+
+
 @dataclass(frozen=True, eq=False)
-class TrackedPoses(_Rows):
+class TrackedPoses(Rows):
     """Poses with the id of the person each belongs to; an id stands at most once in a frame."""
 
     poses: Poses
     track_ids: np.ndarray  # (N,) int64
 
     def __post_init__(self) -> None:
-        _array(self, "track_ids", np.int64, ("N",))
-        _same_length(self, poses=len(self.poses), track_ids=len(self.track_ids))
+        check_array(self, "track_ids", np.int64, ("N",))
+        check_same_length(self, poses=len(self.poses), track_ids=len(self.track_ids))
         if len(np.unique(self.track_ids)) != len(self.track_ids):
             raise ValueError(f"TrackedPoses: an id stands twice in one frame: {sorted(self.track_ids.tolist())}")
 
