@@ -1,0 +1,154 @@
+"""MoveNet SinglePose Thunder v4 as a torch module: a MobileNetV2 body, a feature pyramid to stride 4, four heads.
+
+Source: Google's MoveNet (Apache-2.0), a CenterNet (Zhou et al. 2019, "Objects as Points") for one person; body: Sandler
+et al. 2018, "MobileNetV2". Batch norm is folded into the convolutions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+JOINTS = 17
+
+_STEM_WIDTH = 56
+_EXPANSION = 6
+_BLOCKS = (  # (width, stride) of the inverted residuals; a level of the pyramid is taken before each halving
+    *((32, 1),),
+    *((40, 2), (40, 1)),
+    *((56, 2), (56, 1), (56, 1)),
+    *((112, 2), (112, 1), (112, 1), (112, 1)),
+    *((168, 1), (168, 1), (168, 1)),
+    *((280, 2), (280, 1), (280, 1)),
+    *((560, 1),),
+)
+_LEVELS = (2, 5, 9)  # blocks whose output feeds the neck: strides 4, 8, 16
+_TOP_WIDTH = 1280
+_NECK_WIDTHS = (24, 32, 64, 64)  # of the laterals, stride 4 first
+_HEAD_WIDTH = 96
+
+
+class SameConv(nn.Conv2d):
+    """Convolution padded as TensorFlow's SAME: with stride 2 on an even side nothing before and one cell after."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, bias: bool = True):
+        super().__init__(
+            inputs, outputs, kernel, stride, padding=kernel // 2 if stride == 1 else 0, groups=groups, bias=bias
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
+        return super().forward(F.pad(x, (0, 1, 0, 1)) if self.stride == (2, 2) else x)
+
+
+class InvertedResidual(nn.Module):
+    """1x1 to a wide layer, 3x3 per channel, 1x1 back to a narrow one; the input is added where shapes allow."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        self.expand = SameConv(inputs, wide, 1) if expansion > 1 else None
+        self.depthwise = SameConv(wide, wide, 3, stride, groups=wide)
+        self.project = SameConv(wide, outputs, 1)
+        self.adds_input = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
+        wide = x if self.expand is None else F.relu6(self.expand(x))
+        narrow = self.project(F.relu6(self.depthwise(wide)))
+        return x + narrow if self.adds_input else narrow
+
+
+class SeparableConv(nn.Module):
+    """3x3 per channel without bias, 1x1 with bias, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.depthwise = SameConv(inputs, inputs, 3, groups=inputs, bias=False)
+        self.pointwise = SameConv(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H, W)."""
+        return F.relu(self.pointwise(self.depthwise(x)))
+
+
+class Body(nn.Module):
+    """MobileNetV2, 1.75 times as wide as the original."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = SameConv(3, _STEM_WIDTH, 3, stride=2)
+        inputs = (_STEM_WIDTH, *(width for width, _ in _BLOCKS))
+        self.blocks = nn.ModuleList(
+            InvertedResidual(inputs[i], width, stride, _EXPANSION if i else 1)
+            for i, (width, stride) in enumerate(_BLOCKS)
+        )
+        self.top = SameConv(inputs[-1], _TOP_WIDTH, 1)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) -> features at strides 4, 8, 16, 32 with 40, 56, 112, 1280 channels."""
+        levels = []
+        x = F.relu6(self.stem(x))
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i in _LEVELS:
+                levels.append(x)
+        return [*levels, F.relu6(self.top(x))]
+
+
+class Neck(nn.Module):
+    """Feature pyramid: from the top down, double, add the lateral, smooth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        inputs = (*(_BLOCKS[i][0] for i in _LEVELS), _TOP_WIDTH)
+        finer = (_NECK_WIDTHS[0], *_NECK_WIDTHS[:2])  # a level is smoothed to the width of the next finer one
+        self.laterals = nn.ModuleList(SameConv(n, width, 1) for n, width in zip(inputs, _NECK_WIDTHS, strict=True))
+        self.smooth = nn.ModuleList(SeparableConv(n, width) for n, width in zip(_NECK_WIDTHS, finer, strict=False))
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        """Features of the body -> (N, 24, H, W) of its finest level."""
+        *finer, x = (lateral(level) for lateral, level in zip(self.laterals, levels, strict=True))
+        for i in reversed(range(len(finer))):
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = self.smooth[i](x + finer[i])
+        return x
+
+
+class Head(nn.Module):
+    """A separable convolution and a 1x1 to the head's channels."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.conv = SeparableConv(_NECK_WIDTHS[0], _HEAD_WIDTH)
+        self.out = SameConv(_HEAD_WIDTH, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 24, h, w) -> (N, outputs, h, w)."""
+        return self.out(self.conv(x))
+
+
+class MoveNetNetwork(nn.Module):
+    """Crops of one person to four maps at stride 4; decoding is in estimators/decode.py."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = Body()
+        self.neck = Neck()
+        self.heat = Head(JOINTS)
+        self.centre = Head(1)
+        self.regress = Head(2 * JOINTS)
+        self.offset = Head(2 * JOINTS)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Crops (N, 256, 256, 3) uint8 RGB -> maps of 64 x 64 cells, float32.
+
+        Returns:
+            heat (N, 17, 64, 64) 0..1: how likely each joint is there;
+            centre (N, 1, 64, 64) 0..1: how likely the person's centre is there;
+            regress (N, 34, 64, 64) cells: from the centre to each joint, (dy, dx) pairs;
+            offset (N, 34, 64, 64) cells: from a cell to the joint in it, (dy, dx) pairs.
+        """
+        x = self.neck(self.body(crops.permute(0, 3, 1, 2).float() / 127.5 - 1))
+        return torch.sigmoid(self.heat(x)), torch.sigmoid(self.centre(x)), self.regress(x), self.offset(x)

