@@ -1,0 +1,189 @@
+"""Where networks run: the one place that decides between ONNX Runtime on the CPU and torch on a GPU.
+
+On a CPU every sample is one task of one thread, whatever batch it came in: measured, batching gains nothing there, two
+one-thread streams match one two-thread session, and every number is the same for any batch size and thread count.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+import onnxruntime
+
+from core.errors import InputError
+from core.weights import Weights
+
+if TYPE_CHECKING:
+    import torch
+
+Device = Literal["auto", "cpu", "cuda"]
+Backend = Literal["onnx", "torch"]
+Run = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+"""A loaded network: a batch (B, ...) to its outputs, each (B, ...)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network in the two forms it runs in; both take their numbers from the same weights."""
+
+    weights: Weights
+    graph: Path
+    """ONNX file of the structure alone, for one sample: its initializers have the weights' names and no numbers."""
+    module: Callable[[], torch.nn.Module]
+    """Builds the torch module; torch is imported when this is called, not before."""
+
+
+class Runtime:
+    """Owns the worker threads that all networks of one program share; a context manager.
+
+    >>> with Runtime(device="cpu") as runtime:
+    ...     run = runtime.load(network)
+    ...     heat, centre, regress, offset = run(crops)
+
+    A loaded network may be called from several threads at once; the workers are shared, so the CPU is never asked to do
+    more than `threads` things at a time. On a CPU the outputs for a sample do not depend on the batch, to the last bit;
+    on a GPU libraries may choose another algorithm for another batch size, and they agree to about 1e-4.
+
+    Args:
+        device: "auto" takes a CUDA device where there is one.
+        threads: samples computed at once on a CPU; the CPUs this process may use when not given.
+        backend: "onnx" or "torch"; when not given, ONNX Runtime on a CPU (twice as fast there, and it loads in a
+            quarter of a second where torch takes four) and torch on CUDA.
+
+    Raises:
+        InputError: no such device here.
+    """
+
+    def __init__(self, device: Device = "auto", threads: int | None = None, backend: Backend | None = None) -> None:
+        if device not in ("auto", "cpu", "cuda"):
+            raise InputError(f"unknown device {device!r} (known: auto, cpu, cuda)")
+        if threads is not None and threads < 1:
+            raise InputError(f"threads: wanted 1 or more, got {threads}")
+        has_cuda = device != "cpu" and _cuda_driver_loads() and _torch_finds_cuda()
+        if device == "cuda" and not has_cuda:
+            raise InputError("device cuda: no CUDA device that torch can use was found; use --device cpu")
+        self.device: Literal["cpu", "cuda"] = "cuda" if has_cuda else "cpu"
+        self.backend: Backend = backend or ("torch" if has_cuda else "onnx")
+        if (self.device, self.backend) == ("cuda", "onnx"):
+            raise InputError("backend onnx runs on the CPU only; use backend torch on cuda")
+        self.threads = threads or usable_cpus()
+        self._workers = ThreadPoolExecutor(self.threads, thread_name_prefix="network")
+        self._cuda_lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the workers finish and end them."""
+        self._workers.shutdown()
+
+    def load(self, network: Network) -> Run:
+        """Read the weights (checked) and make the network callable on this device.
+
+        Raises:
+            InputError: the weight file is missing or damaged.
+        """
+        if self.backend == "onnx":
+            return self._sample_by_sample(_onnx_session(network))
+        module = _torch_module(network)
+        if self.device == "cpu":
+            return self._sample_by_sample(lambda sample: _run_torch(module, sample))
+        return self._on_cuda(module)
+
+    def _sample_by_sample(self, run_one: Run) -> Run:
+        def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
+            if len(batch) == 0:
+                raise ValueError("a batch needs at least one sample")
+            answers = list(self._workers.map(run_one, (batch[i : i + 1] for i in range(len(batch)))))
+            return tuple(np.concatenate(output) for output in zip(*answers, strict=True))
+
+        return run
+
+    def _on_cuda(self, module: torch.nn.Module) -> Run:
+        import torch
+
+        module = module.to("cuda").to(memory_format=torch.channels_last)
+
+        def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
+            # TF32 rounds to 10 bits and moves joints; torch allows it in convolutions unless told otherwise, and the
+            # switch is one for the whole process: it is turned under a lock and turned back.
+            with self._cuda_lock, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+                return _run_torch(module, batch)
+
+        return run
+
+
+def usable_cpus() -> int:
+    """CPUs this process may run on; fewer than the machine's inside a container or a job."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cuda_driver_loads() -> bool:
+    """False only where CUDA is impossible, found out without importing torch (4 s, 640 MB).
+
+    torch itself needs the driver's library to reach a device. AMD's builds call their devices cuda too and need another
+    library; /dev/kfd is what they look for.
+    """
+    if sys.platform == "darwin":
+        return False
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return Path("/dev/kfd").exists()
+    return True
+
+
+def _torch_finds_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _onnx_session(network: Network) -> Run:
+    """The graph with the weights put in, on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # A thread that spins while it waits is ruinous when anything else runs: under load 361 ms against 114 for 4 crops.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    weights = network.weights.load()
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
+    options.add_external_initializers(list(weights), values)
+    session = onnxruntime.InferenceSession(network.graph, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(sample: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(session.run(None, {name: sample}))
+
+    return run
+
+
+def _torch_module(network: Network) -> torch.nn.Module:
+    import torch
+
+    module = network.module()
+    module.load_state_dict({key: torch.from_numpy(value) for key, value in network.weights.load().items()}, strict=True)
+    return module.eval()
+
+
+def _run_torch(module: torch.nn.Module, batch: np.ndarray) -> tuple[np.ndarray, ...]:
+    import torch
+
+    device = next(module.parameters()).device
+    with torch.inference_mode():
+        outputs = module(torch.from_numpy(np.ascontiguousarray(batch)).to(device))
+        return tuple(output.cpu().numpy() for output in outputs)
