@@ -1,0 +1,69 @@
+"""From a person's box to the network's crop, and from the crop's joints back to the image.
+
+A crop is written as the box it covers in the image, x1 y1 x2 y2 in pixels, which may reach over the border.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from core.people import Image
+
+_GREY = 128  # the middle of uint8: what the networks see as zero
+
+
+def usable_boxes(boxes: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """Which boxes (N, 4) a crop can be cut from, (N,) bool: finite, at least a pixel wide or high, within the image.
+
+    Args:
+        boxes: (N, 4) x1 y1 x2 y2 pixels, of any quality.
+        image_size: height and width in pixels.
+    """
+    height, width = image_size
+    with np.errstate(invalid="ignore", over="ignore"):
+        sides = boxes[:, 2:] - boxes[:, :2]
+        inside = (boxes[:, 0] < width) & (boxes[:, 1] < height) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
+        return np.isfinite(boxes).all(axis=1) & (sides >= 0).all(axis=1) & (sides.max(axis=1) >= 1) & inside
+
+
+def square_crops(boxes: np.ndarray, scale: float) -> np.ndarray:
+    """Squares (N, 4) float64 around the boxes' centres, `scale` times as large as their longer sides."""
+    boxes = boxes.astype(np.float64)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) * scale / 2
+    return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def grown_boxes(boxes: np.ndarray, margin: float) -> np.ndarray:
+    """Boxes (N, 4) whose sides are longer by the share `margin`, half of it at each end."""
+    reach = (boxes[:, 2:] - boxes[:, :2]) * (margin / 2)
+    return np.concatenate([boxes[:, :2] - reach, boxes[:, 2:] + reach], axis=1)
+
+
+def cut(image: Image, crop: np.ndarray, size: int, keep: np.ndarray | None = None) -> Image:
+    """The crop (4,) of the image as (size, size, 3) uint8, black beyond the image's border.
+
+    Args:
+        image: (H, W, 3) uint8.
+        crop: (4,) x1 y1 x2 y2 image pixels.
+        size: pixels of the answer's sides.
+        keep: (4,) x1 y1 x2 y2 image pixels; what lies outside of it is painted grey.
+    """
+    scale = size / (crop[2:] - crop[:2])
+    to_crop = np.array([[scale[0], 0, -crop[0] * scale[0]], [0, scale[1], -crop[1] * scale[1]]])
+    pixels = cv2.warpAffine(image, to_crop, (size, size), flags=cv2.INTER_LINEAR)
+    if keep is None:
+        return pixels
+    low = np.clip(np.round((keep[:2] - crop[:2]) * scale), 0, size).astype(int)
+    high = np.clip(np.round((keep[2:] - crop[:2]) * scale), 0, size).astype(int)
+    painted = np.full_like(pixels, _GREY)
+    within = np.s_[low[1] : high[1], low[0] : high[0]]
+    painted[within] = pixels[within]
+    return painted
+
+
+def to_image(points: np.ndarray, crops: np.ndarray, size: int) -> np.ndarray:
+    """Points (N, K, 2) from pixels of their crops (N, 4) to pixels of the image, the way back of `cut`."""
+    scale = (crops[:, 2:] - crops[:, :2]) / size
+    return points * scale[:, None] + crops[:, None, :2]

@@ -1,0 +1,67 @@
+"""From a network's maps to joints: pure functions on batches of arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_CELL_PX = 4  # MoveNet's maps have one cell for 4 x 4 pixels of the crop
+_NEARNESS = 1.8  # cells; MoveNet's constant in 1 / (distance + 1.8)
+
+
+def decode_movenet(
+    heat: np.ndarray, centre: np.ndarray, regress: np.ndarray, offset: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joints from MoveNet's four maps, as its published graph finds them.
+
+    The person is where `centre` is high and near the crop's middle. From that cell `regress` says about where each
+    joint is; the joint's cell is where its `heat` is high and near there; `offset` refines within the cell.
+
+    Args:
+        heat: (N, K, H, W) 0..1.
+        centre: (N, 1, H, W) 0..1.
+        regress: (N, 2 K, H, W) cells, (dy, dx) pairs.
+        offset: (N, 2 K, H, W) cells, (dy, dx) pairs.
+
+    Returns:
+        keypoints (N, K, 2) x y in crop pixels; scores (N, K) 0..1.
+    """
+    N, K, H, W = heat.shape
+    n, k = np.arange(N), np.arange(K)
+    y, x = np.arange(H, dtype=np.float32)[:, None], np.arange(W, dtype=np.float32)
+
+    near_middle = centre[:, 0] / (np.hypot(y - H // 2, x - W // 2) + _NEARNESS)
+    cy, cx = np.unravel_index(near_middle.reshape(N, -1).argmax(axis=1), (H, W))
+    guess = regress[n, :, cy, cx].reshape(N, K, 2) + np.stack([cy, cx], axis=1)[:, None]  # (N, K, 2) y x
+
+    distance = np.sqrt((y - guess[:, :, :1, None]) ** 2 + (x - guess[:, :, 1:, None]) ** 2)
+    near_guess = heat / (distance + _NEARNESS)
+    jy, jx = np.unravel_index(near_guess.reshape(N, K, -1).argmax(axis=2), (H, W))
+    within = offset.reshape(N, K, 2, H, W)[n[:, None], k, :, jy, jx]  # (N, K, 2) y x
+    keypoints = (np.stack([jx, jy], axis=2) + within[:, :, ::-1]) * _CELL_PX
+    return keypoints.astype(np.float32), heat[n[:, None], k, jy, jx]
+
+
+def average_with_mirrored(
+    maps: tuple[np.ndarray, ...], mirrored: tuple[np.ndarray, ...], mirror: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """MoveNet's maps of the crops averaged with those of the crops seen in a mirror.
+
+    Whole maps are averaged before joints are looked for: averaging the joints themselves puts a joint that the two
+    views see in two places between them, where nothing is.
+
+    Args:
+        maps: heat, centre, regress, offset as in `decode_movenet`.
+        mirrored: the same of the mirrored crops.
+        mirror: (K,) each joint's position on the other side of the body.
+    """
+    heat, centre, regress, offset = (turned[..., ::-1] for turned in mirrored)
+
+    def joints_swapped(displacement: np.ndarray) -> np.ndarray:
+        N, _, H, W = displacement.shape
+        pairs = displacement.reshape(N, -1, 2, H, W)[:, mirror].copy()
+        # Pixel p comes to lie at 4 W - 1 - p, cell c at W - 1 - c: a step of d cells becomes 3/4 - d.
+        pairs[:, :, 1] = (_CELL_PX - 1) / _CELL_PX - pairs[:, :, 1]
+        return pairs.reshape(displacement.shape)
+
+    turned_back = (heat[:, mirror], centre, joints_swapped(regress), joints_swapped(offset))
+    return tuple((a + b) / 2 for a, b in zip(maps, turned_back, strict=True))
