@@ -108,6 +108,14 @@ class Poses(Rows):
                 f"keypoint_scores {self.keypoint_scores.shape[1]}"
             )
 
+    @property
+    def quality(self) -> np.ndarray:
+        """How surely each row is a person (N,), 0..1: the geometric mean of box score and mean joint score.
+
+        Either alone misleads: a weak detector's box around a real person has joints, a sure box around a tree has none.
+        """
+        return np.sqrt(self.scores * self.keypoint_scores.mean(axis=1))
+
     @classmethod
     def empty(cls, num_joints: int) -> Poses:
         """Nobody, of a skeleton with this many joints."""

@@ -1,1 +1,185 @@
-"""The way of a frame: read, detect, place joints, carry, drop duplicates. It is handed its networks."""
+"""The way of a frame, from pixels to what was seen: detect, place joints, carry the missed over, drop duplicates.
+
+Simple Baselines for Human Pose Estimation and Tracking (Xiao, Wu, Wei, ECCV 2018), section 3, with one change: joints
+are placed in the detected boxes first, for several frames at once, because no detection depends on an earlier frame.
+Only people whom no detection explains are then looked for, frame by frame, where optical flow says they are now.
+
+Reading, detecting and carrying run in threads of their own. The order of frames and every number in them depend on
+neither the batch size nor the threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from core.people import Detections, Detector, Estimator, Poses, sure_keypoints
+from core.similarity import box_area, box_iou, oks, suppress
+from core.skeletons import Skeleton
+from tracker.ahead import ahead
+from tracker.pose_log import Carried, SeenFrame
+from tracker.propagation import FlowMethod, boxes_around, move_people
+from tracker.settings import SeeSettings
+from tracker.video import Frame
+
+Item = TypeVar("Item")
+
+_BATCH_FRAMES = 4  # frames whose boxes and joints are asked for in one call
+_AHEAD_FRAMES = 4  # frames read, and batches seen, before they are needed
+
+
+def see(
+    frames: Iterable[Frame],
+    detector: Detector,
+    estimator: Estimator,
+    settings: SeeSettings,
+    flow: FlowMethod | None,
+    *,
+    batch_frames: int = _BATCH_FRAMES,
+) -> Generator[tuple[Frame, SeenFrame]]:
+    """What is seen in each frame, with the frame itself; an error of `frames` comes after the frames before it.
+
+    Args:
+        frames: in order of presentation.
+        detector: image to boxes.
+        estimator: image and boxes to joints.
+        settings: what to look for.
+        flow: moves people from frame to frame; None: people stay where they were.
+        batch_frames: frames in one call of the networks; changes the speed alone.
+    """
+    sight = _Sight(estimator, settings, flow)
+    read = ahead(frames, _AHEAD_FRAMES)
+    detected = ahead(_detect(read, detector, estimator, settings, batch_frames), _AHEAD_FRAMES)
+    try:
+        for frame, poses in detected:
+            yield frame, sight.look(frame, poses)
+    finally:
+        detected.close()
+
+
+def _detect(
+    frames: Iterator[Frame], detector: Detector, estimator: Estimator, settings: SeeSettings, batch_frames: int
+) -> Iterator[tuple[Frame, Poses]]:
+    """Each frame with the poses in its detected boxes; on frames between the n-th ones there are none."""
+    nobody = Poses.empty(len(estimator.skeleton))
+    for batch in _batches(enumerate(frames), batch_frames):
+        due = [frame for position, frame in batch if position % settings.detect_every == 0]
+        images = [frame.image for frame in due]
+        found = [boxes[boxes.scores >= settings.keep_box_score] for boxes in (detector(images) if images else [])]
+        poses = iter(_place(estimator, images, found))
+        for position, frame in batch:
+            yield frame, next(poses) if position % settings.detect_every == 0 else nobody
+
+
+def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of `size` items, the last one shorter; an error of `items` comes after the items before it."""
+    batch: list[Item] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _place(estimator: Estimator, images: list[Any], detections: list[Detections]) -> list[Poses]:
+    """Joints in detected boxes; the poses keep their boxes' scores."""
+    if not images:
+        return []
+    placed = estimator(images, [found.boxes for found in detections])
+    return [replace(poses, scores=found.scores) for poses, found in zip(placed, detections, strict=True)]
+
+
+class _Sight:
+    """The see stage's only memory: the last frame, and where the poses of the last few frames are by now."""
+
+    def __init__(self, estimator: Estimator, settings: SeeSettings, flow: FlowMethod | None) -> None:
+        self._estimator = estimator
+        self._settings = settings
+        self._flow = flow
+        self._skeleton: Skeleton = estimator.skeleton
+        self._carried = Carried.empty(len(self._skeleton))
+        self._last: SeenFrame | None = None
+        self._last_image: Any = None
+
+    def look(self, frame: Frame, detected: Poses) -> SeenFrame:
+        """The people of this frame: the detected ones, the carried ones among whom no detection explains them."""
+        carried = self._carry(frame)
+        poses = detected
+        if self._settings.carry and self._last is not None:
+            newest = carried.source_frames == self._last.index
+            rows, moved = carried.source_rows[newest], carried.keypoints[newest]
+            poses = Poses.concatenate([detected, self._look_again(frame, detected, self._last.poses[rows], moved)])
+        seen = SeenFrame(frame.index, frame.time_s, frame.name, self._without_duplicates(poses), carried)
+        self._last, self._carried = seen, carried
+        return seen
+
+    def _carry(self, frame: Frame) -> Carried:
+        """The poses of the last `queue_frames` frames, moved into this one."""
+        known = self._remembered(self._last) if self._last else self._carried
+        if self._flow is None:
+            return known
+        before, self._last_image = self._last_image, self._flow.prepare(frame.image)
+        size_changed = before is not None and before[0].shape != self._last_image[0].shape
+        if len(known) == 0 or size_changed:
+            return known
+        moved = move_people(self._flow, before, self._last_image, known.keypoints)
+        kept = np.isfinite(moved).any(axis=(1, 2))
+        return replace(known, keypoints=moved)[kept]
+
+    def _remembered(self, last: SeenFrame) -> Carried:
+        """The last frame's sure joints, and older ones still in the queue, where they were in the last frame."""
+        poses = last.poses
+        sure = sure_keypoints(poses, self._settings.min_joint_score)
+        old = self._carried
+        frames = np.concatenate([old.source_frames, np.full(len(poses), last.index)])
+        rows = np.concatenate([old.source_rows, np.arange(len(poses))])
+        keypoints = np.concatenate([old.keypoints, sure])
+        newest = np.unique(frames)[-self._settings.queue_frames :]
+        kept = np.isin(frames, newest) & np.isfinite(keypoints).any(axis=(1, 2))
+        return Carried(frames, rows, keypoints)[kept]
+
+    def _look_again(self, frame: Frame, detected: Poses, last: Poses, moved: np.ndarray) -> Poses:
+        """Joints in the boxes of people whom no detection explains (the paper's joint NMS of both kinds of boxes)."""
+        boxes = boxes_around(moved, self._settings.carry_margin)
+        missed = ~self._explained(moved, boxes, detected) & _inside(boxes, frame.image.shape)
+        if not missed.any():
+            return Poses.empty(len(self._skeleton))
+        (poses,) = self._estimator([frame.image], [boxes[missed]])
+        quality = poses.keypoint_scores.mean(axis=1)
+        alike = self._oks(moved[missed], poses).diagonal()
+        still_seen = (quality >= self._settings.min_pose_score) & (alike >= self._settings.min_carry_oks)
+        # A carried person is never surer than the box it came from, nor than its joints are now.
+        scores = np.minimum(last.scores[missed], quality)
+        return replace(poses, scores=scores, carried=np.ones(len(poses), bool))[still_seen]
+
+    def _explained(self, moved: np.ndarray, boxes: np.ndarray, detected: Poses) -> np.ndarray:
+        """Which carried people (M,) a detection overlaps, with a pose that is like theirs."""
+        overlap = box_iou(boxes, detected.boxes) > self._settings.box_nms_iou
+        alike = self._oks(moved, detected) >= self._settings.min_carry_oks
+        return np.any(overlap & alike, axis=1)
+
+    def _oks(self, keypoints: np.ndarray, poses: Poses) -> np.ndarray:
+        return oks(keypoints, poses.keypoints, box_area(poses.boxes), self._skeleton.oks_sigmas)
+
+    def _without_duplicates(self, poses: Poses) -> Poses:
+        """Pose NMS: of poses alike the one of the best quality stays."""
+        sure = sure_keypoints(poses, self._settings.min_joint_score)
+        alike = oks(sure, sure, box_area(poses.boxes), self._skeleton.oks_sigmas)
+        return poses[np.sort(suppress(alike, poses.quality, self._settings.pose_nms_oks))]
+
+
+def _inside(boxes: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
+    """Which boxes (M,) have some area within the image."""
+    height, width = image_shape[:2]
+    clipped = np.clip(boxes, 0, [width, height, width, height])
+    return np.all(clipped[:, 2:] > clipped[:, :2], axis=1)  # never true of NaN

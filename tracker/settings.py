@@ -1,17 +1,71 @@
 """Every switch of the tracker, each default written once: flags, the TOML file and run.json all come from here.
 
-Two frozen dataclasses, one per stage: `SeeSettings` decides what is seen and needs pixels again when it changes;
-`FollowSettings` decides who is who and is replayed from the pose log in milliseconds.
+Three frozen dataclasses: `NetworkSettings` chooses the networks, `SeeSettings` decides what is seen with them - when
+either changes, pixels are needed again - and `FollowSettings` decides who is who, replayed from the pose log at once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
+
+from core.errors import InputError
+
+Device = Literal["auto", "cpu", "cuda"]
 
 Flow = Literal["lk", "dis", "raft", "none"]
 Similarity = Literal["iou", "oks", "flow_oks", "multi_flow_oks"]
 Assignment = Literal["greedy", "hungarian"]
+
+
+# What numbers may be, by what the names of the settings end with.
+_RANGES = {
+    "_score": (0.0, 1.0),
+    "_iou": (0.0, 1.0),
+    "_oks": (0.0, 1.0),
+    "_similarity": (0.0, 1.0),
+    "_s": (0.0, 86400.0),
+    "_margin": (0.0, 10.0),
+    "_scale": (0.1, 10.0),
+    "_frames": (1, 1000),
+    "detect_every": (1, 1000),
+    "threads": (1, 1024),
+    "_px": (32, 4096),
+}
+
+
+def _check(settings: object) -> None:
+    for setting in fields(settings):  # type: ignore[arg-type]
+        value = getattr(settings, setting.name)
+        ends = [end for end in _RANGES if setting.name.endswith(end)]
+        if ends and value is not None and not _RANGES[ends[0]][0] <= value <= _RANGES[ends[0]][1]:
+            low, high = _RANGES[ends[0]]
+            raise InputError(f"{setting.name}: wanted {low} to {high}, got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """Which networks look, where they run, and how they are shown the image."""
+
+    detector: str = "nanodet"
+    """Finds the person boxes."""
+    estimator: str = "movenet"
+    """Places the joints in a box."""
+    device: Device = "auto"
+    """Where the networks run; auto takes CUDA where there is one."""
+    threads: int | None = None
+    """Networks running at a time on the CPU; all cores if not given. Changes the speed alone."""
+    detector_input_px: int | None = None
+    """Long side of the image the detector is shown, in pixels; the detector's own default if not given."""
+    crop_scale: float | None = None
+    """Side of a crop per longer side of the box; the estimator's own default if not given."""
+    mask: bool = True
+    """Paint the crop grey outside the person's box, so that a neighbour's joints are not taken."""
+    flip_test: bool = False
+    """Place joints in the mirrored crop as well and average the heatmaps: a little better, half as fast."""
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,26 +74,29 @@ class SeeSettings:
 
     detect_every: int = 1
     """Run the detector on every n-th frame; carried boxes bridge the frames between."""
-    start_box_score: float = 0.4
-    """A detected box of at least this score may start a person (0..1)."""
-    keep_box_score: float = 0.15
-    """A detected box between this score and the one above may only continue a person (0..1)."""
-    box_nms_iou: float = 0.5
-    """A carried or low box that overlaps a better box more than this goes (box IoU, 0..1)."""
+    keep_box_score: float = 0.2
+    """Detected boxes below this score are not looked at (0..1); see also start_score."""
     carry: bool = True
-    """Carry the last frame's people over by optical flow and look for joints there too."""
+    """Look for joints, too, where optical flow says that people whom no detection explains are now."""
     flow: Flow = "lk"
     """Optical flow: Lucas-Kanade on the joints, dense DIS, RAFT (needs --flow-weights), or none."""
     carry_margin: float = 0.15
-    """A carried box is the bounding box of the moved joints, enlarged by this share of its sides."""
-    queue_frames: int = 3
-    """Poses of so many frames back are carried along, for similarity multi_flow_oks."""
-    pose_nms_oks: float = 0.7
-    """Of two poses more alike than this only the better stays (OKS, 0..1)."""
-    min_joint_score: float = 0.1
-    """A joint below this score is neither carried nor compared (0..1)."""
+    """A carried box is the bounding box of the moved joints, its sides enlarged by this share."""
+    box_nms_iou: float = 0.5
+    """A detection explains a carried person if their boxes overlap more than this (IoU, 0..1) ..."""
+    min_carry_oks: float = 0.3
+    """... and their poses are at least so alike (OKS, 0..1); a carried pose less like the last one is dropped."""
     min_pose_score: float = 0.2
     """A carried person whose mean joint score falls below this is no longer seen (0..1)."""
+    pose_nms_oks: float = 0.7
+    """Of two poses more alike than this only the surer stays (OKS, 0..1)."""
+    min_joint_score: float = 0.1
+    """A joint below this score is neither carried nor compared (0..1)."""
+    queue_frames: int = 1
+    """Poses of so many last frames are carried into the next one; similarity multi_flow_oks compares with all."""
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,20 +104,56 @@ class FollowSettings:
     """Who is who: how the poses of a frame are matched with the people known so far."""
 
     similarity: Similarity = "flow_oks"
-    """Box IoU, OKS, OKS after flow, or OKS after flow over the queue of the last frames."""
+    """Box IoU, OKS, OKS after flow, or the best OKS after flow over the queue of the last frames."""
     assignment: Assignment = "hungarian"
-    """Greedy takes the most alike pair first; Hungarian the best sum (lap)."""
+    """Greedy takes the most alike pair first; Hungarian the best sum of all pairs (lap)."""
     min_similarity: float = 0.2
-    """A pose less alike to a track than this is not the same person (0..1)."""
-    start_score: float = 0.4
-    """A pose needs this box score to start a person (0..1)."""
+    """A pose less alike to a person than this is somebody else (0..1)."""
+    min_joint_score: float = 0.1
+    """A joint below this score is not compared (0..1)."""
+    start_score: float = 0.38
+    """A detected pose starts a person from this quality on, sqrt(box score x mean joint score); a lower one, or a
+    carried one, only continues (0..1)."""
+    confirm_s: float = 0.1
+    """A new person gets an id once seen in every frame for so long, in seconds; in a clip's first frame at once."""
+    duplicate_oks: float = 0.3
+    """A pose this much like that of a person already followed in this frame starts nobody (OKS, 0..1)."""
     memory_s: float = 2.0
-    """A person unseen is remembered so long, in seconds."""
+    """A person unseen is remembered so long, in seconds; 0: until the next frame."""
+    motion: bool = True
+    """A person unseen is expected where its last motion leads, within a reach that widens with time."""
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The two stages' settings together."""
+    """All settings of a run."""
 
+    networks: NetworkSettings = field(default_factory=NetworkSettings)
     see: SeeSettings = field(default_factory=SeeSettings)
     follow: FollowSettings = field(default_factory=FollowSettings)
+
+
+# Xiao, Wu, Wei, ECCV 2018, sections 3 and 4.3: boxes under 0.5 and joints under 0.4 are dropped, carried boxes join the
+# detected ones in box NMS alone, greedy matching by OKS after flow over a queue, no memory beyond it.
+_SIMPLE_BASELINES = Settings(
+    networks=NetworkSettings(mask=False, flip_test=True),
+    see=SeeSettings(
+        keep_box_score=0.5, min_carry_oks=0.0, min_pose_score=0.0, pose_nms_oks=1.0, min_joint_score=0.4, queue_frames=5
+    ),
+    follow=FollowSettings(
+        similarity="multi_flow_oks",
+        assignment="greedy",
+        min_similarity=0.3,
+        min_joint_score=0.4,
+        start_score=0.0,
+        confirm_s=0.0,
+        duplicate_oks=1.0,
+        memory_s=0.0,
+        motion=False,
+    ),
+)
+
+PRESETS = {"default": Settings(), "simple-baselines": _SIMPLE_BASELINES}

@@ -1,0 +1,150 @@
+"""What is seen in invented worlds: everybody detected, everybody carried whom the detector misses, nobody twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from core.people import Detections, Image
+from tracker.pipeline import see
+from tracker.pose_log import SeenFrame
+from tracker.propagation import create_flow
+from tracker.settings import SeeSettings
+from tracker.video import Frame
+
+from .worlds import TruthDetector, TruthEstimator, Walker, World, line
+
+TWO = World((Walker(line((20, 60), (90, 0))), Walker(line((500, 200), (-90, 0)))), num_frames=20)
+
+
+def look(
+    world: World, settings: SeeSettings | None = None, batch_frames: int = 4, detector: object = None
+) -> list[SeenFrame]:
+    settings = settings or SeeSettings()
+    networks = detector or TruthDetector(world), TruthEstimator(world)
+    seen = see(iter(world.frames()), *networks, settings, create_flow(settings.flow), batch_frames=batch_frames)
+    return [what for _, what in seen]
+
+
+def test_everybody_detected_is_seen_where_they_are() -> None:
+    seen = look(TWO)
+    assert [frame.index for frame in seen] == list(range(20))
+    for frame in seen:
+        assert len(frame.poses) == 2
+        assert not frame.poses.carried.any()
+        truth = TWO.walkers[0].keypoints(frame.time_s)
+        assert np.abs(frame.poses.keypoints[0] - truth).max() < 1e-3
+
+
+def test_flow_carries_the_last_poses_into_each_frame() -> None:
+    seen = look(TWO)
+    assert len(seen[0].carried) == 0
+    for before, now in pairwise(seen):
+        assert now.carried.source_frames.tolist() == [before.index] * 2
+        assert now.carried.source_rows.tolist() == [0, 1]
+        truth = TWO.walkers[0].keypoints(now.time_s)
+        assert np.median(np.abs(now.carried.keypoints[0] - truth)) < 0.5
+
+
+def missed(first: int, last: int) -> World:
+    walker = Walker(line((20, 60), (90, 0)), missed=lambda frame: first <= frame <= last)
+    return World((walker, TWO.walkers[1]), num_frames=20)
+
+
+def test_whom_the_detector_misses_is_carried() -> None:
+    for frame in look(missed(5, 12)):
+        assert len(frame.poses) == 2
+        assert frame.poses.carried.tolist() == ([False, True] if 5 <= frame.index <= 12 else [False, False])
+
+
+def test_without_carrying_the_missed_are_missed() -> None:
+    seen = look(missed(5, 12), SeeSettings(carry=False))
+    assert [len(frame.poses) for frame in seen] == [2] * 5 + [1] * 8 + [2] * 7
+
+
+def test_whoever_is_gone_is_not_carried_on() -> None:
+    gone = Walker(line((20, 60), (90, 0)), missed=lambda f: f >= 8, hidden=lambda f: f >= 8)
+    seen = look(World((gone, TWO.walkers[1]), num_frames=12))
+    assert [len(frame.poses) for frame in seen] == [2] * 8 + [1] * 4
+
+
+def test_a_carried_box_does_not_jump_to_a_neighbour() -> None:
+    """The missed person vanishes beside somebody else, whose joints then fill the carried box."""
+    gone = Walker(line((100, 60), (0, 0)), missed=lambda f: f >= 5, hidden=lambda f: f >= 5)
+    neighbour = Walker(line((115, 60), (0, 0)))
+    seen = look(World((gone, neighbour), num_frames=8), SeeSettings(pose_nms_oks=1.0))
+    assert [len(frame.poses) for frame in seen] == [2] * 5 + [1] * 3
+
+
+def test_detection_on_every_third_frame_sees_everybody_in_all() -> None:
+    detector = TruthDetector(TWO)
+    seen = look(TWO, SeeSettings(detect_every=3), detector=detector)
+    assert detector.images_seen == 7
+    assert [len(frame.poses) for frame in seen] == [2] * 20
+    assert [bool(frame.poses.carried.all()) for frame in seen] == [i % 3 != 0 for i in range(20)]
+
+
+def test_two_boxes_on_one_person_give_one_pose() -> None:
+    class Doubled(TruthDetector):
+        def __call__(self, images: list[Image]) -> list[Detections]:  # type: ignore[override]
+            found = super().__call__(images)
+            return [Detections.concatenate([f, replace(f, scores=f.scores / 2)]) for f in found]
+
+    for frame in look(TWO, detector=Doubled(TWO)):
+        assert len(frame.poses) == 2
+        assert frame.poses.scores.tolist() == pytest.approx([0.9, 0.9])
+
+
+def test_empty_frames_and_empty_worlds_survive() -> None:
+    nobody = World((Walker(line((0, 0), (0, 0)), missed=lambda _: True, hidden=lambda _: True),), num_frames=5)
+    assert [len(frame.poses) for frame in look(nobody)] == [0] * 5
+    assert look(replace(nobody, num_frames=0)) == []
+
+
+@pytest.mark.parametrize("flow", ["lk", "dis", "none"])
+@pytest.mark.parametrize("batch_frames", [1, 3, 32])
+def test_the_batch_size_changes_nothing(flow: str, batch_frames: int) -> None:
+    settings = SeeSettings(flow=flow, queue_frames=3)  # type: ignore[arg-type]
+    world = missed(5, 12)
+    for one, other in zip(look(world, settings, 4), look(world, settings, batch_frames), strict=True):
+        assert np.array_equal(one.poses.keypoints, other.poses.keypoints)
+        assert np.array_equal(one.carried.keypoints, other.carried.keypoints, equal_nan=True)
+        assert one.poses.scores.tolist() == other.poses.scores.tolist()
+
+
+def test_an_error_of_the_source_comes_after_the_frames_before_it() -> None:
+    def frames() -> Iterator[Frame]:
+        yield from TWO.frames()[:6]
+        raise OSError("the film tore")
+
+    seen = []
+    with pytest.raises(OSError, match="the film tore"):
+        for frame, _ in see(frames(), TruthDetector(TWO), TruthEstimator(TWO), SeeSettings(), create_flow("lk")):
+            seen.append(frame.index)
+    assert seen == list(range(6))
+
+
+def test_leaving_early_closes_the_source() -> None:
+    closed = []
+
+    def frames() -> Iterator[Frame]:
+        try:
+            yield from TWO.frames()
+        finally:
+            closed.append(True)
+
+    seen = see(frames(), TruthDetector(TWO), TruthEstimator(TWO), SeeSettings(), create_flow("lk"))
+    next(seen)
+    seen.close()
+    assert closed
+
+
+def test_pictures_that_change_their_size_are_survived() -> None:
+    small = replace(TWO, size=(320, 180), textures=[])
+    frames = TWO.frames()[:4] + [small.frame(i) for i in range(4, 8)]
+    seen = see(iter(frames), TruthDetector(TWO), TruthEstimator(TWO), SeeSettings(), create_flow("lk"))
+    assert [what.index for _, what in seen] == list(range(8))

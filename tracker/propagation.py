@@ -1,0 +1,206 @@
+"""Carry people from one frame into the next by optical flow, and make boxes of them.
+
+Simple Baselines (Xiao, Wu, Wei, ECCV 2018, section 3.1) moves the last frame's joints by FlowNet2S and boxes them with
+a margin. Lucas-Kanade on the joints alone does the same in about a millisecond: pyramidal (Bouguet 2001), there and
+back, a point that does not come home is lost (forward-backward error, Kalal et al., ICPR 2010).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from core.errors import InputError
+from core.people import Image
+from core.similarity import keypoint_boxes
+from tracker.settings import Flow
+
+_LONG_SIDE_PX = 960  # flow is looked for at this size: finer costs time and gains nothing, motion is smooth in a person
+_LK_WINDOW_PX = 21
+_LK_LEVELS = 4
+_MAX_ROUND_TRIP_PX = 1.5  # at flow size: a point farther from home than this after there and back is lost
+_MIN_KEPT = 3  # a person keeps at least so many joints ...
+_MIN_KEPT_SHARE = 0.25  # ... and this share of those it had, or flow has lost it
+
+
+class FlowMethod(Protocol):
+    """Moves points from one image to the next. An image is prepared once and used twice."""
+
+    def prepare(self, image: Image) -> Any:
+        """What this method keeps of an image."""
+
+    def move(self, before: Any, now: Any, points: np.ndarray) -> np.ndarray:
+        """Points (P, 2) pixels of the earlier image where they are now; NaN where lost."""
+
+
+def _shrunk(image: Image) -> tuple[Image, float]:
+    """The image at flow size, and how many of its pixels make one of the original."""
+    scale = min(1.0, _LONG_SIDE_PX / max(image.shape[:2]))
+    if scale == 1.0:
+        return image, 1.0
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), scale
+
+
+def _prepare_grey(image: Image) -> tuple[np.ndarray, float]:
+    small, scale = _shrunk(image)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), scale
+
+
+class LucasKanade:
+    """Sparse pyramidal Lucas-Kanade with a forward-backward check."""
+
+    def prepare(self, image: Image) -> tuple[np.ndarray, float]:
+        """Grey, at flow size."""
+        return _prepare_grey(image)
+
+    def move(self, before: Any, now: Any, points: np.ndarray) -> np.ndarray:
+        """Points (P, 2) there; NaN where the way back does not end at home."""
+        (grey_before, scale), (grey_now, _) = before, now
+        start = np.ascontiguousarray(points * scale, dtype=np.float32).reshape(-1, 1, 2)
+        there, found = self._lk(grey_before, grey_now, start)
+        back, found_back = self._lk(grey_now, grey_before, there)
+        off_home = np.linalg.norm((back - start).reshape(-1, 2), axis=1)
+        lost = ~(found & found_back & (off_home <= _MAX_ROUND_TRIP_PX))
+        moved = there.reshape(-1, 2) / scale
+        moved[lost] = np.nan
+        return moved
+
+    @staticmethod
+    def _lk(before: np.ndarray, now: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.03)
+        window = (_LK_WINDOW_PX, _LK_WINDOW_PX)
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(
+            before,
+            now,
+            points,
+            None,
+            winSize=window,
+            maxLevel=_LK_LEVELS,
+            criteria=criteria,  # type: ignore[call-overload]
+        )
+        return moved, found.ravel() == 1
+
+
+def _sampled(flow: np.ndarray, scale: float, points: np.ndarray) -> np.ndarray:
+    """Points (P, 2) moved by a dense flow (h, w, 2) at flow size; NaN outside the image."""
+    at = np.ascontiguousarray(points * scale, dtype=np.float32)
+    h, w = flow.shape[:2]
+    # remap's maps are limited to 32767 columns a row: P points stand in a column instead
+    shift = cv2.remap(flow, at[:, None, 0], at[:, None, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    moved = (at + shift.reshape(-1, 2)) / scale
+    outside = ((at < 0) | (at > [w - 1, h - 1])).any(axis=1)
+    moved[outside] = np.nan
+    return moved
+
+
+class DenseInverseSearch:
+    """Dense DIS flow (Kroeger et al., ECCV 2016), read off at the joints."""
+
+    def __init__(self) -> None:
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def prepare(self, image: Image) -> tuple[np.ndarray, float]:
+        """Grey, at flow size."""
+        return _prepare_grey(image)
+
+    def move(self, before: Any, now: Any, points: np.ndarray) -> np.ndarray:
+        """Points (P, 2) there; NaN outside the image."""
+        return _sampled(self._dis.calc(before[0], now[0], None), before[1], points)  # type: ignore[call-overload]
+
+
+class Raft:
+    """RAFT from torchvision (Teed and Deng, ECCV 2020), read off at the joints; weights come from a given file."""
+
+    def __init__(self, weights: Path, device: str) -> None:
+        import torch
+        from torchvision.models.optical_flow import raft_large, raft_small
+
+        try:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise InputError(
+                f"flow raft: no weights file {weights}; give torchvision's raft_small or raft_large"
+            ) from None
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"flow raft: {weights} is not a file of torch weights ({reason})") from None
+        for build in (raft_small, raft_large):
+            network = build(weights=None)
+            if isinstance(state, dict) and network.state_dict().keys() == state.keys():
+                break
+        else:
+            raise InputError(f"flow raft: {weights} fits neither raft_small nor raft_large of torchvision")
+        network.load_state_dict(state)
+        self._network = network.eval().to(device)
+        self._device = device
+
+    def prepare(self, image: Image) -> tuple[Any, float]:
+        """A (1, 3, h, w) tensor in -1..1 at flow size, padded to the multiple of 8 that RAFT needs."""
+        import torch
+
+        small, scale = _shrunk(image)
+        h, w = small.shape[:2]
+        pad = ((0, -h % 8 if h >= 128 else 128 - h), (0, -w % 8 if w >= 128 else 128 - w), (0, 0))
+        padded = np.pad(small, pad, mode="edge")
+        tensor = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 127.5 - 1
+        return tensor.to(self._device), scale
+
+    def move(self, before: Any, now: Any, points: np.ndarray) -> np.ndarray:
+        """Points (P, 2) there; NaN outside the (padded) image."""
+        import torch
+
+        with torch.inference_mode():
+            flow = self._network(before[0], now[0])[-1][0].permute(1, 2, 0)
+        return _sampled(np.ascontiguousarray(flow.cpu().numpy()), before[1], points)
+
+
+def create_flow(name: Flow, *, weights: Path | None = None, device: str = "cpu") -> FlowMethod | None:
+    """The flow method of this name; None for "none".
+
+    Raises:
+        InputError: RAFT without a usable weights file.
+    """
+    if name == "lk":
+        return LucasKanade()
+    if name == "dis":
+        return DenseInverseSearch()
+    if name == "raft":
+        if weights is None:
+            raise InputError(
+                "flow raft needs its weights: give --flow-weights FILE (torchvision's raft_small or raft_large)"
+            )
+        return Raft(weights, device)
+    return None
+
+
+def move_people(flow: FlowMethod, before: Any, now: Any, keypoints: np.ndarray) -> np.ndarray:
+    """Joints of people (M, K, 2) of the earlier image where they are now.
+
+    A joint that flow lost moves as the middle (median) of the same person's other joints does; a person who keeps
+    too few joints is lost whole (all NaN). Missing joints stay missing.
+    """
+    M, K, _ = keypoints.shape
+    had = np.isfinite(keypoints).all(axis=2)
+    moved = np.full((M, K, 2), np.nan, np.float32)
+    if not had.any():
+        return moved
+    moved[had] = flow.move(before, now, keypoints[had])
+    kept = np.all(np.isfinite(moved), axis=2)
+    enough = kept.sum(axis=1) >= np.maximum(_MIN_KEPT, _MIN_KEPT_SHARE * had.sum(axis=1))
+    for person in np.flatnonzero(enough & (kept != had).any(axis=1)):
+        shift = np.median((moved - keypoints)[person, kept[person]], axis=0)
+        lost = had[person] & ~kept[person]
+        moved[person, lost] = keypoints[person, lost] + shift
+    moved[~enough] = np.nan
+    return moved
+
+
+def boxes_around(keypoints: np.ndarray, margin: float) -> np.ndarray:
+    """Boxes (M, 4) around joints (M, K, 2), sides enlarged by the share `margin`; NaN where there are none."""
+    boxes = keypoint_boxes(keypoints)
+    grow = (boxes[:, 2:] - boxes[:, :2]) * margin / 2
+    return np.concatenate([boxes[:, :2] - grow, boxes[:, 2:] + grow], axis=1)
