@@ -1,0 +1,28 @@
+"""Files that appear complete or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; on leaving it becomes `path`, on an exception it is removed.
+
+    >>> with written_whole(Path("tracks.json")) as beside:
+    ...     beside.write_text("{}")
+
+    Whatever stood at `path` stays until the new file is whole; a crash leaves at most the file beside.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        yield beside
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())  # or a power cut could leave the new name with none of the content
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
