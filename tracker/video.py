@@ -45,6 +45,8 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"}
 )
 _MAGIC = frozenset("*?[")
+_MATROSKA_GAP = 1024  # bytes: whole files have up to a few dozen of headers between one packet and the next
+_MICROSECOND = 1e-6  # the precision of FFmpeg's clock of a whole file, so a frame may be as much too early
 ASSUMED_FPS = 30.0  # of images, and of streams that tell neither times nor a rate
 
 
@@ -112,12 +114,11 @@ class Source:
         """
         yield from _video_frames(self) if self.is_video else _image_frames(self)
 
-    def _is_before_end(self, time_s: float) -> bool:
-        return self.end_s is None or time_s - self.origin_s < self.end_s
+    def _has_started(self, time_s: float) -> bool:
+        return self.start_s is None or time_s - self.origin_s >= self.start_s - _MICROSECOND
 
-    def _wants(self, index: int, time_s: float) -> bool:
-        started = self.start_s is None or time_s - self.origin_s >= self.start_s
-        return started and index % self.stride == 0
+    def _has_ended(self, time_s: float) -> bool:
+        return self.end_s is not None and time_s - self.origin_s >= self.end_s - _MICROSECOND
 
 
 def open_source(
@@ -278,9 +279,9 @@ def _image_frames(source: Source) -> Iterator[Frame]:
     broken = []
     for index, path in enumerate(source.images):
         time_s = index / source.fps
-        if not source._is_before_end(time_s):
+        if source._has_ended(time_s):
             break
-        if source._wants(index, time_s):
+        if source._has_started(time_s) and index % source.stride == 0:
             image = _read_image(path)
             if image is None:
                 broken.append(path.name)
@@ -299,7 +300,9 @@ def _look_at_video(path: Path, fps: float | None) -> Source:
         stream = _video_stream(container, path)
         first = next(_pictures(container, stream, _Flaws()), None)
         if first is None:
-            raise InputError(f"{path}: no frame of its {stream.codec_context.name} video can be decoded; re-encode it")
+            raise InputError(
+                f"{path}: no frame of its {stream.codec_context.name} video decodes; copy it again or re-encode it"
+            )
         timed_by_fps = fps is not None or first.pts is None
         # Without times FFmpeg averages over times of its own making; the stream's headers know better.
         own_fps = float((stream.guessed_rate if first.pts is None else stream.average_rate) or ASSUMED_FPS)
@@ -322,7 +325,8 @@ def _look_at_video(path: Path, fps: float | None) -> Source:
 def _open_container(path: Path) -> InputContainer:
     try:
         # Absolute, so that a name like "a:b.mp4" is no protocol; files only, so that a playlist downloads nothing.
-        container = av.open(str(path.absolute()), "r", options={"protocol_whitelist": "file"})
+        options = {"protocol_whitelist": "file"}
+        container = av.open(str(path.absolute()), "r", options=options, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise InputError(
             f"{path}: cannot be opened as a video ({error.strerror}); it is no video or its header is lost: "
@@ -341,6 +345,9 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     if not videos:
         kinds = sorted({stream.type for stream in container.streams})
         raise InputError(f"{path}: no video in this file (it holds {', '.join(kinds) or 'nothing'}); give a video file")
+    videos = [stream for stream in videos if stream.codec_context is not None]
+    if not videos:
+        raise InputError(f"{path}: FFmpeg has no decoder for this video, or its header is lost; re-encode it as H.264")
     default = Disposition.default
     best = max(videos, key=lambda stream: (bool(stream.disposition & default), stream.width * stream.height))
     best.thread_type = "NONE"
@@ -354,7 +361,7 @@ class _Flaws:
 
     packets: int = 0  # that did not decode, or only with repairs
     first_s: float | None = None  # when the first of them was due
-    reasons: list[str] = field(default_factory=list)  # why the file ended early
+    reasons: list[str] = field(default_factory=list)  # what else is missing, and why
     packets_end_s: float = -math.inf  # where the last packet of any stream ends
 
     def note_packet(self, time_s: float | None) -> None:
@@ -391,11 +398,18 @@ def _pictures(container: InputContainer, stream: VideoStream, flaws: _Flaws) -> 
 
 def _packets(container: InputContainer, flaws: _Flaws) -> Iterator[av.Packet[Stream]]:
     """The packets of all streams, and at the end an empty one for each, at which its decoder gives what it holds."""
+    # FFmpeg skips clusters of Matroska that it cannot read without a word; the packets' places in the file tell.
+    watch_gaps = "matroska" in container.format.name
+    last_byte = None
     try:
         for packet in container.demux():
             if packet.pts is not None:
                 end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 flaws.packets_end_s = max(flaws.packets_end_s, end_s)
+            if watch_gaps and packet.pos is not None:
+                if last_byte is not None and packet.pos - last_byte > _MATROSKA_GAP:
+                    flaws.reasons.append(f"{packet.pos - last_byte} bytes after byte {last_byte} are unreadable")
+                last_byte = packet.pos + packet.size
             yield packet
     except av.FFmpegError as error:
         flaws.reasons.append(f"reading stopped ({error.strerror})")
@@ -403,13 +417,13 @@ def _packets(container: InputContainer, flaws: _Flaws) -> Iterator[av.Packet[Str
 
 def _video_frames(source: Source) -> Iterator[Frame]:
     flaws = _Flaws()
-    count = kept = 0
+    count = 0
     time_s = -math.inf
     with _open_container(source.path) as container:
         stream = _video_stream(container, source.path)
         for index, picture in enumerate(_pictures(container, stream, flaws)):
             next_s = _time(source, index, picture, time_s)
-            if not source._is_before_end(next_s):
+            if source._has_ended(next_s):
                 break
             width, height = _upright_size(picture)
             if (width, height) != (source.width, source.height):
@@ -417,16 +431,15 @@ def _video_frames(source: Source) -> Iterator[Frame]:
                 flaws.reasons.append(f"{change} at {next_s:.2f} s: cut the clip there")
                 break
             count, time_s = index + 1, next_s
-            if source._wants(index, time_s):
-                kept += 1
+            if source._has_started(time_s) and index % source.stride == 0:
                 yield Frame(index, time_s, _upright(picture), f"{index:06d}.jpg")
         else:
             flaws.reasons += _missing_at_the_end(source, container, flaws)
+            if source.start_s is not None and not source._has_started(time_s) and not flaws.sentences():
+                _check_start(source.path, source.start_s, time_s - source.origin_s + 1 / source.fps)
     if flaws.sentences():
         read = f"{count} frames read" + (f", up to {time_s:.2f} s" if count else "")
         raise DamagedInput(f"{source.path}: damaged: {read}; {'; '.join(flaws.sentences())}")
-    if source.start_s is not None and not kept:
-        _check_start(source.path, source.start_s, time_s - source.origin_s)
 
 
 def _time(source: Source, index: int, picture: VideoFrame, last_s: float) -> float:
@@ -467,8 +480,8 @@ def _upright(picture: VideoFrame) -> Image:
 
 def _missing_at_the_end(source: Source, container: InputContainer, flaws: _Flaws) -> list[str]:
     """Why there should have been more, when the end of the file was reached."""
-    promised = _promised_bytes(source.path, container.format.name)
     size = source.path.stat().st_size
+    promised = _promised_bytes(source.path, container.format.name, size)
     if promised > size:
         return [f"the file is cut off after {size} of {promised} bytes"]
     if not container.duration:
@@ -487,7 +500,7 @@ _MP4_BOXES = frozenset(
 )
 
 
-def _promised_bytes(path: Path, container: str) -> int:
+def _promised_bytes(path: Path, container: str, size: int) -> int:
     """The least size a whole file has, by its outermost headers; 0 for containers that do not say."""
     with path.open("rb") as file:
         if "mp4" in container:
@@ -497,6 +510,8 @@ def _promised_bytes(path: Path, container: str) -> int:
         return _promised_by_matroska(head)
     if container == "avi":  # RIFF, then the size of what follows in little endian
         return 8 + int.from_bytes(head[4:8], "little")
+    if container == "mpegts" and head[0::188][:2] == b"GG":  # packets of 188 bytes, each beginning with a G
+        return -(-size // 188) * 188
     return 0
 
 
