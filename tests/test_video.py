@@ -251,6 +251,18 @@ def test_the_default_stream_is_taken_and_a_cover_never(tmp_path: Path) -> None:
     assert frames[0].image.shape == (64, 128, 3)
 
 
+def test_a_title_in_an_old_alphabet_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "camera.avi"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "XXXX"
+        stream: Any = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered_image(9), format="rgb24")))
+        container.mux(stream.encode())
+    path.write_bytes(path.read_bytes().replace(b"XXXX", "\xe9t\xe9!".encode("latin-1")))
+    assert numbers(read(path)) == [9]
+
+
 @pytest.mark.parametrize(
     "name", ["with spaces.mp4", "Füße 走る.mp4", "a[1]b.mp4", "100%d.mp4", "a:b.mp4", "what?*.mp4"]
 )
@@ -493,7 +505,7 @@ UNUSABLE = {
     "nothing": (lambda path: path.mkdir(), "no images in this folder"),
     "clips": (lambda path: write_video(path.with_suffix(".mp4"), 2) and gather(path), "posetrail batch"),
     "clips*": (lambda path: write_video(path.with_name("clips1.mp4"), 2), "posetrail batch"),
-    "broken.png": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n broken"), "can be read"),
+    "broken.png": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n broken"), "broken.png cannot be read"),
     "playlist.m3u8": (
         lambda path: path.write_text("#EXTM3U\n#EXTINF:2,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"),
         "cannot be opened",
@@ -565,6 +577,18 @@ def test_the_file_is_closed_however_reading_ends(tmp_path: Path) -> None:
     assert not is_open()
     assert len(list(source.frames())) == 12
     assert not is_open()
+
+
+def test_memory_stays_flat(tmp_path: Path) -> None:
+    resident = Path("/proc/self/statm")
+    if not resident.exists():
+        pytest.skip("this system does not tell memory under /proc")
+    path = turn(write_video(tmp_path / "long.mp4", [numbered_image(n, 5) for n in range(150)]), UPRIGHT)
+    used = []
+    for frame in open_source(path).frames():
+        if frame.index in (49, 149):
+            used.append(int(resident.read_text().split()[1]) * 4096)
+    assert used[1] - used[0] < 25 * frame.image.nbytes
 
 
 def test_a_frame_outlives_its_file(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ one; images by OpenCV. What was decided here:
 - `start_s` decodes from the beginning and drops frames. Seeking is faster, but no container tells the number of the
   frame that a seek lands on, and one that counts wrongly is worse than a slow one.
 - Damage is reported, never hidden: packets that do not decode or only with repairs, a file shorter than its container
-  says, an end earlier than promised. What promises nothing (MPEG-TS, raw streams, a live recording's fragments) can
-  be cut between two frames unnoticed, and VP8 and VP9 decode some garbage without complaint.
+  says, an end earlier than promised. What promises nothing (raw and MPEG streams, WMV, fragments of a live
+  recording) can be cut between two packets unnoticed, and no codec sees every wrong bit: VP8 and VP9 hardly any.
 - FFmpeg's log is off unless a program turns it on through `av.logging`; nothing here touches that setting.
 """
 
@@ -27,12 +27,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import av
 import cv2
 import numpy as np
 from av.container import InputContainer
+from av.sidedata.sidedata import SideDataContainer
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -245,7 +246,8 @@ def _look_at_images(folder: Path, images: tuple[Path, ...], fps: float | None) -
     readable = (image for image in map(_read_image, images) if image is not None)
     first = next(readable, None)
     if first is None:
-        raise InputError(f"{folder}: not one of its {len(images)} images can be read; {images[0].name} is broken too")
+        many = f"{images[0].name} cannot" if len(images) == 1 else f"none of its {len(images)} images can"
+        raise InputError(f"{folder}: {many} be read as an image; save it again as JPEG or PNG")
     height, width, _ = first.shape
     return Source(
         path=folder,
@@ -378,7 +380,7 @@ class _Flaws:
 
 
 def _pictures(container: InputContainer, stream: VideoStream, flaws: _Flaws) -> Iterator[VideoFrame]:
-    """Every picture that decodes, in presentation order, going on after damage wherever the decoder finds its feet."""
+    """Every picture that decodes, in presentation order, going on after damage where the decoder finds its feet."""
     any_yet = False
     for packet in _packets(container, flaws):
         if packet.stream.index != stream.index:  # packet.stream_index is 0 in every stream's empty last packet
@@ -456,10 +458,11 @@ def _orientation(picture: VideoFrame) -> tuple[bool, bool, bool]:
     The display matrix (ISO/IEC 14496-12, 8.3.2) sends x y of the stored picture to a x + c y, b x + d y, rows a b u,
     c d v. Upright pictures keep pixels on pixels, so of each pair one is 0 and only the other's sign counts.
     """
-    stored = picture.side_data.get("DISPLAYMATRIX")
+    # Not `picture.side_data`: that and the picture hold each other, and PyAV never frees them again.
+    stored = SideDataContainer(picture).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # its stub lacks the constructor
     if stored is None:
         return False, False, False
-    a, b, _, c, d = np.frombuffer(cast(bytes, stored), np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(stored, np.int32)[:5].tolist()
     swap = abs(b) > abs(a)
     return (True, c < 0, b < 0) if swap else (False, a < 0, d < 0)
 
