@@ -155,6 +155,15 @@ def test_the_flow_queue_bridges_frames_that_missed_somebody() -> None:
         assert {int(i) for _, people in followed for i in people.track_ids} == expected
 
 
+def test_joints_below_the_threshold_are_left_out_of_the_tracks() -> None:
+    frame = seen(CROSSING)[0]
+    scores = np.linspace(0, 1, 17)
+    frame = replace(frame, poses=replace(frame.poses, keypoint_scores=[scores] * 3, scores=np.ones(3)))
+    people = Tracker(FollowSettings(keep_joint_score=0.5), COCO_17).update(frame)
+    assert (np.isnan(people.poses.keypoints[0, :, 0]) == (scores < 0.5)).all()
+    assert (people.poses.keypoint_scores[0] == np.where(scores < 0.5, 0, scores.astype(np.float32))).all()
+
+
 def test_frames_out_of_order_are_refused() -> None:
     frames = seen(CROSSING)
     tracker = Tracker(DEFAULT, COCO_17)

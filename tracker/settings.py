@@ -7,6 +7,7 @@ either changes, pixels are needed again - and `FollowSettings` decides who is wh
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Literal
 
 from core.errors import InputError
@@ -49,7 +50,7 @@ class NetworkSettings:
 
     detector: str = "nanodet"
     """Finds the person boxes."""
-    estimator: str = "movenet"
+    estimator: str = "movenet_thunder"
     """Places the joints in a box."""
     device: Device = "auto"
     """Where the networks run; auto takes CUDA where there is one."""
@@ -60,7 +61,9 @@ class NetworkSettings:
     crop_scale: float | None = None
     """Side of a crop per longer side of the box; the estimator's own default if not given."""
     mask: bool = True
-    """Paint the crop grey outside the person's box, so that a neighbour's joints are not taken."""
+    """Paint the crop grey outside the person's box, so that a neighbour's joints are not taken ..."""
+    mask_margin: float = 0.2
+    """... leaving so much around it, as a share of its sides."""
     flip_test: bool = False
     """Place joints in the mirrored crop as well and average the heatmaps: a little better, half as fast."""
 
@@ -80,6 +83,8 @@ class SeeSettings:
     """Look for joints, too, where optical flow says that people whom no detection explains are now."""
     flow: Flow = "lk"
     """Optical flow: Lucas-Kanade on the joints, dense DIS, RAFT (needs --flow-weights), or none."""
+    flow_weights: Path | None = None
+    """File of torchvision's raft_small or raft_large weights."""
     carry_margin: float = 0.15
     """A carried box is the bounding box of the moved joints, its sides enlarged by this share."""
     box_nms_iou: float = 0.5
@@ -109,8 +114,10 @@ class FollowSettings:
     """Greedy takes the most alike pair first; Hungarian the best sum of all pairs (lap)."""
     min_similarity: float = 0.2
     """A pose less alike to a person than this is somebody else (0..1)."""
-    min_joint_score: float = 0.1
+    match_joint_score: float = 0.1
     """A joint below this score is not compared (0..1)."""
+    keep_joint_score: float = 0.0
+    """A joint below this score is left out of the tracks (0..1); 0 keeps all, so that scoring can choose."""
     start_score: float = 0.38
     """A detected pose starts a person from this quality on, sqrt(box score x mean joint score); a lower one, or a
     carried one, only continues (0..1)."""
@@ -147,7 +154,8 @@ _SIMPLE_BASELINES = Settings(
         similarity="multi_flow_oks",
         assignment="greedy",
         min_similarity=0.3,
-        min_joint_score=0.4,
+        match_joint_score=0.4,
+        keep_joint_score=0.4,
         start_score=0.0,
         confirm_s=0.0,
         duplicate_oks=1.0,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.people import TrackedPoses, sure_keypoints
+from core.people import Poses, TrackedPoses, sure_keypoints
 from core.similarity import box_area, box_iou, oks
 from core.skeletons import Skeleton
 from tracker.association import associate
@@ -80,7 +80,7 @@ class Tracker:
             self._first_s = seen.time_s
         self._last_times.append(seen.time_s)
         poses = seen.poses
-        keypoints = sure_keypoints(poses, self._settings.min_joint_score)
+        keypoints = sure_keypoints(poses, self._settings.match_joint_score)
         sure = (poses.quality >= self._settings.start_score) & ~poses.carried
         owners: list[_Track | None] = [None] * len(poses)
         similarity = self._similarity(seen, keypoints)
@@ -88,7 +88,13 @@ class Tracker:
             self._match(seen, keypoints, similarity, choosing, owners)
         self._start(seen, keypoints, sure, owners)
         ids = np.array([self._id(track, seen.time_s) if track else 0 for track in owners], np.int64)
-        return TrackedPoses(poses[ids > 0], ids[ids > 0])
+        return TrackedPoses(self._kept(poses[ids > 0]), ids[ids > 0])
+
+    def _kept(self, poses: Poses) -> Poses:
+        """The poses without the joints that are not to be told of."""
+        keypoints = sure_keypoints(poses, self._settings.keep_joint_score)
+        scores = np.where(np.isnan(keypoints[:, :, 0]), 0.0, poses.keypoint_scores)
+        return replace(poses, keypoints=keypoints, keypoint_scores=scores)
 
     def _match(
         self,
