@@ -23,6 +23,10 @@ _HERE = Path(__file__).parent
 _CROP_PX = 256
 _CROPS_AT_ONCE = 32  # bounds the memory: a crop's maps take 1.4 MB
 
+# On 43 frames of three clips, 66 of 935 joints lay on the same joint of another person without a mask, 46 with this one
+# (some truly do, where one person hides another); jittered boxes moved the joints no more than without.
+_MASK_MARGIN = 0.2
+
 
 def _module() -> torch.nn.Module:
     from estimators.movenet_network import MoveNetNetwork
@@ -65,7 +69,7 @@ class MoveNet:
         runtime: Runtime,
         *,
         crop_scale: float = 1.25,
-        mask_margin: float | None = None,
+        mask_margin: float | None = _MASK_MARGIN,
         flip_test: bool = False,
     ) -> None:
         if crop_scale <= 0:
