@@ -187,7 +187,7 @@ def decode(levels: tuple[np.ndarray, ...], min_score: float) -> list[tuple[np.nd
     """
     images, boxes, scores = [], [], []
     for level, stride in zip(levels, _STRIDES, strict=True):
-        level_scores = 1 / (1 + np.exp(-level[:, 0]))
+        level_scores = 1 / (1 + np.exp(-np.maximum(level[:, 0], -50)))  # exp overflows beyond 88
         image, row, column = np.nonzero(level_scores >= min_score)
         bins = level[image, 1:, row, column].reshape(-1, 4, _BINS)
         likely = np.exp(bins - bins.max(axis=2, keepdims=True))
