@@ -48,6 +48,7 @@ class Clip:
     ignore_regions: tuple[tuple[np.ndarray, ...], ...]  # (T,) polygons (V, 2) of every frame
     labeled: np.ndarray  # (T,) bool: the frame was looked at by an annotator
     times: np.ndarray | None = None  # (T,) float64 seconds
+    version: int = 2018  # of the file it was read from; 2021 counts all labelled frames, with people or without
     notes: tuple[str, ...] = ()  # what a reader of the figures should know about the file
 
     def __post_init__(self) -> None:
@@ -97,15 +98,20 @@ def read_folder(path: Path | str) -> dict[str, Clip]:
     Raises:
         InputError: no such folder, no JSON in it, or a file cannot be used.
     """
+    return {name: read_clip(file) for name, file in find_files(path).items()}
+
+
+def find_files(path: Path | str) -> dict[str, Path]:
+    """The PoseTrack files that `read_folder` would read, by sequence name."""
     path = Path(path)
     if path.is_file():
-        return {path.stem: read_clip(path)}
+        return {path.stem: path}
     if not path.is_dir():
         raise InputError(f"{path}: wanted a folder of PoseTrack JSON files or one such file, found nothing there")
     files = sorted(path.glob("*.json"))
     if not files:
         raise InputError(f"{path}: wanted PoseTrack JSON files, found none (files must end in .json)")
-    return {file.stem: read_clip(file) for file in files}
+    return {file.stem: file for file in files}
 
 
 def read_clip(path: Path | str) -> Clip:
@@ -218,6 +224,7 @@ def _read_2018(path: Path, content: dict[str, Any]) -> Clip:
         ignore_regions=_regions_2018(images),
         labeled=images.flags("is_labeled", default=np.isin(image_ids, of_people)),
         times=_times(images),
+        version=2021 if is_2021 else 2018,
         notes=_uneven(people, ("keypoints", "scores", "track_id", "bbox_head", "bbox", "score")),
         **{name: column[in_frame_order] for name, column in columns_of_people.items()},
     )
@@ -399,6 +406,7 @@ def _read_2017(path: Path, annolist: list[Any]) -> Clip:
         ignore_regions=_regions_2017(path, images),
         labeled=images.flags("is_labeled", default=np.isin(np.arange(len(images)), frames)),
         times=_times(images),
+        version=2017,
         notes=_uneven(people, ("annopoints", "track_id", "x1", "score")) + _uneven(points, ("score",)),
     )
 

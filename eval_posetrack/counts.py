@@ -1,0 +1,161 @@
+"""All metrics of one scene, as counts that add up; and the figures that any sum of counts gives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+
+from core.skeletons import POSETRACK_15
+from eval_posetrack import average_precision, hota, identity, mota, oks_ap, pck
+from eval_posetrack.clean import Scene
+from eval_posetrack.match import NearJoints, near_joints
+from eval_posetrack.rules import DEFAULT, Rules
+
+METRICS = ("AP", "MOT", "IDF1", "HOTA", "OKS", "PCK")
+GROUPS = {
+    "Head": ("head_top", "neck", "nose"),
+    "Shou": ("left_shoulder", "right_shoulder"),
+    "Elb": ("left_elbow", "right_elbow"),
+    "Wri": ("left_wrist", "right_wrist"),
+    "Hip": ("left_hip", "right_hip"),
+    "Knee": ("left_knee", "right_knee"),
+    "Ankl": ("left_ankle", "right_ankle"),
+}
+_ROWS = {name: [POSETRACK_15.index(joint) for joint in joints] for name, joints in GROUPS.items()}
+_MOT_COUNTS = ("misses", "false_positives", "switches", "fragmentations")
+_HOTA_NAMES = {
+    "hota": "HOTA",
+    "deta": "DetA",
+    "assa": "AssA",
+    "loca": "LocA",
+    "detre": "DetRe",
+    "detpr": "DetPr",
+    "assre": "AssRe",
+    "asspr": "AssPr",
+    "rhota": "RHOTA",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """One metric: a value for every joint, for the groups of the benchmark's table, and in total."""
+
+    per_joint: np.ndarray  # (15,) in the 2017 order, NaN where there is nothing to say
+    groups: dict[str, float]
+    total: float
+
+    @classmethod
+    def mean(cls, per_joint: np.ndarray, total: float | None = None) -> Figure:
+        """Groups and total are plain means over joints, NaN left out."""
+        groups = {name: _mean(per_joint[rows]) for name, rows in _ROWS.items()}
+        return cls(per_joint, groups, _mean(per_joint) if total is None else total)
+
+    @classmethod
+    def sum(cls, per_joint: np.ndarray) -> Figure:
+        """Groups and total are sums over joints."""
+        groups = {name: float(per_joint[rows].sum()) for name, rows in _ROWS.items()}
+        return cls(per_joint, groups, float(per_joint.sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What was counted in one sequence or in many; None where a metric was not asked for."""
+
+    ap: average_precision.ApCounts | None = None
+    mot: mota.MotCounts | None = None
+    identity: identity.IdentityCounts | None = None
+    hota: hota.HotaCounts | None = None
+    oks: oks_ap.OksCounts | None = None
+    pck: pck.PckCounts | None = None
+
+    @classmethod
+    def join(cls, parts: Sequence[Counts]) -> Counts:
+        """Counts of several sequences, at least one, as one."""
+
+        def together(of_metric: list[Any]) -> Any:
+            if of_metric[0] is None:
+                return None
+            kind = type(of_metric[0])
+            return kind.join(of_metric) if hasattr(kind, "join") else reduce(add, of_metric)
+
+        return cls(*(together([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+
+    def figures(self, rules: Rules, *, pooled: bool = False) -> dict[str, Figure]:
+        """Every metric per joint, by name: percentages, and the numbers of misses and so on.
+
+        Args:
+            rules: the oddities that change figures rather than counts.
+            pooled: these are the counts of all sequences, where PoseTrack21's kit takes its total of HOTA otherwise.
+        """
+        out: dict[str, Figure] = {}
+        if self.ap:
+            values = self.ap.figures(rules)
+            out |= {"AP": Figure.mean(values["ap"])}
+            out |= {f"AP_{name}": Figure.mean(values[name]) for name in ("precision", "recall")}
+        if self.mot:
+            values = self.mot.figures(rules)
+            out |= {"MOTA": Figure.mean(values["mota"]), "MOTP": Figure.mean(values["motp"])}
+            out |= {f"MOT_{name}": Figure.mean(values[name]) for name in ("precision", "recall")}
+            out |= {name: Figure.sum(getattr(self.mot, name)) for name in _MOT_COUNTS}
+        if self.identity:
+            out |= {name.upper(): Figure.mean(value) for name, value in self.identity.figures().items()}
+        if self.hota:
+            totals = self.hota.official_totals() if pooled and rules.hota_total_pools_joints else {}
+            values = self.hota.figures()
+            out |= {name: Figure.mean(values[key], totals.get(key)) for key, name in _HOTA_NAMES.items()}
+        if self.pck:
+            values = self.pck.figures()
+            out |= {f"PCKh@{pck.PCKH_THRESHOLD}": Figure.mean(values["pckh"])}
+            out |= {f"PCK@{pck.PCK_THRESHOLD}": Figure.mean(values["pck"])}
+        return out
+
+
+def count(scene: Scene, rules: Rules, metrics: Collection[str], near: NearJoints | None = None) -> Counts:
+    """Everything asked for about one scene."""
+    near = near_joints(scene) if near is None else near
+    official = rules.first_in_the_list_wins
+    assigned = average_precision.assign_poses(scene, near, rules) if {"AP", "PCK"} & set(metrics) else None
+    return Counts(
+        ap=average_precision.count(scene, near, assigned) if "AP" in metrics and assigned is not None else None,
+        mot=mota.count(mota.track(scene, near, official=official), rules) if "MOT" in metrics else None,
+        identity=identity.count(scene, near) if "IDF1" in metrics else None,
+        hota=hota.count(scene, near, rules) if "HOTA" in metrics else None,
+        oks=oks_ap.count(scene) if "OKS" in metrics else None,
+        pck=pck.count(scene, assigned) if "PCK" in metrics and assigned is not None else None,
+    )
+
+
+def count_with_oddities(scene: Scene, metrics: Collection[str]) -> tuple[Counts, dict[str, Counts]]:
+    """The counts of the default mode, and what each oddity of the official kits would make of them, by its name."""
+    near = near_joints(scene)
+    tracking = mota.track(scene, near) if "MOT" in metrics else None
+    counts = count(scene, DEFAULT, set(metrics) - {"MOT"}, near)
+    if tracking:
+        counts = replace(counts, mot=mota.count(tracking, DEFAULT))
+    odd = {}
+    for name in ("leave_out_last_frame", "one_miss_and_one_false_positive_for_empty_frames"):
+        odd[name] = replace(counts, mot=mota.count(tracking, DEFAULT.plus(name))) if tracking else counts
+    odd["absent_joints_score_zero"] = odd["hota_total_pools_joints"] = counts
+    odd["first_in_the_list_wins"] = counts
+    if counts.ap:
+        name = "first_in_the_list_wins"
+        assigned = average_precision.assign_poses(scene, near, DEFAULT.plus(name))
+        odd[name] = replace(counts, ap=average_precision.count(scene, near, assigned))
+    odd["empty_frames_miss_the_whole_sequence"] = odd["joints_at_the_edge_are_missing"] = counts
+    if counts.hota:
+        missed = hota.with_whole_sequence_missed(counts.hota, scene)
+        odd["empty_frames_miss_the_whole_sequence"] = replace(counts, hota=missed)
+        if hota.has_joints_at_the_edge(scene):
+            name = "joints_at_the_edge_are_missing"
+            odd[name] = replace(counts, hota=hota.count(scene, near, DEFAULT.plus(name)))
+    return counts, odd
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

@@ -1,0 +1,140 @@
+"""From two folders of PoseTrack files to a report, sequence by sequence, several at a time if wished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from core.errors import InputError
+from eval_posetrack.clean import Scene, clean
+from eval_posetrack.counts import METRICS, Counts, count, count_with_oddities
+from eval_posetrack.files import Clip, find_files, read_clip
+from eval_posetrack.report import Report
+from eval_posetrack.rules import EXACT
+
+MODES = ("default", "exact")
+Source = Path | Clip
+Clips = Path | str | Mapping[str, Clip]
+
+
+class Result(NamedTuple):
+    """One sequence, counted."""
+
+    name: str
+    counts: Counts
+    odd: dict[str, Counts]  # by oddity, in the default mode
+    notes: tuple[str, ...]
+
+
+def evaluate(
+    ground_truth: Clips,
+    predictions: Clips,
+    *,
+    mode: str = "default",
+    metrics: Sequence[str] = METRICS,
+    jobs: int = 1,
+    progress: Callable[[str], None] = lambda name: None,
+) -> Report:
+    """Score predictions against ground truth.
+
+    Args:
+        ground_truth: a folder of PoseTrack files, one such file, or clips by name.
+        predictions: the same for the predictions; sequences pair by name, two single files whatever their names.
+        mode: "default" for the right figures, with a line for each oddity of the official kits that would change one;
+            "exact" for the figures of the official kits.
+        metrics: any of "AP", "MOT", "IDF1", "HOTA", "OKS", "PCK".
+        jobs: sequences scored at the same time, in processes of their own; the figures do not depend on it.
+        progress: called with the name of every finished sequence.
+
+    Raises:
+        InputError: a file cannot be used, files do not pair, or (exact mode) the official kit would stop.
+    """
+    if mode not in MODES:
+        raise InputError(f"unknown mode {mode!r}; known are {', '.join(MODES)}")
+    unknown = [name for name in metrics if name not in METRICS]
+    if unknown:
+        raise InputError(f"unknown metric {unknown[0]!r}; known are {', '.join(METRICS)}")
+    pairs, notes = pair_sources(ground_truth, predictions)
+    work = [(name, truth, found, mode, tuple(metrics)) for name, (truth, found) in pairs.items()]
+    results = {}
+    for result in _in_processes(work, jobs) if jobs > 1 and len(work) > 1 else (_score(*each) for each in work):
+        results[result.name] = result
+        progress(result.name)
+    in_order = [results[name] for name in pairs]
+    return Report(
+        mode=mode,
+        sequences={result.name: result.counts for result in in_order},
+        odd={name: [result.odd[name] for result in in_order] for name in in_order[0].odd},
+        notes=(*notes, *(f"{result.name}: {note}" for result in in_order for note in result.notes)),
+    )
+
+
+def pair_sources(ground_truth: Clips, predictions: Clips) -> tuple[dict[str, tuple[Source, Source]], list[str]]:
+    """Ground truth and predictions of every sequence by name, in the order of the names, and what to know about it.
+
+    Raises:
+        InputError: nothing to read, or a sequence without predictions.
+    """
+    truth, found = (_sources(clips) for clips in (ground_truth, predictions))
+    if _is_file(ground_truth) and _is_file(predictions):
+        (name, only_truth), (_, only_found) = *truth.items(), *found.items()
+        return {name: (only_truth, only_found)}, []
+    missing = sorted(set(truth) - set(found))
+    if missing:
+        raise InputError(
+            f"no predictions for {len(missing)} of {len(truth)} sequences: {missing[0]!r} is the first; "
+            "files pair by name, and a sequence without anybody needs a file too"
+        )
+    extra = sorted(set(found) - set(truth))
+    notes = [f"{len(extra)} predicted sequences without ground truth are left out, {extra[0]!r} first"] if extra else []
+    return {name: (truth[name], found[name]) for name in sorted(truth)}, notes
+
+
+def scenes(ground_truth: Clips, predictions: Clips, *, mode: str = "default") -> Iterator[Scene]:
+    """The cleaned pairs of clips behind an evaluation, one at a time, in the order of the names."""
+    for name, (truth, found) in pair_sources(ground_truth, predictions)[0].items():
+        yield _scene(name, truth, found, mode)
+
+
+def _in_processes(work: list[tuple[str, Source, Source, str, tuple[str, ...]]], jobs: int) -> Iterator[Result]:
+    # Fresh processes, because a fork of one with threads (BLAS, a caller's) may hang.
+    with ProcessPoolExecutor(min(jobs, len(work)), mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_score, *each) for each in work]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _score(name: str, truth: Source, found: Source, mode: str, metrics: tuple[str, ...]) -> Result:
+    scene = _scene(name, truth, found, mode)
+    if mode == "default":
+        counts, odd = count_with_oddities(scene, metrics)
+        return Result(name, counts, odd, scene.notes)
+    if scene.num_frames < 2 and "MOT" in metrics:
+        raise InputError(
+            f"{name}: the official kit stops at a sequence with fewer than two labelled frames, this one has "
+            f"{scene.num_frames}; leave MOT out or use the default mode"
+        )
+    return Result(name, count(scene, EXACT, metrics), {}, scene.notes)
+
+
+def _scene(name: str, truth: Source, found: Source, mode: str) -> Scene:
+    truth, found = (read_clip(clip) if isinstance(clip, Path) else clip for clip in (truth, found))
+    return clean(truth, found, official=mode == "exact", name=name)
+
+
+def _sources(clips: Clips) -> dict[str, Source]:
+    if isinstance(clips, Mapping):
+        if not clips:
+            raise InputError("wanted clips to score, got none")
+        return dict(clips)
+    return dict(find_files(clips))
+
+
+def _is_file(clips: Clips) -> bool:
+    return not isinstance(clips, Mapping) and Path(clips).is_file()

@@ -1,0 +1,198 @@
+"""CLEAR MOT per joint: MOTA, MOTP, precision, recall, switches, fragmentations.
+
+Bernardin and Stiefelhagen, "Evaluating multiple object tracking performance: the CLEAR MOT metrics", 2008; every joint
+on its own as in PoseTrack (Andriluka 2018). A track keeps its last partner while that is near; the others are paired
+anew, as many as possible and then as near as possible. A switch is a match with another partner than the last one,
+however long ago.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from eval_posetrack.assignment import most_then_nearest
+from eval_posetrack.clean import Scene
+from eval_posetrack.match import JOINTS, MATCH_DISTANCE, NearJoints
+from eval_posetrack.rules import Rules
+
+
+@dataclass(frozen=True, eq=False)
+class Tracking:
+    """What happened to every joint in every frame, and the matches it comes from."""
+
+    objects: np.ndarray  # (F, 15) int64: annotated joints
+    predictions: np.ndarray  # (F, 15) int64: predicted joints
+    matches: np.ndarray  # (F, 15) int64
+    switches: np.ndarray  # (F, 15) int64
+    fragmentations: np.ndarray  # (F, 15) int64: matches that follow a gap in their track
+    distance: np.ndarray  # (F, 15): sum over the matches
+    matched: np.ndarray  # (N,) bool: which near joints are matches
+    switched: np.ndarray  # (N,) bool: which of them are switches
+    previous_ids: np.ndarray  # (N,) int64: whom the annotated joint of a match was matched to before, -1 for nobody
+
+
+@dataclass(frozen=True, eq=False)
+class MotCounts:
+    """Counts per joint that add up over sequences."""
+
+    objects: np.ndarray  # (15,)
+    misses: np.ndarray  # (15,)
+    false_positives: np.ndarray  # (15,)
+    switches: np.ndarray  # (15,)
+    fragmentations: np.ndarray  # (15,)
+    matches: np.ndarray  # (15,)
+    distance: np.ndarray  # (15,) sum of the distances of the matches
+
+    def __add__(self, other: MotCounts) -> MotCounts:
+        return MotCounts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @classmethod
+    def none(cls) -> MotCounts:
+        """Nothing seen yet."""
+        return cls(*(np.zeros(JOINTS) for _ in fields(cls)))
+
+    def figures(self, rules: Rules) -> dict[str, np.ndarray]:
+        """Percentages (15,) by name: mota, motp (50..100), precision, recall; NaN where that would divide by 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            faults = self.misses + self.false_positives + self.switches
+            figures = {
+                "mota": 1 - faults / self.objects,
+                "motp": 1 - self.distance / self.matches,
+                "precision": self.matches / (self.matches + self.false_positives),
+                "recall": self.matches / self.objects,
+            }
+        figures["mota"][self.objects == 0] = np.nan  # not minus infinity: without an object there is no share of it
+        if rules.absent_joints_score_zero:
+            figures["motp"][self.matches == 0] = 0.0
+        return {name: 100 * values for name, values in figures.items()}
+
+
+def track(scene: Scene, near: NearJoints, *, official: bool = False) -> Tracking:
+    """Follow every annotated joint through a scene.
+
+    Args:
+        scene: F frames.
+        near: its near joints.
+        official: when two tracks remember the same partner, the first in the list gets it; otherwise the nearer.
+    """
+    matched = _clear_matches(scene, near, official)
+    previous, fragments = _history(scene, near, matched)
+    switched = np.zeros(len(near), bool)
+    found_ids = scene.found.ids[near.found_rows]
+    switched[matched] = (previous[matched] >= 0) & (previous[matched] != found_ids[matched])
+
+    cells = scene.truth.frames[near.truth_rows] * JOINTS + near.joints
+    shape = (scene.num_frames, JOINTS)
+
+    def table(chosen: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        return np.bincount(cells[chosen], weights, minlength=scene.num_frames * JOINTS).reshape(shape)
+
+    return Tracking(
+        objects=joints_per_frame(scene.truth.frames, scene.truth.keypoints, scene.num_frames),
+        predictions=joints_per_frame(scene.found.frames, scene.found.keypoints, scene.num_frames),
+        matches=table(matched),
+        switches=table(switched),
+        fragmentations=table(fragments),
+        distance=table(matched, near.distances[matched]),
+        matched=matched,
+        switched=switched,
+        previous_ids=previous,
+    )
+
+
+def count(tracking: Tracking, rules: Rules) -> MotCounts:
+    """Add up the frames of one sequence."""
+    misses = tracking.objects - tracking.matches
+    false_positives = tracking.predictions - tracking.matches
+    objects = tracking.objects
+    if rules.one_miss_and_one_false_positive_for_empty_frames:
+        empty = ~np.any(tracking.objects, axis=1) | ~np.any(tracking.predictions, axis=1)
+        objects, misses, false_positives = (
+            np.where(empty[:, None], 1, values) for values in (objects, misses, false_positives)
+        )
+    frames = slice(None, -1 if rules.leave_out_last_frame else None)
+    of_frames = (
+        objects,
+        misses,
+        false_positives,
+        tracking.switches,
+        tracking.fragmentations,
+        tracking.matches,
+        tracking.distance,
+    )
+    return MotCounts(*(values[frames].sum(axis=0).astype(float) for values in of_frames))
+
+
+def joints_per_frame(frames: np.ndarray, keypoints: np.ndarray, num_frames: int) -> np.ndarray:
+    """(F, 15) int64: how many people have the joint."""
+    there = np.isfinite(keypoints[:, :, 0])
+    people, joints = np.nonzero(there)
+    return np.bincount(frames[people] * JOINTS + joints, minlength=num_frames * JOINTS).reshape(-1, JOINTS)
+
+
+def _clear_matches(scene: Scene, near: NearJoints, official: bool) -> np.ndarray:
+    """(N,) bool: the pairs of CLEAR MOT.
+
+    Two joints that are near each other and nobody else are a match whatever happened before. So time is only walked
+    through where there is a choice.
+    """
+    matched = np.zeros(len(near), bool)
+    possible = np.flatnonzero(near.distances <= MATCH_DISTANCE)
+    if not len(possible):
+        return matched
+    joints, distances = near.joints[possible], near.distances[possible]
+    truth_nodes = near.truth_rows[possible] * JOINTS + joints
+    found_nodes = near.found_rows[possible] * JOINTS + joints
+    found_ids = scene.found.ids[near.found_rows[possible]]
+    tracks = _track_numbers(scene)[near.truth_rows[possible]] * JOINTS + joints
+    chosen = (np.bincount(truth_nodes)[truth_nodes] == 1) & (np.bincount(found_nodes)[found_nodes] == 1)
+
+    memory = np.full(tracks.max() + 1, -1)  # whom every joint of every track was matched to last
+    truth_taken, found_taken = np.zeros(truth_nodes.max() + 1, bool), np.zeros(found_nodes.max() + 1, bool)
+    frames = scene.truth.frames[near.truth_rows[possible]]
+    seen = 0
+    for t in np.unique(frames[~chosen]):
+        start, end = np.searchsorted(frames, [t, t + 1])
+        before = seen + np.flatnonzero(chosen[seen:start])
+        memory[tracks[before]] = found_ids[before]  # of several, the last stays
+        seen = start
+
+        contested = start + np.flatnonzero(~chosen[start:end])
+        kept = contested[memory[tracks[contested]] == found_ids[contested]]
+        if not official:
+            kept = kept[np.argsort(distances[kept], kind="stable")]
+        kept = kept[np.unique(found_nodes[kept], return_index=True)[1]]
+        truth_taken[truth_nodes[kept]] = found_taken[found_nodes[kept]] = True
+        free = contested[~truth_taken[truth_nodes[contested]] & ~found_taken[found_nodes[contested]]]
+        chosen[kept] = True
+        if len(free):
+            chosen[free] = most_then_nearest(truth_nodes[free], found_nodes[free], distances[free])
+    matched[possible] = chosen
+    return matched
+
+
+def _history(scene: Scene, near: NearJoints, matched: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For every match, whom its annotated joint was matched to before (N,), and if a gap lies between (N,) bool."""
+    people, joints = np.nonzero(np.isfinite(scene.truth.keypoints[:, :, 0]))
+    tracks = _track_numbers(scene)[people] * JOINTS + joints
+    along_tracks = np.argsort(tracks, kind="stable")  # rows are in frame order already
+    position = np.empty(len(scene.truth) * JOINTS, int)
+    position[people[along_tracks] * JOINTS + joints[along_tracks]] = np.arange(len(people))
+
+    matches = np.flatnonzero(matched)
+    place = position[near.truth_rows[matches] * JOINTS + near.joints[matches]]
+    matches, place = matches[np.argsort(place)], np.sort(place)
+    same_track = np.diff(tracks[along_tracks][place], prepend=-1) == 0
+    ids = scene.found.ids[near.found_rows[matches]]
+
+    previous, after_gap = np.full(len(near), -1), np.zeros(len(near), bool)
+    previous[matches] = np.where(same_track, np.roll(ids, 1), -1)
+    after_gap[matches] = same_track & (np.diff(place, prepend=0) > 1)
+    return previous, after_gap
+
+
+def _track_numbers(scene: Scene) -> np.ndarray:
+    """(P,) for every person of the ground truth, the number of the track, 0, 1, ..."""
+    return np.unique(scene.truth.ids, return_inverse=True)[1]
