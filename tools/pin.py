@@ -1,0 +1,42 @@
+"""Pin every package, direct or not, to the version that resolves today: rewrites the list in pyproject.toml.
+
+    uv run python -m tools.pin
+
+The list stands under [tool.uv] as constraints, because a lock file would name the package host it was made from.
+`uv run` obeys it by itself; pip does with `-c`: `python -m tools.pin --print > constraints.txt`.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+_LIST = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re.DOTALL)
+
+
+def resolved(pyproject: str) -> list[str]:
+    """`name==version ; marker` of everything that this pyproject needs, on any platform."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "pyproject.toml").write_text(_LIST.sub("", pyproject), encoding="utf-8")
+        command = ["uv", "export", "--all-groups", "--all-extras", "--no-hashes", "--no-emit-project", "--no-annotate"]
+        command += ["--no-header", "--project", folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [line for line in done.stdout.splitlines() if "==" in line]
+
+
+def main() -> None:
+    text = PYPROJECT.read_text(encoding="utf-8")
+    if "--print" in sys.argv:
+        print("\n".join(tomllib.loads(text)["tool"]["uv"]["constraint-dependencies"]))
+        return
+    lines = "".join(f'    "{line.strip()}",\n' for line in resolved(text))
+    PYPROJECT.write_text(_LIST.sub(f"constraint-dependencies = [\n{lines}]\n", text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
