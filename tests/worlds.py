@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 
 import cv2
 import numpy as np
@@ -135,3 +136,12 @@ class TruthEstimator:
 def line(start: tuple[float, float], speed: tuple[float, float]) -> Path:
     """A straight walk: start in pixels, speed in pixels per second."""
     return lambda t: (start[0] + speed[0] * t, start[1] + speed[1] * t)
+
+
+def write_images(world: World, folder: FilePath) -> FilePath:
+    """The world's frames as PNG files: lossless, so that the frame number in the first pixel survives."""
+    folder.mkdir(parents=True)
+    for frame in world.frames():
+        name = str(folder / frame.name.replace(".jpg", ".png"))
+        assert cv2.imwrite(name, cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+    return folder

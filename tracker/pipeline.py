@@ -11,6 +11,7 @@ neither the batch size nor the threads.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -28,7 +29,8 @@ from tracker.video import Frame
 Item = TypeVar("Item")
 
 _BATCH_FRAMES = 4  # frames whose boxes and joints are asked for in one call
-_AHEAD_FRAMES = 4  # frames read, and batches seen, before they are needed
+_AHEAD_FRAMES = 4  # frames read ...
+_AHEAD_BATCHES = 2  # ... and batches looked at, before they are needed
 
 
 def see(
@@ -52,26 +54,35 @@ def see(
     """
     sight = _Sight(estimator, settings, flow)
     read = ahead(frames, _AHEAD_FRAMES)
-    detected = ahead(_detect(read, detector, estimator, settings, batch_frames), _AHEAD_FRAMES)
-    try:
-        for frame, poses in detected:
-            yield frame, sight.look(frame, poses)
-    finally:
-        detected.close()
+    detected = ahead(_detect(_batches(enumerate(read), batch_frames), detector, settings), _AHEAD_BATCHES)
+    placed = ahead(_place(detected, estimator), _AHEAD_BATCHES)
+    with closing(read), closing(detected), closing(placed):  # the last stage ends first, while it can still be fed
+        for batch in placed:
+            for frame, poses in batch:
+                yield frame, sight.look(frame, poses)
 
 
 def _detect(
-    frames: Iterator[Frame], detector: Detector, estimator: Estimator, settings: SeeSettings, batch_frames: int
-) -> Iterator[tuple[Frame, Poses]]:
-    """Each frame with the poses in its detected boxes; on frames between the n-th ones there are none."""
-    nobody = Poses.empty(len(estimator.skeleton))
-    for batch in _batches(enumerate(frames), batch_frames):
-        due = [frame for position, frame in batch if position % settings.detect_every == 0]
-        images = [frame.image for frame in due]
-        found = [boxes[boxes.scores >= settings.keep_box_score] for boxes in (detector(images) if images else [])]
-        poses = iter(_place(estimator, images, found))
-        for position, frame in batch:
-            yield frame, next(poses) if position % settings.detect_every == 0 else nobody
+    batches: Iterable[list[tuple[int, Frame]]], detector: Detector, settings: SeeSettings
+) -> Iterator[list[tuple[Frame, Detections]]]:
+    """Frames with their boxes, down to the lowest score that is of use; between every n-th frame there are none."""
+    for batch in batches:
+        due = [position % settings.detect_every == 0 for position, _ in batch]
+        images = [frame.image for (_, frame), is_due in zip(batch, due, strict=True) if is_due]
+        found = iter(detector(images) if images else [])
+        boxes = [next(found) if is_due else Detections.empty() for is_due in due]
+        yield [(frame, b[b.scores >= settings.keep_box_score]) for (_, frame), b in zip(batch, boxes, strict=True)]
+
+
+def _place(
+    batches: Iterable[list[tuple[Frame, Detections]]], estimator: Estimator
+) -> Iterator[list[tuple[Frame, Poses]]]:
+    """Frames with the poses in their boxes; a pose keeps its box's score."""
+    for batch in batches:
+        placed = estimator([frame.image for frame, _ in batch], [found.boxes for _, found in batch])
+        yield [
+            (frame, replace(poses, scores=found.scores)) for (frame, found), poses in zip(batch, placed, strict=True)
+        ]
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -89,14 +100,6 @@ def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         raise
     if batch:
         yield batch
-
-
-def _place(estimator: Estimator, images: list[Any], detections: list[Detections]) -> list[Poses]:
-    """Joints in detected boxes; the poses keep their boxes' scores."""
-    if not images:
-        return []
-    placed = estimator(images, [found.boxes for found in detections])
-    return [replace(poses, scores=found.scores) for poses, found in zip(placed, detections, strict=True)]
 
 
 class _Sight:

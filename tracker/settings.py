@@ -77,7 +77,7 @@ class SeeSettings:
 
     detect_every: int = 1
     """Run the detector on every n-th frame; carried boxes bridge the frames between."""
-    keep_box_score: float = 0.2
+    keep_box_score: float = 0.25
     """Detected boxes below this score are not looked at (0..1); see also start_score."""
     carry: bool = True
     """Look for joints, too, where optical flow says that people whom no detection explains are now."""

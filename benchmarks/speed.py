@@ -1,0 +1,231 @@
+"""How fast posetrail is, beside the limit and beside the loop people write today, all in one run.
+
+    uv run python -m benchmarks.speed                  # 2, 5 and 10 people, cut from the example clip
+    uv run python -m benchmarks.speed CLIP [CLIP ...]
+
+For each clip, in turn and several times, because machines are noisy:
+
+- ours: `track_to_folder` with its pose log, PoseTrack JSON and CSV; once more with the video drawn.
+- the limit: every network input of that run, given to the same networks by the same workers with nothing else to do.
+- the plain loop: read, detect, place joints, associate, one after the other; ONNX Runtime as it is out of the box.
+
+Then what one frame costs in each stage, one thread, nothing overlapped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from core.people import Image
+from core.runtime import Network, Run, Runtime
+from core.skeletons import COCO_17
+from detectors import create_detector
+from estimators import create_estimator
+from tracker.drawing import Trails, draw_people
+from tracker.networks import Networks
+from tracker.pipeline import see
+from tracker.pose_log import Carried, SeenFrame
+from tracker.propagation import create_flow, move_people
+from tracker.run import track_to_folder
+from tracker.settings import Settings
+from tracker.tracker import Tracker
+from tracker.video import Source, open_source
+from tracker.video_out import VideoWriter
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "pose2sim_cam01.mp4"
+SIZE = (1280, 720)
+TWO_PEOPLE, ONE_PERSON = (150, 100, 1088, 1820), (560, 700, 1088, 1820)  # x1 y1 x2 y2 in the example clip
+SETTINGS = Settings()
+
+
+class RecordingRuntime(Runtime):
+    """Keeps what the networks are given, to give it to them again."""
+
+    inputs: list[tuple[Run, np.ndarray]]
+
+    def load(self, network: Network) -> Run:
+        """The network; its batches are kept while `recording`."""
+        run = super().load(network)
+        self.inputs, self.recording = [], False
+
+        def recorded(batch: np.ndarray) -> tuple[np.ndarray, ...]:
+            if self.recording:
+                self.inputs.append((run, batch))
+            return run(batch)
+
+        return recorded
+
+
+class PlainRuntime(Runtime):
+    """ONNX Runtime with its default options: all cores for one call, batches as they come."""
+
+    def load(self, network: Network) -> Run:
+        """The network in a session of its own."""
+        options = onnxruntime.SessionOptions()
+        weights = network.weights.load()
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
+        options.add_external_initializers(list(weights), values)
+        session = onnxruntime.InferenceSession(network.graph, options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+
+        def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
+            answers = [session.run(None, {name: batch[i : i + 1]}) for i in range(len(batch))]
+            del values[:0]  # the session reads the weights in place: they must live as long as it does
+            return tuple(np.concatenate(output) for output in zip(*answers, strict=True))
+
+        return run
+
+
+def loaded(runtime: Runtime) -> Networks:
+    """The default networks in this runtime."""
+    detector = create_detector("nanodet", runtime=runtime)
+    estimator = create_estimator("movenet_thunder", runtime=runtime)
+    return Networks(detector, estimator, create_flow(SETTINGS.see.flow), (), runtime.device)
+
+
+def ours(source: Source, networks: Networks, *, video: bool) -> tuple[float, int, float]:
+    """Seconds, frames and people per frame of one run to a folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        outcome = track_to_folder(source, Path(folder), networks, SETTINGS, video=video)
+        return time.perf_counter() - started, outcome.frames, outcome.poses / outcome.frames
+
+
+def limit(runtime: RecordingRuntime) -> float:
+    """Seconds for the recorded inputs alone: each network's as one batch, so that no worker ever waits for anything."""
+    started = time.perf_counter()
+    for network in dict.fromkeys(run for run, _ in runtime.inputs):
+        batches = [batch for run, batch in runtime.inputs if run is network]
+        for shape in dict.fromkeys(batch.shape[1:] for batch in batches):
+            samples = np.concatenate([batch for batch in batches if batch.shape[1:] == shape])
+            for at in range(0, len(samples), 32):
+                network(samples[at : at + 32])
+    return time.perf_counter() - started
+
+
+def plain_loop(source: Source, networks: Networks) -> float:
+    """Seconds of the loop people write: each step waits for the one before."""
+    started = time.perf_counter()
+    tracker = Tracker(SETTINGS.follow, COCO_17)
+    for frame in source.frames():
+        (found,) = networks.detector([frame.image])
+        found = found[found.scores >= SETTINGS.see.keep_box_score]
+        (poses,) = networks.estimator([frame.image], [found.boxes])
+        seen = SeenFrame(frame.index, frame.time_s, frame.name, replace(poses, scores=found.scores), Carried.empty(17))
+        tracker.update(seen)
+    return time.perf_counter() - started
+
+
+@dataclass
+class Stopwatch:
+    """Milliseconds a frame by stage."""
+
+    spent: dict[str, list[float]]
+
+    def of(self, stage: str, work: Callable[[], object]) -> object:
+        """Do the work and note how long it took."""
+        started = time.perf_counter()
+        done = work()
+        self.spent.setdefault(stage, []).append((time.perf_counter() - started) * 1e3)
+        return done
+
+
+def stages(source: Source, most: int = 60) -> dict[str, float]:
+    """Median milliseconds a frame of each stage on one thread."""
+    watch = Stopwatch({})
+    with Runtime("cpu", threads=1) as runtime, tempfile.TemporaryDirectory() as folder:
+        networks = loaded(runtime)
+        flow = create_flow("lk")
+        assert flow is not None
+        tracker, trails = Tracker(SETTINGS.follow, COCO_17), Trails()
+        frames = source.frames()
+        before, last = None, None
+        with VideoWriter(Path(folder) / "video.mp4", source.width, source.height, source.fps) as video:
+            for _ in range(most):
+                frame = watch.of("decode", lambda: next(frames, None))
+                if frame is None:
+                    break
+                image: Image = frame.image
+                (found,) = watch.of("detect", lambda: networks.detector([image]))
+                found = found[found.scores >= SETTINGS.see.keep_box_score]
+                (poses,) = watch.of("joints", lambda: networks.estimator([image], [found.boxes]))
+                now = watch.of("flow", lambda: flow.prepare(image))
+                if before is not None and len(last):
+                    watch.of("flow", lambda: move_people(flow, before, now, last))
+                before, last = now, poses.keypoints
+                seen = SeenFrame(frame.index, frame.time_s, "", replace(poses, scores=found.scores), Carried.empty(17))
+                people = watch.of("associate", lambda: tracker.update(seen))
+                trails.add(frame.time_s, people, COCO_17)
+                drawn = watch.of("draw", lambda: draw_people(image, people, COCO_17, trails=trails))
+                watch.of("encode", lambda: video.add(drawn, frame.time_s))
+    return {stage: median(spent) for stage, spent in watch.spent.items()}
+
+
+def crowd(people: int, path: Path) -> Path:
+    """A clip of so many people: cut-outs of the example side by side, 60 frames of 1280 x 720."""
+    panels = [TWO_PEOPLE] * (people // 2) + [ONE_PERSON] * (people % 2)
+    width = SIZE[0] // len(panels)
+    with VideoWriter(path, *SIZE, fps=30) as video:
+        for i, frame in enumerate(open_source(EXAMPLE, end_s=1.0).frames()):
+            canvas = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+            for at, (x1, y1, x2, y2) in enumerate(panels):
+                scale = min(width / (x2 - x1), SIZE[1] / (y2 - y1))
+                size = (int((x2 - x1) * scale), int((y2 - y1) * scale))
+                panel = cv2.resize(frame.image[y1:y2, x1:x2], size, interpolation=cv2.INTER_AREA)
+                canvas[: size[1], at * width : at * width + size[0]] = panel
+            video.add(canvas, i / 30)
+    return path
+
+
+def measure(path: Path, rounds: int) -> None:
+    """Print one clip's figures."""
+    source = open_source(path)
+    with RecordingRuntime("cpu") as runtime, PlainRuntime("cpu") as plain:
+        networks, plain_networks = loaded(runtime), loaded(plain)
+        runtime.recording = True
+        _, frames, people = ours(source, networks, video=False)
+        runtime.recording = False
+        crops = sum(len(batch) for _, batch in runtime.inputs if batch.shape[1:3] == (256, 256))
+        seconds: dict[str, list[float]] = {"limit": [], "ours": [], "ours with video": [], "plain loop": []}
+        for _ in range(rounds):
+            seconds["limit"].append(limit(runtime))
+            seconds["ours"].append(ours(source, networks, video=False)[0])
+            seconds["ours with video"].append(ours(source, networks, video=True)[0])
+            seconds["plain loop"].append(plain_loop(source, plain_networks))
+    print(f"\n{path.name}: {source.width} x {source.height}, {frames} frames, {people:.1f} people and ", end="")
+    print(f"{crops / frames:.1f} crops a frame, {runtime.threads} threads")
+    for name, times in seconds.items():
+        to_limit = median(a / b for a, b in zip(seconds["limit"], times, strict=True))
+        to_plain = median(b / a for a, b in zip(times, seconds["plain loop"], strict=True))
+        rate = frames / median(times)
+        print(f"  {name:<16} {rate:6.1f} frames/s   {to_limit:5.2f} of the limit   {to_plain:5.2f} x the plain loop")
+    told = "  ".join(f"{stage} {ms:.1f}" for stage, ms in stages(source).items())
+    print(f"  one thread, ms a frame: {told}")
+
+
+def main() -> None:
+    """Measure the clips named, or the invented crowds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", nargs="*", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    for clip in arguments.clips:
+        measure(clip, arguments.rounds)
+    if not arguments.clips:
+        with tempfile.TemporaryDirectory() as folder:
+            for people in (2, 5, 10):
+                measure(crowd(people, Path(folder) / f"{people} people.mp4"), arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""The command line: parses and calls. Whatever a flag does, a function does too.
+
+Exit codes: 0 done; 2 the input or a flag cannot be used, one line says what and what to do; 130 stopped by Ctrl-C,
+with the finished frames kept; 1 is a fault of ours, with a traceback. Nothing heavy is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Dict
+
+from core.errors import InputError, unknown_name
+from tracker.progress import ProgressStyle
+from tracker.progress import progress as telling
+from tracker.settings import PRESETS, FollowSettings, NetworkSettings, SeeSettings, Settings
+
+if TYPE_CHECKING:
+    from tracker.run_file import Outcome
+
+_INTERRUPTED = 128 + signal.SIGINT
+
+
+def _fill_in(app: App, commands: tuple[str, ...], arguments: Any) -> None:
+    """Settings that no flag gives: from --set, then the TOML file of --config, then the preset, then the defaults."""
+    given = {argument.name: [token.value for token in argument.tokens] for argument in arguments}
+    sources: list[tuple[str, dict[str, Any]]] = [("--set", dict(map(_name_and_value, given.get("--set", []))))]
+    sources += [(path, _read_toml(Path(path))) for path in given.get("--config", [])]
+    for name in given.get("--preset", []):
+        if name not in PRESETS:
+            raise unknown_name("preset", name, PRESETS)
+        sources.append((f"preset {name}", _flat(PRESETS[name])))
+    known = {argument.name for argument in arguments}
+    for source, values in sources:
+        # A preset has settings of all rooms, a command may need only some.
+        mine = {k: v for k, v in values.items() if not source.startswith("preset") or _flag(k) in known}
+        Dict(mine, use_commands_as_keys=False, source=source)(app, commands, arguments)
+
+
+def _flag(setting: str) -> str:
+    return "--" + setting.replace("_", "-")
+
+
+def _flat(settings: Settings) -> dict[str, Any]:
+    return {k: v for room in asdict(settings).values() for k, v in room.items() if v is not None}
+
+
+def _name_and_value(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise InputError(f"--set: wanted NAME=VALUE such as similarity=iou, got {text!r}")
+    return name.strip(), value.strip()
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--config {path}: cannot be read ({error.strerror}); give a TOML file of settings") from None
+    except ValueError as error:
+        raise InputError(f"--config {path}: not TOML ({error}); write lines like detect_every = 2") from None
+
+
+app = App(
+    name="posetrail",
+    help="Follow the poses of everyone in a video: joints in every frame, one id for each person.",
+    version=lambda: version("posetrail"),
+    config=_fill_in,
+)
+
+Input = Annotated[Path, Parameter(help="A video file, a folder of images, or a quoted glob of images.")]
+Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder for results; a clip's go to OUTPUT/CLIP.")]
+Networks = Annotated[NetworkSettings, Parameter(name="*", group="Networks")]
+See = Annotated[SeeSettings, Parameter(name="*", group="What is seen")]
+Follow = Annotated[FollowSettings, Parameter(name="*", group="Who is who")]
+Preset = Annotated[str, Parameter(help=f"Defaults of all settings: {', '.join(PRESETS)}.")]
+Config = Annotated[Path | None, Parameter(help="TOML file of settings, named as the flags; flags go first.")]
+Save = Annotated[
+    str, Parameter(help="Tracks to write, with commas: posetrack18, posetrack17, csv, parquet, coco, mot.")
+]
+Set = Annotated[tuple[str, ...], Parameter(negative=(), help="NAME=VALUE, the same as --name VALUE.")]
+Run = Annotated[Path, Parameter(help="Folder of a run: OUTPUT/CLIP of `posetrail track`.")]
+Progress = Annotated[ProgressStyle, Parameter(help="bar, lines, json or none; auto looks for a terminal.")]
+
+
+@app.command
+def track(
+    input: Input,
+    *,
+    output: Output = Path("posetrail_out"),
+    video: Annotated[bool, Parameter(negative=(), help="Draw video.mp4 too.")] = False,
+    save: Save = "posetrack18,csv",
+    start: Annotated[float | None, Parameter(help="Leave out frames before this time, in seconds.")] = None,
+    end: Annotated[float | None, Parameter(help="Leave out frames from this time on, in seconds.")] = None,
+    stride: Annotated[int, Parameter(help="Take every n-th frame.")] = 1,
+    fps: Annotated[float | None, Parameter(help="Frames per second of a folder of images [default: 30].")] = None,
+    preset: Preset = "default",
+    config: Config = None,
+    set: Set = (),
+    progress: Progress = "auto",
+    networks: Networks = NetworkSettings(),
+    see: See = SeeSettings(),
+    follow: Follow = FollowSettings(),
+) -> int:
+    """Follow everybody in a video: joints in every frame, one id for each person."""
+    from tracker.networks import open_networks
+    from tracker.run import track_to_folder
+    from tracker.video import open_source
+
+    settings = Settings(networks=networks, see=see, follow=follow)
+    saves = _names_of_formats(save)
+    source = open_source(input, start_s=start, end_s=end, stride=stride, fps=fps)
+    with (
+        open_networks(settings) as loaded,
+        _stop_on_ctrl_c() as stopped,
+        telling(progress, source.name, source.num_frames) as on_frame,
+    ):
+        outcome = track_to_folder(
+            source, output / source.name, loaded, settings, saves=saves, video=video, on_frame=on_frame, stopped=stopped
+        )
+    return _end(outcome)
+
+
+@app.command
+def follow(
+    run: Run,
+    *,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"], help="Folder for the new tracks [RUN].")] = None,
+    save: Annotated[str | None, Parameter(help="Tracks to write, with commas [those the run has].")] = None,
+    preset: Preset = "default",
+    config: Config = None,
+    set: Set = (),
+    follow: Follow = FollowSettings(),
+) -> int:
+    """Give ids again to the poses of a run, with other settings: no pixels, no network."""
+    from tracker.run import follow_run
+
+    return _end(follow_run(run, follow, output=output, saves=None if save is None else _names_of_formats(save)))
+
+
+@app.command
+def draw(
+    run: Run,
+    *,
+    input: Annotated[Path | None, Parameter(help="The clip, should it have moved.")] = None,
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="The video to write [video.mp4 in RUN].")
+    ] = None,
+    progress: Progress = "auto",
+) -> int:
+    """Draw the tracks of a run onto its clip."""
+    from tracker.run import draw_run
+
+    with _stop_on_ctrl_c() as stopped, telling(progress, run.name, None) as on_frame:
+        path = draw_run(run, input=input, output=output, on_frame=on_frame, stopped=stopped)
+    _say(path)
+    return _INTERRUPTED if stopped() else 0
+
+
+@app.command
+def models() -> int:
+    """Show which networks are built in, where they come from and under which licence."""
+    from detectors import DETECTORS
+    from estimators import ESTIMATORS
+
+    for kind, networks in (("detector", DETECTORS), ("estimator", ESTIMATORS)):
+        for name, network in networks.items():
+            weights = network.weights
+            _say(f"{name}  ({kind}, {weights.size_bytes / 1e6:.1f} MB, {weights.licence})")
+            _say(f"    {weights.about}")
+            _say(f"    from {weights.source}")
+            _say(f"    sha256 {weights.sha256}")
+    return 0
+
+
+@app.command
+def doctor() -> int:
+    """Show what this machine has and what a run would use; checks that everything needed works."""
+    from tracker.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        _say(f"{'ok  ' if finding.fine else 'BAD '} {finding.what:<12} {finding.told}")
+    return 0 if all(finding.fine for finding in findings) else 2
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The `posetrail` command."""
+    try:
+        code = app(arguments, result_action="return_value", print_error=False, exit_on_error=False)
+    except (InputError, CycloptsError) as error:
+        _warn(str(error))
+        code = 2
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        sys.stderr.close()
+        code = 0
+    sys.exit(code)
+
+
+def _end(outcome: Outcome) -> int:
+    """Tell what came out; the exit code."""
+    rate = outcome.frames / max(outcome.seconds, 1e-9)
+    _say(f"{outcome.folder}: {outcome.frames} frames, {outcome.people} people, {rate:.1f} frames/s")
+    _say("    " + "  ".join(outcome.files))
+    if outcome.reason:
+        _warn(outcome.reason)
+    return {"complete": 0, "damaged": 2, "interrupted": _INTERRUPTED}[outcome.status]
+
+
+def _say(line: object) -> None:
+    print(line)  # noqa: T201
+
+
+def _warn(text: str) -> None:
+    print("posetrail: " + " ".join(text.split()), file=sys.stderr)  # noqa: T201
+
+
+def _names_of_formats(save: str) -> tuple[str, ...]:
+    from tracker.writers import WRITERS
+
+    names = tuple(dict.fromkeys(name.strip() for name in save.split(",") if name.strip()))
+    for name in names:
+        if name not in WRITERS:
+            raise unknown_name("file format", name, WRITERS)
+    return names
+
+
+@contextmanager
+def _stop_on_ctrl_c() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C is a wish, asked for between frames; a second one ends the program at once."""
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,53 @@
+"""The networks of a run, loaded as the settings name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from core.people import Detector, Estimator
+from core.runtime import Runtime
+from core.weights import Weights
+from detectors import create_detector
+from estimators import create_estimator
+from tracker.propagation import FlowMethod, create_flow
+from tracker.settings import Settings
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What looks at the frames: loaded once, used for any number of clips."""
+
+    detector: Detector
+    estimator: Estimator
+    flow: FlowMethod | None
+    weights: tuple[Weights, ...]
+    device: str
+
+
+@contextmanager
+def open_networks(settings: Settings) -> Iterator[Networks]:
+    """Load the networks that the settings name; their worker threads end on leaving.
+
+    Raises:
+        InputError: an unknown name, no such device, or damaged weights.
+    """
+    chosen = settings.networks
+    with Runtime(chosen.device, chosen.threads) as runtime:
+        found = {"input_size": chosen.detector_input_px}
+        placed = {
+            "crop_scale": chosen.crop_scale,
+            "mask_margin": chosen.mask_margin if chosen.mask else None,
+            "flip_test": chosen.flip_test,
+        }
+        detector = create_detector(chosen.detector, runtime=runtime, **_given(found))
+        estimator = create_estimator(chosen.estimator, runtime=runtime, **_given(placed))
+        flow = create_flow(settings.see.flow, weights=settings.see.flow_weights, device=runtime.device)
+        weights = tuple(network.weights for network in (detector, estimator) if hasattr(network, "weights"))
+        yield Networks(detector, estimator, flow, weights, runtime.device)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,138 @@
+"""run.json: what a run was made of, how it ended, and what came out. All that is needed to do it again."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from core.errors import InputError
+from core.files import written_whole
+from tracker.networks import Networks
+from tracker.settings import FollowSettings, Settings
+from tracker.video import Source, open_source
+from tracker.writers import WRITERS
+
+LOG, RUN, VIDEO = "poses.arrow", "run.json", "video.mp4"
+
+Status = Literal["complete", "damaged", "interrupted"]
+_TOLD_VERSIONS = ("posetrail", "numpy", "opencv-python-headless", "av", "onnxruntime", "torch", "lap", "pyarrow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a run ended."""
+
+    folder: Path
+    status: Status
+    reason: str  # one line; empty when complete
+    frames: int
+    people: int  # ids given
+    poses: int  # of all frames
+    seconds: float
+    files: tuple[str, ...]  # names in the folder
+
+
+def describe(source: Source, networks: Networks, settings: Settings) -> dict[str, Any]:
+    """What a run is made of: everything of run.json but the outcome."""
+    return {
+        "input": {
+            "path": str(source.path.resolve()),
+            "fingerprint": source.fingerprint,
+            "fps": source.fps,
+            "timed_by_fps": source.timed_by_fps,
+            "width": source.width,
+            "height": source.height,
+            "start_s": source.start_s,
+            "end_s": source.end_s,
+            "stride": source.stride,
+        },
+        "settings": plain(asdict(settings)),
+        "models": [{"name": w.name, "sha256": w.sha256, "licence": w.licence} for w in networks.weights],
+        "device": networks.device,
+    }
+
+
+def plain(values: Any) -> Any:
+    """Settings as JSON has them: paths are text."""
+    if isinstance(values, dict):
+        return {key: plain(value) for key, value in values.items()}
+    return str(values) if isinstance(values, Path) else values
+
+
+def write(outcome: Outcome, told: dict[str, Any]) -> None:
+    """Write run.json, and remove results of an earlier run in the same folder that this one did not replace."""
+    results = {VIDEO, *(kind.file_name for kind in WRITERS.values())}
+    for stale in results - set(outcome.files):
+        (outcome.folder / stale).unlink(missing_ok=True)
+    content = {
+        "status": outcome.status,
+        "reason": outcome.reason,
+        **{key: told[key] for key in ("input", "settings", "models", "device")},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _TOLD_VERSIONS}},
+        "figures": {
+            "frames": outcome.frames,
+            "people": outcome.people,
+            "poses": outcome.poses,
+            "seconds": round(outcome.seconds, 3),
+            "frames_per_s": round(outcome.frames / max(outcome.seconds, 1e-9), 2),
+        },
+        "files": list(outcome.files),
+    }
+    with written_whole(outcome.folder / RUN) as beside:
+        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read(run: Path) -> dict[str, Any]:
+    """What run.json of a run's folder says.
+
+    Raises:
+        InputError: there is none, or it is not one.
+    """
+    path = run / RUN
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give the folder of a finished run") from None
+    except ValueError:
+        raise InputError(f"{path}: is not JSON; give the folder of a finished run, or track again") from None
+    wanted = ("status", "reason", "input", "settings", "models", "device", "files")
+    missing = [key for key in wanted if key not in told] if isinstance(told, dict) else wanted
+    if missing:
+        raise InputError(f"{path}: has no {missing[0]!r}; give the folder of a finished run, or track again")
+    return told
+
+
+def saves(told: dict[str, Any]) -> tuple[str, ...]:
+    """Which formats a run has saved."""
+    return tuple(name for name, kind in WRITERS.items() if kind.file_name in told["files"])
+
+
+def follow_settings(told: dict[str, Any]) -> FollowSettings:
+    """The settings by which a run gave its ids."""
+    try:
+        return FollowSettings(**told["settings"]["follow"])
+    except (TypeError, KeyError):
+        raise InputError(f"{RUN}: its settings are not those of this posetrail; track or follow again") from None
+
+
+def open_input(told: dict[str, Any], path: Path | None) -> Source:
+    """The clip of a run, there or where it has moved to.
+
+    Raises:
+        InputError: it cannot be read, or is another clip.
+    """
+    was = told["input"]
+    source = open_source(
+        path or was["path"],
+        start_s=was["start_s"],
+        end_s=was["end_s"],
+        stride=was["stride"],
+        fps=was["fps"] if was["timed_by_fps"] else None,
+    )
+    if source.fingerprint != was["fingerprint"]:
+        raise InputError(f"{source.path}: is not the clip that was tracked; give it with --input")
+    return source
