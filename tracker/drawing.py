@@ -1,25 +1,35 @@
-"""People drawn into a picture: limbs in the colour of their id, the id beside the head, the way they came as a trail.
+"""People drawn into a picture: limbs in the colour of their id, the id beside the head, a trail of where they were.
 
-The left side of the body is lighter than the right, unsure limbs fade, near people cover far ones, and what stands over
-everything else are the ids. A carried person has a hollow label. Everything scales with the picture.
+The left side of the body is lighter than the right, unsure limbs fade, near people cover far ones, and no label covers
+a face that it can avoid. The label of a carried person is hollow. Everything scales with the picture and the person.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from core.people import Image, TrackedPoses
+from core.similarity import box_intersection
 from core.skeletons import Skeleton
 
-Colour = tuple[int, int, int]  # red, green, blue, 0..255
+Colour = tuple[float, ...]  # red, green, blue, 0..255
 
-_SUBPIXEL_BITS = 4  # OpenCV draws at sixteenths of a pixel, so that slow limbs glide rather than jump
-_SURE = 0.25  # a limb is opaque when its score is so far above the threshold, and fades to nothing below
-_TRAIL_OPACITY = 0.7
-_TRAIL_JOINT_SCORE = 0.2
+_SUBPIXEL_BITS = 4  # OpenCV draws to a sixteenth of a pixel, so that slow limbs glide rather than jump
+_GOLDEN_RATIO = (5**0.5 - 1) / 2  # the hues of any few successive ids lie far apart (Knuth, TAOCP 3, 6.4)
+_LEFT, _MIDDLE, _RIGHT, _DARK = 0, 1, 2, 3
+_SATURATION = (0.60, 0.85, 0.95, 0.60)  # of left, middle, right and outline ...
+_VALUE = (1.00, 0.97, 0.76, 0.16)  # ... so that they stand out from each other, and all from black and from white
+_FIRST_HUE = 0.9  # the first ids are cyan, amber, violet, green: far from skin
+_FADE = 0.25  # a joint is opaque when its score is so far above the threshold; below it fades to nothing
+_TRAIL_OPACITY = 0.8
+_TRAIL_JOINT_SCORE = 0.3
+_TRAIL_FREE_PENS = 10.0  # so many widths of a limb around the body the trail fades
+_HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top")
+_FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 class Trails:
@@ -68,25 +78,239 @@ def draw_people(
     trails: Trails | None = None,
     min_joint_score: float = 0.2,
 ) -> Image:
-    """A new picture (H, W, 3) uint8 RGB with the people in it; `image` stays as it is.
+    """A new picture (H, W, 3) uint8 RGB with the people drawn in; `image` stays as it is.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        people: who is where in it.
+        people: who is where.
         skeleton: their joints.
-        trails: which way they came, this frame included.
+        trails: where they were, this frame included.
         min_joint_score: joints below it are not drawn (0..1).
     """
     drawn = image.copy()
-    near_last = np.argsort(people.poses.boxes[:, 3], kind="stable")
-    for row in near_last:
-        ink = _ink(int(people.track_ids[row]))
-        points, scores = people.poses.keypoints[row], people.poses.keypoint_scores[row]
-        for a, b in skeleton.limb_indices:
-            if min(scores[a], scores[b]) >= min_joint_score:
-                cv2.line(drawn, points[a].astype(int).tolist(), points[b].astype(int).tolist(), ink, 2, cv2.LINE_AA)
+    bones = _bones(skeleton)
+    figures = [_figure(people, row, skeleton, min_joint_score, image) for row in range(len(people))]
+    figures.sort(key=lambda figure: figure.box[3])  # whose feet are lower in the picture stands nearer
+    if trails is not None:
+        for figure in figures:
+            _draw_trail(drawn, figure, trails)
+    for figure in figures:
+        _draw_body(drawn, figure, bones)
+    _draw_labels(drawn, sorted(figures, key=lambda figure: figure.track_id))
     return drawn
 
 
-def _ink(track_id: int) -> Colour:
-    return (255, track_id * 97 % 256, 0)
+# Bodies ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Bones:
+    """What is drawn of a skeleton: its limbs, and a neck where it has none."""
+
+    limbs: np.ndarray  # (L, 2) positions of joints; the neck's foot comes after the skeleton's K joints
+    limb_shades: np.ndarray  # (L,) _LEFT, _MIDDLE or _RIGHT
+    joint_shades: np.ndarray  # (K + 1,)
+    on_head: np.ndarray  # (K + 1,) bool
+
+
+def _bones(skeleton: Skeleton) -> _Bones:
+    side = np.array([_side(joint) for joint in (*skeleton.joints, "")])
+    limbs = skeleton.limb_indices
+    if not {"neck", "head_bottom"} & set(skeleton.joints) and "nose" in skeleton.joints:
+        limbs = np.concatenate([limbs, [[skeleton.index("nose"), len(skeleton)]]])
+    limb_side = np.sign(side[limbs].sum(axis=1))
+    on_head = np.array([joint in _HEAD for joint in (*skeleton.joints, "")])
+    return _Bones(limbs, _MIDDLE + limb_side, _MIDDLE + side, on_head)
+
+
+def _side(joint: str) -> int:
+    return {"left": _LEFT, "right": _RIGHT}.get(joint.partition("_")[0], _MIDDLE) - _MIDDLE
+
+
+@dataclass(frozen=True, eq=False)
+class _Figure:
+    """One person, ready to be drawn."""
+
+    track_id: int
+    carried: bool
+    box: np.ndarray  # (4,)
+    points: np.ndarray  # (K + 1, 2) joints, then the middle of the shoulders
+    opacities: np.ndarray  # (K + 1,) 0..1; 0 where a joint is missing
+    head: np.ndarray  # (3,) x, y and radius of a circle around the head
+    colours: list[Colour]  # left, middle, right, outline
+    pen: float  # pixels: the width of a limb
+
+
+def _figure(people: TrackedPoses, row: int, skeleton: Skeleton, min_joint_score: float, image: Image) -> _Figure:
+    track_id, box = int(people.track_ids[row]), people.poses.boxes[row]
+    points, scores = _with_neck(people.poses.keypoints[row], people.poses.keypoint_scores[row], skeleton)
+    opacities = np.clip((scores - min_joint_score) / _FADE, 0, 1) * np.isfinite(points).all(axis=1)
+    return _Figure(
+        track_id=track_id,
+        carried=bool(people.poses.carried[row]),
+        box=box,
+        points=points,
+        opacities=opacities,
+        head=_head(points, opacities, box, skeleton),
+        colours=_colours(track_id),
+        pen=_pen(box, image),
+    )
+
+
+def _with_neck(points: np.ndarray, scores: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """The joints and, last, the middle of the shoulders, missing if a shoulder is."""
+    shoulders = [k for k, joint in enumerate(skeleton.joints) if joint in ("left_shoulder", "right_shoulder")]
+    if len(shoulders) < 2:
+        return np.append(points, [[np.nan, np.nan]], axis=0), np.append(scores, 0.0)
+    middle, score = points[shoulders].mean(axis=0), scores[shoulders].min()
+    return np.append(points, middle[None], axis=0), np.append(scores, score)
+
+
+def _head(points: np.ndarray, opacities: np.ndarray, box: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """A circle (x, y, radius) around the head; without a sure joint of the head, the middle of the box's top."""
+    sure = opacities > 0
+    on_head = np.array([joint in _HEAD for joint in skeleton.joints])
+    face = points[:-1][on_head & sure[:-1]]
+    if not len(face):
+        return np.array([(box[0] + box[2]) / 2, box[1], 0.0])
+    centre = face.mean(axis=0)
+    radius = 1.3 * np.linalg.norm(face - centre, axis=1).max()
+    if sure[-1]:  # the head reaches about as far above the face's centre as two thirds of the way to the shoulders
+        radius = max(radius, 0.65 * np.linalg.norm(centre - points[-1]))
+    return np.array([*centre, radius])
+
+
+def _pen(box: np.ndarray, image: Image) -> float:
+    """Thinner on small people, but never so thin that it is lost in a large picture."""
+    short_side = min(image.shape[:2])
+    share = max(box[2] - box[0], box[3] - box[1]) / short_side
+    return float(short_side / 220 * np.clip(share / 0.4, 0.5, 1))
+
+
+def _colours(track_id: int) -> list[Colour]:
+    """Red, green, blue of left, middle, right and outline: one hue for each id, the same everywhere."""
+    hue = 360 * ((_FIRST_HUE + _GOLDEN_RATIO * track_id) % 1)
+    hsv = [(hue, saturation, value) for saturation, value in zip(_SATURATION, _VALUE, strict=True)]
+    rgb = cv2.cvtColor(np.array([hsv], np.float32), cv2.COLOR_HSV2RGB)[0]
+    return [tuple(colour) for colour in np.rint(255 * rgb).tolist()]
+
+
+def _draw_body(image: Image, figure: _Figure, bones: _Bones) -> None:
+    """The outline of all of it first, so that limbs join without seams."""
+    limb_opacities = figure.opacities[bones.limbs].min(axis=1)
+    thin = bones.on_head[bones.limbs].any(axis=1)
+    widths = figure.pen * np.where(thin, 0.5, 1.0)
+    radii = figure.pen * np.where(bones.on_head, 0.45, 0.95)
+    rim = max(1.0, 0.35 * figure.pen)
+    for outline in (True, False):
+        for limb, shade, width, opacity in zip(bones.limbs, bones.limb_shades, widths, limb_opacities, strict=True):
+            colour = figure.colours[_DARK if outline else shade]
+            _line(image, figure.points[limb], opacity, width + 2 * rim * outline, colour)
+        for point, shade, radius, opacity in zip(
+            figure.points[:-1], bones.joint_shades, radii, figure.opacities, strict=False
+        ):
+            colour = figure.colours[_DARK if outline else shade]
+            _line(image, np.stack([point, point]), opacity, 2 * (radius + rim * outline), colour)
+
+
+def _draw_trail(image: Image, figure: _Figure, trails: Trails) -> None:
+    points, freshness = trails.of(figure.track_id)
+    if len(points) > 1:
+        # Fading towards the body: the trail of someone who stands would be a scribble of the hips' small errors.
+        distances = np.linalg.norm(points - points[-1], axis=1) / (_TRAIL_FREE_PENS * figure.pen)
+        opacities = _TRAIL_OPACITY * freshness * np.clip(distances - 0.5, 0, 1)
+        _polyline(image, points, opacities[:-1], figure.pen, figure.colours[_MIDDLE])
+
+
+# Labels ---------------------------------------------------------------------------------------------------------------
+
+
+def _draw_labels(image: Image, figures: list[_Figure]) -> None:
+    heads = np.array([[x - r, y - r, x + r, y + r] for x, y, r in (figure.head for figure in figures)]).reshape(-1, 4)
+    taken = heads
+    for figure, head in zip(figures, heads, strict=True):
+        place = _label_place(figure, head, taken, image)
+        _draw_label(image, figure, place)
+        taken = np.concatenate([taken, place[None]])
+
+
+def _text_size(figure: _Figure) -> tuple[float, int, int, int]:
+    """Font scale, thickness, width and height in pixels of a person's id."""
+    scale = max(0.35, figure.pen * 0.21)
+    thickness = max(1, round(scale * 1.6))
+    (width, height), _ = cv2.getTextSize(str(figure.track_id), _FONT, scale, thickness)
+    return scale, thickness, width, height
+
+
+def _label_place(figure: _Figure, head: np.ndarray, taken: np.ndarray, image: Image) -> np.ndarray:
+    """A box (4,) above the head or else beside or below it: the first of those that hide least, inside the picture."""
+    _, _, text_width, text_height = _text_size(figure)
+    height = 1.9 * text_height
+    half = np.array([max(height, text_width + 1.1 * text_height), height]) / 2
+    x, y, _ = figure.head
+    gap = 0.3 * height
+    centres = np.array(
+        [
+            [x, head[1] - gap - half[1]],
+            [head[2] + gap + half[0], y],
+            [head[0] - gap - half[0], y],
+            [x, head[3] + gap + half[1]],
+        ]
+    )
+    size = np.array([image.shape[1], image.shape[0]])
+    centres = np.clip(centres, np.minimum(half + 1, size / 2), np.maximum(size - half - 1, size / 2))
+    places = np.concatenate([centres - half, centres + half], axis=1)
+    hidden = box_intersection(places, taken).sum(axis=1)
+    return places[np.argmin(np.round(hidden))]
+
+
+def _draw_label(image: Image, figure: _Figure, place: np.ndarray) -> None:
+    """A pill of the id's colour with dark writing; of a carried person a dark pill with a rim and writing in colour."""
+    scale, thickness, text_width, text_height = _text_size(figure)
+    left, top, right, bottom = place
+    height = bottom - top
+    ends = np.array([[left + height / 2, (top + bottom) / 2], [right - height / 2, (top + bottom) / 2]])
+    rim = max(1.0, 0.06 * height)
+    bright, dark = figure.colours[_LEFT], figure.colours[_DARK]
+    for width, colour in ((height, dark), (height - 2 * rim, bright)):
+        _line(image, ends, 1.0, width, colour)
+    if figure.carried:
+        _line(image, ends, 1.0, height - 5 * rim, dark)
+    corner = (round((left + right - text_width) / 2), round((top + bottom + text_height) / 2))
+    cv2.putText(
+        image, str(figure.track_id), corner, _FONT, scale, bright if figure.carried else dark, thickness, cv2.LINE_AA
+    )
+
+
+# Lines ----------------------------------------------------------------------------------------------------------------
+
+
+def _line(image: Image, ends: np.ndarray, opacity: float, width: float, colour: Colour) -> None:
+    """A line with round ends, or a dot where both ends are the same; nothing where the opacity is 0."""
+    if opacity >= 1:
+        _stroke(image, ends, width, colour)
+    elif opacity > 0:
+        _polyline(image, ends, np.array([opacity]), width, colour)
+
+
+def _polyline(image: Image, points: np.ndarray, opacities: np.ndarray, width: float, colour: Colour) -> None:
+    """Lines between successive points (P, 2), each with its opacity (P - 1,); only the pixels under them are mixed."""
+    size = np.array([image.shape[1], image.shape[0]])
+    low = np.clip(points.min(axis=0) - width - 1, 0, size).astype(int)
+    high = np.clip(points.max(axis=0) + width + 2, 0, size).astype(int)
+    if (high <= low).any():
+        return
+    part = image[low[1] : high[1], low[0] : high[0]]
+    mask = np.zeros(part.shape[:2], np.uint8)
+    for start, opacity in enumerate(opacities.tolist()):
+        _stroke(mask, points[start : start + 2] - low, width, (255 * opacity,))
+    rows, columns = np.nonzero(mask)
+    under = part[rows, columns].astype(np.float32)
+    weights = mask[rows, columns, None].astype(np.float32) / 255
+    part[rows, columns] = np.rint(under + (np.array(colour, np.float32) - under) * weights)
+
+
+def _stroke(image: np.ndarray, ends: np.ndarray, width: float, colour: Colour) -> None:
+    far = 1 << 20  # OpenCV counts sixteenths of pixels in 32 bits
+    start, end = np.rint(np.clip(ends, -far, far) * (1 << _SUBPIXEL_BITS)).astype(int).tolist()
+    cv2.line(image, start, end, colour, max(1, round(width)), cv2.LINE_AA, _SUBPIXEL_BITS)
