@@ -18,7 +18,8 @@ from core.skeletons import Skeleton
 
 Colour = tuple[float, ...]  # red, green, blue, 0..255
 
-_SUBPIXEL_BITS = 4  # OpenCV draws to a sixteenth of a pixel, so that slow limbs glide rather than jump
+_SUBPIXELS = 16  # OpenCV draws to fractions of a pixel, so that slow limbs glide rather than jump
+_FAR = 1e6  # pixels: OpenCV counts those fractions in 32 bits
 _GOLDEN_RATIO = (5**0.5 - 1) / 2  # the hues of any few successive ids lie far apart (Knuth, TAOCP 3, 6.4)
 _LEFT, _MIDDLE, _RIGHT, _DARK = 0, 1, 2, 3
 _SATURATION = (0.60, 0.85, 0.95, 0.60)  # of left, middle, right and outline ...
@@ -45,7 +46,7 @@ class Trails:
         self._now = time_s
         for track_id, point in zip(people.track_ids.tolist(), _hip_centres(people, skeleton), strict=True):
             if np.isfinite(point).all():
-                self._points.setdefault(track_id, deque()).append((time_s, point))
+                self._points.setdefault(track_id, deque()).append((time_s, np.clip(point, -_FAR, _FAR)))
         for track_id, points in list(self._points.items()):
             while points and points[0][0] < time_s - self._seconds:
                 points.popleft()
@@ -143,7 +144,8 @@ class _Figure:
 
 def _figure(people: TrackedPoses, row: int, skeleton: Skeleton, min_joint_score: float, image: Image) -> _Figure:
     track_id, box = int(people.track_ids[row]), people.poses.boxes[row]
-    points, scores = _with_neck(people.poses.keypoints[row], people.poses.keypoint_scores[row], skeleton)
+    keypoints = np.clip(people.poses.keypoints[row], -_FAR, _FAR)
+    points, scores = _with_neck(keypoints, people.poses.keypoint_scores[row], skeleton)
     opacities = np.clip((scores - min_joint_score) / _FADE, 0, 1) * np.isfinite(points).all(axis=1)
     return _Figure(
         track_id=track_id,
@@ -196,21 +198,19 @@ def _colours(track_id: int) -> list[Colour]:
 
 
 def _draw_body(image: Image, figure: _Figure, bones: _Bones) -> None:
-    """The outline of all of it first, so that limbs join without seams."""
-    limb_opacities = figure.opacities[bones.limbs].min(axis=1)
-    thin = bones.on_head[bones.limbs].any(axis=1)
-    widths = figure.pen * np.where(thin, 0.5, 1.0)
-    radii = figure.pen * np.where(bones.on_head, 0.45, 0.95)
+    """The outline of all of it first, so that limbs join without seams; joints are lines of no length."""
+    joints = np.arange(len(bones.on_head) - 1)
+    ends = np.concatenate([bones.limbs, np.stack([joints, joints], axis=1)])
+    shades = np.concatenate([bones.limb_shades, bones.joint_shades[:-1]])
+    on_head = bones.on_head[ends].any(axis=1)
+    is_joint = ends[:, 0] == ends[:, 1]
+    widths = figure.pen * np.where(is_joint, np.where(on_head, 0.9, 1.9), np.where(on_head, 0.5, 1.0))
     rim = max(1.0, 0.35 * figure.pen)
-    for outline in (True, False):
-        for limb, shade, width, opacity in zip(bones.limbs, bones.limb_shades, widths, limb_opacities, strict=True):
-            colour = figure.colours[_DARK if outline else shade]
-            _line(image, figure.points[limb], opacity, width + 2 * rim * outline, colour)
-        for point, shade, radius, opacity in zip(
-            figure.points[:-1], bones.joint_shades, radii, figure.opacities, strict=False
-        ):
-            colour = figure.colours[_DARK if outline else shade]
-            _line(image, np.stack([point, point]), opacity, 2 * (radius + rim * outline), colour)
+    lines, opacities = figure.points[ends], figure.opacities[ends].min(axis=1)
+    _draw_lines(image, lines, widths + 2 * rim, opacities, figure.colours[_DARK])
+    for shade in (_RIGHT, _MIDDLE, _LEFT):
+        rows = shades == shade
+        _draw_lines(image, lines[rows], widths[rows], opacities[rows], figure.colours[shade])
 
 
 def _draw_trail(image: Image, figure: _Figure, trails: Trails) -> None:
@@ -219,7 +219,8 @@ def _draw_trail(image: Image, figure: _Figure, trails: Trails) -> None:
         # Fading towards the body: the trail of someone who stands would be a scribble of the hips' small errors.
         distances = np.linalg.norm(points - points[-1], axis=1) / (_TRAIL_FREE_PENS * figure.pen)
         opacities = _TRAIL_OPACITY * freshness * np.clip(distances - 0.5, 0, 1)
-        _polyline(image, points, opacities[:-1], figure.pen, figure.colours[_MIDDLE])
+        lines = np.stack([points[:-1], points[1:]], axis=1)
+        _draw_lines(image, lines, np.full(len(lines), figure.pen), opacities[:-1], figure.colours[_MIDDLE])
 
 
 # Labels ---------------------------------------------------------------------------------------------------------------
@@ -273,9 +274,9 @@ def _draw_label(image: Image, figure: _Figure, place: np.ndarray) -> None:
     rim = max(1.0, 0.06 * height)
     bright, dark = figure.colours[_LEFT], figure.colours[_DARK]
     for width, colour in ((height, dark), (height - 2 * rim, bright)):
-        _line(image, ends, 1.0, width, colour)
+        _draw_line(image, ends, width, colour)
     if figure.carried:
-        _line(image, ends, 1.0, height - 5 * rim, dark)
+        _draw_line(image, ends, height - 5 * rim, dark)
     corner = (round((left + right - text_width) / 2), round((top + bottom + text_height) / 2))
     cv2.putText(
         image, str(figure.track_id), corner, _FONT, scale, bright if figure.carried else dark, thickness, cv2.LINE_AA
@@ -285,32 +286,34 @@ def _draw_label(image: Image, figure: _Figure, place: np.ndarray) -> None:
 # Lines ----------------------------------------------------------------------------------------------------------------
 
 
-def _line(image: Image, ends: np.ndarray, opacity: float, width: float, colour: Colour) -> None:
-    """A line with round ends, or a dot where both ends are the same; nothing where the opacity is 0."""
-    if opacity >= 1:
-        _stroke(image, ends, width, colour)
-    elif opacity > 0:
-        _polyline(image, ends, np.array([opacity]), width, colour)
+def _draw_lines(image: Image, lines: np.ndarray, widths: np.ndarray, opacities: np.ndarray, colour: Colour) -> None:
+    """Lines (L, 2, 2) of one colour; those not opaque (opacity 1) are mixed with what is under them, all at once."""
+    for row in np.flatnonzero(opacities >= 1):
+        _draw_line(image, lines[row], widths[row], colour)
+    faint = np.flatnonzero((opacities > 0) & (opacities < 1))
+    if len(faint):
+        faint = faint[np.argsort(opacities[faint], kind="stable")]
+        _mix_lines(image, lines[faint], widths[faint], opacities[faint], colour)
 
 
-def _polyline(image: Image, points: np.ndarray, opacities: np.ndarray, width: float, colour: Colour) -> None:
-    """Lines between successive points (P, 2), each with its opacity (P - 1,); only the pixels under them are mixed."""
+def _mix_lines(image: Image, lines: np.ndarray, widths: np.ndarray, opacities: np.ndarray, colour: Colour) -> None:
+    """Where lines cross, the last one counts: so the colour of what is below shines through once."""
     size = np.array([image.shape[1], image.shape[0]])
-    low = np.clip(points.min(axis=0) - width - 1, 0, size).astype(int)
-    high = np.clip(points.max(axis=0) + width + 2, 0, size).astype(int)
+    low = np.clip(lines.min(axis=(0, 1)) - widths.max() - 1, 0, size).astype(int)
+    high = np.clip(lines.max(axis=(0, 1)) + widths.max() + 2, 0, size).astype(int)
     if (high <= low).any():
         return
     part = image[low[1] : high[1], low[0] : high[0]]
     mask = np.zeros(part.shape[:2], np.uint8)
-    for start, opacity in enumerate(opacities.tolist()):
-        _stroke(mask, points[start : start + 2] - low, width, (255 * opacity,))
+    for line, width, opacity in zip(lines - low, widths, opacities.tolist(), strict=True):
+        _draw_line(mask, line, width, (255 * opacity,))
     rows, columns = np.nonzero(mask)
     under = part[rows, columns].astype(np.float32)
     weights = mask[rows, columns, None].astype(np.float32) / 255
     part[rows, columns] = np.rint(under + (np.array(colour, np.float32) - under) * weights)
 
 
-def _stroke(image: np.ndarray, ends: np.ndarray, width: float, colour: Colour) -> None:
-    far = 1 << 20  # OpenCV counts sixteenths of pixels in 32 bits
-    start, end = np.rint(np.clip(ends, -far, far) * (1 << _SUBPIXEL_BITS)).astype(int).tolist()
-    cv2.line(image, start, end, colour, max(1, round(width)), cv2.LINE_AA, _SUBPIXEL_BITS)
+def _draw_line(image: np.ndarray, line: np.ndarray, width: float, colour: Colour) -> None:
+    """With round ends, so that one of no length is a dot."""
+    start, end = [[round(x * _SUBPIXELS), round(y * _SUBPIXELS)] for x, y in line.tolist()]
+    cv2.line(image, start, end, colour, max(1, round(width)), cv2.LINE_AA, _SUBPIXELS.bit_length() - 1)
