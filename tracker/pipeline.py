@@ -21,6 +21,7 @@ from core.people import Detections, Detector, Estimator, Poses, sure_keypoints
 from core.similarity import box_area, box_iou, oks, suppress
 from core.skeletons import Skeleton
 from tracker.ahead import ahead
+from tracker.association import associate
 from tracker.pose_log import Carried, SeenFrame
 from tracker.propagation import FlowMethod, boxes_around, move_people
 from tracker.settings import SeeSettings
@@ -28,6 +29,7 @@ from tracker.video import Frame
 
 Item = TypeVar("Item")
 
+_SLIGHTLY_ALIKE = 1e-3  # boxes that overlap belong together even where, with min_carry_oks 0, the poses say nothing
 _BATCH_FRAMES = 4  # frames whose boxes and joints are asked for in one call
 _AHEAD_FRAMES = 4  # frames read ...
 _AHEAD_BATCHES = 2  # ... and batches looked at, before they are needed
@@ -115,14 +117,15 @@ class _Sight:
         self._last_image: Any = None
 
     def look(self, frame: Frame, detected: Poses) -> SeenFrame:
-        """The people of this frame: the detected ones, the carried ones among whom no detection explains them."""
+        """The people of this frame: the detected ones, and those of the last frame whom no detection explains."""
         carried = self._carry(frame)
-        poses = detected
+        poses = self._without_duplicates(detected)
         if self._settings.carry and self._last is not None:
             newest = carried.source_frames == self._last.index
-            rows, moved = carried.source_rows[newest], carried.keypoints[newest]
-            poses = Poses.concatenate([detected, self._look_again(frame, detected, self._last.poses[rows], moved)])
-        seen = SeenFrame(frame.index, frame.time_s, frame.name, self._without_duplicates(poses), carried)
+            last, moved = self._last.poses[carried.source_rows[newest]], carried.keypoints[newest]
+            again = self._look_again(frame, poses, last, moved)
+            poses = self._without_duplicates(Poses.concatenate([poses, again]))
+        seen = SeenFrame(frame.index, frame.time_s, frame.name, poses, carried)
         self._last, self._carried = seen, carried
         return seen
 
@@ -166,10 +169,13 @@ class _Sight:
         return replace(poses, scores=scores, carried=np.ones(len(poses), bool))[still_seen]
 
     def _explained(self, moved: np.ndarray, boxes: np.ndarray, detected: Poses) -> np.ndarray:
-        """Which carried people (M,) a detection overlaps, with a pose that is like theirs."""
+        """Which carried people (M,) have a detection of their own: it overlaps, and its pose is like theirs."""
         overlap = box_iou(boxes, detected.boxes) > self._settings.box_nms_iou
-        alike = self._oks(moved, detected) >= self._settings.min_carry_oks
-        return np.any(overlap & alike, axis=1)
+        alike = self._oks(moved, detected)
+        fits = overlap & (alike >= self._settings.min_carry_oks)
+        # Alike or not, a box explains one person: where two stand close, the other one is looked for.
+        pairs = associate(np.where(fits, np.maximum(alike, _SLIGHTLY_ALIKE), 0.0), 0.0, "greedy")
+        return np.isin(np.arange(len(moved)), pairs[:, 0])
 
     def _oks(self, keypoints: np.ndarray, poses: Poses) -> np.ndarray:
         return oks(keypoints, poses.keypoints, box_area(poses.boxes), self._skeleton.oks_sigmas)
@@ -178,6 +184,7 @@ class _Sight:
         """Pose NMS: of poses alike the one of the best quality stays."""
         sure = sure_keypoints(poses, self._settings.min_joint_score)
         alike = oks(sure, sure, box_area(poses.boxes), self._skeleton.oks_sigmas)
+        alike = np.minimum(alike, alike.T)  # by the measure of the smaller one: a big box must not swallow its neighbour
         return poses[np.sort(suppress(alike, poses.quality, self._settings.pose_nms_oks))]
 
 
