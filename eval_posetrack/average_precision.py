@@ -38,12 +38,17 @@ class ApCounts:
             annotated=sum((part.annotated for part in parts), np.zeros(JOINTS, int)),
         )
 
+    def best_first(self, joint: int) -> np.ndarray:
+        """The predictions of one joint, highest score first; equal scores in their order."""
+        of_joint = np.flatnonzero(self.joints == joint)
+        return of_joint[np.argsort(-self.scores[of_joint], kind="stable")]
+
     def figures(self, rules: Rules) -> dict[str, np.ndarray]:
         """Percentages (15,) by name: ap, precision, recall; NaN where there is nothing to divide by."""
         figures = {name: np.full(JOINTS, np.nan) for name in ("ap", "precision", "recall")}
         for k in range(JOINTS):
-            of_joint = self.joints == k
-            values = _one_joint(self.scores[of_joint], self.right[of_joint], int(self.annotated[k]), rules)
+            of_joint = self.best_first(k)
+            values = joint_figures(self.scores[of_joint], self.right[of_joint], int(self.annotated[k]), rules)
             for name, value in zip(figures, values, strict=True):
                 figures[name][k] = 100 * value
         return figures
@@ -89,21 +94,30 @@ def count(scene: Scene, near: NearJoints, assigned: np.ndarray) -> ApCounts:
     )
 
 
-def _one_joint(scores: np.ndarray, right: np.ndarray, annotated: int, rules: Rules) -> tuple[float, float, float]:
-    """AP, precision, recall, 0..1 or NaN."""
-    if not len(scores):
+def joint_figures(
+    scores: np.ndarray, right: np.ndarray, annotated: float, rules: Rules, weights: np.ndarray | None = None
+) -> tuple[float, float, float]:
+    """AP, precision and recall of one joint, 0..1 or NaN.
+
+    Args:
+        scores: (M,) of the predicted joints, highest first.
+        right: (M,) bool: true positives.
+        annotated: how many there are to find.
+        rules: of the mode.
+        weights: (M,) int: how often each counts; once by default.
+    """
+    weights = np.ones(len(scores), int) if weights is None else weights
+    if not weights.any():
         if rules.absent_joints_score_zero:
             return 0.0, 0.0, 0.0
         return (0.0, np.nan, 0.0) if annotated else (np.nan, np.nan, np.nan)
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(right[order])
-    ranks = np.arange(1, len(scores) + 1)
-    precision = hits / ranks
+    hits = np.cumsum(weights * right)
+    precision = hits / np.maximum(np.cumsum(weights), 1)
     if not annotated:
         return np.nan, float(precision[-1]), np.nan
     recall = hits / annotated
     if not rules.first_in_the_list_wins:  # equal scores pass a threshold together
-        together = np.append(np.diff(scores[order]) != 0, True)
+        together = np.append(np.diff(scores) != 0, True)
         precision, recall = precision[together], recall[together]
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float((np.diff(recall, prepend=0) * envelope).sum()), float(precision[-1]), float(recall[-1])

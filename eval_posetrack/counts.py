@@ -16,7 +16,6 @@ from eval_posetrack.clean import Scene
 from eval_posetrack.match import NearJoints, near_joints
 from eval_posetrack.rules import DEFAULT, Rules
 
-METRICS = ("AP", "MOT", "IDF1", "HOTA", "OKS", "PCK")
 GROUPS = {
     "Head": ("head_top", "neck", "nose"),
     "Shou": ("left_shoulder", "right_shoulder"),

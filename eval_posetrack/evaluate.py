@@ -10,12 +10,11 @@ from typing import NamedTuple
 
 from core.errors import InputError
 from eval_posetrack.clean import Scene, clean
-from eval_posetrack.counts import METRICS, Counts, count, count_with_oddities
+from eval_posetrack.counts import Counts, count, count_with_oddities
 from eval_posetrack.files import Clip, find_files, read_clip
 from eval_posetrack.report import Report
-from eval_posetrack.rules import EXACT
+from eval_posetrack.rules import METRICS, rules_of
 
-MODES = ("default", "exact")
 Source = Path | Clip
 Clips = Path | str | Mapping[str, Clip]
 
@@ -52,8 +51,7 @@ def evaluate(
     Raises:
         InputError: a file cannot be used, files do not pair, or (exact mode) the official kit would stop.
     """
-    if mode not in MODES:
-        raise InputError(f"unknown mode {mode!r}; known are {', '.join(MODES)}")
+    rules_of(mode)
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
         raise InputError(f"unknown metric {unknown[0]!r}; known are {', '.join(METRICS)}")
@@ -120,7 +118,7 @@ def _score(name: str, truth: Source, found: Source, mode: str, metrics: tuple[st
             f"{name}: the official kit stops at a sequence with fewer than two labelled frames, this one has "
             f"{scene.num_frames}; leave MOT out or use the default mode"
         )
-    return Result(name, count(scene, EXACT, metrics), {}, scene.notes)
+    return Result(name, count(scene, rules_of(mode), metrics), {}, scene.notes)
 
 
 def _scene(name: str, truth: Source, found: Source, mode: str) -> Scene:

@@ -89,11 +89,12 @@ def _count(truth: People, found: People, num_frames: int) -> OksCounts:
         similarity = object_keypoint_similarity(truth.keypoints[g], found.keypoints[p], truth_areas[g])
         alike[found.frames[p], places[p], seats[g]] = similarity
 
+    candidates, alike = _candidates(alike)
     right, ignored, people = [], [], []
     for low, high in AREAS_PX.values():
-        other_size = np.zeros((num_frames, alike.shape[2]), bool)
+        other_size = np.zeros((num_frames, seats.max(initial=0) + 1), bool)
         other_size[truth.frames, seats] = (truth_areas < low) | (truth_areas > high)
-        matched, matched_other = match_poses(alike, other_size)
+        matched, matched_other = match_poses(candidates, alike, other_size)
         of_found = matched[found.frames, places]
         strange = ((found_areas < low) | (found_areas > high))[:, None]
         right.append(of_found)
@@ -110,33 +111,41 @@ def object_keypoint_similarity(truth: np.ndarray, found: np.ndarray, areas: np.n
     return np.nan_to_num(np.exp(-e)).sum(axis=1) / annotated.sum(axis=1)
 
 
-def match_poses(alike: np.ndarray, ignored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pair poses with people frame by frame, best score first.
+def match_poses(candidates: np.ndarray, alike: np.ndarray, ignored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pair poses with people frame by frame, best score first: each takes the most alike person that is still free.
 
     Args:
-        alike: (F, D, G) OKS of poses, best score first, and people; -1 where there is none.
-        ignored: (F, G) bool people that count neither way; they are taken only when nobody else is.
+        candidates: (F, D, C) people that each pose may take, most alike first; poses stand best score first.
+        alike: (F, D, C) their OKS.
+        ignored: (F, G) bool people that count neither way; they are taken only when nobody else is to be had.
 
     Returns:
         (F, D, 10) bool matched, and matched to an ignored person.
     """
-    frames, poses, people = alike.shape
-    levels = len(THRESHOLDS)
-    free = np.ones((frames, levels, people), bool)
-    matched, to_ignored = np.zeros((2, frames, poses, levels), bool)
-    needed = np.minimum(THRESHOLDS, 1 - 1e-10)
-    rows, columns = np.indices((frames, levels))
+    frames, poses, _ = candidates.shape
+    free = np.ones((frames, len(THRESHOLDS), ignored.shape[1]), bool)
+    matched, to_ignored = np.zeros((2, frames, poses, len(THRESHOLDS)), bool)
+    needed = np.minimum(THRESHOLDS, 1 - 1e-10)  # so that a perfect pose passes whatever was rounded
+    f, t = np.indices((frames, len(THRESHOLDS)))
     for d in range(poses):
-        fits = free & (alike[:, d, None, :] >= needed[None, :, None])
-        counted = fits & ~ignored[:, None, :]
+        people = candidates[:, None, d]
+        fits = free[f[..., None], t[..., None], people] & (alike[:, None, d] >= needed[:, None])
+        counted = fits & ~ignored[f[..., None], people]
         fits = np.where(counted.any(axis=2, keepdims=True), counted, fits)
-        value = np.where(fits, alike[:, d, None, :], -1.0)
-        best = people - 1 - value[:, :, ::-1].argmax(axis=2)  # the last of equals, as in COCO
         taken = fits.any(axis=2)
-        free[rows[taken], columns[taken], best[taken]] = False
+        best = candidates[f, d, fits.argmax(axis=2)]
+        free[f[taken], t[taken], best[taken]] = False
         matched[:, d] = taken
-        to_ignored[:, d] = taken & ignored[rows, best]
+        to_ignored[:, d] = taken & ignored[f, best]
     return matched, to_ignored
+
+
+def _candidates(alike: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of a table (F, D, G), the few columns (F, D, C) that pass the lowest threshold, highest first; their values."""
+    most = max(int((alike >= THRESHOLDS[0]).sum(axis=2).max(initial=0)), 1)
+    backwards = np.argsort(-alike[:, :, ::-1], axis=2, kind="stable")[:, :, :most]
+    columns = alike.shape[2] - 1 - backwards  # the last of equals first, as in COCO
+    return columns, np.take_along_axis(alike, columns, axis=2)
 
 
 def person_areas(people: People) -> np.ndarray:

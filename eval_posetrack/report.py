@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.skeletons import POSETRACK_15
 from eval_posetrack.counts import Counts, Figure
-from eval_posetrack.rules import DEFAULT, EXACT, IN_WORDS, Rules
+from eval_posetrack.rules import DEFAULT, IN_WORDS, Rules, rules_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ class Report:
     @property
     def rules(self) -> Rules:
         """The oddities in force."""
-        return EXACT if self.mode == "exact" else DEFAULT
+        return rules_of(self.mode)
 
     @cached_property
     def counts(self) -> Counts:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+from core.errors import InputError
+
+METRICS = ("AP", "MOT", "IDF1", "HOTA", "OKS", "PCK")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
@@ -27,6 +31,20 @@ class Rules:
 
 DEFAULT = Rules()
 EXACT = Rules(**{field.name: True for field in fields(Rules)})
+
+MODES = {"default": DEFAULT, "exact": EXACT}
+
+
+def rules_of(mode: str) -> Rules:
+    """The rules of a mode, "default" or "exact".
+
+    Raises:
+        InputError: another mode.
+    """
+    if mode not in MODES:
+        raise InputError(f"unknown mode {mode!r}; known are {', '.join(MODES)}")
+    return MODES[mode]
+
 
 IN_WORDS = {
     "leave_out_last_frame": "the official kit leaves the last labelled frame of every sequence out of tracking",
