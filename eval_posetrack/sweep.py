@@ -53,10 +53,10 @@ def sweep(
     for scene in scenes:
         near = near_joints(scene)
         of_people = pose_scores(scene.found)
-        of_people = np.where(of_people == NO_SCORE, np.inf, of_people)
+        of_people = np.where(of_people == NO_SCORE, np.inf, of_people).astype(np.float32)  # as clips hold them
         of_joints = np.nan_to_num(scene.found.keypoint_scores, nan=np.inf)
         for (a, b), counts in parts.items():
-            stays = (of_people >= pose_steps[a])[:, None] & (of_joints >= joint_steps[b])
+            stays = (of_people >= np.float32(pose_steps[a]))[:, None] & (of_joints >= joint_steps[b])
             keypoints = np.where(stays[:, :, None], scene.found.keypoints, np.nan)
             thinned = replace(scene, found=replace(scene.found, keypoints=keypoints))
             counts.append(count(thinned, rules, ("AP", "MOT"), near[stays[near.found_rows, near.joints]]))
