@@ -13,6 +13,7 @@ import numpy as np
 
 from core.errors import InputError
 from core.people import Rows
+from core.skeletons import POSETRACK_15
 from eval_posetrack.files import Clip
 
 HEAD_SIZE_PER_DIAGONAL = 0.6  # PCKh: the head's size is 0.6 of the diagonal of its box (Andriluka 2014)
@@ -179,21 +180,30 @@ def _official_limits(truth: Clip, found: Clip) -> list[str]:
 
 def _in_id_order(people: People) -> tuple[People, list[str]]:
     """People by id within each frame, so that their order in the file decides nothing; new ids where there is none."""
+    people = people[np.lexsort((people.ids, people.frames))]
+    unknown, twice = _without_own_id(people)
+    if not (unknown | twice).any():
+        return people, []
+    places = np.nan_to_num(people.keypoints).transpose(1, 2, 0).reshape(2 * len(POSETRACK_15), -1)
+    people = people[np.lexsort((*places, people.ids, people.frames))]
+    unknown, twice = _without_own_id(people)
+    ids = people.ids.copy()
+    ids[unknown | twice] = ids.max() + 1 + np.arange((unknown | twice).sum())
+    people = replace(people, ids=ids)
+    notes = [
+        f"{rows.sum()} people {fault}: each counts as somebody new"
+        for rows, fault in ((unknown, "without track_id"), (twice, "with a track_id that stands twice in their frame"))
+        if rows.any()
+    ]
+    return people[np.lexsort((people.ids, people.frames))], notes
+
+
+def _without_own_id(people: People) -> tuple[np.ndarray, np.ndarray]:
+    """Of people by frame and id: who has no id (P,) bool, and who has that of the one before (P,) bool."""
     unknown = people.ids < 0
-    by_place = np.lexsort((*np.nan_to_num(people.keypoints.reshape(len(people), -1)).T, people.ids, people.frames))
-    people = people[by_place] if unknown.any() else people[np.lexsort((people.ids, people.frames))]
-    notes = []
-    if unknown.any():
-        unknown = people.ids < 0
-        ids = people.ids.copy()
-        ids[unknown] = ids.max(initial=0) + 1 + np.arange(unknown.sum())
-        people = replace(people, ids=ids)
-        notes.append(f"{unknown.sum()} people without track_id: each counts as somebody new")
-        people = people[np.lexsort((people.ids, people.frames))]
-    twice = (np.diff(people.frames) == 0) & (np.diff(people.ids) == 0)
-    if twice.any():
-        notes.append(f"{twice.sum()} times an id stands twice in a frame")
-    return people, notes
+    again = np.zeros(len(people), bool)
+    again[1:] = (np.diff(people.frames) == 0) & (np.diff(people.ids) == 0)
+    return unknown, again & ~unknown
 
 
 def _with_head_sizes(name: str, people: People) -> tuple[People, list[str]]:

@@ -58,9 +58,9 @@ class Records:
         """The field as it stands, None where a record has none."""
         return [record.get(key) for record in self.records]
 
-    def given(self, key: str) -> np.ndarray:
-        """(R,) bool: which records have the field, with something in it."""
-        return np.array([value is not None and value != [] for value in self.values(key)], bool)
+    def given(self, key: str, *, empty_counts: bool = False) -> np.ndarray:
+        """(R,) bool: which records have the field, with something in it or (`empty_counts`) just an empty list."""
+        return np.array([value is not None and (empty_counts or value != []) for value in self.values(key)], bool)
 
     def numbers(self, key: str, *, largest: float) -> np.ndarray:
         """(R,) float64; NaN where absent. A list of one number counts as that number, as 2017 files write it."""
@@ -125,11 +125,20 @@ class Records:
         self._within(over, key, largest)
         return table, given
 
-    def children(self, key: str, where: Callable[[int, int], str]) -> tuple[Records, np.ndarray]:
-        """Lists of records inside each record, end to end, and the record (C,) each belongs to; absent means empty."""
+    def children(
+        self, key: str, where: Callable[[int, int], str], *, needed: bool = False
+    ) -> tuple[Records, np.ndarray]:
+        """Lists of records inside each record, end to end, and the record (C,) each belongs to.
+
+        Args:
+            key: the field.
+            where: says in words where child i of record r stands.
+            needed: every record has the field; otherwise absent means empty.
+        """
         values = self.values(key)
-        if not set(map(type, values)) <= {list, type(None)}:
-            self.fail(_first(value is not None and type(value) is not list for value in values), key, "a list")
+        allowed = {list} if needed else {list, type(None)}
+        if not set(map(type, values)) <= allowed:
+            self.fail(_first(type(value) not in allowed for value in values), key, "a list")
         counts = np.array([len(value or ()) for value in values], int)
         owners = np.repeat(np.arange(len(self)), counts)
         starts = np.cumsum(counts) - counts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -225,7 +225,8 @@ def _read_2018(path: Path, content: dict[str, Any]) -> Clip:
         labeled=images.flags("is_labeled", default=np.isin(image_ids, of_people)),
         times=_times(images),
         version=2021 if is_2021 else 2018,
-        notes=_uneven(people, ("keypoints", "scores", "track_id", "bbox_head", "bbox", "score")),
+        notes=_uneven(people, ("keypoints", "scores", "track_id", "bbox_head", "bbox", "score"))
+        + _uneven(images, ("is_labeled", "ignore_regions_x"), empty_counts=True),
         **{name: column[in_frame_order] for name, column in columns_of_people.items()},
     )
 
@@ -374,7 +375,7 @@ def _read_2017(path: Path, annolist: list[Any]) -> Clip:
 
     people, frames = images.children("annorect", person)
     holders, people_of_holders = people.children("annopoints", lambda p, i: f"{people.where(p)}['annopoints'][{i}]")
-    points, holder_of_points = holders.children("point", lambda h, i: f"{holders.where(h)}['point'][{i}]")
+    points, holder_of_points = holders.children("point", _point_of(holders), needed=True)
     rows = people_of_holders[holder_of_points] if len(points) else np.zeros(0, int)
 
     joints = points.integers("id")
@@ -407,8 +408,14 @@ def _read_2017(path: Path, annolist: list[Any]) -> Clip:
         labeled=images.flags("is_labeled", default=np.isin(np.arange(len(images)), frames)),
         times=_times(images),
         version=2017,
-        notes=_uneven(people, ("annopoints", "track_id", "x1", "score")) + _uneven(points, ("score",)),
+        notes=_uneven(people, ("annopoints", "track_id", "x1", "score"))
+        + _uneven(points, ("score",))
+        + _uneven(images, ("annorect", "is_labeled", "ignore_regions"), empty_counts=True),
     )
+
+
+def _point_of(holders: Records) -> Callable[[int, int], str]:
+    return lambda h, i: f"{holders.where(h)}['point'][{i}]"
 
 
 def _head_boxes_2017(people: Records) -> np.ndarray:
@@ -422,7 +429,7 @@ def _head_boxes_2017(people: Records) -> np.ndarray:
 
 def _regions_2017(path: Path, images: Records) -> tuple[tuple[np.ndarray, ...], ...]:
     regions, owners = images.children("ignore_regions", lambda t, i: f"{path}: annolist[{t}]['ignore_regions'][{i}]")
-    points, region_of_points = regions.children("point", lambda r, i: f"{regions.where(r)}['point'][{i}]")
+    points, region_of_points = regions.children("point", _point_of(regions), needed=True)
     places = np.stack([points.numbers(key, largest=LARGEST_PX) for key in "xy"], axis=1)
     if np.isnan(places).any():
         i = int(np.isnan(places).any(axis=1).argmax())
@@ -447,12 +454,11 @@ def _frame_2017(clip: Clip, t: int) -> dict[str, Any]:
         "imgnum": [t + 1],
         "is_labeled": [int(clip.labeled[t])],
         "annorect": [_person_2017(clip, p) for p in rows],
-    }
-    if clip.ignore_regions[t]:
-        frame["ignore_regions"] = [
+        "ignore_regions": [
             {"point": [{"x": [x], "y": [y]} for x, y in np.round(region, _DECIMALS_PX).tolist()]}
             for region in clip.ignore_regions[t]
-        ]
+        ],
+    }
     if clip.times is not None:
         frame["time_s"] = [float(clip.times[t])]
     return frame
@@ -506,9 +512,9 @@ def _only_given(scores: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(keypoints[:, :, 0]) | (scores == NO_SCORE), np.nan, scores)
 
 
-def _uneven(records: Records, keys: Iterable[str]) -> tuple[str, ...]:
+def _uneven(records: Records, keys: Iterable[str], *, empty_counts: bool = False) -> tuple[str, ...]:
     """One line for every field that some records have and some have not: often a fault of the program that wrote it."""
-    counts = {key: int(records.given(key).sum()) for key in keys}
+    counts = {key: int(records.given(key, empty_counts=empty_counts).sum()) for key in keys}
     return tuple(f"{n} of {len(records)} records have {key!r}" for key, n in counts.items() if 0 < n < len(records))
 
 

@@ -48,7 +48,9 @@ def count(scene: Scene, near: NearJoints) -> IdentityCounts:
     names, found_tracks = np.unique(scene.found.ids, return_inverse=True)
     many = max(len(names), 1)
     keys = (truth_tracks[near.truth_rows] * many + found_tracks[near.found_rows]) * JOINTS + near.joints
-    pairs, frames_together = np.unique(keys, return_counts=True)
+    # Once per predicted joint: in exact mode the same person may stand twice in a frame of the ground truth.
+    once = np.unique(keys * max(len(scene.found), 1) + near.found_rows) // max(len(scene.found), 1)
+    pairs, frames_together = np.unique(once, return_counts=True)
     joints, tracks = pairs % JOINTS, pairs // JOINTS
     chosen = best_pairs(
         tracks // many * JOINTS + joints, tracks % many * JOINTS + joints, frames_together.astype(float)

@@ -84,7 +84,7 @@ def same_frame_pairs(
 def _runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First and one past last position of every run of equal labels."""
     firsts = np.flatnonzero(np.diff(labels, prepend=-1))
-    return firsts, np.append(firsts[1:], len(labels))
+    return firsts, np.append(firsts[1:], len(labels))[: len(firsts)]
 
 
 def _reach(keypoints: np.ndarray, margin: np.ndarray) -> np.ndarray:
