@@ -1,0 +1,1 @@
+"""What we claim about speed and accuracy, as programs that anybody can run."""

@@ -17,8 +17,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -26,16 +27,14 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from core.people import Image
 from core.runtime import Network, Run, Runtime
 from core.skeletons import COCO_17
 from detectors import create_detector
 from estimators import create_estimator
 from tracker.drawing import Trails, draw_people
 from tracker.networks import Networks
-from tracker.pipeline import see
 from tracker.pose_log import Carried, SeenFrame
-from tracker.propagation import create_flow, move_people
+from tracker.propagation import LucasKanade, create_flow, move_people
 from tracker.run import track_to_folder
 from tracker.settings import Settings
 from tracker.tracker import Tracker
@@ -75,12 +74,12 @@ class PlainRuntime(Runtime):
         weights = network.weights.load()
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
         options.add_external_initializers(list(weights), values)
+        self.kept = [*getattr(self, "kept", []), values]  # a session reads its weights in place
         session = onnxruntime.InferenceSession(network.graph, options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
 
         def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
             answers = [session.run(None, {name: batch[i : i + 1]}) for i in range(len(batch))]
-            del values[:0]  # the session reads the weights in place: they must live as long as it does
             return tuple(np.concatenate(output) for output in zip(*answers, strict=True))
 
         return run
@@ -126,48 +125,51 @@ def plain_loop(source: Source, networks: Networks) -> float:
     return time.perf_counter() - started
 
 
-@dataclass
 class Stopwatch:
-    """Milliseconds a frame by stage."""
+    """Milliseconds by stage: `with watch.of("decode"): ...`."""
 
-    spent: dict[str, list[float]]
+    def __init__(self) -> None:
+        self.spent: dict[str, list[float]] = {}
 
-    def of(self, stage: str, work: Callable[[], object]) -> object:
-        """Do the work and note how long it took."""
+    @contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        """Note how long the block takes."""
         started = time.perf_counter()
-        done = work()
+        yield
         self.spent.setdefault(stage, []).append((time.perf_counter() - started) * 1e3)
-        return done
 
 
 def stages(source: Source, most: int = 60) -> dict[str, float]:
     """Median milliseconds a frame of each stage on one thread."""
-    watch = Stopwatch({})
+    watch = Stopwatch()
+    flow, tracker, trails = LucasKanade(), Tracker(SETTINGS.follow, COCO_17), Trails()
+    before, last = None, np.zeros((0, 17, 2), np.float32)
     with Runtime("cpu", threads=1) as runtime, tempfile.TemporaryDirectory() as folder:
-        networks = loaded(runtime)
-        flow = create_flow("lk")
-        assert flow is not None
-        tracker, trails = Tracker(SETTINGS.follow, COCO_17), Trails()
-        frames = source.frames()
-        before, last = None, None
+        networks, frames = loaded(runtime), source.frames()
         with VideoWriter(Path(folder) / "video.mp4", source.width, source.height, source.fps) as video:
             for _ in range(most):
-                frame = watch.of("decode", lambda: next(frames, None))
+                with watch.of("decode"):
+                    frame = next(frames, None)
                 if frame is None:
                     break
-                image: Image = frame.image
-                (found,) = watch.of("detect", lambda: networks.detector([image]))
+                with watch.of("detect"):
+                    (found,) = networks.detector([frame.image])
                 found = found[found.scores >= SETTINGS.see.keep_box_score]
-                (poses,) = watch.of("joints", lambda: networks.estimator([image], [found.boxes]))
-                now = watch.of("flow", lambda: flow.prepare(image))
-                if before is not None and len(last):
-                    watch.of("flow", lambda: move_people(flow, before, now, last))
+                with watch.of("joints"):
+                    (poses,) = networks.estimator([frame.image], [found.boxes])
+                with watch.of("flow"):
+                    now = flow.prepare(frame.image)
+                    if before is not None:
+                        move_people(flow, before, now, last)
                 before, last = now, poses.keypoints
                 seen = SeenFrame(frame.index, frame.time_s, "", replace(poses, scores=found.scores), Carried.empty(17))
-                people = watch.of("associate", lambda: tracker.update(seen))
-                trails.add(frame.time_s, people, COCO_17)
-                drawn = watch.of("draw", lambda: draw_people(image, people, COCO_17, trails=trails))
-                watch.of("encode", lambda: video.add(drawn, frame.time_s))
+                with watch.of("associate"):
+                    people = tracker.update(seen)
+                with watch.of("draw"):
+                    trails.add(frame.time_s, people, COCO_17)
+                    drawn = draw_people(frame.image, people, COCO_17, trails=trails)
+                with watch.of("encode"):
+                    video.add(drawn, frame.time_s)
     return {stage: median(spent) for stage, spent in watch.spent.items()}
 
 

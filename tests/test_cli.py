@@ -111,6 +111,20 @@ def test_flags_go_before_the_file_and_the_file_before_the_preset(
     assert settings["see"]["carry_margin"] == 0.15  # default
 
 
+def test_a_file_may_have_settings_that_a_command_does_not_need(example_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('detect_every = 2\nsimilarity = "oks"\n')
+    assert posetrail("track", example_clip, "--end", 0.03, "-o", ".", cwd=tmp_path).returncode == 0
+    done = posetrail("follow", "pose2sim_cam01", "--config", "settings.toml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (
+        json.loads((tmp_path / "pose2sim_cam01" / "run.json").read_text())["settings"]["follow"]["similarity"] == "oks"
+    )
+    (tmp_path / "settings.toml").write_text("detect_evry = 2\n")
+    done = posetrail("follow", "pose2sim_cam01", "--config", "settings.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "detect_evry" in done.stderr
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_ctrl_c_keeps_the_finished_frames(example_clip: Path, tmp_path: Path) -> None:
     command = [POSETRAIL, "track", example_clip, "--progress", "json"]

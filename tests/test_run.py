@@ -131,6 +131,14 @@ def test_a_video_is_drawn_during_the_run_or_after_it(images: Path, tmp_path: Pat
         assert np.array_equal(one.image, other.image)
 
 
+def test_a_damaged_clip_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
+    images = write_images(WORLD, tmp_path / "images")
+    (images / "000013.png").write_bytes(b"torn")
+    run(images, tmp_path / "clip")
+    frames = list(open_source(draw_run(tmp_path / "clip")).frames())
+    assert len(frames) == 23
+
+
 def test_drawing_on_another_clip_is_refused(images: Path, tmp_path: Path) -> None:
     run(images, tmp_path / "clip")
     other = write_images(replace(WORLD, num_frames=3, textures=[]), tmp_path / "other")
@@ -146,6 +154,17 @@ def test_a_run_that_is_stopped_keeps_what_is_done(images: Path, tmp_path: Path) 
     assert read_clip(tmp_path / "clip" / "tracks.json").num_frames == 10
     _, frames = read_pose_log(tmp_path / "clip" / "poses.arrow")
     assert [frame.index for frame in frames] == list(range(10))
+
+
+def test_when_ids_outgrow_posetrack_the_other_files_are_written(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.writers._LAST_POSETRACK_ID", 1)
+    outcome = run(images, tmp_path / "clip")
+    assert outcome.status == "complete"
+    assert outcome.files == ("poses.arrow", "tracks.csv", "run.json")
+    assert "PoseTrack files end at track id 1" in outcome.warnings[0]
+    assert not (tmp_path / "clip" / "tracks.json").exists()
 
 
 def test_a_damaged_clip_gives_the_frames_it_has(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Programs that made what is shipped: run by developers, not installed."""

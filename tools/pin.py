@@ -30,6 +30,7 @@ def resolved(pyproject: str) -> list[str]:
 
 
 def main() -> None:
+    """Rewrite the list, or print it."""
     text = PYPROJECT.read_text(encoding="utf-8")
     if "--print" in sys.argv:
         print("\n".join(tomllib.loads(text)["tool"]["uv"]["constraint-dependencies"]))

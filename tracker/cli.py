@@ -6,6 +6,7 @@ with the finished frames kept; 1 is a fault of ours, with a traceback. Nothing h
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import tomllib
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tracker.run_file import Outcome
 
 _INTERRUPTED = 128 + signal.SIGINT
+_THE_MACHINES_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def _fill_in(app: App, commands: tuple[str, ...], arguments: Any) -> None:
@@ -38,11 +40,12 @@ def _fill_in(app: App, commands: tuple[str, ...], arguments: Any) -> None:
     for name in given.get("--preset", []):
         if name not in PRESETS:
             raise unknown_name("preset", name, PRESETS)
-        sources.append((f"preset {name}", _flat(PRESETS[name])))
-    known = {argument.name for argument in arguments}
+        values = {setting: value for setting, value in _flat(PRESETS[name]).items() if value is not None}
+        sources.append((f"preset {name}", values))
+    # Presets and files have settings of all rooms; a command may need only some.
+    elsewhere = {_flag(setting) for setting in _flat(Settings())} - {argument.name for argument in arguments}
     for source, values in sources:
-        # A preset has settings of all rooms, a command may need only some.
-        mine = {k: v for k, v in values.items() if not source.startswith("preset") or _flag(k) in known}
+        mine = {setting: value for setting, value in values.items() if _flag(setting) not in elsewhere}
         Dict(mine, use_commands_as_keys=False, source=source)(app, commands, arguments)
 
 
@@ -51,7 +54,7 @@ def _flag(setting: str) -> str:
 
 
 def _flat(settings: Settings) -> dict[str, Any]:
-    return {k: v for room in asdict(settings).values() for k, v in room.items() if v is not None}
+    return {setting: value for room in asdict(settings).values() for setting, value in room.items()}
 
 
 def _name_and_value(text: str) -> tuple[str, str]:
@@ -205,6 +208,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         sys.stderr.close()
         code = 0
+    except OSError as error:
+        if error.errno not in _THE_MACHINES_FAULT:
+            raise
+        _warn(f"{error.filename or 'output'}: {error.strerror}; nothing half-written is left, mend it and start again")
+        code = 2
     sys.exit(code)
 
 
@@ -213,8 +221,8 @@ def _end(outcome: Outcome) -> int:
     rate = outcome.frames / max(outcome.seconds, 1e-9)
     _say(f"{outcome.folder}: {outcome.frames} frames, {outcome.people} people, {rate:.1f} frames/s")
     _say("    " + "  ".join(outcome.files))
-    if outcome.reason:
-        _warn(outcome.reason)
+    for line in filter(None, (outcome.reason, *outcome.warnings)):
+        _warn(line)
     return {"complete": 0, "damaged": 2, "interrupted": _INTERRUPTED}[outcome.status]
 
 

@@ -184,7 +184,7 @@ class _Sight:
         """Pose NMS: of poses alike the one of the best quality stays."""
         sure = sure_keypoints(poses, self._settings.min_joint_score)
         alike = oks(sure, sure, box_area(poses.boxes), self._skeleton.oks_sigmas)
-        alike = np.minimum(alike, alike.T)  # by the measure of the smaller one: a big box must not swallow its neighbour
+        alike = np.minimum(alike, alike.T)  # as the smaller one measures: no big box swallows its neighbour
         return poses[np.sort(suppress(alike, poses.quality, self._settings.pose_nms_oks))]
 
 

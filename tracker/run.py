@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import chain
@@ -25,7 +25,7 @@ from tracker.settings import FollowSettings, Settings
 from tracker.tracker import Tracker, follow
 from tracker.video import DamagedInput, Frame, Source, open_source
 from tracker.video_out import VideoWriter
-from tracker.writers import WRITERS, Clip, TrackedFrame, Writer, open_writer
+from tracker.writers import WRITERS, Clip, TrackedFrame, Writer, open_writer, refusal
 
 DEFAULT_SAVES = ("posetrack18", "csv")
 _AHEAD_FRAMES = 4  # frames followed before they are drawn and written
@@ -121,13 +121,13 @@ def track_to_folder(
                 for frame, seen, people in frames:
                     log.append(seen)
                     tracked = TrackedFrame(frame.index, frame.time_s, frame.name, people, frame.image)
-                    count.add(tracked, outputs)
+                    count.add(tracked, outputs.values())
                     if stopped():
                         status, reason = "interrupted", f"{source.path}: stopped; {count.frames} frames are kept"
                         break
             except DamagedInput as damage:
                 status, reason = "damaged", str(damage)
-    outcome = count.outcome(folder, status, reason, time.perf_counter() - started, (LOG, *_file_names(saves, video)))
+    outcome = count.outcome(folder, status, reason, time.perf_counter() - started, outputs)
     run_file.write(outcome, run_file.describe(source, networks, settings))
     return outcome
 
@@ -157,9 +157,8 @@ def follow_run(
             shutil.copyfile(run / LOG, folder / LOG)
         outputs = _open_outputs(files, folder, _clip(header), saves, video=False)
         for frame in _refollowed(header, seen, settings):
-            count.add(frame, outputs)
-    seconds = time.perf_counter() - started
-    outcome = count.outcome(folder, told["status"], told["reason"], seconds, (LOG, *_file_names(saves, False)))
+            count.add(frame, outputs.values())
+    outcome = count.outcome(folder, told["status"], told["reason"], time.perf_counter() - started, outputs)
     told["settings"]["follow"] = asdict(settings)
     run_file.write(outcome, told)
     return outcome
@@ -207,12 +206,10 @@ def _refollowed(header: PoseLogHeader, seen: Iterable[SeenFrame], settings: Foll
 
 def _pictured(source: Source, tracked: Iterator[TrackedFrame]) -> Generator[TrackedFrame]:
     """The tracked frames with their pictures; both come in order of their index."""
-    with closing(ahead(source.frames(), _AHEAD_FRAMES)) as pictures:
-        due = next(tracked, None)
-        for picture in pictures:
-            if due is not None and picture.index == due.index:
-                yield replace(due, image=picture.image)
-                due = next(tracked, None)
+    with closing(ahead(source.frames(), _AHEAD_FRAMES)) as pictures, suppress(DamagedInput):  # the run has told of it
+        for frame in tracked:
+            picture = next(picture for picture in pictures if picture.index == frame.index)
+            yield replace(frame, image=picture.image)
 
 
 def _clip(header: PoseLogHeader) -> Clip:
@@ -254,7 +251,7 @@ class _Count:
         self._ids: set[int] = set()
         self._on_frame = on_frame
 
-    def add(self, frame: TrackedFrame, outputs: Sequence[Writer]) -> None:
+    def add(self, frame: TrackedFrame, outputs: Iterable[Writer]) -> None:
         for output in outputs:
             output.add(frame)
         self.frames += 1
@@ -262,27 +259,29 @@ class _Count:
         self._ids.update(frame.people.track_ids.tolist())
         self._on_frame(len(frame.people))
 
-    def outcome(self, folder: Path, status: Status, reason: str, seconds: float, files: tuple[str, ...]) -> Outcome:
+    def outcome(self, folder: Path, status: Status, reason: str, seconds: float, outputs: dict[str, Writer]) -> Outcome:
+        refused = {name: said for name, output in outputs.items() if (said := refusal(output))}
         return Outcome(
             folder=folder,
             status=status,
             reason=reason,
+            warnings=tuple(refused.values()),
             frames=self.frames,
             people=len(self._ids),
             poses=self.poses,
             seconds=seconds,
-            files=(*files, RUN),
+            files=(LOG, *(name for name in outputs if name not in refused), RUN),
         )
 
 
-def _file_names(saves: Sequence[str], video: bool) -> tuple[str, ...]:
-    return (*(WRITERS[name].file_name for name in saves), *((VIDEO,) if video else ()))
-
-
-def _open_outputs(files: ExitStack, folder: Path, clip: Clip, saves: Sequence[str], video: bool) -> list[Writer]:
-    outputs = [files.enter_context(open_writer(name, folder, clip)) for name in saves]
+def _open_outputs(files: ExitStack, folder: Path, clip: Clip, saves: Sequence[str], video: bool) -> dict[str, Writer]:
+    """Writers by the names of their files."""
+    outputs: dict[str, Writer] = {}
+    for name in saves:
+        writer = files.enter_context(open_writer(name, folder, clip))
+        outputs[WRITERS[name].file_name] = writer
     if video:
-        outputs.append(files.enter_context(_open_video(folder / VIDEO, clip)))
+        outputs[VIDEO] = files.enter_context(_open_video(folder / VIDEO, clip))
     return outputs
 
 

@@ -29,6 +29,7 @@ class Outcome:
     folder: Path
     status: Status
     reason: str  # one line; empty when complete
+    warnings: tuple[str, ...]  # one line each: what else is not as asked for
     frames: int
     people: int  # ids given
     poses: int  # of all frames
@@ -71,6 +72,7 @@ def write(outcome: Outcome, told: dict[str, Any]) -> None:
     content = {
         "status": outcome.status,
         "reason": outcome.reason,
+        "warnings": list(outcome.warnings),
         **{key: told[key] for key in ("input", "settings", "models", "device")},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _TOLD_VERSIONS}},
         "figures": {

@@ -66,6 +66,11 @@ class Writer(Protocol):
         """Write this frame, or put it by for later."""
 
 
+def refusal(writer: Writer) -> str:
+    """Why this writer could not go on and makes no file, in one line; empty when all is well."""
+    return getattr(writer, "refusal", "")
+
+
 @dataclass(frozen=True)
 class Format:
     """A kind of file that tracks are saved as."""
@@ -286,9 +291,11 @@ _PERSON = np.dtype(
 class _PosetrackWriter:
     """Keeps people as records of a temporary file until the clip is whole; eval_posetrack writes the JSON.
 
-    Ids are written as they are, so that the files of a run agree. The format ends at id 9999: the frame with a greater
-    one is refused at once rather than at the end of a long clip.
+    Ids are written as they are, so that the files of a run agree. The format ends at id 9999: after a frame with a
+    greater one there will be no file, and `refusal` says why. The other files of a long run do not suffer from it.
     """
+
+    refusal = ""
 
     def __init__(self, records: BinaryIO, clip: Clip, path: Path) -> None:
         self._records = records
@@ -299,11 +306,14 @@ class _PosetrackWriter:
 
     def add(self, frame: TrackedFrame) -> None:
         ids = frame.people.track_ids
+        if self.refusal:
+            return
         if ids.max(initial=0) > _LAST_POSETRACK_ID:
-            raise InputError(
-                f"{self._path}: PoseTrack files end at track id {_LAST_POSETRACK_ID}, frame {frame.index} has id "
-                f"{ids.max()}; save csv, parquet, coco or mot instead, or cut the clip into parts"
+            self.refusal = (
+                f"{self._path.name}: not written: PoseTrack files end at track id {_LAST_POSETRACK_ID} and frame "
+                f"{frame.index} has id {ids.max()}; use csv, parquet, coco or mot, or cut the clip into parts"
             )
+            return
         poses = frame.people.poses
         keypoints, scores = poses.keypoints, poses.keypoint_scores
         if self._clip.skeleton.name == COCO_17.name:
@@ -320,7 +330,9 @@ class _PosetrackWriter:
         self._times.append(frame.time_s)
 
     def finish(self, version: int) -> None:
-        """Write the JSON."""
+        """Write the JSON, unless it was refused."""
+        if self.refusal:
+            return
         size = self._records.tell()
         self._records.flush()
         people = np.memmap(self._records, _PERSON, mode="r") if size else np.zeros(0, _PERSON)
