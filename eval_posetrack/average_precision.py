@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval_posetrack.clean import Scene
-from eval_posetrack.files import NO_SCORE
+from eval_posetrack.clip import NO_SCORE
 from eval_posetrack.match import JOINTS, MATCH_DISTANCE, NearJoints
 from eval_posetrack.rules import Rules
 

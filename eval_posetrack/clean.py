@@ -14,7 +14,7 @@ import numpy as np
 from core.errors import InputError
 from core.people import Rows
 from core.skeletons import POSETRACK_15
-from eval_posetrack.files import Clip
+from eval_posetrack.clip import Clip
 
 HEAD_SIZE_PER_DIAGONAL = 0.6  # PCKh: the head's size is 0.6 of the diagonal of its box (Andriluka 2014)
 _LARGEST_OFFICIAL_ID = 9999
@@ -72,8 +72,9 @@ def clean(truth: Clip, found: Clip, *, official: bool = False, name: str | None 
         )
     _ids_stand_once(found)
     counted = truth.labeled if truth.version == 2021 else np.bincount(truth.frames, minlength=truth.num_frames) > 0
-    notes = _official_limits(truth, found) if official else []
-    sides = []
+    if official:
+        _stop_where_the_kit_stops(truth, found)
+    notes, sides = [], []
     for clip, side in ((truth, "ground truth"), (found, "predictions")):
         people = _counted_people(clip, counted, truth.ignore_regions)
         if not official:
@@ -162,8 +163,8 @@ def _ids_stand_once(found: Clip) -> None:
         raise InputError(f"{_place(found, row)}: track_id {found.track_ids[row]} stands twice in this predicted frame")
 
 
-def _official_limits(truth: Clip, found: Clip) -> list[str]:
-    """Stop, with the reason, where the official kit stops without one."""
+def _stop_where_the_kit_stops(truth: Clip, found: Clip) -> None:
+    """Say what is wrong where the official kit ends with a traceback."""
     for clip, side in ((truth, "ground truth"), (found, "predictions")):
         for wrong, fault in (
             (clip.track_ids < 0, "a person without track_id"),
@@ -175,7 +176,6 @@ def _official_limits(truth: Clip, found: Clip) -> list[str]:
                     f"{_place(clip, int(wrong.argmax()))} of the {side}: the official kit stops at {fault}; "
                     "the default mode does not"
                 )
-    return []
 
 
 def _in_id_order(people: People) -> tuple[People, list[str]]:

@@ -15,7 +15,7 @@ import numpy as np
 from core.similarity import box_area, keypoint_boxes
 from core.skeletons import POSETRACK_15
 from eval_posetrack.clean import People, Scene
-from eval_posetrack.files import NO_SCORE
+from eval_posetrack.clip import NO_SCORE
 from eval_posetrack.match import same_frame_pairs
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)

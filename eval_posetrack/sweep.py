@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eval_posetrack.clean import Scene
+from eval_posetrack.clip import NO_SCORE
 from eval_posetrack.counts import Counts, count
-from eval_posetrack.files import NO_SCORE
 from eval_posetrack.match import near_joints
 from eval_posetrack.oks_ap import pose_scores
 from eval_posetrack.rules import Rules

@@ -1,0 +1,75 @@
+"""One PoseTrack sequence as flat arrays, whatever dialect its file is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from core.skeletons import POSETRACK_15
+
+NO_SCORE = -9999.0  # what the official kit puts where a file gives no score
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Clip:
+    """One PoseTrack sequence: T frames, and the people of all frames as P rows in frame order.
+
+    Raises:
+        ValueError: an array has another shape than said here, or `frames` goes backwards.
+    """
+
+    name: str  # the file's stem; ground truth and predictions pair by it
+    image_names: tuple[str, ...]  # (T,) file_name of every frame, as in the file
+    frames: np.ndarray  # (P,) int64: position in image_names, non-decreasing
+    track_ids: np.ndarray  # (P,) int64, -1 where the file gives none
+    scores: np.ndarray  # (P,) float32: of the person; NaN where the file gives none
+    keypoints: np.ndarray  # (P, 15, 2) float64 x y pixels, order of POSETRACK_15; NaN where missing
+    keypoint_scores: np.ndarray  # (P, 15) float64; NaN where the joint is missing or the file gives none
+    boxes: np.ndarray  # (P, 4) float64 x1 y1 x2 y2 pixels; NaN where the file gives none
+    head_boxes: np.ndarray  # (P, 4) float64 x1 y1 x2 y2 pixels; NaN where the file gives none
+    ignore_regions: tuple[tuple[np.ndarray, ...], ...]  # (T,) polygons (V, 2) of every frame
+    labeled: np.ndarray  # (T,) bool: the frame was looked at by an annotator
+    times: np.ndarray | None = None  # (T,) float64 seconds
+    version: int = 2018  # of the file it was read from; 2021 counts all labelled frames, with people or without
+    notes: tuple[str, ...] = ()  # what a reader of the figures should know about the file
+
+    def __post_init__(self) -> None:
+        people, frames = len(self.frames), len(self.image_names)
+        shapes: dict[str, tuple[type, tuple[int, ...]]] = {
+            "frames": (np.int64, (people,)),
+            "track_ids": (np.int64, (people,)),
+            "scores": (np.float32, (people,)),
+            "keypoints": (np.float64, (people, len(POSETRACK_15), 2)),
+            "keypoint_scores": (np.float64, (people, len(POSETRACK_15))),
+            "boxes": (np.float64, (people, 4)),
+            "head_boxes": (np.float64, (people, 4)),
+            "labeled": (np.bool_, (frames,)),
+        }
+        if self.times is not None:
+            shapes["times"] = (np.float64, (frames,))
+        for name, (dtype, shape) in shapes.items():
+            value: np.ndarray = np.asarray(getattr(self, name), dtype)
+            if value.shape != shape:
+                raise ValueError(f"Clip.{name}: wanted shape {shape}, got {value.shape}")
+            object.__setattr__(self, name, value)
+        if len(self.ignore_regions) != frames:
+            raise ValueError(f"Clip.ignore_regions: wanted one entry for each of {frames} frames")
+        if people and (self.frames[0] < 0 or self.frames[-1] >= frames or (np.diff(self.frames) < 0).any()):
+            raise ValueError(f"Clip.frames: wanted positions in {frames} frames that never go backwards")
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+        return len(self.image_names)
+
+    def __len__(self) -> int:
+        """P, the people of all frames."""
+        return len(self.frames)
+
+    def with_people(self, rows: np.ndarray) -> Clip:
+        """The same frames with the people of these rows: a mask (P,) or row numbers in rising order."""
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(Clip) if f.name in _OF_PEOPLE})
+
+
+_OF_PEOPLE = {"frames", "track_ids", "scores", "keypoints", "keypoint_scores", "boxes", "head_boxes"}

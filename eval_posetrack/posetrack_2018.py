@@ -1,0 +1,231 @@
+"""The 2018 dialect: `images` and `annotations`, joints as slots named by `categories`; 2021 adds a `person_id`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from core.errors import InputError
+from core.skeletons import POSETRACK_15, POSETRACK_18
+from eval_posetrack.clip import NO_SCORE, Clip
+from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, Records, shown
+from eval_posetrack.dialects import (
+    DECIMALS_PX,
+    DECIMALS_SCORE,
+    file_names,
+    joined,
+    only_given,
+    rounded,
+    times,
+    track_ids,
+    uneven_fields,
+)
+
+_ROWS_PER_WRITE = 1000
+_POSITION = {**{joint: k for k, joint in enumerate(POSETRACK_15.joints)}, "head_bottom": POSETRACK_15.index("neck")}
+_SLOTS = np.array([_POSITION.get(joint, -1) for joint in POSETRACK_18.joints])  # of the 17, -1 for the ears
+
+
+def read_2018(path: Path, content: dict[str, Any]) -> Clip:
+    """A parsed file, 2018 or 2021, as a clip; InputError where it cannot be used."""
+    images = Records(content["images"], lambda i: f"{path}: images[{i}]")
+    names = file_names(images, "file_name")
+    image_ids = images.integers("id")
+    order = np.argsort(image_ids, kind="stable")
+    again = np.flatnonzero(np.diff(image_ids[order]) == 0)
+    if len(again):
+        images.fail(int(order[again[0] + 1]), "id", "an id of its own for every image")
+
+    annotations = content.get("annotations")
+    if not isinstance(annotations, list):
+        raise InputError(f"{path}: 'annotations': wanted a list of people, got {shown(annotations)}")
+    people = Records(annotations, lambda i: _annotation(path, annotations, i))
+    of_people = people.integers("image_id")
+    places = np.searchsorted(image_ids[order], of_people)
+    frames = order[np.minimum(places, len(order) - 1)] if len(order) else np.zeros(len(people), int)
+    unknown = ~np.isin(of_people, image_ids)
+    if unknown.any():
+        people.fail(int(unknown.argmax()), "image_id", "the id of one of the images")
+
+    columns = _joint_columns(path, content)
+    table, given = people.rows("keypoints", [3 * len(columns)], largest=LARGEST_PX)
+    keypoints = np.full((len(people), len(POSETRACK_15), 2), np.nan)
+    slots = table.reshape(-1, len(columns), 3)
+    is_2021 = any("person_id" in record for record in annotations)
+    # Only 0, 0, 0 is missing, invisible joints with a place are kept; in 2021 files a joint stands inside the image.
+    missing = np.all(slots == 0, axis=2)
+    if is_2021:
+        missing = np.any(slots[:, :, :2] <= 0, axis=2)
+    known = np.flatnonzero(columns >= 0)
+    keypoints[np.ix_(given, columns[known])] = np.where(missing[:, known, None], np.nan, slots[:, known, :2])
+
+    table, given = people.rows("scores", [len(columns)], largest=LARGEST_SCORE)
+    joint_scores = np.full((len(people), len(POSETRACK_15)), np.nan)
+    joint_scores[np.ix_(given, columns[known])] = table[:, known]
+
+    columns_of_people = {
+        "frames": frames,
+        "track_ids": track_ids(people),
+        "scores": people.numbers("score", largest=LARGEST_SCORE),
+        "keypoints": keypoints,
+        "keypoint_scores": only_given(joint_scores, keypoints),
+        "boxes": _corners(people, "bbox"),
+        "head_boxes": _corners(people, "bbox_head"),
+    }
+    in_frame_order = np.argsort(frames, kind="stable")
+    return Clip(
+        name=path.stem,
+        image_names=names,
+        ignore_regions=_regions_2018(images),
+        labeled=images.flags("is_labeled", default=np.isin(image_ids, of_people)),
+        times=times(images),
+        version=2021 if is_2021 else 2018,
+        notes=uneven_fields(people, ("keypoints", "scores", "track_id", "bbox_head", "bbox", "score"))
+        + uneven_fields(images, ("is_labeled", "ignore_regions_x"), empty_counts=True),
+        **{name: column[in_frame_order] for name, column in columns_of_people.items()},
+    )
+
+
+def _annotation(path: Path, annotations: list[Any], i: int) -> str:
+    record = annotations[i]
+    frame = f" (image_id {shown(record['image_id'])})" if isinstance(record, dict) and "image_id" in record else ""
+    return f"{path}: annotations[{i}]{frame}"
+
+
+def _joint_columns(path: Path, content: dict[str, Any]) -> np.ndarray:
+    """(slots,) for every keypoint slot of the file the joint's place in POSETRACK_15, -1 for the ears."""
+    where = f"{path}: 'categories'[0]['keypoints']"
+    try:
+        names = content["categories"][0]["keypoints"]
+    except (KeyError, IndexError, TypeError) as error:
+        raise InputError(f"{where}: wanted the names of the joints, got none") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{where}: wanted a list of joint names, got {shown(names)}")
+    columns = [_POSITION.get(name, -1) for name in names]
+    strange = [name for name, k in zip(names, columns, strict=True) if k < 0 and name not in ("left_ear", "right_ear")]
+    missing = [joint for k, joint in enumerate(POSETRACK_15.joints) if columns.count(k) != 1]
+    if strange or missing:
+        fault = (
+            f"unknown {shown(strange[0])}"
+            if strange
+            else f"{missing[0]!r} is there {columns.count(_POSITION[missing[0]])} times"
+        )
+        raise InputError(f"{where}: wanted the 15 joints of PoseTrack, with or without ears, each once; {fault}")
+    return np.array(columns)
+
+
+def _corners(people: Records, key: str) -> np.ndarray:
+    """Boxes x y w h of the file as (P, 4) x1 y1 x2 y2, NaN where not given."""
+    table, given = people.rows(key, [4], largest=LARGEST_PX)
+    boxes = np.full((len(people), 4), np.nan)
+    boxes[given] = np.concatenate([table[:, :2], table[:, :2] + table[:, 2:]], axis=1)
+    return boxes
+
+
+def _regions_2018(images: Records) -> tuple[tuple[np.ndarray, ...], ...]:
+    regions: list[tuple[np.ndarray, ...]] = []
+    both = zip(images.values("ignore_regions_x"), images.values("ignore_regions_y"), strict=True)
+    for i, (of_x, of_y) in enumerate(both):
+        if not of_x and not of_y and {type(of_x), type(of_y)} <= {list, type(None)}:
+            regions.append(())
+            continue
+        polygons = []
+        for key, axis in (("ignore_regions_x", of_x), ("ignore_regions_y", of_y)):
+            if type(axis) is not list or not {type(v) for part in _nested(axis) for v in part} <= {int, float}:
+                images.fail(i, key, "a list of polygons, each a list of numbers")
+            if any(abs(v) > LARGEST_PX for part in _nested(axis) for v in part):
+                images.fail(i, key, f"no number beyond {LARGEST_PX:g}")
+            polygons.append(_nested(axis))
+        if [len(part) for part in polygons[0]] != [len(part) for part in polygons[1]]:
+            images.fail(i, "ignore_regions_y", "as many numbers as in ignore_regions_x")
+        regions.append(tuple(np.array(xy, float).T.reshape(-1, 2) for xy in zip(*polygons, strict=True)))
+    return tuple(regions)
+
+
+def _nested(axis: list[Any]) -> list[Any]:
+    """A list of polygons; a lone polygon is sometimes written without the outer list."""
+    return axis if all(type(part) is list for part in axis) else [axis]
+
+
+def lines_2018(clip: Clip, version: int) -> Iterator[bytes]:
+    """The text of a file, version 2018 or 2021, piece by piece: a long clip is never in memory as text."""
+    digits = re.match(r"[0-9]{1,6}", clip.name)
+    number = int(digits[0]) if digits else 0
+    most = int(np.bincount(clip.frames).max()) if len(clip) else 0
+    image_ids = _numbered(10**6 + number, clip.num_frames, digits=4) + np.arange(clip.num_frames)
+    ranks = np.arange(len(clip)) - np.searchsorted(clip.frames, clip.frames)
+    ids = _numbered(image_ids[clip.frames], most, digits=2) + ranks
+
+    category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": POSETRACK_18.joints, "skeleton": []}
+    yield b'{"categories":[' + orjson.dumps(category) + b'],\n"images":[\n'
+    yield from joined(_image_2018(clip, t, int(image_ids[t]), number) for t in range(clip.num_frames))
+    yield b'],\n"annotations":[\n'
+    yield from joined(_people_2018(clip, image_ids, ids, version))
+    yield b"]}\n"
+
+
+def _image_2018(clip: Clip, t: int, image_id: int, number: int) -> dict[str, Any]:
+    regions = [np.round(region, DECIMALS_PX) for region in clip.ignore_regions[t]]
+    image = {
+        "file_name": clip.image_names[t],
+        "id": image_id,
+        "frame_id": image_id,
+        "image_id": image_id,
+        "vid_id": f"{number:06d}",
+        "nframes": clip.num_frames,
+        "is_labeled": bool(clip.labeled[t]),
+        "has_no_densepose": True,
+        "ignore_regions_x": [region[:, 0].tolist() for region in regions],
+        "ignore_regions_y": [region[:, 1].tolist() for region in regions],
+    }
+    return image if clip.times is None else {**image, "time_s": float(clip.times[t])}
+
+
+def _people_2018(clip: Clip, image_ids: np.ndarray, ids: np.ndarray, version: int) -> Iterator[dict[str, Any]]:
+    drawn = _SLOTS >= 0
+    for start in range(0, len(clip), _ROWS_PER_WRITE):
+        rows = slice(start, start + _ROWS_PER_WRITE)
+        there = np.isfinite(clip.keypoints[rows]).all(axis=2)
+        slots = np.zeros((len(there), len(_SLOTS), 3))
+        slots[:, drawn, :2] = rounded(clip.keypoints[rows], DECIMALS_PX, 0.0)[:, _SLOTS[drawn]]
+        slots[:, drawn, 2] = there[:, _SLOTS[drawn]]
+        slots[slots[:, :, 2] == 0] = 0  # a joint with one number missing is missing
+        scores = np.zeros(slots.shape[:2])
+        scores[:, drawn] = _written_scores(clip.keypoint_scores[rows], there)[:, _SLOTS[drawn]]
+        scored = np.isfinite(clip.keypoint_scores[rows]).any(axis=1)
+        person_scores = np.round(clip.scores[rows].astype(float), DECIMALS_SCORE)
+        for i in range(len(there)):
+            p = start + i
+            person = {
+                "image_id": int(image_ids[clip.frames[p]]),
+                "id": int(ids[p]),
+                "category_id": 1,
+                "keypoints": slots[i].ravel().tolist(),
+            }
+            if clip.track_ids[p] >= 0:
+                person["track_id"] = int(clip.track_ids[p])
+            if version == 2021:
+                person["person_id"] = int(clip.track_ids[p])
+            if scored[i]:
+                person["scores"] = scores[i].tolist()
+            if np.isfinite(person_scores[i]):
+                person["score"] = float(person_scores[i])
+            for key, box in (("bbox", clip.boxes[p]), ("bbox_head", clip.head_boxes[p])):
+                if np.isfinite(box).all():
+                    person[key] = np.round([*box[:2], *(box[2:] - box[:2])], DECIMALS_PX).tolist()
+            yield person
+
+
+def _written_scores(scores: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """(R, 15) rounded; 0 for missing joints, the official sign for none where a joint has no score."""
+    return np.where(there, rounded(scores, DECIMALS_SCORE, NO_SCORE), 0.0)
+
+
+def _numbered(prefix: np.ndarray | int, count: int, digits: int) -> np.ndarray:
+    """The prefix moved left by as many decimal digits as `count` numbers need, at least `digits`."""
+    return np.asarray(prefix) * 10 ** max(digits, len(str(max(count - 1, 0))))
