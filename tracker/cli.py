@@ -169,6 +169,9 @@ def draw(
     return _INTERRUPTED if stopped() else 0
 
 
+app.command("eval_posetrack.cli:eval_command", name="eval", help="Score PoseTrack files against ground truth.")
+
+
 @app.command
 def models() -> int:
     """Show which networks are built in, where they come from and under which licence."""
