@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval_posetrack.evaluate import evaluate
+from eval_posetrack.evaluation import evaluate
 from eval_posetrack.files import Clip, write_clip
 
 PEOPLE = (5, 20, 100)

@@ -61,7 +61,7 @@ def eval_command(
         The exit code, 0.
     """
     from eval_posetrack.compare import compare
-    from eval_posetrack.evaluate import evaluate
+    from eval_posetrack.evaluation import evaluate
     from eval_posetrack.tables import benchmark_tables, difference_table, sequence_table, sweep_tables
 
     if not predictions:
@@ -138,7 +138,7 @@ def _progress(label: str, ground_truth: Path) -> Iterator[Callable[[str], None]]
 
 
 def _oracle(label: str, ground_truth: Path, folder: Path, mode: str, metrics: Sequence[str]) -> Table:
-    from eval_posetrack.evaluate import scenes
+    from eval_posetrack.evaluation import scenes
     from eval_posetrack.oracle import oracle
     from eval_posetrack.tables import oracle_table
 
@@ -146,7 +146,7 @@ def _oracle(label: str, ground_truth: Path, folder: Path, mode: str, metrics: Se
 
 
 def _sweep(ground_truth: Path, folder: Path, mode: str) -> Sweep:
-    from eval_posetrack.evaluate import scenes
+    from eval_posetrack.evaluation import scenes
     from eval_posetrack.sweep import sweep
 
     return sweep(scenes(ground_truth, folder, mode=mode), rules_of(mode))
@@ -173,7 +173,7 @@ def _write_csv(reports: Mapping[str, Report], path: Path) -> None:
 
 
 def _write_errors(ground_truth: Path, folders: Mapping[str, Path], mode: str, path: Path) -> None:
-    from eval_posetrack.evaluate import scenes
+    from eval_posetrack.evaluation import scenes
     from eval_posetrack.events import events, write_events
 
     found = {label: events(scenes(ground_truth, folder, mode=mode)) for label, folder in folders.items()}

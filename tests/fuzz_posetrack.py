@@ -22,7 +22,7 @@ import numpy as np
 
 from core.errors import InputError
 from core.skeletons import POSETRACK_15
-from eval_posetrack.evaluate import evaluate
+from eval_posetrack.evaluation import evaluate
 from eval_posetrack.files import Clip, read_clip, write_clip
 
 from .poses import crowd

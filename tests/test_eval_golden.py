@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import InputError
 from core.skeletons import POSETRACK_15
-from eval_posetrack.evaluate import evaluate
+from eval_posetrack.evaluation import evaluate
 from eval_posetrack.files import read_folder
 from eval_posetrack.report import Report
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.skeletons import POSETRACK_15
-from eval_posetrack.evaluate import evaluate
+from eval_posetrack.evaluation import evaluate
 from eval_posetrack.files import Clip
 
 from .poses import POSE, clip_of

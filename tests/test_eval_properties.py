@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eval_posetrack.assignment import best_pairs, most_then_nearest
 from eval_posetrack.counts import Counts, Figure
-from eval_posetrack.evaluate import evaluate
+from eval_posetrack.evaluation import evaluate
 from eval_posetrack.files import Clip
 from eval_posetrack.rules import DEFAULT
 

@@ -15,7 +15,7 @@ from core.errors import InputError
 from core.skeletons import POSETRACK_15
 from eval_posetrack.cli import main
 from eval_posetrack.compare import compare
-from eval_posetrack.evaluate import evaluate, scenes
+from eval_posetrack.evaluation import evaluate, scenes
 from eval_posetrack.events import Event, events
 from eval_posetrack.files import Clip, write_clip
 from eval_posetrack.oracle import oracle

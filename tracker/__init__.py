@@ -12,7 +12,7 @@ _HOMES = {"track": "tracker.run", "Settings": "tracker.settings"}
 
 
 def __getattr__(name: str) -> Any:
-    """`from tracker import track` without making every import of this package load the networks' runtime."""
+    """Names from the modules, imported when they are asked for: `posetrail --help` waits for none of them."""
     if name not in _HOMES:
         raise AttributeError(f"module 'tracker' has no attribute {name!r}")
     from importlib import import_module
