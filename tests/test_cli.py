@@ -21,7 +21,7 @@ def posetrail(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]
 
 
 def test_one_command_follows_everybody_in_a_video(example_clip: Path, tmp_path: Path) -> None:
-    done = posetrail("track", example_clip, "--end", 0.1, "--video", "--save", "csv,coco", cwd=tmp_path)
+    done = posetrail("track", example_clip, "--end", 0.1, "--video", "--save", "coco,csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "posetrail_out" / "pose2sim_cam01"
     assert done.stdout.startswith("posetrail_out/pose2sim_cam01: 6 frames, ")
@@ -29,6 +29,7 @@ def test_one_command_follows_everybody_in_a_video(example_clip: Path, tmp_path: 
         "poses.arrow",
         "run.json",
         "tracks.csv",
+        "tracks.json",
         "tracks.coco.json",
         "video.mp4",
     }

@@ -88,7 +88,7 @@ Follow = Annotated[FollowSettings, Parameter(name="*", group="Who is who")]
 Preset = Annotated[str, Parameter(help=f"Defaults of all settings: {', '.join(PRESETS)}.")]
 Config = Annotated[Path | None, Parameter(help="TOML file of settings, named as the flags; flags go first.")]
 Save = Annotated[
-    str, Parameter(help="Tracks to write, with commas: posetrack18, posetrack17, csv, parquet, coco, mot.")
+    str, Parameter(help="Files to write besides tracks.json and tracks.csv: parquet, coco, mot, posetrack17.")
 ]
 Set = Annotated[tuple[str, ...], Parameter(negative=(), help="NAME=VALUE, the same as --name VALUE.")]
 Run = Annotated[Path, Parameter(help="Folder of a run: OUTPUT/CLIP of `posetrail track`.")]
@@ -101,7 +101,7 @@ def track(
     *,
     output: Output = Path("posetrail_out"),
     video: Annotated[bool, Parameter(negative=(), help="Draw video.mp4 too.")] = False,
-    save: Save = "posetrack18,csv",
+    save: Save = "",
     start: Annotated[float | None, Parameter(help="Leave out frames before this time, in seconds.")] = None,
     end: Annotated[float | None, Parameter(help="Leave out frames from this time on, in seconds.")] = None,
     stride: Annotated[int, Parameter(help="Take every n-th frame.")] = 1,
@@ -138,7 +138,7 @@ def follow(
     run: Run,
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"], help="Folder for the new tracks [RUN].")] = None,
-    save: Annotated[str | None, Parameter(help="Tracks to write, with commas [those the run has].")] = None,
+    save: Annotated[str | None, Parameter(help="As of track [those the run has].")] = None,
     preset: Preset = "default",
     config: Config = None,
     set: Set = (),
@@ -238,13 +238,14 @@ def _warn(text: str) -> None:
 
 
 def _names_of_formats(save: str) -> tuple[str, ...]:
+    from tracker.run import DEFAULT_SAVES
     from tracker.writers import WRITERS
 
-    names = tuple(dict.fromkeys(name.strip() for name in save.split(",") if name.strip()))
-    for name in names:
+    wished = [name.strip() for name in save.split(",") if name.strip()]
+    for name in wished:
         if name not in WRITERS:
             raise unknown_name("file format", name, WRITERS)
-    return names
+    return tuple(dict.fromkeys((*DEFAULT_SAVES, *wished)))
 
 
 @contextmanager
