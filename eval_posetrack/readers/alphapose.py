@@ -1,0 +1,71 @@
+"""AlphaPose results: a list of people, COCO-like, with an image's file name for `image_id`.
+
+`keypoints` x y score for each joint, `score` of the person (beyond 1 on purpose: it sums over joints), `box` (x y width
+height), and `idx`, the track id, maybe in a list. Format: docs/output.md of the project.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from eval_posetrack.clip import Clip
+from eval_posetrack.columns import LARGEST_SCORE, Records
+from eval_posetrack.readers.found import Found
+from eval_posetrack.readers.frames import clips_of, listing
+from eval_posetrack.readers.images import Images
+from eval_posetrack.readers.joints import joints_named
+from eval_posetrack.readers.sources import (
+    boxes_of,
+    files_of,
+    first_length,
+    joints_of,
+    needed_list,
+    read_json,
+    track_ids_of,
+)
+
+_BY_COUNT = ("coco_17", "halpe_26", "halpe_136", "coco_133", "mpii_16")
+
+
+def read(path: Path, images: Images | None, joints: str | None) -> list[Clip]:
+    """One `alphapose-results.json`, or every `*.json` of a folder.
+
+    Args:
+        path: the file or folder.
+        images: the frames; without it those of a video are known by their numbers, others only where people are.
+        joints: a name of `joints.LAYOUTS`, for models with other joints than their number tells.
+
+    Raises:
+        InputError: the file cannot be read or used.
+    """
+    files = files_of(path, [".json"], "AlphaPose JSON files")
+    return [clip for file in files for clip in _read_file(file, images, joints)]
+
+
+def _read_file(path: Path, images: Images | None, order: str | None) -> list[Clip]:
+    content = needed_list(path, read_json(path), "people as AlphaPose writes it by default")
+
+    def where(i: int) -> str:
+        image = content[i].get("image_id") if isinstance(content[i], dict) else None
+        return f"{path}: [{i}]" + (f" (image_id {image!r})" if isinstance(image, str) else "")
+
+    people = Records(content, where)
+    width = first_length(people, "keypoints")
+    names = joints_named(
+        None if width is None else width // 3, order=order, named=None, by_count=_BY_COUNT, where=f"{path}: 'keypoints'"
+    )
+    keypoints, scores = joints_of(people, "keypoints", [3 * len(names)])
+    found = Found(
+        name=path.stem,
+        image_names=(),
+        frames=np.zeros(0, int),
+        joints=names,
+        keypoints=keypoints,
+        keypoint_scores=scores,
+        scores=people.numbers("score", largest=LARGEST_SCORE),
+        boxes=boxes_of(people, "box", corners=False),
+        track_ids=track_ids_of(people, "idx"),
+    )
+    return clips_of(found, listing(people, "image_id", images, path), path)

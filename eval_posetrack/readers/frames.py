@@ -1,0 +1,111 @@
+"""Which frames a clip has, for files that list people rather than frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import InputError
+from eval_posetrack.clip import Clip
+from eval_posetrack.columns import Records
+from eval_posetrack.readers.found import LARGEST_FRAME, Found, to_clip
+from eval_posetrack.readers.images import Images, is_number, keys_of, stem_of
+from eval_posetrack.readers.sources import file_name, natural
+
+_LOST = "frames without people are not in this file; a list of its images would tell them"
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """T frames, and where the P people stand among them."""
+
+    names: tuple[str, ...]  # (T,)
+    positions: np.ndarray  # (P,) int
+    clips: tuple[str, ...]  # (T,)
+    times: np.ndarray | None = None  # (T,) seconds
+    notes: tuple[str, ...] = ()
+
+
+def frame_names(count: int, images: Images | None, where: Path) -> tuple[str, ...]:
+    """Names for frames that are only counted: those of the images, in order, or made up.
+
+    Raises:
+        InputError: fewer images than frames, or images of several clips.
+    """
+    if images is None:
+        return tuple(f"{t:06d}.jpg" for t in range(count))
+    names = images.only_clip()
+    if len(names) < count:
+        raise InputError(f"{where}: wanted at most {len(names)} frames, one for each of {images.where}, got {count}")
+    return names
+
+
+def listing(people: Records, field: str, images: Images | None, where: Path) -> Listing:
+    """The frames that the field of people names, each an image's id or file name.
+
+    Without a list of images: names such as 17.jpg are numbers of a video's frames, and all between 0 and the last are
+    there; of other names, and of ids, only those that have people are known.
+    """
+    if images is not None:
+        return Listing(images.names, images.positions(people, field), images.clips, images.times)
+    keys = keys_of(people, field)
+    stems = [stem_of(file_name(str(key))) for key in keys]
+    if keys and all(isinstance(key, str) for key in keys) and all(is_number(s) and s == str(int(s)) for s in stems):
+        numbers = np.array([int(stem) for stem in stems])
+        if numbers.max() < LARGEST_FRAME:
+            return _numbered(numbers, str(keys[0]).removeprefix(stems[0]) or ".jpg", where)
+    known = sorted(set(keys), key=lambda key: natural(key) if isinstance(key, str) else (key,))
+    place = {key: t for t, key in enumerate(known)}
+    names = tuple(f"{key:06d}.jpg" if isinstance(key, int) else key for key in known)
+    in_a_row = (
+        all(isinstance(key, int) for key in known) and len(known) > 0 and int(known[-1]) - int(known[0]) < len(known)
+    )
+    notes = () if in_a_row else (_LOST,)
+    return Listing(names, np.array([place[key] for key in keys], int), (where.stem,) * len(names), notes=notes)
+
+
+def _numbered(numbers: np.ndarray, ending: str, where: Path) -> Listing:
+    first, count = int(numbers.min()), int(numbers.max()) + 1
+    notes = (f"nobody is there before frame {first}: frames 0 to {first - 1} are taken to be empty",) if first else ()
+    return Listing(tuple(f"{t}{ending}" for t in range(count)), numbers, (where.stem,) * count, notes=notes)
+
+
+def clips_of(found: Found, frames: Listing, where: Path) -> list[Clip]:
+    """The people as one `Clip` for each clip of the listing, in the order of the listing.
+
+    Args:
+        found: the people; their frames and image names are taken from the listing.
+        frames: of all clips.
+        where: the source, for error lines and, for a single clip, its name.
+    """
+    together = replace(
+        found,
+        name=where.stem,
+        image_names=frames.names,
+        frames=frames.positions,
+        times=frames.times,
+        notes=found.notes + frames.notes,
+    )
+    names = tuple(dict.fromkeys(frames.clips))
+    if len(names) < 2:
+        return [to_clip(together, where)]
+    return [to_clip(_part(together, np.array(frames.clips) == name, name), where) for name in names]
+
+
+def _part(found: Found, here: np.ndarray, name: str) -> Found:
+    """The frames (T,) of one clip, with the people in them."""
+    people = here[found.frames]
+    return replace(
+        found,
+        name=name,
+        image_names=tuple(image for image, is_here in zip(found.image_names, here, strict=True) if is_here),
+        frames=(np.cumsum(here) - 1)[found.frames[people]],
+        keypoints=found.keypoints[people],
+        keypoint_scores=found.keypoint_scores[people],
+        scores=found.scores[people],
+        boxes=found.boxes[people],
+        track_ids=found.track_ids[people],
+        times=None if found.times is None else found.times[here],
+    )

@@ -1,0 +1,177 @@
+"""The frames of a clip by other means than its poses: a folder of images, or a COCO file that lists them.
+
+Results that only name the frames with people in them need such a list, or empty frames are lost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import InputError
+from eval_posetrack.columns import Records, shown
+from eval_posetrack.dialects import file_names, times
+from eval_posetrack.readers.sources import file_name, natural, read_json, safe_name, whole_numbers
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+Key = int | str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Images:
+    """Frames of one or more clips, in the order of the frames."""
+
+    where: Path
+    names: tuple[str, ...]  # (T,) file names
+    ids: tuple[Key, ...]  # (T,) as results refer to them
+    clips: tuple[str, ...]  # (T,) the clip each belongs to
+    joints: tuple[str, ...] | None = None  # named by the same file
+    times: np.ndarray | None = None  # (T,) seconds
+
+    def positions(self, people: Records, field: str) -> np.ndarray:
+        """(P,) where in `names` the image stands that each record's field refers to.
+
+        Tools name an image by its id, its file name with or without folder or ending, or its number. All are taken in
+        the same sense, the first in which every one is found.
+        """
+        keys = keys_of(people, field)
+        files = [file_name(name) for name in self.names]
+        stems = [stem_of(name) for name in files]
+        numbers = [int(stem) if is_number(stem) else stem for stem in stems]
+        for senses in (self.ids, self.names, files, stems, numbers):
+            counts = Counter(senses)
+            place = {name: i for i, name in enumerate(senses) if counts[name] == 1}
+            if all(key in place for key in keys):
+                return np.array([place[key] for key in keys], int)
+        known = {*self.ids, *self.names, *files}
+        strange = next((i for i, key in enumerate(keys) if key not in known), 0)
+        return people.fail(strange, field, f"one of the {len(self.names)} images of {self.where}")
+
+    def only_clip(self) -> tuple[str, ...]:
+        """The names of the frames, which must be those of one clip."""
+        if len(set(self.clips)) > 1:
+            raise InputError(f"{self.where}: wanted the images of one clip, got those of {len(set(self.clips))}")
+        return self.names
+
+
+def read_images(path: Path) -> Images:
+    """A folder of images, in natural order of their names, or a JSON file with COCO's `images`.
+
+    Raises:
+        InputError: neither.
+    """
+    if path.is_dir():
+        files = sorted((f.name for f in path.iterdir() if f.suffix.lower() in _SUFFIXES), key=natural)
+        if not files:
+            raise InputError(f"{path}: wanted images ({', '.join(_SUFFIXES)}), found none")
+        return Images(where=path, names=tuple(files), ids=tuple(files), clips=(path.name,) * len(files))
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        raise InputError(f"{path}: wanted a folder of images or a JSON file with 'images', got {shown(content)}")
+    return images_of(content, path)
+
+
+def images_of(content: dict[str, Any], path: Path) -> Images:
+    """`images` of a COCO file: grouped by video or folder, in the order of `frame_id` or as they stand."""
+    images = Records(content["images"], lambda i: f"{path}: images[{i}]")
+    names = file_names(images, "file_name")
+    ids = tuple(_key(images, i, "id") for i in range(len(images)))
+    for key, count in Counter(ids).items():
+        if count > 1:
+            images.fail(len(ids) - 1 - ids[::-1].index(key), "id", "an id of its own for every image")
+    clips = _clips(images, names, content.get("videos"))
+    order = _order(images)
+    seconds = times(images)
+    return Images(
+        where=path,
+        names=tuple(names[i] for i in order),
+        ids=tuple(ids[i] for i in order),
+        clips=tuple(clips[i] for i in order),
+        joints=joints_of_categories(content, path),
+        times=None if seconds is None else seconds[order],
+    )
+
+
+def joints_of_categories(content: dict[str, Any], path: Path) -> tuple[str, ...] | None:
+    """The joints that `categories` name, if any; all categories with joints must have the same."""
+    categories = content.get("categories")
+    if categories is None:
+        return None
+    where = f"{path}: 'categories'"
+    if not isinstance(categories, list) or not all(isinstance(category, dict) for category in categories):
+        raise InputError(f"{where}: wanted a list of categories, got {shown(categories)}")
+    found = [category["keypoints"] for category in categories if category.get("keypoints")]
+    for names in found:
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InputError(f"{where}: 'keypoints': wanted a list of joint names, got {shown(names)}")
+        if names != found[0]:
+            raise InputError(f"{where}: wanted one kind of people, got two with different joints; split the file")
+    return tuple(found[0]) if found else None
+
+
+def _key(records: Records, i: int, field: str) -> Key:
+    value = records.records[i].get(field)
+    if type(value) not in (int, str):
+        records.fail(i, field, "a whole number or a name")
+    return value
+
+
+def keys_of(records: Records, field: str) -> list[Key]:
+    """The field of every record: a whole number in all, or a name in all."""
+    keys = [_key(records, i, field) for i in range(len(records))]
+    for i, key in enumerate(keys):
+        if type(key) is not type(keys[0]):
+            records.fail(i, field, f"a {'whole number' if type(keys[0]) is int else 'name'} as in the first record")
+    return keys
+
+
+def _order(images: Records) -> np.ndarray:
+    for field in ("frame_id", "frame_index"):
+        if len(images) and images.given(field).all():
+            return np.argsort(whole_numbers(images, field), kind="stable")
+    return np.arange(len(images))
+
+
+def _clips(images: Records, names: Sequence[str], videos: Any) -> list[str]:
+    """The clip of every image: its video where one is given, otherwise its folder."""
+    folders = [name.replace("\\", "/").rpartition("/")[0] for name in names]
+    for field in ("video_id", "vid_id"):
+        if len(images) and images.given(field).all():
+            keys = [_key(images, i, field) for i in range(len(images))]
+            named = _names_of_videos(videos, images)
+            their_folders = dict(zip(keys, folders, strict=True))
+            labels = {key: named.get(key) or file_name(their_folders[key]) or str(key) for key in their_folders}
+            return _distinct(keys, labels)
+    return _distinct(folders, {folder: file_name(folder) for folder in folders})
+
+
+def _names_of_videos(videos: Any, images: Records) -> dict[Any, str]:
+    if not isinstance(videos, list):
+        return {}
+    named = [video for video in videos if isinstance(video, dict) and isinstance(video.get("name"), str)]
+    return {video["id"]: video["name"] for video in named if type(video.get("id")) in (int, str)}
+
+
+def _distinct(keys: Sequence[Any], labels: dict[Any, str]) -> list[str]:
+    """File names for clips; where two would have the same, their keys instead."""
+    names = {key: safe_name(label) for key, label in labels.items()}
+    counts = Counter(names.values())
+    names = {key: name if counts[name] == 1 else safe_name(str(key)) for key, name in names.items()}
+    counts = Counter(names.values())
+    names = {key: name if counts[name] == 1 else f"{name}_{n}" for n, (key, name) in enumerate(names.items())}
+    return [names[key] for key in keys]
+
+
+def stem_of(file: str) -> str:
+    """A file name without its ending."""
+    return file.rpartition(".")[0] or file
+
+
+def is_number(stem: str) -> bool:
+    """It is written in digits only, and no more of them than a frame's number can have."""
+    return stem.isascii() and stem.isdecimal() and len(stem) < 19
