@@ -813,6 +813,26 @@ def test_a_strange_value_anywhere_is_read_or_said(
     assert_clip_or_one_line(tool, saved(folder / name, content))
 
 
+@pytest.mark.parametrize(("tool", "make"), [("alphapose", alphapose), ("coco", coco_results)])
+@given(data=st.data())
+@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_strange_value_in_one_person_changes_no_other(
+    tmp_path_factory: pytest.TempPathFactory, tool: str, make: Callable[[], Any], data: st.DataObject
+) -> None:
+    content = make()
+    person = data.draw(st.integers(0, 4))
+    *steps, last = data.draw(st.sampled_from([way for way in leaves(content[person]) if way != ("image_id",)]))
+    at(person, *steps)(put(last, data.draw(STRANGE)))(content)
+    try:
+        clip = read(tool, saved(tmp_path_factory.mktemp("one") / "a.json", content))
+    except InputError:
+        return
+    others = np.delete(np.arange(5), person)
+    rows = others if len(clip) == 5 else np.arange(4)  # the person may have been left out
+    np.testing.assert_array_equal(clip.keypoints[rows][:, BODY], expected()[0][others][:, BODY])
+    np.testing.assert_array_equal(clip.track_ids[rows], SCENE.ids[others])
+
+
 @pytest.mark.parametrize("format", FORMATS)
 @given(data=st.data())
 @settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

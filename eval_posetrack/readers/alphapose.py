@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from eval_posetrack.clip import Clip
-from eval_posetrack.columns import LARGEST_SCORE, Records
+from eval_posetrack.columns import LARGEST_SCORE, Records, shown
 from eval_posetrack.readers.found import Found
 from eval_posetrack.readers.frames import clips_of, listing
 from eval_posetrack.readers.images import Images
@@ -49,7 +49,7 @@ def _read_file(path: Path, images: Images | None, order: str | None) -> list[Cli
 
     def where(i: int) -> str:
         image = content[i].get("image_id") if isinstance(content[i], dict) else None
-        return f"{path}: [{i}]" + (f" (image_id {image!r})" if isinstance(image, str) else "")
+        return f"{path}: [{i}]" + (f" (image_id {shown(image)})" if isinstance(image, str) else "")
 
     people = Records(content, where)
     width = first_length(people, "keypoints")
