@@ -148,6 +148,25 @@ def test_help_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_tracks_are_scored_and_poses_converted_by_the_same_command(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    golden = Path(__file__).parent / "golden" / "posetrack" / "synth"
+    assert succeeds(capsys, "eval", golden / "gt18", golden / "pred18", "--metrics", "MOT").startswith("Pose tracking")
+    assert "found none" in fails(capsys, "eval", str(tmp_path), str(tmp_path))
+    coco = tmp_path / "coco.json"
+    coco.write_text(json.dumps([{"image_id": 1, "category_id": 1, "keypoints": [9.0, 9.0, 1.0] * 17, "score": 0.9}]))
+    succeeds(capsys, "convert", coco, tmp_path / "poses.json", "--from", "coco")
+    assert len(json.loads((tmp_path / "poses.json").read_text())["annotations"]) == 1
+
+
+def succeeds(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    assert not ended.value.code
+    return capsys.readouterr().out
+
+
 def test_models_and_doctor_answer(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("models", "doctor"):
         with pytest.raises(SystemExit) as ended:

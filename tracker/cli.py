@@ -170,6 +170,9 @@ def draw(
 
 
 app.command("eval_posetrack.cli:eval_command", name="eval", help="Score PoseTrack files against ground truth.")
+app.command(
+    "eval_posetrack.readers.cli:convert_command", name="convert", help="Turn poses of other tools into PoseTrack files."
+)
 
 
 @app.command
