@@ -37,6 +37,12 @@ _HOTA_NAMES = {
     "assre": "AssRe",
     "asspr": "AssPr",
     "rhota": "RHOTA",
+    "fraga": "FragA",
+    "fa_hota": "FA-HOTA",
+    "fa_rhota": "FA-RHOTA",
+    "hota_0": "HOTA(0)",
+    "loca_0": "LocA(0)",
+    "hotaloca_0": "HOTALocA(0)",
 }
 
 

@@ -2,6 +2,12 @@
 
 Luiten et al., "HOTA: a higher order metric for evaluating multi-object tracking", IJCV 2021; on joints as in
 PoseTrack21 (Döring et al. 2022): the similarity of two joints is 1 - d / 0.5001, d their PCKh distance.
+
+PoseTrack21 adds figures that mind fragments. A fragment is a run of the matches of an annotated joint's track, all with
+the same predicted track: another partner ends it, a miss does not. FragA is AssA with |fragment| / (TPA + FNA + FPA)
+for every true positive, so the two differ where a track returns to a former id. FA-HOTA and FA-RHOTA are HOTA and RHOTA
+with sqrt(AssA x FragA) in the place of AssA. We inferred these definitions from the figures that the kit prints for
+three sequences; they give every digit of them.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from eval_posetrack.mota import joints_per_frame
 from eval_posetrack.rules import Rules
 
 THRESHOLDS = np.arange(0.05, 0.99, 0.05)  # (19,)
+_BY_SEQUENCE = ("assa", "assre", "asspr", "fraga", "loca")  # what PoseTrack21's total weights by sequences
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +36,9 @@ class HotaCounts:
     association: np.ndarray  # (19, 15) sum over true positives of TPA / (TPA + FNA + FPA)
     association_recall: np.ndarray  # (19, 15) sum over true positives of TPA / (TPA + FNA)
     association_precision: np.ndarray  # (19, 15) sum over true positives of TPA / (TPA + FPA)
+    fragments: np.ndarray  # (19, 15) sum over true positives of |fragment| / (TPA + FNA + FPA)
     similarity: np.ndarray  # (19, 15) sum over true positives
-    official: (
-        np.ndarray
-    )  # (4, 19) of assa, assre, asspr, loca: means over joints times all true positives of a sequence
+    official: np.ndarray  # (5, 19) of _BY_SEQUENCE: means over joints times all true positives of a sequence
 
     def __add__(self, other: HotaCounts) -> HotaCounts:
         return HotaCounts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -40,9 +46,8 @@ class HotaCounts:
     @classmethod
     def none(cls) -> HotaCounts:
         """Nothing seen yet."""
-        return cls(
-            **{f.name: np.zeros((len(THRESHOLDS), JOINTS)) for f in fields(cls)} | {"official": np.zeros((4, 19))}
-        )
+        shape = (len(THRESHOLDS), JOINTS)
+        return cls(**{f.name: np.zeros(shape) for f in fields(cls)} | {"official": _none_official()})
 
     def curves(self) -> dict[str, np.ndarray]:
         """Percentages (19, 15) over the thresholds by name; NaN for joints that are neither annotated nor predicted."""
@@ -55,27 +60,43 @@ class HotaCounts:
             "assa": self.association / some,
             "assre": self.association_recall / some,
             "asspr": self.association_precision / some,
+            "fraga": self.fragments / some,
             "loca": np.where(tp > 0, self.similarity / some, 1.0),  # nothing located is nothing located badly
         }
-        curves["hota"] = np.sqrt(curves["deta"] * curves["assa"])
-        curves["rhota"] = np.sqrt(curves["detre"] * curves["assa"])
         absent = tp + fn + fp == 0
-        return {name: np.where(absent, np.nan, 100 * curve) for name, curve in curves.items()}
+        return _with_geometric_means({name: np.where(absent, np.nan, 100 * curve) for name, curve in curves.items()})
 
     def figures(self) -> dict[str, np.ndarray]:
-        """Percentages (15,) by name: the means over the thresholds."""
-        return {name: curve.mean(axis=0) for name, curve in self.curves().items()}
+        """Percentages (15,) by name: the means over the thresholds, and some values at the first threshold."""
+        return _summary(self.curves())
 
     def official_totals(self) -> dict[str, float]:
         """The last column of PoseTrack21's summary: detections pooled over joints, the rest weighted by sequences."""
         tp, fn, fp = (counts.sum(axis=1) for counts in (self.true_positives, self.misses, self.false_positives))
-        totals = dict(zip(("assa", "assre", "asspr", "loca"), self.official / np.maximum(tp, 1), strict=True))
+        totals = dict(zip(_BY_SEQUENCE, self.official / np.maximum(tp, 1), strict=True))
         totals["deta"] = 100 * tp / np.maximum(tp + fn + fp, 1)
         totals["detre"] = 100 * tp / np.maximum(tp + fn, 1)
         totals["detpr"] = 100 * tp / np.maximum(tp + fp, 1)
-        totals["hota"] = np.sqrt(totals["deta"] * totals["assa"])
-        totals["rhota"] = np.sqrt(totals["detre"] * totals["assa"])
-        return {name: float(values.mean()) for name, values in totals.items()}
+        return {name: float(value) for name, value in _summary(_with_geometric_means(totals)).items()}
+
+
+def _with_geometric_means(curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The percentages, and those that are geometric means of them."""
+    deta, detre, assa = curves["deta"], curves["detre"], curves["assa"]
+    both = np.sqrt(assa * curves["fraga"])
+    return curves | {
+        "hota": np.sqrt(deta * assa),
+        "rhota": np.sqrt(detre * assa),
+        "fa_hota": np.sqrt(deta * both),
+        "fa_rhota": np.sqrt(detre * both),
+    }
+
+
+def _summary(curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Means of percentages over the thresholds (19, ...), and as in TrackEval HOTA and LocA at the first of them."""
+    hota, loca = curves["hota"][0], curves["loca"][0]
+    first = {"hota_0": hota, "loca_0": loca, "hotaloca_0": hota * loca / 100}
+    return {name: curve.mean(axis=0) for name, curve in curves.items()} | first
 
 
 def count(scene: Scene, near: NearJoints, rules: Rules) -> HotaCounts:
@@ -104,6 +125,7 @@ def count(scene: Scene, near: NearJoints, rules: Rules) -> HotaCounts:
     # sequence.
     chosen = best_pairs(truth_nodes, found_nodes, similarity)
 
+    truth_track = truth_tracks[near.truth_rows[chosen]] * JOINTS + near.joints[chosen]
     pair, similarity = pair[chosen], similarity[chosen]
     passed = np.searchsorted(THRESHOLDS - np.finfo(float).eps, similarity, side="right")
     levels = len(THRESHOLDS) + 1
@@ -123,11 +145,12 @@ def count(scene: Scene, near: NearJoints, rules: Rules) -> HotaCounts:
         association=per_joint(matches**2 / either),
         association_recall=per_joint(matches**2 / of_truth[:, None]),
         association_precision=per_joint(matches**2 / of_found[:, None]),
+        fragments=per_joint(_squares_of_fragments(truth_track, pair, passed, len(keys)) / either),
         similarity=per_joint(located),
-        official=np.zeros((4, len(THRESHOLDS))),
+        official=_none_official(),
     )
     curves = counts.curves()
-    means = np.stack([np.nan_to_num(curves[name]).mean(axis=1) for name in ("assa", "assre", "asspr", "loca")])
+    means = np.stack([np.nan_to_num(curves[name]).mean(axis=1) for name in _BY_SEQUENCE])
     counts = replace(counts, official=means * true_positives.sum(axis=1))
     return with_whole_sequence_missed(counts, scene) if rules.empty_frames_miss_the_whole_sequence else counts
 
@@ -144,6 +167,30 @@ def with_whole_sequence_missed(counts: HotaCounts, scene: Scene) -> HotaCounts:
 def _at_least(by_level: np.ndarray) -> np.ndarray:
     """(keys, levels) sums of what passed exactly so many thresholds, as (keys, 19) sums of what passed each."""
     return np.cumsum(by_level[:, ::-1], axis=1)[:, ::-1][:, 1:]
+
+
+def _squares_of_fragments(truth_track: np.ndarray, pair: np.ndarray, passed: np.ndarray, n_pairs: int) -> np.ndarray:
+    """(n_pairs, 19) the squared lengths of the fragments of every pair of tracks, summed.
+
+    Args:
+        truth_track: (N,) the annotated track of every match, the matches in frame order.
+        pair: (N,) its pair of tracks, 0..n_pairs - 1.
+        passed: (N,) how many thresholds it passes.
+        n_pairs: how many pairs there are.
+    """
+    squares = np.zeros((n_pairs, len(THRESHOLDS)))
+    along_tracks = np.argsort(truth_track, kind="stable")
+    pair, passed = pair[along_tracks], passed[along_tracks]
+    for level in range(len(THRESHOLDS)):
+        pair, passed = pair[passed > level], passed[passed > level]
+        starts = np.flatnonzero(np.diff(pair, prepend=-1))
+        lengths = np.diff(starts, append=len(pair))
+        squares[:, level] = np.bincount(pair[starts], lengths**2, minlength=n_pairs)
+    return squares
+
+
+def _none_official() -> np.ndarray:
+    return np.zeros((len(_BY_SEQUENCE), len(THRESHOLDS)))
 
 
 def _joints_of_tracks(ids: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

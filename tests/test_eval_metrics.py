@@ -130,10 +130,21 @@ def test_a_track_in_two_halves_is_found_fully_and_followed_by_half() -> None:
     assert figures["HOTA"] == pytest.approx(100 * np.sqrt(0.5))
 
 
+def test_a_return_to_a_former_id_breaks_a_fragment_and_a_miss_does_not() -> None:
+    figures = totals(TRUTH, walk([0, 0, 0, 0], ids=[5, 6, 5, 5]))
+    assert figures["AssA"] == pytest.approx(100 * (3 * 3 / 4 + 1 / 4) / 4)
+    assert figures["FragA"] == pytest.approx(100 * (1 * 1 / 4 + 2 * 2 / 4 + 1 / 4) / 4)
+    assert figures["FA-HOTA"] == pytest.approx(np.sqrt(100 * np.sqrt(figures["AssA"] * figures["FragA"])))
+    missed = totals(TRUTH, walk([0, 0, 0], frames=[0, 2, 3]))
+    assert missed["FragA"] == missed["AssA"] == pytest.approx(75)
+
+
 def test_half_a_match_away_passes_ten_of_nineteen_thresholds() -> None:
     figures = totals(walk([0], of=1), walk([7.5], of=1))  # d = 0.25: similarity 1 - 0.25 / 0.5001, just above 0.5
     assert figures["HOTA"] == pytest.approx(100 * 10 / 19)
     assert figures["LocA"] == pytest.approx(100 * (10 * (1 - 0.25 / 0.5001) + 9) / 19)
+    assert figures["HOTA(0)"] == pytest.approx(100)
+    assert figures["LocA(0)"] == figures["HOTALocA(0)"] == pytest.approx(100 * (1 - 0.25 / 0.5001))
 
 
 def test_one_found_one_missed_one_invented() -> None:
