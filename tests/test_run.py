@@ -11,8 +11,9 @@ import pyarrow.csv
 import pytest
 
 from core.errors import InputError
+from estimators.movenet import MoveNet
 from eval_posetrack.files import read_clip
-from tracker.networks import Networks
+from tracker.networks import Networks, open_networks
 from tracker.pose_log import is_complete, read_pose_log
 from tracker.propagation import create_flow
 from tracker.run import draw_run, follow_run, track, track_to_folder
@@ -207,6 +208,17 @@ def test_a_folder_that_is_no_run_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match="not JSON"):
         follow_run(tmp_path, FollowSettings())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "margin"),
+    [(NetworkSettings(), 0.2), (NetworkSettings(mask_margin=0.4), 0.4), (NetworkSettings(mask=False), None)],
+    ids=["default", "given", "off"],
+)
+def test_the_mask_is_a_switch(chosen: NetworkSettings, margin: float | None) -> None:
+    with open_networks(Settings(networks=chosen)) as opened:
+        assert isinstance(opened.estimator, MoveNet)
+        assert opened.estimator.mask_margin == margin
 
 
 def test_the_example_is_followed_by_the_real_networks(example_clip: Path) -> None:

@@ -36,18 +36,17 @@ def open_networks(settings: Settings) -> Iterator[Networks]:
     """
     chosen = settings.networks
     with Runtime(chosen.device, chosen.threads) as runtime:
-        found = {"input_size": chosen.detector_input_px}
-        placed = {
-            "crop_scale": chosen.crop_scale,
-            "mask_margin": chosen.mask_margin if chosen.mask else None,
-            "flip_test": chosen.flip_test,
-        }
-        detector = create_detector(chosen.detector, runtime=runtime, **_given(found))
-        estimator = create_estimator(chosen.estimator, runtime=runtime, **_given(placed))
+        found = _given(input_size=chosen.detector_input_px)
+        placed = _given(crop_scale=chosen.crop_scale, mask_margin=chosen.mask_margin, flip_test=chosen.flip_test)
+        if not chosen.mask:
+            placed["mask_margin"] = None  # said aloud, because an estimator masks by itself
+        detector = create_detector(chosen.detector, runtime=runtime, **found)
+        estimator = create_estimator(chosen.estimator, runtime=runtime, **placed)
         flow = create_flow(settings.see.flow, weights=settings.see.flow_weights, device=runtime.device)
         weights = tuple(network.weights for network in (detector, estimator) if hasattr(network, "weights"))
         yield Networks(detector, estimator, flow, weights, runtime.device)
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that are set; the others are left to the network's own defaults."""
     return {name: value for name, value in options.items() if value is not None}

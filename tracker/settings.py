@@ -62,8 +62,8 @@ class NetworkSettings:
     """Side of a crop per longer side of the box; the estimator's own default if not given."""
     mask: bool = True
     """Paint the crop grey outside the person's box, so that a neighbour's joints are not taken ..."""
-    mask_margin: float = 0.2
-    """... leaving so much around it, as a share of its sides."""
+    mask_margin: float | None = None
+    """... leaving so much around it, as a share of its sides; the estimator's own default if not given."""
     flip_test: bool = False
     """Place joints in the mirrored crop as well and average the heatmaps: a little better, half as fast."""
 
