@@ -36,6 +36,12 @@ def keypoint_boxes(keypoints: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(boxes), boxes, np.nan)
 
 
+def grown_boxes(boxes: np.ndarray, margin: float) -> np.ndarray:
+    """Boxes (N, 4) whose sides are longer by the share `margin`, half of it at each end."""
+    reach = (boxes[:, 2:] - boxes[:, :2]) * (margin / 2)
+    return np.concatenate([boxes[:, :2] - reach, boxes[:, 2:] + reach], axis=1)
+
+
 def oks(
     keypoints_a: np.ndarray,
     keypoints_b: np.ndarray,

@@ -35,12 +35,6 @@ def square_crops(boxes: np.ndarray, scale: float) -> np.ndarray:
     return np.concatenate([centres - half, centres + half], axis=1)
 
 
-def grown_boxes(boxes: np.ndarray, margin: float) -> np.ndarray:
-    """Boxes (N, 4) whose sides are longer by the share `margin`, half of it at each end."""
-    reach = (boxes[:, 2:] - boxes[:, :2]) * (margin / 2)
-    return np.concatenate([boxes[:, :2] - reach, boxes[:, 2:] + reach], axis=1)
-
-
 def cut(image: Image, crop: np.ndarray, size: int, keep: np.ndarray | None = None) -> Image:
     """The crop (4,) of the image as (size, size, 3) uint8, black beyond the image's border.
 

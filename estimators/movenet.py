@@ -11,9 +11,10 @@ import numpy as np
 from core.errors import InputError
 from core.people import Image, Poses
 from core.runtime import Network, Runtime
+from core.similarity import grown_boxes
 from core.skeletons import COCO_17, Skeleton
 from core.weights import Weights
-from estimators.crops import cut, grown_boxes, square_crops, to_image, usable_boxes
+from estimators.crops import cut, square_crops, to_image, usable_boxes
 from estimators.decode import average_with_mirrored, decode_movenet
 
 if TYPE_CHECKING:

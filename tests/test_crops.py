@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimators.crops import cut, grown_boxes, square_crops, to_image, usable_boxes
+from core.similarity import grown_boxes
+from estimators.crops import cut, square_crops, to_image, usable_boxes
 
 
 def test_a_crop_is_a_square_around_the_middle_of_the_box() -> None:

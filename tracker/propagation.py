@@ -15,7 +15,7 @@ import numpy as np
 
 from core.errors import InputError
 from core.people import Image
-from core.similarity import keypoint_boxes
+from core.similarity import grown_boxes, keypoint_boxes
 from tracker.settings import Flow
 
 _LONG_SIDE_PX = 960  # flow is looked for at this size: finer costs time and gains nothing, motion is smooth in a person
@@ -201,6 +201,4 @@ def move_people(flow: FlowMethod, before: Any, now: Any, keypoints: np.ndarray) 
 
 def boxes_around(keypoints: np.ndarray, margin: float) -> np.ndarray:
     """Boxes (M, 4) around joints (M, K, 2), sides enlarged by the share `margin`; NaN where there are none."""
-    boxes = keypoint_boxes(keypoints)
-    grow = (boxes[:, 2:] - boxes[:, :2]) * margin / 2
-    return np.concatenate([boxes[:, :2] - grow, boxes[:, 2:] + grow], axis=1)
+    return grown_boxes(keypoint_boxes(keypoints), margin)
