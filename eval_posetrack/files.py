@@ -5,21 +5,18 @@ A `Clip` holds a file of any dialect as flat arrays.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import orjson
 
 from core.errors import InputError
-from eval_posetrack.clip import NO_SCORE, Clip
+from core.files import written_whole
+from eval_posetrack.clip import LARGEST_TRACK_ID, NO_SCORE, Clip
 from eval_posetrack.columns import shown
 from eval_posetrack.posetrack_2017 import lines_2017, read_2017
 from eval_posetrack.posetrack_2018 import lines_2018, read_2018
 
 __all__ = ["NO_SCORE", "Clip", "find_files", "read_clip", "read_folder", "write_clip"]
-
-_LARGEST_TRACK_ID = 9999  # of a file that the official kit will read
 
 
 def read_folder(path: Path | str) -> dict[str, Clip]:
@@ -85,15 +82,8 @@ def write_clip(clip: Clip, path: Path | str, *, version: int = 2018) -> None:
     """
     if version not in (2017, 2018, 2021):
         raise InputError(f"unknown PoseTrack version {version}; known are 2017, 2018, 2021")
-    if len(clip) and clip.track_ids.max() > _LARGEST_TRACK_ID:
+    if len(clip) and clip.track_ids.max() > LARGEST_TRACK_ID:
         raise InputError(f"{path}: track ids must be below 10000, got {clip.track_ids.max()}; renumber them")
     path = Path(path)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(lines_2017(clip) if version == 2017 else lines_2018(clip, version))
-        Path(beside).chmod(0o644)  # mkstemp makes files that only their owner can read
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    with written_whole(path) as beside, beside.open("wb") as file:
+        file.writelines(lines_2017(clip) if version == 2017 else lines_2018(clip, version))

@@ -160,7 +160,7 @@ def test_a_run_that_is_stopped_keeps_what_is_done(images: Path, tmp_path: Path) 
 def test_when_ids_outgrow_posetrack_the_other_files_are_written(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tracker.writers._LAST_POSETRACK_ID", 1)
+    monkeypatch.setattr("tracker.writers.LARGEST_TRACK_ID", 1)
     outcome = run(images, tmp_path / "clip")
     assert outcome.status == "complete"
     assert outcome.files == ("poses.arrow", "tracks.csv", "run.json")

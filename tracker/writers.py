@@ -31,10 +31,10 @@ from core.files import written_whole
 from core.people import Image, TrackedPoses
 from core.skeletons import COCO_17, POSETRACK_15, Skeleton, coco_to_posetrack
 from eval_posetrack import files as posetrack
+from eval_posetrack.clip import LARGEST_TRACK_ID
 
 _DECIMALS_PX, _DECIMALS_SCORE, _DECIMALS_S = 3, 4, 6
 _ROWS_PER_GROUP = 100_000  # of a Parquet file: some megabytes in memory
-_LAST_POSETRACK_ID = 9999  # the official evaluation refuses greater ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,9 +308,9 @@ class _PosetrackWriter:
         ids = frame.people.track_ids
         if self.refusal:
             return
-        if ids.max(initial=0) > _LAST_POSETRACK_ID:
+        if ids.max(initial=0) > LARGEST_TRACK_ID:
             self.refusal = (
-                f"{self._path.name}: not written: PoseTrack files end at track id {_LAST_POSETRACK_ID} and frame "
+                f"{self._path.name}: not written: PoseTrack files end at track id {LARGEST_TRACK_ID} and frame "
                 f"{frame.index} has id {ids.max()}; use csv, parquet, coco or mot, or cut the clip into parts"
             )
             return

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import InputError, unknown_name
-from eval_posetrack.clip import Clip
+from eval_posetrack.clip import LARGEST_TRACK_ID, Clip
 from eval_posetrack.files import write_clip
 from eval_posetrack.readers import alphapose, coco, deeplabcut, mmpose, openpose, sleap
 from eval_posetrack.readers.images import Images, read_images
@@ -29,7 +29,6 @@ READERS: dict[str, Reader] = {
     "deeplabcut": deeplabcut.read,
     "sleap": sleap.read,
 }
-_TRACK_IDS = 10_000  # PoseTrack files end below
 
 
 def convert(
@@ -83,10 +82,10 @@ def convert(
 
 def _renumbered(clip: Clip) -> Clip:
     """Ids from 0 on by first appearance, where they are too great for PoseTrack's files."""
-    if clip.track_ids.max(initial=-1) < _TRACK_IDS:
+    if clip.track_ids.max(initial=-1) <= LARGEST_TRACK_ID:
         return clip
     ids, first, where = np.unique(clip.track_ids, return_index=True, return_inverse=True)
     new = np.empty(len(ids), np.int64)
     new[np.argsort(np.where(ids < 0, -1, first))] = np.arange(len(ids)) - (ids[0] < 0)
-    note = f"track ids reach {ids[-1]}, PoseTrack's end at {_TRACK_IDS - 1}: numbered anew from 0"
+    note = f"track ids reach {ids[-1]}, PoseTrack's end at {LARGEST_TRACK_ID}: numbered anew from 0"
     return replace(clip, track_ids=new[where], notes=(*clip.notes, note))
