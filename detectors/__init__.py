@@ -8,6 +8,7 @@ from core.errors import unknown_name
 from core.people import Detector
 from core.runtime import Runtime
 from detectors.nanodet import NanoDet
+from detectors.networks import NETWORKS as NETWORKS
 
 DETECTORS = {
     "nanodet": NanoDet,

@@ -8,6 +8,7 @@ from core.errors import unknown_name
 from core.people import Estimator
 from core.runtime import Runtime
 from estimators.movenet import MoveNet
+from estimators.networks import NETWORKS as NETWORKS
 
 ESTIMATORS = {
     "movenet_thunder": MoveNet,
