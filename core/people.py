@@ -7,7 +7,7 @@ checked once, on construction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -134,10 +134,14 @@ class TrackedPoses(Rows):
 
     poses: Poses
     track_ids: np.ndarray  # (N,) int64
+    filled: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (N,) bool: not seen here, put in between
 
     def __post_init__(self) -> None:
         check_array(self, "track_ids", np.int64, ("N",))
-        check_same_length(self, poses=len(self.poses), track_ids=len(self.track_ids))
+        if np.size(self.filled) == 0:
+            object.__setattr__(self, "filled", np.zeros(len(self.track_ids)))
+        check_array(self, "filled", np.bool_, ("N",))
+        check_same_length(self, poses=len(self.poses), track_ids=len(self.track_ids), filled=len(self.filled))
         if len(np.unique(self.track_ids)) != len(self.track_ids):
             raise ValueError(f"TrackedPoses: an id stands twice in one frame: {sorted(self.track_ids.tolist())}")
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -62,6 +62,18 @@ class SeenFrame:
     name: str  # the frame's file name, or one made from its index
     poses: Poses
     carried: Carried
+    camera: np.ndarray = field(default_factory=lambda: np.eye(2, 3))
+    """(2, 3) float64: moves points of the scene that stand still from their pixels in the frame seen before this one to
+    their pixels in this one; the identity in the first frame and where it is not known."""
+    appearance: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    """(N, E) float32, a unit vector for each pose, or zeros where nothing could be said of it; E = 0 without."""
+
+    def __post_init__(self) -> None:
+        check_array(self, "camera", np.float64, (2, 3))
+        if np.size(self.appearance) == 0:
+            object.__setattr__(self, "appearance", np.zeros((len(self.poses), 0), np.float32))
+        check_array(self, "appearance", np.float32, ("N", "E"))
+        check_same_length(self, poses=len(self.poses), appearance=len(self.appearance))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,11 +188,11 @@ def _one_row(arrays: tuple[np.ndarray, ...], kind: pa.ListType) -> pa.ListArray:
     """Arrays of N people as one list of N structs."""
     struct = kind.value_type
     members = []
-    for values, field in zip(arrays, struct, strict=True):
+    for values, member in zip(arrays, struct, strict=True):
         flat = pa.array(np.ascontiguousarray(values).reshape(-1))
         members.append(
-            pa.FixedSizeListArray.from_arrays(flat, type=field.type)
-            if pa.types.is_fixed_size_list(field.type)
+            pa.FixedSizeListArray.from_arrays(flat, type=member.type)
+            if pa.types.is_fixed_size_list(member.type)
             else flat
         )
     people = pa.StructArray.from_arrays(members, fields=list(struct))
