@@ -1,0 +1,119 @@
+"""CSPNeXt, the body that RTMDet (detectors) and RTMPose (estimators) share.
+
+Paper: Lyu et al. 2022, "RTMDet: An Empirical Study of Designing Real-Time Object Detectors"; original code:
+open-mmlab/mmdetection and mmpose, Apache-2.0. Keys as there. Batch norm's eps is 1e-5, SiLU everywhere.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .layers import ConvBnAct, SeparableConv
+
+_WIDTHS = (64, 128, 256, 512, 1024)  # of the stem and the four stages at widen = 1
+_BLOCKS = (3, 6, 6, 3)  # per stage at deepen = 1
+_POOLS = (5, 9, 13)
+
+Conv = partial(ConvBnAct, activation=F.silu)
+Separable = partial(SeparableConv, activation=F.silu)
+
+
+class CSPNeXtBlock(nn.Module):
+    """3x3, then a separable 5x5; the input is added (`shortcut`) without an activation behind it."""
+
+    def __init__(self, width: int, *, shortcut: bool, separable: bool = False) -> None:
+        super().__init__()
+        self.conv1 = (Separable if separable else Conv)(width, width, 3)
+        self.conv2 = Separable(width, width, 5)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) -> the same."""
+        y = self.conv2(self.conv1(x))
+        return x + y if self.shortcut else y
+
+
+class ChannelAttention(nn.Module):
+    """Channels weighted by a hard sigmoid of their means."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) -> the same."""
+        return x * F.hardsigmoid(self.fc(x.mean((2, 3), keepdim=True)))
+
+
+class CSPLayer(nn.Module):
+    """Half of the channels through blocks, half past them (cross stage partial), weighed and mixed by a 1x1."""
+
+    def __init__(
+        self, inputs: int, outputs: int, blocks: int, *, shortcut: bool, attention: bool, separable: bool = False
+    ) -> None:
+        super().__init__()
+        half = outputs // 2
+        self.main_conv = Conv(inputs, half, 1)
+        self.short_conv = Conv(inputs, half, 1)
+        self.final_conv = Conv(outputs, outputs, 1)
+        self.blocks = nn.Sequential(
+            *(CSPNeXtBlock(half, shortcut=shortcut, separable=separable) for _ in range(blocks))
+        )
+        self.attention = ChannelAttention(outputs) if attention else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H, W)."""
+        return self.final_conv(self.attention(torch.cat([self.blocks(self.main_conv(x)), self.short_conv(x)], 1)))
+
+
+class SpatialPyramid(nn.Module):
+    """The map beside its maxima over three neighbourhoods, so that the last stage sees far (He et al. 2014)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = Conv(width, width // 2, 1)
+        self.conv2 = Conv(width // 2 * (1 + len(_POOLS)), width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) -> the same."""
+        x = self.conv1(x)
+        return self.conv2(torch.cat([x, *(F.max_pool2d(x, size, 1, size // 2) for size in _POOLS)], 1))
+
+
+class CSPNeXt(nn.Module):
+    """A stem and four stages.
+
+    Args:
+        deepen: factor on the number of blocks per stage.
+        widen: factor on the number of channels.
+        separable: separable 3x3 convolutions behind the stem (RTMDet nano).
+    """
+
+    def __init__(self, deepen: float, widen: float, *, separable: bool = False) -> None:
+        super().__init__()
+        stem, *stages = (int(width * widen) for width in _WIDTHS)
+        self.stem = nn.Sequential(Conv(3, stem // 2, 3, 2), Conv(stem // 2, stem // 2, 3), Conv(stem // 2, stem, 3))
+        self.widths = stages
+        inputs = stem
+        for i, (width, blocks) in enumerate(zip(stages, _BLOCKS, strict=True)):
+            last = i == len(stages) - 1
+            layers: list[nn.Module] = [(Separable if separable else Conv)(inputs, width, 3, 2)]
+            if last:
+                layers.append(SpatialPyramid(width))
+            depth = max(round(blocks * deepen), 1)
+            layers.append(CSPLayer(width, width, depth, shortcut=not last, attention=True, separable=separable))
+            self.add_module(f"stage{i + 1}", nn.Sequential(*layers))
+            inputs = width
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) -> the outputs of the four stages, strides 4, 8, 16, 32, with `widths` channels."""
+        x = self.stem(images)
+        outputs = []
+        for i in range(len(self.widths)):
+            x = self.get_submodule(f"stage{i + 1}")(x)
+            outputs.append(x)
+        return outputs
