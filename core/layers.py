@@ -27,7 +27,7 @@ class ConvBnAct(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias)
-        self.bn = nn.BatchNorm2d(outputs, eps=eps)
+        self.bn: nn.Module = nn.BatchNorm2d(outputs, eps=eps)  # some networks put another norm here
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
