@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from core.lazy import lazily  # noqa: F401 (until the first line below)
+from core.lazy import lazily
 
 NETWORKS: dict[str, Callable[[], Any]] = {
     # ResNets with deconvolutions
@@ -14,5 +14,11 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     # Transformers and coordinate classification
     # Bottom-up
     # Appearance
+    "osnet_x0_25": lazily("estimators.networks.osnet", "OSNet", widen=0.25),
+    "osnet_x0_5": lazily("estimators.networks.osnet", "OSNet", widen=0.5),
+    "osnet_x0_75": lazily("estimators.networks.osnet", "OSNet", widen=0.75),
+    "osnet_x1_0": lazily("estimators.networks.osnet", "OSNet"),
+    "osnet_ibn_x1_0": lazily("estimators.networks.osnet", "OSNet", norm=True),
+    "osnet_ain_x1_0": lazily("estimators.networks.osnet", "OSNetAIN"),
 }
 """Makers of networks by name; `NETWORKS[name]()` builds one with random numbers, torch is imported then."""
