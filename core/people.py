@@ -113,8 +113,10 @@ class Poses(Rows):
         """How surely each row is a person (N,), 0..1: the geometric mean of box score and mean joint score.
 
         Either alone misleads: a weak detector's box around a real person has joints, a sure box around a tree has none.
+        A row without joints, of a detector alone, is as sure as its box.
         """
-        return np.sqrt(self.scores * self.keypoint_scores.mean(axis=1))
+        jointless = np.isnan(self.keypoints).any(axis=2).all(axis=1)
+        return np.where(jointless, self.scores, np.sqrt(self.scores * self.keypoint_scores.mean(axis=1)))
 
     @classmethod
     def empty(cls, num_joints: int) -> Poses:

@@ -159,7 +159,7 @@ def test_joints_below_the_threshold_are_left_out_of_the_tracks() -> None:
     frame = seen(CROSSING)[0]
     scores = np.linspace(0, 1, 17)
     frame = replace(frame, poses=replace(frame.poses, keypoint_scores=[scores] * 3, scores=np.ones(3)))
-    people = Tracker(FollowSettings(keep_joint_score=0.5), COCO_17).update(frame)
+    people = Tracker(FollowSettings(keep_joint_score=0.5), COCO_17).update_seen(frame)
     assert (np.isnan(people.poses.keypoints[0, :, 0]) == (scores < 0.5)).all()
     assert (people.poses.keypoint_scores[0] == np.where(scores < 0.5, 0, scores.astype(np.float32))).all()
 
@@ -167,15 +167,15 @@ def test_joints_below_the_threshold_are_left_out_of_the_tracks() -> None:
 def test_frames_out_of_order_are_refused() -> None:
     frames = seen(CROSSING)
     tracker = Tracker(DEFAULT, COCO_17)
-    tracker.update(frames[5])
+    tracker.update_seen(frames[5])
     with pytest.raises(ValueError, match="in order"):
-        tracker.update(frames[4])
+        tracker.update_seen(frames[4])
 
 
 def test_two_trackers_in_one_program_do_not_know_of_each_other() -> None:
     one, other = Tracker(DEFAULT, COCO_17), Tracker(DEFAULT, COCO_17)
     frame = seen(CROSSING)[0]
-    assert one.update(frame).track_ids.tolist() == other.update(frame).track_ids.tolist() == [1, 2, 3]
+    assert one.update_seen(frame).track_ids.tolist() == other.update_seen(frame).track_ids.tolist() == [1, 2, 3]
 
 
 poses_at_random = st.builds(
@@ -195,5 +195,5 @@ def test_whatever_comes_no_id_stands_twice_in_a_frame(
         keypoints[random.random((n, 17)) < 0.3] = np.nan
         boxes = np.sort(random.uniform(0, 400, (n, 2, 2)), axis=1).reshape(n, 4)
         poses = Poses(keypoints, random.random((n, 17)), boxes, random.random(n), random.random(n) < 0.2)
-        people = tracker.update(SeenFrame(index, index / 10, "", poses, Carried.empty(17)))  # checks uniqueness
+        people = tracker.update(poses, index / 10)  # checks uniqueness
         assert (people.track_ids > 0).all()

@@ -38,7 +38,7 @@ def _followed(source: Source, networks: Networks, settings: Settings) -> Generat
     tracker = Tracker(settings.follow, networks.estimator.skeleton, queue_frames=settings.see.queue_frames)
     with closing(see(source.frames(), networks.detector, networks.estimator, settings.see, networks.flow)) as seen:
         for frame, what in seen:
-            yield frame, what, tracker.update(what)
+            yield frame, what, tracker.update_seen(what)
 
 
 def track(

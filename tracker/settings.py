@@ -26,6 +26,7 @@ _RANGES = {
     "_oks": (0.0, 1.0),
     "_similarity": (0.0, 1.0),
     "_s": (0.0, 86400.0),
+    "_share": (0.0, 1.0),
     "_margin": (0.0, 10.0),
     "_scale": (0.1, 10.0),
     "_frames": (1, 1000),
@@ -110,6 +111,8 @@ class FollowSettings:
 
     similarity: Similarity = "flow_oks"
     """Box IoU, OKS, OKS after flow, or the best OKS after flow over the queue of the last frames."""
+    box_share: float = 0.5
+    """How much the boxes' IoU counts in any similarity by OKS (0..1); it is all that counts without joints."""
     assignment: Assignment = "hungarian"
     """Greedy takes the most alike pair first; Hungarian the best sum of all pairs (lap)."""
     min_similarity: float = 0.2
@@ -121,14 +124,20 @@ class FollowSettings:
     start_score: float = 0.38
     """A detected pose starts a person from this quality on, sqrt(box score x mean joint score); a lower one, or a
     carried one, only continues (0..1)."""
+    adapt_scores: bool = True
+    """Take scores relative to those of the clip's sure people: networks differ in what they call sure."""
     confirm_s: float = 0.1
-    """A new person gets an id once seen in every frame for so long, in seconds; in a clip's first frame at once."""
+    """A new person gets an id once seen for so long, in seconds; in a clip's first frame at once."""
     duplicate_oks: float = 0.3
-    """A pose this much like that of a person already followed in this frame starts nobody (OKS, 0..1)."""
+    """A pose explained so well by the joints of people already followed in this frame starts nobody (OKS, 0..1)."""
     memory_s: float = 2.0
     """A person unseen is remembered so long, in seconds; 0: until the next frame."""
     motion: bool = True
-    """A person unseen is expected where its last motion leads, within a reach that widens with time."""
+    """A person is expected where their motion leads, within a reach that widens while they are unseen."""
+    camera_motion: bool = True
+    """Move everybody with the camera, where the log says how it moved."""
+    crowd_motion: bool = True
+    """Move people unseen as those seen moved beyond their own motion: what a camera's motion does to all."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -158,9 +167,13 @@ _SIMPLE_BASELINES = Settings(
         keep_joint_score=0.4,
         start_score=0.0,
         confirm_s=0.0,
+        box_share=0.0,
+        adapt_scores=False,
         duplicate_oks=1.0,
         memory_s=0.0,
         motion=False,
+        camera_motion=False,
+        crowd_motion=False,
     ),
 )
 
