@@ -24,7 +24,8 @@ _MIN_SIZE_PX = 4.0
 class Tracks:
     """Everybody followed at the moment: parallel arrays, one row per person, changed in place."""
 
-    ids: np.ndarray  # (T,) int64; 0: not yet confirmed
+    serials: np.ndarray  # (T,) int64: each its own, from 1
+    ids: np.ndarray  # (T,) int64: told once they are confirmed; 0 before
     started_s: np.ndarray  # (T,) time of the first pose
     seen_s: np.ndarray  # (T,) time of the last pose
     hits: np.ndarray  # (T,) how many poses
@@ -47,6 +48,7 @@ class Tracks:
         """No tracks."""
         none, k = np.zeros(0), num_joints
         return cls(
+            serials=np.zeros(0, np.int64),
             ids=np.zeros(0, np.int64),
             started_s=none,
             seen_s=none,
@@ -68,11 +70,12 @@ class Tracks:
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name)[rows])
 
-    def add(self, time_s: float, keypoints: np.ndarray, boxes: np.ndarray) -> None:
-        """New people (M, K, 2), (M, 4), unconfirmed, at rest as far as anybody knows."""
+    def add(self, serials: np.ndarray, time_s: float, keypoints: np.ndarray, boxes: np.ndarray) -> None:
+        """New people (M,) with poses (M, K, 2), (M, 4), unconfirmed, at rest as far as anybody knows."""
         m = len(boxes)
         place = (boxes[:, :2] + boxes[:, 2:]) / 2
         new = {
+            "serials": serials,
             "started_s": time_s,
             "seen_s": time_s,
             "place_var": _PLACE_NOISE**2,

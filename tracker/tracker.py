@@ -55,7 +55,7 @@ class Tracker:
         self._skeleton = skeleton
         self._queue_frames = queue_frames
         self._scale = ScoreScale()
-        self._next_id = 1
+        self._next_serial = self._next_id = 1
         self._frames = 0
         self._first_s = self._last_s = 0.0
         self._queue_s: deque[float] = deque(maxlen=queue_frames)  # times of the frames whose poses flow may carry
@@ -75,6 +75,15 @@ class Tracker:
 
     def update_seen(self, seen: SeenFrame) -> TrackedPoses:
         """As `update`, with all that the pose log knows of the frame: flow, the camera's motion, appearance."""
+        _, ids = self.assign(seen)
+        poses = seen.poses[ids > 0]
+        return TrackedPoses(without_unsure_joints(poses, self._settings), ids[ids > 0])
+
+    def assign(self, seen: SeenFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Whose each pose is: serial numbers of the tracks (N,), and their ids (N,) as far as they are confirmed.
+
+        Serials count from 1 and stay with a track; 0 is nobody. A track whose first poses had id 0 may get one later.
+        """
         settings, poses, time_s = self._settings, seen.poses, seen.time_s
         if self._frames == 0:
             self._begin(seen)
@@ -101,9 +110,11 @@ class Tracker:
         self._correct(seen, keypoints, quality, owner)
         self._start(seen, keypoints, sure, quality, owner)
         self._confirm(time_s, start)
-        ids = np.where(owner >= 0, tracks.ids[owner] if len(tracks) else 0, 0)
+        owned = owner >= 0
+        serials, ids = np.zeros(len(poses), np.int64), np.zeros(len(poses), np.int64)
+        serials[owned], ids[owned] = tracks.serials[owner[owned]], tracks.ids[owner[owned]]
         self._forget(time_s)
-        return TrackedPoses(self._kept(poses[ids > 0]), ids[ids > 0])
+        return serials, ids
 
     def _begin(self, seen: SeenFrame) -> None:
         num_joints = seen.poses.keypoints.shape[1]
@@ -113,12 +124,6 @@ class Tracker:
         self._joint_var = (2 * sigmas) ** 2
         self._tracks = Tracks.nobody(num_joints, self._queue_frames, seen.appearance.shape[1])
         self._first_s = self._last_s = seen.time_s
-
-    def _kept(self, poses: Poses) -> Poses:
-        """The poses without the joints that are not to be told of."""
-        keypoints = sure_keypoints(poses, self._settings.keep_joint_score)
-        scores = np.where(np.isnan(keypoints[:, :, 0]), 0.0, poses.keypoint_scores)
-        return replace(poses, keypoints=keypoints, keypoint_scores=scores)
 
     def _similarity(self, seen: SeenFrame, keypoints: np.ndarray) -> np.ndarray:
         """How like each person (T,) each pose (N,) of this frame is: (T, N)."""
@@ -233,7 +238,9 @@ class Tracker:
         new = free[told < self._settings.duplicate_oks]
         if len(new):
             owner[new] = len(tracks) + np.arange(len(new))
-            tracks.add(seen.time_s, keypoints[new], boxes[new])
+            serials = self._next_serial + np.arange(len(new))
+            self._next_serial += len(new)
+            tracks.add(serials, seen.time_s, keypoints[new], boxes[new])
             self._note_sources(owner[new], seen.index, new)
             tracks.hits[-len(new) :] = 1
             tracks.evidence[-len(new) :] = quality[new]
@@ -264,6 +271,13 @@ class Tracker:
         gone = unseen_s > limit
         if gone.any():
             tracks.keep(~gone)
+
+
+def without_unsure_joints(poses: Poses, settings: FollowSettings) -> Poses:
+    """The poses without the joints that are not to be told of."""
+    keypoints = sure_keypoints(poses, settings.keep_joint_score)
+    scores = np.where(np.isnan(keypoints[:, :, 0]), 0.0, poses.keypoint_scores)
+    return replace(poses, keypoints=keypoints, keypoint_scores=scores)
 
 
 def _middle_shift(off: np.ndarray) -> np.ndarray:
