@@ -78,6 +78,8 @@ class Runtime:
         self.threads = threads or usable_cpus()
         self._workers = ThreadPoolExecutor(self.threads, thread_name_prefix="network")
         self._cuda_lock = threading.Lock()
+        self._torch_lock = threading.Lock()
+        self._torch_is_single = False
 
     def __enter__(self) -> Self:
         return self
@@ -97,10 +99,39 @@ class Runtime:
         """
         if self.backend == "onnx":
             return self._sample_by_sample(_OnnxSession(network))
-        module = _torch_module(network)
-        if self.device == "cpu":
-            return self._sample_by_sample(lambda sample: _run_torch(module, sample))
-        return self._on_cuda(module)
+        return self.load_module(_torch_module(network))
+
+    def load_module(self, module: torch.nn.Module) -> Run:
+        """Make a torch module callable on this device, with the numbers it has, whatever the backend.
+
+        Args:
+            module: images (B, ...) to a tensor, a tuple of tensors or a dict of them, each (B, ...); it is moved to the
+                device and must not be changed later.
+        """
+        module = module.eval()
+        if self.device == "cuda":
+            return self._on_cuda(module)
+        self._make_torch_single()
+        return self._sample_by_sample(lambda sample: _run_torch(module, sample))
+
+    def _make_torch_single(self) -> None:
+        """One thread of torch for each worker: more would fight over the CPU, and their number would move the numbers.
+
+        torch keeps a number of threads for each thread that calls it, and a default for new ones, which is put back.
+        """
+        import torch
+
+        def be_single(_: int) -> None:
+            all_here.wait()  # so that every worker takes one of these tasks
+            torch.set_num_threads(1)
+
+        with self._torch_lock:
+            if not self._torch_is_single:
+                all_here = threading.Barrier(self.threads)
+                default = torch.get_num_threads()
+                list(self._workers.map(be_single, range(self.threads)))
+                torch.set_num_threads(default)
+                self._torch_is_single = True
 
     def _sample_by_sample(self, run_one: Run) -> Run:
         def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -187,4 +218,8 @@ def _run_torch(module: torch.nn.Module, batch: np.ndarray) -> tuple[np.ndarray, 
     device = next(module.parameters()).device
     with torch.inference_mode():
         outputs = module(torch.from_numpy(np.ascontiguousarray(batch)).to(device))
+        if isinstance(outputs, torch.Tensor):
+            outputs = (outputs,)
+        elif isinstance(outputs, dict):
+            outputs = tuple(outputs.values())
         return tuple(output.cpu().numpy() for output in outputs)
