@@ -1,0 +1,285 @@
+"""What networks would have seen of a world: the truth, with the faults that detectors and pose estimators have.
+
+The shares and sizes are set so that perfect ids, and trackers of growing wit, score about as the field reports
+for real sequences (`benchmarks.association` prints them). Everything comes in bursts, because real faults do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from benchmarks.worlds import Seen, World
+from core.people import Poses
+from core.similarity import keypoint_boxes
+from core.skeletons import COCO_17
+
+Profile = Literal["usual", "sure", "shy"]
+PROFILES: tuple[Profile, ...] = ("usual", "sure", "shy")
+LONGEST_BURST = 15  # frames
+_SIGMAS = np.array(COCO_17.oks_sigmas)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """How much goes wrong; shares are of annotated people in frames unless said otherwise."""
+
+    missing: float  # not seen at all, in bursts of 1 to 15 frames
+    jitter: float  # spread of a joint, in the spreads of OKS (its sigma x 2 x sqrt(area))
+    lost_joints: float  # share of joints put anywhere on the body, or left out
+    swapped: float  # left and right exchanged: legs, arms or both
+    duplicates: float  # seen twice
+    merged: float  # of people who overlap: one pose for two, with joints of both
+    false: float  # seen where nobody is
+    box_jitter: float  # spread of a box's sides, share of them
+
+
+EASY = Noise(
+    missing=0.06, jitter=0.03, lost_joints=0.01, swapped=0.01, duplicates=0.01, merged=0.02, false=0.02, box_jitter=0.03
+)
+HARD = Noise(
+    missing=0.16,
+    jitter=0.05,
+    lost_joints=0.045,
+    swapped=0.03,
+    duplicates=0.028,
+    merged=0.06,
+    false=0.042,
+    box_jitter=0.07,
+)
+LEVELS = {"easy": EASY, "hard": HARD}
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Poses before they become `Poses`: rows of all frames."""
+
+    frames: np.ndarray
+    owners: np.ndarray  # row of the truth, -1 for nobody's
+    keypoints: np.ndarray
+    joint_scores: np.ndarray
+    boxes: np.ndarray
+    latents: np.ndarray  # of the box's score, as a logit
+
+
+def observe(world: World, noise: Noise, profile: Profile, rng: np.random.Generator) -> list[Poses]:
+    """The poses of every frame, in shuffled order of people, COCO joints."""
+    return [poses for poses, _ in observe_with_owners(world, noise, profile, rng)]
+
+
+def observe_with_owners(
+    world: World, noise: Noise, profile: Profile, rng: np.random.Generator
+) -> list[tuple[Poses, np.ndarray]]:
+    """The same, and whose each pose is: the id of the person, -1 for nobody's."""
+    people = world.people
+    people = people[people.visible.sum(axis=1) >= 2]  # of others nothing is found, in whatever noise
+    steadiness = _slow(people, 3, rng)  # (N, 3): how well box, joints and place are seen, over some frames
+    found = _true_poses(people, steadiness, noise, rng)
+    found = _merged(found, people, noise.merged, rng)
+    kept = ~_missed(people, noise.missing, rng)
+    found = _rows(found, kept[found.owners])
+    found = _joined([found, _duplicates(found, people, noise.duplicates, rng), _false(world, found, noise.false, rng)])
+    scores, joint_scores = _profiled(found, profile)
+
+    out = []
+    for frame in range(len(world.times)):
+        rows = rng.permutation(np.flatnonzero(found.frames == frame))
+        keypoints = np.where(joint_scores[rows, :, None] > 0, found.keypoints[rows], np.nan)
+        poses = Poses(keypoints, joint_scores[rows], found.boxes[rows], scores[rows], np.zeros(len(rows)))
+        out.append((poses, np.where(found.owners[rows] >= 0, people.ids[found.owners[rows]], -1)))
+    return out
+
+
+def without_joints(poses: Poses) -> Poses:
+    """What a detector alone tells: boxes and their scores."""
+    none = np.full_like(poses.keypoints, np.nan)
+    return Poses(none, np.zeros_like(poses.keypoint_scores), poses.boxes, poses.scores, poses.carried)
+
+
+def _slow(people: Seen, width: int, rng: np.random.Generator) -> np.ndarray:
+    """(N, width) standard normals that change slowly along each person's frames."""
+    values = rng.normal(0, 1, (len(people), width))
+    for person in np.unique(people.ids):
+        rows = np.flatnonzero(people.ids == person)
+        for before, now in pairwise(rows):
+            if people.frames[now] == people.frames[before] + 1:
+                values[now] = 0.85 * values[before] + np.sqrt(1 - 0.85**2) * values[now]
+    return values
+
+
+def _bursts(people: Seen, share: float, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(N,) bool: rows in bursts of 1 to 15 frames of a person, begun where weights (N,) are large, up to the share."""
+    hit = np.zeros(len(people), bool)
+    wanted = round(share * len(people))
+    at = {key: row for row, key in enumerate(zip(people.ids.tolist(), people.frames.tolist(), strict=True))}
+    keys = list(at)
+    starts = rng.choice(len(people), 4 * len(people), p=weights / weights.sum()) if len(people) else []
+    lengths = np.minimum(rng.geometric(0.25, len(starts)), LONGEST_BURST)
+    for start, length in zip(starts, lengths, strict=True):
+        if hit.sum() >= wanted:
+            break
+        person, frame = keys[start]
+        around = [at[person, t] for t in (frame - 1, frame + length) if (person, t) in at]
+        if hit[around].any():
+            continue  # two bursts on end would be one that is too long
+        rows = [at[person, t] for t in range(frame, frame + length) if (person, t) in at]
+        hit[rows] = True
+    return hit
+
+
+def _missed(people: Seen, share: float, rng: np.random.Generator) -> np.ndarray:
+    """(N,) bool: people of whom nearly nothing shows, and in bursts more, up to this share of the annotated."""
+    shows = people.visible.mean(axis=1)
+    annotated = people.annotated.any(axis=1)
+    missed = (shows < 0.2) | ~annotated
+    rest = np.flatnonzero(~missed)
+    # Who is hidden counts among the missed, so that the share is of everybody annotated.
+    left = share - (missed & annotated).sum() / max(annotated.sum(), 1)
+    weights = 0.4 + 3 * (1 - shows[rest]) + (people.heights[rest] < 60)
+    missed[rest] = _bursts(people[rest], max(left, 0.0) * annotated.sum() / max(len(rest), 1), weights, rng)
+    return missed
+
+
+def _true_poses(people: Seen, steadiness: np.ndarray, noise: Noise, rng: np.random.Generator) -> _Found:
+    N = len(people)
+    shown, size = people.visible, people.heights[:, None]
+    # COCO's spread: 2 sigma sqrt(area); a standing body's area is about 0.25 of its height squared.
+    spread = _SIGMAS * size * noise.jitter
+    harder = np.exp(0.35 * steadiness[:, :1]) * np.where(people.hidden, 2.5, 1.0)
+    slow = _slow(people, 34, rng).reshape(N, 17, 2)
+    quick = rng.standard_t(2.5, (N, 17, 2)).clip(-12, 12)
+    off = (spread * harder)[..., None] * (0.8 * slow + 0.5 * quick)
+    lost = rng.random((N, 17)) < noise.lost_joints * np.exp(0.6 * steadiness[:, :1]) * np.where(people.hidden, 4, 1)
+    somewhere = (
+        people.boxes[:, None, :2] + rng.random((N, 17, 2)) * (people.boxes[:, 2:] - people.boxes[:, :2])[:, None]
+    )
+    keypoints = np.where(lost[..., None], somewhere, people.keypoints + off)
+    keypoints = _swapped(people, keypoints, noise.swapped, rng)
+
+    error = np.linalg.norm(keypoints - people.keypoints, axis=2) / (0.06 * size)
+    latent = 1.6 + 0.4 * steadiness[:, 1:2] - 0.7 * np.minimum(error, 3) - 1.2 * ~shown + rng.normal(0, 0.6, (N, 17))
+    unseen = ~people.in_view | (~shown & (rng.random((N, 17)) < 0.4)) | (lost & (rng.random((N, 17)) < 0.4))
+    joint_scores = np.where(unseen, 0.0, _sigmoid(latent))
+
+    part = keypoint_boxes(np.where(shown[..., None], people.keypoints, np.nan))
+    grow = 0.06 * size * np.array([[-1, -1, 1, 1]])
+    only_part = (rng.random(N) < 0.6) & (shown.sum(axis=1) < 15)  # a box around what shows of somebody
+    whole = np.where(only_part[:, None], part + grow, people.boxes)
+    sides = np.tile(whole[:, 2:] - whole[:, :2], 2)
+    wobble = 0.7 * _slow(people, 4, rng) + 0.5 * rng.standard_t(3, (N, 4)).clip(-6, 6)
+    boxes = whole + noise.box_jitter * sides * wobble
+
+    box_latent = 1.5 + 0.7 * steadiness[:, 2] - 2.2 * (1 - shown.mean(axis=1)) + rng.normal(0, 0.5, N)
+    return _Found(people.frames, np.arange(N), keypoints, joint_scores, _upright(boxes), box_latent)
+
+
+def _swapped(people: Seen, keypoints: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    arms, legs = np.arange(17) < 11, np.arange(17) >= 11
+    which = rng.integers(3, size=len(people))
+    joints = np.array([arms & (np.arange(17) >= 5), legs, arms | legs])[which]
+    hit = _bursts(people, share, np.ones(len(people)), rng)
+    return np.where((hit[:, None] & joints)[..., None], keypoints[:, COCO_17.mirror], keypoints)
+
+
+def _merged(found: _Found, people: Seen, share: float, rng: np.random.Generator) -> _Found:
+    """Of pairs who overlap much, some are seen as one: about half of the joints of each, in a box around both."""
+    gone = np.zeros(len(people), bool)
+    keypoints, scores, boxes = found.keypoints.copy(), found.joint_scores.copy(), found.boxes.copy()
+    hit = _bursts(people, share, np.ones(len(people)), rng)
+    for row in np.flatnonzero(hit):
+        others = np.flatnonzero((people.frames == people.frames[row]) & (np.arange(len(people)) != row) & ~gone)
+        near = np.linalg.norm(_middle(people.boxes[others]) - _middle(people.boxes[[row]]), axis=1)
+        if gone[row] or not len(others) or near.min() > 0.3 * people.heights[row]:
+            continue
+        other = others[near.argmin()]
+        theirs = rng.random(17) < 0.45
+        keypoints[row, theirs], scores[row, theirs] = found.keypoints[other, theirs], found.joint_scores[other, theirs]
+        boxes[row] = np.concatenate(
+            [np.minimum(boxes[row, :2], boxes[other, :2]), np.maximum(boxes[row, 2:], boxes[other, 2:])]
+        )
+        gone[other] = True
+    merged = _Found(found.frames, found.owners, keypoints, scores, boxes, found.latents)
+    return _rows(merged, ~gone)
+
+
+def _duplicates(found: _Found, people: Seen, share: float, rng: np.random.Generator) -> _Found:
+    twice = _bursts(people, share * len(people) / max(len(found.frames), 1), np.ones(len(people)), rng)
+    again = _rows(found, twice[found.owners])
+    N, size = len(again.frames), people.heights[again.owners]
+    # The second box lies a little beside the first: joints follow it.
+    shift = rng.normal(0, 0.07, (N, 1, 2)) * size[:, None, None]
+    joints = again.keypoints + shift + rng.normal(0, 0.03, (N, 17, 2)) * size[:, None, None]
+    sides = np.tile(again.boxes[:, 2:] - again.boxes[:, :2], 2)
+    boxes = again.boxes + np.tile(shift[:, 0], 2) + rng.normal(0, 0.1, (N, 4)) * sides
+    weaker = np.abs(rng.normal(0, 1.0, N)) - 0.2
+    scores = again.joint_scores * np.clip(1 - 0.15 * np.abs(rng.normal(0, 1, (N, 17))), 0.2, 1)
+    return _Found(again.frames, np.full(N, -1), joints, scores, _upright(boxes), again.latents - weaker)
+
+
+def _false(world: World, found: _Found, share: float, rng: np.random.Generator) -> _Found:
+    """Poses where nobody is, two thirds for a frame or two, the others for longer at the same place of the picture."""
+    people, T = world.people, len(world.times)
+    wanted = round(share * people.annotated.any(axis=1).sum())
+    frames, keypoints, scores, boxes, latents = [], [], [], [], []
+    while sum(map(len, frames)) < wanted and len(people):
+        length = 1 + rng.integers(2) if rng.random() < 0.67 else rng.integers(3, LONGEST_BURST + 1)
+        first = rng.integers(T)
+        t = np.arange(first, min(first + length, T))
+        like = rng.integers(len(people))
+        size = np.exp(rng.normal(np.log(people.heights[like]), 0.4))
+        body = (people.keypoints[like] - _middle(people.boxes[[like]])[0]) / people.heights[like]
+        if rng.random() < 0.5:  # joints scattered on something that is no body
+            body = rng.normal(0, [0.14, 0.25], (17, 2))
+        place = rng.random(2) * world.size
+        joints = place + size * (body + rng.normal(0, 0.03, (len(t), 17, 2)))
+        around = keypoint_boxes(joints) + 0.05 * size * np.array([-1, -1, 1, 1])
+        limits = np.array([*world.size, *world.size])
+        frames.append(t)
+        keypoints.append(joints)
+        boxes.append(np.clip(around, 0, limits))
+        personal = rng.normal(-0.5, 0.7)
+        scores.append(_sigmoid(personal + rng.normal(0, 0.7, (len(t), 17))))
+        latents.append(rng.normal(-0.7, 0.8) + rng.normal(0, 0.4, len(t)))
+    if not frames:
+        return _rows(found, np.zeros(len(found.frames), bool))
+    t = np.concatenate(frames)[:wanted]
+    parts = (np.concatenate(each)[:wanted] for each in (keypoints, scores, boxes, latents))
+    joints, joint_scores, around, latent = parts
+    outside = ((joints < 0) | (joints >= world.size)).any(axis=2)
+    return _Found(t, np.full(len(t), -1), joints, np.where(outside, 0, joint_scores), _upright(around), latent)
+
+
+def _profiled(found: _Found, profile: Profile) -> tuple[np.ndarray, np.ndarray]:
+    """Scores as different detectors give them: the order of people stays, the scale does not."""
+    score, joint = _sigmoid(found.latents), found.joint_scores
+    if profile == "sure":  # nearly all true people above 0.9
+        return 1 - (1 - score) ** 2.5, np.where(joint > 0, 1 - (1 - joint) ** 2, 0)
+    if profile == "shy":  # most true people between 0.3 and 0.6
+        return 0.05 + 0.6 * score**1.3, 0.7 * joint
+    return score, joint
+
+
+def _rows(found: _Found, rows: np.ndarray) -> _Found:
+    return _Found(*(value[rows] for value in vars(found).values()))
+
+
+def _joined(parts: Sequence[_Found]) -> _Found:
+    return _Found(*(np.concatenate(each) for each in zip(*(vars(part).values() for part in parts), strict=True)))
+
+
+def _middle(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
+def _upright(boxes: np.ndarray) -> np.ndarray:
+    """Boxes whose noise has not turned them inside out."""
+    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
+    return np.concatenate([low, np.maximum(high, low + 1)], axis=1)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
