@@ -22,12 +22,14 @@ class ConvBnAct(nn.Module):
         *,
         groups: int = 1,
         bias: bool = False,
+        norm: bool = True,
         activation: Activation | None = F.relu,
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias)
-        self.bn: nn.Module = nn.BatchNorm2d(outputs, eps=eps)  # some networks put another norm here
+        # some networks put another norm here
+        self.bn: nn.Module = nn.BatchNorm2d(outputs, eps=eps) if norm else nn.Identity()
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
