@@ -1,0 +1,14 @@
+"""Deconvolutions that double a map's sides, as behind the bodies of SimpleBaseline, ViTPose and others."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def deconvolutions(inputs: int, *widths: int) -> nn.Sequential:
+    """A 4x4 deconvolution of stride 2, batch norm and ReLU per width: keys 0, 1, 3, 4, ..."""
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [nn.ConvTranspose2d(inputs, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        inputs = width
+    return nn.Sequential(*layers)
