@@ -160,6 +160,20 @@ class Detector(Protocol):
         """One Detections per image, boxes in that image's pixels, best score first."""
 
 
+class Embedder(Protocol):
+    """How people look, as numbers; the answer for one person never depends on the others in the call."""
+
+    @property
+    def size(self) -> int:
+        """E, how many numbers."""
+
+    def __call__(self, images: Sequence[Image], poses: Sequence[Poses]) -> list[np.ndarray]:
+        """One array (N, E) float32 per image: row i is a unit vector for person i, or zeros where nothing is known.
+
+        The dot product of two people is 1 where they look the same, and the lower the less alike they are.
+        """
+
+
 class Estimator(Protocol):
     """Images and boxes to joints; the answer for one box never depends on the other boxes or images of the call."""
 
