@@ -13,17 +13,18 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from core.people import Detections, Detector, Estimator, Poses, sure_keypoints
+from core.people import Detections, Detector, Embedder, Estimator, Poses, sure_keypoints
 from core.similarity import box_area, box_iou, oks, suppress
 from core.skeletons import Skeleton
 from tracker.ahead import ahead
 from tracker.association import associate
+from tracker.camera import CameraMotion
 from tracker.pose_log import Carried, SeenFrame
-from tracker.propagation import FlowMethod, boxes_around, move_people
+from tracker.propagation import FlowImage, FlowMethod, boxes_around, move_people, prepare_grey
 from tracker.settings import SeeSettings
 from tracker.video import Frame
 
@@ -41,6 +42,7 @@ def see(
     estimator: Estimator,
     settings: SeeSettings,
     flow: FlowMethod | None,
+    embedder: Embedder | None = None,
     *,
     batch_frames: int = _BATCH_FRAMES,
 ) -> Generator[tuple[Frame, SeenFrame]]:
@@ -52,6 +54,7 @@ def see(
         estimator: image and boxes to joints.
         settings: what to look for.
         flow: moves people from frame to frame; None: people stay where they were.
+        embedder: tells how each person looks; None: nobody asks.
         batch_frames: frames in one call of the networks; changes the speed alone.
     """
     sight = _Sight(estimator, settings, flow)
@@ -60,8 +63,8 @@ def see(
     placed = ahead(_place(detected, estimator), _AHEAD_BATCHES)
     with closing(read), closing(detected), closing(placed):  # the last stage ends first, while it can still be fed
         for batch in placed:
-            for frame, poses in batch:
-                yield frame, sight.look(frame, poses)
+            seen = ((frame, sight.look(frame, poses)) for frame, poses in batch)
+            yield from seen if embedder is None else _embed(list(seen), embedder)
 
 
 def _detect(
@@ -87,6 +90,13 @@ def _place(
         ]
 
 
+def _embed(batch: list[tuple[Frame, SeenFrame]], embedder: Embedder) -> Iterator[tuple[Frame, SeenFrame]]:
+    """The same frames, with how everybody looks."""
+    looks = embedder([frame.image for frame, _ in batch], [seen.poses for _, seen in batch])
+    for (frame, seen), appearance in zip(batch, looks, strict=True):
+        yield frame, replace(seen, appearance=appearance)
+
+
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Lists of `size` items, the last one shorter; an error of `items` comes after the items before it."""
     batch: list[Item] = []
@@ -105,7 +115,7 @@ def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 class _Sight:
-    """The see stage's only memory: the last frame, and where the poses of the last few frames are by now."""
+    """The see stage's only memory: the last frame, where the poses of the last few frames are by now, the camera."""
 
     def __init__(self, estimator: Estimator, settings: SeeSettings, flow: FlowMethod | None) -> None:
         self._estimator = estimator
@@ -114,11 +124,13 @@ class _Sight:
         self._skeleton: Skeleton = estimator.skeleton
         self._carried = Carried.empty(len(self._skeleton))
         self._last: SeenFrame | None = None
-        self._last_image: Any = None
+        self._last_image: FlowImage | None = None
+        self._camera = CameraMotion() if settings.find_camera_motion else None
 
     def look(self, frame: Frame, detected: Poses) -> SeenFrame:
         """The people of this frame: the detected ones, and those of the last frame whom no detection explains."""
-        carried = self._carry(frame)
+        image = self._prepare(frame)
+        carried = self._carry(image)
         poses = self._without_duplicates(detected)
         if self._settings.carry and self._last is not None:
             newest = carried.source_frames == self._last.index
@@ -126,19 +138,24 @@ class _Sight:
             again = self._look_again(frame, poses, last, moved)
             poses = self._without_duplicates(Poses.concatenate([poses, again]))
         seen = SeenFrame(frame.index, frame.time_s, frame.name, poses, carried)
-        self._last, self._carried = seen, carried
+        if self._camera is not None and image is not None:
+            seen = replace(seen, camera=self._camera.step(image, poses.boxes))
+        self._last, self._last_image, self._carried = seen, image, carried
         return seen
 
-    def _carry(self, frame: Frame) -> Carried:
+    def _prepare(self, frame: Frame) -> FlowImage | None:
+        """The image as flow and the camera's motion want it; None where neither is wanted."""
+        if self._flow is not None:
+            return self._flow.prepare(frame.image)
+        return prepare_grey(frame.image) if self._camera is not None else None
+
+    def _carry(self, image: FlowImage | None) -> Carried:
         """The poses of the last `queue_frames` frames, moved into this one."""
         known = self._remembered(self._last) if self._last else self._carried
-        if self._flow is None:
+        before = self._last_image
+        if self._flow is None or image is None or before is None or len(known) == 0 or not image.same_size(before):
             return known
-        before, self._last_image = self._last_image, self._flow.prepare(frame.image)
-        size_changed = before is not None and before[0].shape != self._last_image[0].shape
-        if len(known) == 0 or size_changed:
-            return known
-        moved = move_people(self._flow, before, self._last_image, known.keypoints)
+        moved = move_people(self._flow, before, image, known.keypoints)
         kept = np.isfinite(moved).any(axis=(1, 2))
         return replace(known, keypoints=moved)[kept]
 

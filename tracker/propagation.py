@@ -7,6 +7,7 @@ back, a point that does not come home is lost (forward-backward error, Kalal et 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,13 +27,26 @@ _MIN_KEPT = 3  # a person keeps at least so many joints ...
 _MIN_KEPT_SHARE = 0.25  # ... and this share of those it had, or flow has lost it
 
 
+@dataclass(frozen=True)
+class FlowImage:
+    """What is kept of an image, at flow size."""
+
+    grey: np.ndarray  # (h, w) uint8
+    scale: float  # how many of its pixels make one of the original
+    colours: Any = None  # as a method wants them that looks at more than grey
+
+    def same_size(self, other: FlowImage) -> bool:
+        """Whether the originals are of one size."""
+        return self.grey.shape == other.grey.shape and self.scale == other.scale
+
+
 class FlowMethod(Protocol):
     """Moves points from one image to the next. An image is prepared once and used twice."""
 
-    def prepare(self, image: Image) -> Any:
+    def prepare(self, image: Image) -> FlowImage:
         """What this method keeps of an image."""
 
-    def move(self, before: Any, now: Any, points: np.ndarray) -> np.ndarray:
+    def move(self, before: FlowImage, now: FlowImage, points: np.ndarray) -> np.ndarray:
         """Points (P, 2) pixels of the earlier image where they are now; NaN where lost."""
 
 
@@ -45,27 +59,27 @@ def _shrunk(image: Image) -> tuple[Image, float]:
     return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), scale
 
 
-def _prepare_grey(image: Image) -> tuple[np.ndarray, float]:
+def prepare_grey(image: Image) -> FlowImage:
+    """The image without colours, at flow size."""
     small, scale = _shrunk(image)
-    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), scale
+    return FlowImage(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), scale)
 
 
 class LucasKanade:
     """Sparse pyramidal Lucas-Kanade with a forward-backward check."""
 
-    def prepare(self, image: Image) -> tuple[np.ndarray, float]:
+    def prepare(self, image: Image) -> FlowImage:
         """Grey, at flow size."""
-        return _prepare_grey(image)
+        return prepare_grey(image)
 
-    def move(self, before: Any, now: Any, points: np.ndarray) -> np.ndarray:
+    def move(self, before: FlowImage, now: FlowImage, points: np.ndarray) -> np.ndarray:
         """Points (P, 2) there; NaN where the way back does not end at home."""
-        (grey_before, scale), (grey_now, _) = before, now
-        start = np.ascontiguousarray(points * scale, dtype=np.float32).reshape(-1, 1, 2)
-        there, found = self._lk(grey_before, grey_now, start)
-        back, found_back = self._lk(grey_now, grey_before, there)
+        start = np.ascontiguousarray(points * before.scale, dtype=np.float32).reshape(-1, 1, 2)
+        there, found = self._lk(before.grey, now.grey, start)
+        back, found_back = self._lk(now.grey, before.grey, there)
         off_home = np.linalg.norm((back - start).reshape(-1, 2), axis=1)
         lost = ~(found & found_back & (off_home <= _MAX_ROUND_TRIP_PX))
-        moved = there.reshape(-1, 2) / scale
+        moved = there.reshape(-1, 2) / before.scale
         moved[lost] = np.nan
         return moved
 
@@ -103,13 +117,13 @@ class DenseInverseSearch:
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
-    def prepare(self, image: Image) -> tuple[np.ndarray, float]:
+    def prepare(self, image: Image) -> FlowImage:
         """Grey, at flow size."""
-        return _prepare_grey(image)
+        return prepare_grey(image)
 
-    def move(self, before: Any, now: Any, points: np.ndarray) -> np.ndarray:
+    def move(self, before: FlowImage, now: FlowImage, points: np.ndarray) -> np.ndarray:
         """Points (P, 2) there; NaN outside the image."""
-        return _sampled(self._dis.calc(before[0], now[0], None), before[1], points)  # type: ignore[call-overload]
+        return _sampled(self._dis.calc(before.grey, now.grey, None), before.scale, points)  # type: ignore[call-overload]
 
 
 class Raft:
@@ -138,8 +152,8 @@ class Raft:
         self._network = network.eval().to(device)
         self._device = device
 
-    def prepare(self, image: Image) -> tuple[Any, float]:
-        """A (1, 3, h, w) tensor in -1..1 at flow size, padded to the multiple of 8 that RAFT needs."""
+    def prepare(self, image: Image) -> FlowImage:
+        """Its colours are a (1, 3, h, w) tensor in -1..1, padded to the multiple of 8 that RAFT needs."""
         import torch
 
         small, scale = _shrunk(image)
@@ -147,15 +161,15 @@ class Raft:
         pad = ((0, -h % 8 if h >= 128 else 128 - h), (0, -w % 8 if w >= 128 else 128 - w), (0, 0))
         padded = np.pad(small, pad, mode="edge")
         tensor = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 127.5 - 1
-        return tensor.to(self._device), scale
+        return FlowImage(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), scale, tensor.to(self._device))
 
-    def move(self, before: Any, now: Any, points: np.ndarray) -> np.ndarray:
+    def move(self, before: FlowImage, now: FlowImage, points: np.ndarray) -> np.ndarray:
         """Points (P, 2) there; NaN outside the (padded) image."""
         import torch
 
         with torch.inference_mode():
-            flow = self._network(before[0], now[0])[-1][0].permute(1, 2, 0)
-        return _sampled(np.ascontiguousarray(flow.cpu().numpy()), before[1], points)
+            flow = self._network(before.colours, now.colours)[-1][0].permute(1, 2, 0)
+        return _sampled(np.ascontiguousarray(flow.cpu().numpy()), before.scale, points)
 
 
 def create_flow(name: Flow, *, weights: Path | None = None, device: str = "cpu") -> FlowMethod | None:
@@ -177,7 +191,7 @@ def create_flow(name: Flow, *, weights: Path | None = None, device: str = "cpu")
     return None
 
 
-def move_people(flow: FlowMethod, before: Any, now: Any, keypoints: np.ndarray) -> np.ndarray:
+def move_people(flow: FlowMethod, before: FlowImage, now: FlowImage, keypoints: np.ndarray) -> np.ndarray:
     """Joints of people (M, K, 2) of the earlier image where they are now.
 
     A joint that flow lost moves as the middle (median) of the same person's other joints does; a person who keeps

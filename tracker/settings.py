@@ -100,6 +100,8 @@ class SeeSettings:
     """A joint below this score is neither carried nor compared (0..1)."""
     queue_frames: int = 1
     """Poses of so many last frames are carried into the next one; similarity multi_flow_oks compares with all."""
+    find_camera_motion: bool = True
+    """Find how the camera moved, from what stands still behind the people."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -157,7 +159,13 @@ class Settings:
 _SIMPLE_BASELINES = Settings(
     networks=NetworkSettings(mask=False, flip_test=True),
     see=SeeSettings(
-        keep_box_score=0.5, min_carry_oks=0.0, min_pose_score=0.0, pose_nms_oks=1.0, min_joint_score=0.4, queue_frames=5
+        keep_box_score=0.5,
+        min_carry_oks=0.0,
+        min_pose_score=0.0,
+        pose_nms_oks=1.0,
+        min_joint_score=0.4,
+        queue_frames=5,
+        find_camera_motion=False,
     ),
     follow=FollowSettings(
         similarity="multi_flow_oks",
