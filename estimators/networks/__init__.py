@@ -27,6 +27,10 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "mspn_r50_2stg": lazily("estimators.networks.mspn", "MSPN", stages=2),
     "mspn_r50_4stg": lazily("estimators.networks.mspn", "MSPN", stages=4),
     # High resolution
+    "hrnet_w32": lazily("estimators.networks.hrnet", "HRNet", width=32),
+    "hrnet_w48": lazily("estimators.networks.hrnet", "HRNet", width=48),
+    "litehrnet_18": lazily("estimators.networks.litehrnet", "LiteHRNet", modules=(2, 4, 2)),
+    "litehrnet_30": lazily("estimators.networks.litehrnet", "LiteHRNet", modules=(3, 8, 3)),
     # Hourglasses and cascades
     # Transformers and coordinate classification
     "rtmpose_t": lazily("estimators.networks.rtmpose", "RTMPose", deepen=0.167, widen=0.375),
@@ -38,6 +42,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "vitpose_s_vitae": lazily("estimators.networks.vitpose", "vitpose_vitae", width=384),
     "vitpose_b_vitae": lazily("estimators.networks.vitpose", "vitpose_vitae", width=768),
     # Bottom-up
+    "higherhrnet_w32": lazily("estimators.networks.hrnet", "HigherHRNet", width=32),
     # Appearance
     "osnet_x0_25": lazily("estimators.networks.osnet", "OSNet", widen=0.25),
     "osnet_x0_5": lazily("estimators.networks.osnet", "OSNet", widen=0.5),
