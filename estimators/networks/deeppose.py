@@ -1,0 +1,60 @@
+"""DeepPose: a ResNet whose mean features are regressed straight to coordinates, with or without a spread for each.
+
+Papers: Toshev and Szegedy 2014, "DeepPose: Human Pose Estimation via Deep Neural Networks"; Li et al. 2021, "Human Pose
+Regression with Residual Log-likelihood Estimation" (RLE). Original code: open-mmlab/mmpose 1.x, Apache-2.0; keys as
+there.
+
+Input: one person, 256 x 192 (H x W), RGB, mean 123.675, 116.28, 103.53, deviation 58.395, 57.12, 57.375 (0..255), the
+box 1.25 times as large. Output: x and y per joint as parts of the input's width and height, not clipped; with RLE then
+two numbers s, whose sigmoid is the spread along x and y, and the score of a joint is the mean of 1 - sigmoid(s).
+What a mirrored crop gives is brought back by x -> 1 - x - 1/192.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from estimators.networks.resnet import ResNet
+
+_JOINTS = 17
+
+
+class Flow(nn.Module):
+    """RealNVP (Dinh et al. 2017), the shape of errors in RLE's loss: in checkpoints, of use to training only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        couplings = 6
+        self.register_buffer("loc", torch.zeros(2))
+        self.register_buffer("cov", torch.eye(2))
+        self.register_buffer("mask", torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(couplings // 2, 1))
+        self.s = nn.ModuleList(_perceptron(nn.Tanh()) for _ in range(couplings))
+        self.t = nn.ModuleList(_perceptron() for _ in range(couplings))
+
+
+def _perceptron(*last: nn.Module) -> nn.Sequential:
+    hidden = 64
+    return nn.Sequential(
+        nn.Linear(2, hidden), nn.LeakyReLU(), nn.Linear(hidden, hidden), nn.LeakyReLU(), nn.Linear(hidden, 2), *last
+    )
+
+
+class DeepPose(nn.Module):
+    """Body, mean and one linear layer.
+
+    Args:
+        rle: regress spreads too.
+    """
+
+    def __init__(self, *, rle: bool = False) -> None:
+        super().__init__()
+        self.backbone = ResNet(50)
+        self.head = nn.ModuleDict({"fc": nn.Linear(2048, _JOINTS * (4 if rle else 2))})
+        if rle:
+            self.head["loss_module"] = nn.ModuleDict({"flow_model": Flow()})
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 17, 2) x y, or (N, 17, 4) x y and their spreads before the sigmoid."""
+        means = self.backbone(images)[-1].mean((2, 3))
+        return self.head["fc"](means).unflatten(1, (_JOINTS, -1))
