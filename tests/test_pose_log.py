@@ -33,7 +33,10 @@ HEADER = PoseLogHeader(
 )
 
 
-def seen(index: int, people: int = 2, carried: int = 1, seed: int = 0) -> SeenFrame:
+LOOKS = dataclasses.replace(HEADER, appearance_size=5)
+
+
+def seen(index: int, people: int = 2, carried: int = 1, seed: int = 0, appearance: int = 0) -> SeenFrame:
     rng = np.random.default_rng([seed, index])
     keypoints = rng.normal(300, 100, (people, K, 2)).astype(np.float32)
     scores = rng.random((people, K), dtype=np.float32)
@@ -41,11 +44,12 @@ def seen(index: int, people: int = 2, carried: int = 1, seed: int = 0) -> SeenFr
     scores[scores < 0.2] = 0
     poses = Poses(keypoints, scores, rng.random((people, 4)), rng.random(people), rng.random(people) < 0.5)
     moved = Carried(np.full(carried, index - 1), np.arange(carried), rng.random((carried, K, 2)))
-    return SeenFrame(index, index / 30, f"{index:06d}.jpg", poses, moved)
+    looks = rng.normal(size=(people, appearance))
+    return SeenFrame(index, index / 30, f"{index:06d}.jpg", poses, moved, rng.normal(size=(2, 3)), looks)
 
 
-def write(path: Path, frames: list[SeenFrame]) -> None:
-    with PoseLogWriter(path, HEADER) as log:
+def write(path: Path, frames: list[SeenFrame], header: PoseLogHeader = HEADER) -> None:
+    with PoseLogWriter(path, header) as log:
         for frame in frames:
             log.append(frame)
 
@@ -57,6 +61,7 @@ def same(a: SeenFrame, b: SeenFrame) -> bool:
         for x, y in ((a.poses, b.poses), (a.carried, b.carried))
         for field in dataclasses.fields(x)
     ]
+    arrays += [(a.camera, b.camera), (a.appearance, b.appearance)]
     plain = (a.index, a.time_s, a.name) == (b.index, b.time_s, b.name)
     return plain and all(x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in arrays)
 
@@ -68,6 +73,14 @@ def test_what_was_seen_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert header == HEADER
     assert all(same(a, b) for a, b in zip(frames, back, strict=True))
     assert is_complete(tmp_path / "poses.arrow")
+
+
+def test_how_people_look_comes_back_too_if_the_header_says_so(tmp_path: Path) -> None:
+    frames = [seen(i, people=people, appearance=5) for i, people in enumerate((0, 2, 0, 7))]
+    write(tmp_path / "poses.arrow", frames, LOOKS)
+    header, back = read_pose_log(tmp_path / "poses.arrow")
+    assert header == LOOKS
+    assert all(same(a, b) for a, b in zip(frames, back, strict=True))
 
 
 @settings(max_examples=30, deadline=None)
@@ -89,9 +102,10 @@ def test_every_float_and_every_name_comes_back(
     assert same(next(back), frame)
 
 
-def test_the_same_frames_make_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("header", [HEADER, LOOKS], ids=["without looks", "with looks"])
+def test_the_same_frames_make_the_same_bytes(tmp_path: Path, header: PoseLogHeader) -> None:
     for name in ("a", "b"):
-        write(tmp_path / name, [seen(i) for i in range(5)])
+        write(tmp_path / name, [seen(i, appearance=header.appearance_size) for i in range(5)], header)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -129,9 +143,9 @@ def test_a_run_that_fails_leaves_its_frames_but_no_end(tmp_path: Path) -> None:
 
 def test_cut_off_at_any_byte_it_gives_exactly_the_whole_frames(tmp_path: Path) -> None:
     path = tmp_path / "poses.arrow"
-    frames = [seen(0), seen(1, people=0, carried=0), seen(2, people=1, carried=2)]
+    frames = [seen(0, 1, 0, appearance=5), seen(1, 0, 0, appearance=5), seen(2, 1, 2, appearance=5)]
     ends = []
-    with PoseLogWriter(path, HEADER) as log:
+    with PoseLogWriter(path, LOOKS) as log:
         for frame in frames:
             start = path.stat().st_size
             log.append(frame)
@@ -195,6 +209,8 @@ def test_only_growing_frames_with_the_skeletons_joints_can_be_appended(tmp_path:
             log.append(seen(4))
         with pytest.raises(ValueError, match="wanted 17 joints, got 15"):
             log.append(SeenFrame(5, 0.0, "", Poses.empty(15), Carried.empty(15)))
+        with pytest.raises(ValueError, match="wanted 0 numbers of appearance, got 5"):
+            log.append(seen(5, appearance=5))
     assert len(list(read_pose_log(tmp_path / "poses.arrow")[1])) == 1
 
 
@@ -216,7 +232,10 @@ def with_header(**changes: object) -> bytes:
         (b"", "no Arrow stream"),
         (b"frame,time_s,track_id\n0,0,1\n", "no Arrow stream"),
         (arrow_stream(pa.schema({"x": pa.int64()})), "not a pose log"),
-        (with_header(format_version=99), "format 99, this posetrail reads up to 1; update posetrail"),
+        (with_header(format_version=1), "format 1, this posetrail reads format 2; track again"),
+        (with_header(format_version=99), "format 99, this posetrail reads format 2; update posetrail"),
+        (with_header(format_version="new"), "header or columns are not those"),
+        (with_header(appearance_size=-5), "header or columns are not those"),
         (with_header(skeleton="octopus_8"), "header or columns are not those"),
         (with_header(colour="blue"), "header or columns are not those"),
         (with_header(), "header or columns are not those"),

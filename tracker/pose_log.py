@@ -3,8 +3,9 @@
 Arrow's streaming format (not its file format, whose footer comes last) because any Arrow library reads it and it only
 ever grows: one record batch of one row per frame, handed to the operating system before the next frame begins.
 
-    frame int64 | time_s float64 | name string
-    poses       list of (keypoints 2K float32, keypoint_scores K float32, box 4 float32, score float32, carried bool)
+    frame int64 | time_s float64 | name string | camera 6 float64
+    poses       list of (keypoints 2K float32, keypoint_scores K float32, box 4 float32, score float32, carried bool,
+                         appearance E float32, left out where E is 0)
     carried_by_flow  list of (source_frame int64, source_row int64, keypoints 2K float32)
 
 The header stands as JSON in the schema's metadata. A stream that was ended properly closes with Arrow's end mark; a run
@@ -28,7 +29,7 @@ from core.errors import InputError
 from core.people import Poses, Rows, check_array, check_same_length
 from core.skeletons import SKELETONS
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _METADATA_KEY = b"posetrail_pose_log"
 _END_MARK = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # Arrow's end of stream: a continuation mark and length 0
 
@@ -70,7 +71,7 @@ class SeenFrame:
 
     def __post_init__(self) -> None:
         check_array(self, "camera", np.float64, (2, 3))
-        if np.size(self.appearance) == 0:
+        if np.shape(self.appearance)[1] == 0:
             object.__setattr__(self, "appearance", np.zeros((len(self.poses), 0), np.float32))
         check_array(self, "appearance", np.float32, ("N", "E"))
         check_same_length(self, poses=len(self.poses), appearance=len(self.appearance))
@@ -89,6 +90,7 @@ class PoseLogHeader:
     see_settings: dict[str, Any]
     models: list[dict[str, str]]  # each with name and sha256
     posetrail_version: str
+    appearance_size: int = 0  # E of every frame's appearance
     format_version: int = FORMAT_VERSION
 
     @property
@@ -97,25 +99,27 @@ class PoseLogHeader:
         return len(SKELETONS[self.skeleton])
 
 
-def _schema(num_joints: int) -> pa.Schema:
+def _schema(num_joints: int, appearance_size: int) -> pa.Schema:
     def floats(n: int) -> pa.DataType:
         return pa.list_(pa.float32(), n)
 
-    pose = pa.struct(
-        {
-            "keypoints": floats(2 * num_joints),
-            "keypoint_scores": floats(num_joints),
-            "box": floats(4),
-            "score": pa.float32(),
-            "carried": pa.bool_(),
-        }
-    )
+    members = {
+        "keypoints": floats(2 * num_joints),
+        "keypoint_scores": floats(num_joints),
+        "box": floats(4),
+        "score": pa.float32(),
+        "carried": pa.bool_(),
+    }
+    if appearance_size:
+        members["appearance"] = floats(appearance_size)
+    pose = pa.struct(members)
     moved = pa.struct({"source_frame": pa.int64(), "source_row": pa.int64(), "keypoints": floats(2 * num_joints)})
     return pa.schema(
         {
             "frame": pa.int64(),
             "time_s": pa.float64(),
             "name": pa.string(),
+            "camera": pa.list_(pa.float64(), 6),
             "poses": pa.list_(pose),
             "carried_by_flow": pa.list_(moved),
         }
@@ -132,8 +136,9 @@ class PoseLogWriter:
     def __init__(self, path: Path, header: PoseLogHeader) -> None:
         self._path = path
         self._num_joints = header.num_joints
+        self._appearance_size = header.appearance_size
         told = json.dumps(asdict(header), ensure_ascii=False).encode()
-        self._schema = _schema(header.num_joints).with_metadata({_METADATA_KEY: told})
+        self._schema = _schema(header.num_joints, header.appearance_size).with_metadata({_METADATA_KEY: told})
         self._last_index = -1
 
     def __enter__(self) -> Self:
@@ -150,13 +155,16 @@ class PoseLogWriter:
         """Add the next frame.
 
         Raises:
-            ValueError: its index does not grow, or its people have not the joints of the header's skeleton.
+            ValueError: its index does not grow, or its people have not the joints of the header's skeleton or not as
+                many numbers of appearance as the header says.
         """
         if frame.index <= self._last_index:
             raise ValueError(f"pose log: frame {frame.index} after frame {self._last_index}; indices must grow")
         for people in (frame.poses, frame.carried):
             if people.keypoints.shape[1] != self._num_joints:
                 raise ValueError(f"pose log: wanted {self._num_joints} joints, got {people.keypoints.shape[1]}")
+        if (size := frame.appearance.shape[1]) != self._appearance_size:
+            raise ValueError(f"pose log: wanted {self._appearance_size} numbers of appearance, got {size}")
         self._write(_batch(frame, self._schema).serialize())
         self._last_index = frame.index
 
@@ -172,19 +180,22 @@ class PoseLogWriter:
 
 def _batch(frame: SeenFrame, schema: pa.Schema) -> pa.RecordBatch:
     poses, carried = frame.poses, frame.carried
-    seen = (poses.keypoints, poses.keypoint_scores, poses.boxes, poses.scores, poses.carried)
-    moved = (carried.source_frames, carried.source_rows, carried.keypoints)
+    seen = [poses.keypoints, poses.keypoint_scores, poses.boxes, poses.scores, poses.carried]
+    if frame.appearance.shape[1]:
+        seen.append(frame.appearance)
+    moved = [carried.source_frames, carried.source_rows, carried.keypoints]
     columns = [
         pa.array([frame.index], pa.int64()),
         pa.array([frame.time_s], pa.float64()),
         pa.array([frame.name], pa.string()),
+        pa.FixedSizeListArray.from_arrays(pa.array(frame.camera.reshape(-1)), type=schema.field("camera").type),
         _one_row(seen, schema.field("poses").type),
         _one_row(moved, schema.field("carried_by_flow").type),
     ]
     return pa.record_batch(columns, schema=schema)
 
 
-def _one_row(arrays: tuple[np.ndarray, ...], kind: pa.ListType) -> pa.ListArray:
+def _one_row(arrays: list[np.ndarray], kind: pa.ListType) -> pa.ListArray:
     """Arrays of N people as one list of N structs."""
     struct = kind.value_type
     members = []
@@ -206,7 +217,7 @@ def read_pose_log(path: Path) -> tuple[PoseLogHeader, Iterator[SeenFrame]]:
     The file is open only while the frames are being read.
 
     Raises:
-        InputError: the file cannot be read, is no pose log, or is of a newer format.
+        InputError: the file cannot be read, is no pose log, or is of another format.
     """
     with _open(path) as file:
         header = _read_header(path, file)
@@ -250,13 +261,14 @@ def _read_header(path: Path, file: pa.OSFile) -> PoseLogHeader:
     try:
         values = json.loads(told)
         version = values["format_version"]
-        if version > FORMAT_VERSION:
-            raise InputError(
-                f"pose log {path}: format {version}, this posetrail reads up to {FORMAT_VERSION}; update posetrail"
-            )
+        if version != FORMAT_VERSION:
+            mend = "update posetrail" if version > FORMAT_VERSION else "track again"
+            raise InputError(f"pose log {path}: format {version}, this posetrail reads format {FORMAT_VERSION}; {mend}")
         header = PoseLogHeader(**values)
-        whole = schema.equals(_schema(header.num_joints))
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+        whole = schema.equals(_schema(header.num_joints, header.appearance_size))
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError):
         whole = False
     if not whole:
         raise InputError(
@@ -297,11 +309,14 @@ def _next_frame(stream: pa.RecordBatchStreamReader) -> SeenFrame | None:
     if batch.num_rows != 1 or any(column.null_count for column in batch.columns):
         return None
     index, time_s, name = (batch.column(i)[0].as_py() for i in range(3))
-    keypoints, keypoint_scores, boxes, scores, carried = _arrays(batch.column(3))
-    source_frames, source_rows, moved = _arrays(batch.column(4))
+    camera = batch.column(3).flatten().to_numpy().reshape(2, 3).copy()
+    keypoints, keypoint_scores, boxes, scores, carried, *appearance = _arrays(batch.column(4))
+    source_frames, source_rows, moved = _arrays(batch.column(5))
     joints = keypoint_scores.shape[1]
     poses = Poses(keypoints.reshape(-1, joints, 2), keypoint_scores, boxes, scores, carried)
-    return SeenFrame(index, time_s, name, poses, Carried(source_frames, source_rows, moved.reshape(-1, joints, 2)))
+    moved_people = Carried(source_frames, source_rows, moved.reshape(-1, joints, 2))
+    looks = appearance[0] if appearance else np.zeros((len(poses), 0))
+    return SeenFrame(index, time_s, name, poses, moved_people, camera, looks)
 
 
 def _arrays(row: pa.ListArray) -> list[np.ndarray]:
