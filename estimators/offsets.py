@@ -1,0 +1,69 @@
+"""Maps of joints with maps of offsets beside them, which say how far and where from a cell the joint truly is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from estimators.heatmaps import highest_cells, smoothed, values_at
+
+
+def decode_offset_votes(
+    heatmaps: np.ndarray, offsets: np.ndarray, *, radius_cells: float, votes_per_cell: int = 8
+) -> tuple[np.ndarray, np.ndarray]:
+    """Every cell votes, as much as its map says, for where its offset points; the joint is where most votes fall.
+
+    Papandreou et al. 2017, "Towards Accurate Multi-person Pose Estimation in the Wild" (G-RMI), section 3.2, equation
+    1: f(x) = sum over cells j of G(x_j + F(x_j) - x) h(x_j) / (pi R^2), G bilinear. The map is trained as a disk of
+    radius R around the joint, so that no cell has to be best: many weak witnesses agree. Right to half a node of the
+    voting grid, 1 / (2 votes_per_cell) cells, where the offsets are.
+
+    Args:
+        heatmaps: (N, K, H, W) probabilities 0..1.
+        offsets: (N, K, 2, H, W) x y cells, from the middle of each cell to the joint.
+        radius_cells: R.
+        votes_per_cell: nodes of the voting grid in a cell's width; with the network's stride, one for each pixel.
+
+    Returns:
+        keypoints (N, K, 2) float64 x y in cells, (3, 5) the middle of heatmaps[..., 5, 3], within the map, NaN where
+        nothing voted there; scores (N, K), f at the joint: about 1 where all of a full disk's cells agree on a node.
+    """
+    N, K, H, W = heatmaps.shape
+    width, height = (W - 1) * votes_per_cell + 1, (H - 1) * votes_per_cell + 1
+    y, x = np.mgrid[:H, :W]
+    to = (np.stack([x, y]) + offsets.astype(np.float64)) * votes_per_cell  # (N, K, 2, H, W) nodes
+    low = np.floor(to)
+    grid = np.zeros(N * K * height * width)
+    first_node = (np.arange(N * K) * (height * width)).reshape(N, K, 1, 1)
+    weights = heatmaps.astype(np.float64) / (np.pi * radius_cells**2)
+    for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        node = low + np.array([dx, dy])[:, None, None]
+        share = (1 - np.abs(to - node)).prod(axis=2) * weights
+        inside = ((node >= 0) & (node < np.array([width, height])[:, None, None])).all(axis=2)
+        place = first_node + np.where(inside, node[:, :, 1] * width + node[:, :, 0], 0).astype(int)
+        grid += np.bincount(place.ravel(), np.where(inside, share, 0).ravel(), minlength=len(grid))
+    nodes, scores = highest_cells(grid.reshape(N, K, height, width))
+    return np.where((scores > 0)[..., None], nodes / votes_per_cell, np.nan), scores
+
+
+def decode_udp_offsets(
+    heatmaps: np.ndarray, offsets: np.ndarray, *, radius_cells: float, kernel: int = 11
+) -> tuple[np.ndarray, np.ndarray]:
+    """The highest cell of the smoothed map plus the smoothed offset there: G-RMI's maps, read as UDP reads them.
+
+    Huang et al. 2020, "The Devil is in the Details", section 4 ("combined classification and regression"). Cheaper than
+    voting; the smoothing takes the votes' part in making neighbours agree.
+
+    Args:
+        heatmaps: (N, K, H, W) probabilities 0..1.
+        offsets: (N, K, 2, H, W) x y, in units of the disk's radius.
+        radius_cells: the radius; the published networks have 3.5 cells on maps 64 high (0.0546875 of the height).
+        kernel: cells the offsets are smoothed over; the maps are over 2 kernel + 1.
+
+    Returns:
+        keypoints (N, K, 2) float64 x y in cells, NaN where the map is not above 0; scores (N, K) of the smoothed maps.
+    """
+    smooth = smoothed(heatmaps, 2 * kernel + 1, "reflect")
+    cells, scores = highest_cells(smooth)
+    axes = [smoothed(offsets[:, :, axis], kernel, "reflect") for axis in range(2)]
+    step = np.stack([values_at(axis, cells[..., 0], cells[..., 1]) for axis in axes], axis=2)
+    return np.where((scores > 0)[..., None], cells + step * radius_cells, np.nan), scores
