@@ -32,6 +32,10 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "litehrnet_18": lazily("estimators.networks.litehrnet", "LiteHRNet", modules=(2, 4, 2)),
     "litehrnet_30": lazily("estimators.networks.litehrnet", "LiteHRNet", modules=(3, 8, 3)),
     # Hourglasses and cascades
+    "hourglass_2stack": lazily("estimators.networks.hourglass", "stacked_hourglass", stacks=2),
+    "hourglass_8stack": lazily("estimators.networks.hourglass", "stacked_hourglass", stacks=8),
+    "softgated_4stack": lazily("estimators.networks.softgated", "softgated", stacks=4),
+    "cpm_mmpose": lazily("estimators.networks.cpm", "CPM"),
     # Transformers and coordinate classification
     "rtmpose_t": lazily("estimators.networks.rtmpose", "RTMPose", deepen=0.167, widen=0.375),
     "rtmpose_s": lazily("estimators.networks.rtmpose", "RTMPose", deepen=0.33, widen=0.5),
@@ -42,6 +46,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "vitpose_s_vitae": lazily("estimators.networks.vitpose", "vitpose_vitae", width=384),
     "vitpose_b_vitae": lazily("estimators.networks.vitpose", "vitpose_vitae", width=768),
     # Bottom-up
+    "ae_hourglass_4stack": lazily("estimators.networks.hourglass", "associative_hourglass", stacks=4),
     "higherhrnet_w32": lazily("estimators.networks.hrnet", "HigherHRNet", width=32),
     # Appearance
     "osnet_x0_25": lazily("estimators.networks.osnet", "OSNet", widen=0.25),
