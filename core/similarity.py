@@ -1,8 +1,10 @@
-"""How alike two sets of people are: box IoU and OKS, (N, .) x (M, .) -> (N, M); and suppression by such a matrix."""
+"""How alike two sets of people are: box IoU and OKS, (N, .) x (M, .) -> (N, M)."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from core.suppression import suppress as suppress  # its former place, for callers that still look here
 
 # A person of one joint has a box without area; OKS divides by it. One pixel squared keeps it finite and strict.
 _MIN_AREA_PX = 1.0
@@ -45,7 +47,7 @@ def grown_boxes(boxes: np.ndarray, margin: float) -> np.ndarray:
 def oks(
     keypoints_a: np.ndarray,
     keypoints_b: np.ndarray,
-    areas_b: np.ndarray,
+    areas: np.ndarray,
     sigmas: np.ndarray | tuple[float, ...],
 ) -> np.ndarray:
     """Object keypoint similarity as COCO defines it: the mean over joints of exp(-d^2 / (2 area (2 sigma)^2)).
@@ -55,7 +57,7 @@ def oks(
     Args:
         keypoints_a: (N, K, 2) pixels, NaN where missing.
         keypoints_b: (M, K, 2) pixels, NaN where missing.
-        areas_b: (M,) square pixels: the size of each person of `b`, usually the area of its box.
+        areas: square pixels: (M,) the size of each person of `b`, usually the area of its box, or (N, M) of each pair.
         sigmas: (K,) or (M, K) the skeleton's per-joint spread; (M, K) lets it differ per person.
 
     Returns:
@@ -63,30 +65,9 @@ def oks(
     """
     squared = ((keypoints_a[:, None] - keypoints_b[None]) ** 2).sum(axis=3)  # (N, M, K)
     spread = (2 * np.broadcast_to(sigmas, keypoints_b.shape[:2])) ** 2
+    sizes = np.broadcast_to(np.maximum(areas, _MIN_AREA_PX), squared.shape[:2])
     with np.errstate(invalid="ignore"):
-        e = squared / (2 * np.maximum(areas_b, _MIN_AREA_PX)[None, :, None] * spread[None])
+        e = squared / (2 * sizes[..., None] * spread[None])
         shared = np.isfinite(e)
         alike = np.where(shared, np.exp(-np.where(shared, e, 0.0)), 0.0)
     return alike.sum(axis=2) / np.maximum(shared.sum(axis=2), 1)
-
-
-def suppress(similarity: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Greedy non-maximum suppression: the best person stays, people more alike to it than `threshold` go, and so on.
-
-    Args:
-        similarity: (N, N) 0..1, any measure: box IoU gives box NMS, OKS gives pose NMS.
-        scores: (N,) who is better; equal scores keep their order.
-        threshold: 0..1.
-
-    Returns:
-        rows kept, best first.
-    """
-    order = np.argsort(-scores, kind="stable")
-    alive = np.ones(len(scores), bool)
-    kept = []
-    for row in order:
-        if alive[row]:
-            kept.append(row)
-            alive &= similarity[row] <= threshold
-            alive[row] = False
-    return np.array(kept, dtype=int)

@@ -12,7 +12,8 @@ import numpy as np
 from core.errors import InputError
 from core.people import Detections, Image
 from core.runtime import Network, Runtime
-from core.similarity import box_area, box_intersection, box_iou, suppress
+from core.similarity import box_area, box_intersection, box_iou
+from core.suppression import suppress
 from core.weights import Weights
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""IoU, OKS and suppression: cases worked out by hand, then what must always hold."""
+"""IoU and OKS: cases worked out by hand, then what must always hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from core.similarity import box_iou, keypoint_boxes, oks, suppress
+from core.similarity import box_iou, keypoint_boxes, oks
 
 coordinates = st.floats(-1000, 1000, width=32)
 
@@ -35,13 +35,6 @@ def test_oks_counts_only_joints_both_have() -> None:
     assert oks(a, b, np.array([100.0]), (0.1, 0.1)) == 1
     nothing_shared = np.array([[[np.nan, np.nan], [1.0, 1.0]]])
     assert oks(a, nothing_shared, np.array([100.0]), (0.1, 0.1)) == 0
-
-
-def test_suppression_keeps_the_best_of_each_heap() -> None:
-    similarity = np.array([[1, 0.9, 0], [0.9, 1, 0.6], [0, 0.6, 1]])
-    assert suppress(similarity, np.array([0.5, 0.9, 0.8]), 0.55).tolist() == [1]
-    assert suppress(similarity, np.array([0.9, 0.5, 0.8]), 0.55).tolist() == [0, 2]
-    assert suppress(np.zeros((0, 0)), np.zeros(0), 0.5).tolist() == []
 
 
 def test_the_box_of_joints_leaves_missing_ones_out() -> None:

@@ -18,8 +18,9 @@ from typing import TypeVar
 import numpy as np
 
 from core.people import Detections, Detector, Embedder, Estimator, Poses, sure_keypoints
-from core.similarity import box_area, box_iou, oks, suppress
+from core.similarity import box_area, box_iou, oks
 from core.skeletons import Skeleton
+from core.suppression import suppress
 from tracker.ahead import ahead
 from tracker.association import associate
 from tracker.camera import CameraMotion

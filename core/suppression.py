@@ -1,0 +1,133 @@
+"""Of people found twice, one remains: suppression by any measure of likeness, hard, soft, or by merging poses.
+
+`suppress(box_iou(boxes, boxes), ...)` is box NMS, `suppress(oks(keypoints, keypoints, ...), ...)` pose NMS.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# RMPE's parameters as published with AlphaPose for 17 joints, learnt from COCO; distances in pixels.
+_SAME_PLACE_PX = 1.0  # nearer than this, how sure both are counts ...
+_SURENESS_SPREAD = 1.0  # ... under a tanh of this spread
+_DISTANCE_WEIGHT, _DISTANCE_SPREAD_PX = 1.7, 2.65
+_MIN_SIMILARITY = 22.48
+_MIN_SHARED_JOINTS = 5
+_REACH_OF_BOX = 0.1  # of the longer side: how far apart two finds of one joint may be, at most ...
+_MAX_REACH_PX = 7.0  # ... this far to count as the same
+_MAX_MERGE_REACH_PX = 15.0  # ... and this far to be merged
+_MIN_BEST_JOINT = 0.3
+_LEAST_SCORE = 1e-5  # of a joint that is there, so that it has a weight
+
+
+def suppress(similarity: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Greedy non-maximum suppression: the best person stays, people more alike to it than `threshold` go, and so on.
+
+    Args:
+        similarity: (N, N) 0..1, any measure: box IoU gives box NMS, OKS gives pose NMS.
+        scores: (N,) who is better; equal scores keep their order.
+        threshold: 0..1.
+
+    Returns:
+        rows kept, best first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    alive = np.ones(len(scores), bool)
+    kept = []
+    for row in order:
+        if alive[row]:
+            kept.append(row)
+            alive &= similarity[row] <= threshold
+            alive[row] = False
+    return np.array(kept, dtype=int)
+
+
+def soft_suppress(
+    similarity: np.ndarray, scores: np.ndarray, spread: float, *, max_kept: int = 20
+) -> tuple[np.ndarray, np.ndarray]:
+    """Soft non-maximum suppression: nobody goes, but whoever is like a better one loses score.
+
+    Bodla et al. 2017, "Soft-NMS", section 3: the best is taken, the others' scores are multiplied by
+    exp(-similarity^2 / spread), and so on. For crowds, where a hard threshold either keeps doubles or loses people
+    behind others; whom to keep is then a question of the score alone.
+
+    Args:
+        similarity: (N, N) 0..1; row i tells how alike the others are to i.
+        scores: (N,) 0 or more; of equal ones the first is taken first.
+        spread: more than 0; the smaller, the more is lost.
+        max_kept: people at most.
+
+    Returns:
+        rows (M,), best first; their scores (M,) as they were when they were taken, falling.
+    """
+    left = scores.astype(np.float64)
+    rows: list[int] = []
+    kept_scores: list[float] = []
+    waiting = np.ones(len(left), bool)
+    for _ in range(min(max_kept, len(left))):
+        best = int(np.where(waiting, left, -np.inf).argmax())
+        rows.append(best)
+        kept_scores.append(left[best])
+        waiting[best] = False
+        left *= np.exp(-(similarity[best] ** 2) / spread)
+    return np.array(rows, dtype=int), np.array(kept_scores, dtype=np.float64)
+
+
+def merge_poses(
+    keypoints: np.ndarray, keypoint_scores: np.ndarray, boxes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Parametric pose NMS: the pose of the best mean score takes in those like it, joint by joint, and so on.
+
+    Fang et al. 2017, "RMPE: Regional Multi-person Pose Estimation", section 3.3, with the merging of AlphaPose's
+    published code. For detectors that give several boxes to a person: a joint hidden in one crop may be clear in
+    another. A pose is like another where the soft count of equation 8 to 10 is high, or five joints lie together.
+    Poses none of whose joints reaches 0.3 go.
+
+    Args:
+        keypoints: (N, K, 2) pixels, NaN where missing. The parameters are for 17 joints of people in photographs.
+        keypoint_scores: (N, K) 0..1, 0 where missing.
+        boxes: (N, 4) x1 y1 x2 y2 pixels: how large each person is.
+
+    Returns:
+        rows (M,) of the poses that took others in, best first; merged keypoints (M, K, 2); scores (M, K).
+    """
+    N, K, _ = keypoints.shape
+    found = np.isfinite(keypoints).all(axis=2)
+    scores = np.where(found, np.where(keypoint_scores == 0, _LEAST_SCORE, keypoint_scores), 0).astype(np.float64)
+    quality = scores.mean(axis=1)
+    reaches = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) * _REACH_OF_BOX
+    waiting = np.ones(N, bool)
+    rows, poses, pose_scores = [], [], []
+    while waiting.any():
+        best = int(np.where(waiting, quality, -np.inf).argmax())
+        apart = np.linalg.norm(keypoints - keypoints[best], axis=2)
+        distances = np.where(np.isnan(apart), np.inf, apart)  # (N, K)
+        group = waiting & _like(best, distances, scores, reaches[best])
+        group[best] = True
+        waiting &= ~group
+        merged, merged_scores = _merged(keypoints[group], scores[group], distances[group], reaches[best])
+        if scores[best].max(initial=0) >= _MIN_BEST_JOINT and merged_scores.max(initial=0) >= _MIN_BEST_JOINT:
+            rows.append(best)
+            poses.append(merged)
+            pose_scores.append(merged_scores)
+    return np.array(rows, int), np.array(poses).reshape(-1, K, 2), np.array(pose_scores).reshape(-1, K)
+
+
+def _like(best: int, distances: np.ndarray, scores: np.ndarray, reach: float) -> np.ndarray:
+    """Which poses (N,) are the same person as row `best`, from their joints' distances (N, K) to its."""
+    surely = np.tanh(scores[best] / _SURENESS_SPREAD) * np.tanh(scores / _SURENESS_SPREAD)
+    near = np.exp(-distances / _DISTANCE_SPREAD_PX).sum(axis=1)
+    similarity = np.where(distances <= _SAME_PLACE_PX, surely, 0).sum(axis=1) + _DISTANCE_WEIGHT * near
+    shared = (distances <= min(reach, _MAX_REACH_PX)).sum(axis=1)
+    return (similarity > _MIN_SIMILARITY) | (shared >= _MIN_SHARED_JOINTS)
+
+
+def _merged(
+    keypoints: np.ndarray, scores: np.ndarray, distances: np.ndarray, reach: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean (K, 2) and score (K,) of poses (G, K, 2), each joint over those near, weighted by their scores."""
+    masked = np.where(distances <= min(reach, _MAX_MERGE_REACH_PX), scores, 0)
+    total = masked.sum(axis=0)
+    weights = masked / np.where(total > 0, total, 1)
+    mean = (np.where(masked[..., None] > 0, keypoints, 0) * weights[..., None]).sum(axis=0)
+    return np.where((total > 0)[:, None], mean, np.nan), (masked * weights).sum(axis=0)
