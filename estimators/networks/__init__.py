@@ -46,6 +46,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "vitpose_s_vitae": lazily("estimators.networks.vitpose", "vitpose_vitae", width=384),
     "vitpose_b_vitae": lazily("estimators.networks.vitpose", "vitpose_vitae", width=768),
     # Bottom-up
+    "caffe_openpose_coco": lazily("estimators.networks.openpose", "OpenPose"),
     "ae_hourglass_4stack": lazily("estimators.networks.hourglass", "associative_hourglass", stacks=4),
     "higherhrnet_w32": lazily("estimators.networks.hrnet", "HigherHRNet", width=32),
     # Appearance
