@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
+from core.weights import Weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -72,6 +74,32 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path | str)
     if faults:
         raise InputError(f"weights {path} are not those of {type(network).__name__} here: {'; '.join(faults)}")
     network.load_state_dict(dict(state), strict=False)  # strict but for num_batches_tracked: checked above
+
+
+def given_weights(name: str, path: Path | str | None, *, source: str) -> Weights:
+    """What is known of a file that the user gave for a network that travels without weights.
+
+    Args:
+        name: the network's.
+        path: the file; None where the user gave none.
+        source: where its authors have theirs.
+
+    Raises:
+        InputError: no file was given, or it cannot be read.
+    """
+    if path is None:
+        raise InputError(f"{name} travels without weights: give weights=FILE; its authors' are at {source}")
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"weights {path}: cannot be read ({error.strerror}); give a .safetensors or .pth file"
+        ) from error
+    return Weights(
+        name=name, path=path, sha256=sha256, licence="that of the file", source="given by the user", about=source
+    )
 
 
 def _read(path: Path) -> Any:

@@ -1,12 +1,15 @@
-"""Images to person boxes: one network per file, one line in DETECTORS."""
+"""Images to person boxes: one network per file, one line in DETECTORS, or BRING_WEIGHTS if it travels without."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from core.errors import unknown_name
 from core.people import Detector
 from core.runtime import Runtime
+from detectors import rtmdet, torchvision_models, yolox
 from detectors.nanodet import NanoDet
 from detectors.networks import NETWORKS as NETWORKS
 
@@ -15,13 +18,26 @@ DETECTORS = {
 }
 """Detectors by name; `DETECTORS[name].weights` tells where its numbers come from, without loading them."""
 
+BRING_WEIGHTS: dict[str, Callable[..., Detector]] = {
+    **{name: partial(yolox.YOLOX, network=name) for name in yolox.NAMES},
+    **{name: partial(rtmdet.RTMDet, network=name) for name in rtmdet.NAMES},
+    **{
+        f"torchvision:{name}": partial(torchvision_models.TorchvisionDetector, network=name)
+        for name in torchvision_models.NAMES
+    },
+}
+"""Detectors by name whose weights the user has, as a file: the option `weights` of each."""
+
 
 def create_detector(name: str, *, runtime: Runtime, **options: Any) -> Detector:
     """A detector by its name; the options are those of its class.
 
+    >>> create_detector("yolox_s", runtime=runtime, weights="yolox_s.pth")
+
     Raises:
-        InputError: no detector has this name, an option has an unusable value, or the weights are damaged.
+        InputError: no detector has this name, an option has an unusable value, or the weights are missing or damaged.
     """
-    if name not in DETECTORS:
-        raise unknown_name("detector", name, DETECTORS)
-    return DETECTORS[name](runtime, **options)
+    known: dict[str, Callable[..., Detector]] = {**DETECTORS, **BRING_WEIGHTS}
+    if name not in known:
+        raise unknown_name("detector", name, known)
+    return known[name](runtime, **options)

@@ -1,0 +1,65 @@
+"""Images scaled to fit into a grey canvas, as YOLOX and RTMDet were trained, and boxes on the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from core.errors import InputError
+from core.people import Image
+
+_GREY = 114
+_STRIDE = 32  # pixels per cell of the coarsest level
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """The way of an image into a canvas and of boxes out of it; the image lies in the top left corner.
+
+    Raises:
+        InputError: `input_size` is no multiple of 32.
+    """
+
+    input_size: int  # the longer side of the image becomes so many pixels
+    square: bool  # the canvas is square; else as small as multiples of 32 allow
+    rounding: float  # added before a scaled side is cut off to whole pixels: 0 in YOLOX, 0.5 in mmdetection
+
+    def __post_init__(self) -> None:
+        if self.input_size < _STRIDE or self.input_size % _STRIDE:
+            raise InputError(f"input_size: wanted a multiple of {_STRIDE} such as 640, got {self.input_size}")
+
+    def scaled(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width that an image of this (height, width) has in the canvas."""
+        scale = self.input_size / max(size)
+        return max(1, int(size[0] * scale + self.rounding)), max(1, int(size[1] * scale + self.rounding))
+
+    def put(self, image: Image) -> Image:
+        """The canvas (H, W, 3) with the image (h, w, 3) in it, channels in its order."""
+        height, width = self.scaled((image.shape[0], image.shape[1]))
+        sides = (self.input_size,) * 2 if self.square else (_whole_cells(height), _whole_cells(width))
+        canvas = np.full((*sides, 3), _GREY, np.uint8)
+        # Plain bilinear, aliasing and all: the networks were trained on it.
+        canvas[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        return canvas
+
+    def take(self, boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Boxes (N, 4) from pixels of the canvas to pixels of the image of this (height, width), cut at its borders."""
+        height, width = self.scaled(size)
+        scale = np.array([size[1] / width, size[0] / height] * 2, np.float32)
+        return np.clip(boxes * scale, 0, np.array([size[1], size[0]] * 2, np.float32))
+
+    def batches(self, images: Sequence[Image]) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Canvases of one size in one array (B, H, W, 3) uint8, and the positions of their images."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        canvases = [self.put(image) for image in images]
+        for row, canvas in enumerate(canvases):
+            groups.setdefault(canvas.shape, []).append(row)
+        for rows in groups.values():
+            yield rows, np.stack([canvases[row] for row in rows])
+
+
+def _whole_cells(length: int) -> int:
+    return -(-length // _STRIDE) * _STRIDE

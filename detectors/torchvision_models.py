@@ -1,0 +1,117 @@
+"""torchvision's detectors as person detectors, with weights that the user has; nothing is downloaded.
+
+Source: torchvision, BSD-3-Clause; each network's paper stands in its documentation. Classes are COCO's as torchvision
+counts them: 91 with the background first, person 1. Its files of weights are at download.pytorch.org/models, under the
+names that `torchvision.models.get_weight("...").url` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.checkpoints import given_weights, load_checkpoint, load_into
+from core.errors import InputError, unknown_name
+from core.people import Detections, Image
+from core.runtime import Runtime
+from core.similarity import box_area
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NAMES = (
+    "fasterrcnn_resnet50_fpn",
+    "fasterrcnn_resnet50_fpn_v2",
+    "fasterrcnn_mobilenet_v3_large_fpn",
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2",
+    "fcos_resnet50_fpn",
+    "ssd300_vgg16",
+    "ssdlite320_mobilenet_v3_large",
+)
+
+# torchvision trained these before its frozen batch norm added 1e-5 to the variance, and takes it away for these files.
+_NO_EPS = ("fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
+_LONGER_SIDE = 1333 / 800  # of the shorter one, at most: torchvision's limits
+
+
+class TorchvisionDetector:
+    """Person boxes by a detector of torchvision; a core.people.Detector.
+
+    Args:
+        runtime: where the network runs.
+        network: one of NAMES.
+        weights: its state dict.
+        input_size: the image's shorter side is scaled to so many pixels, the longer to at most 5/3 of it; 800 when not
+            given (320 for ..._320_fpn). The SSDs look at 300 or 320 pixels and take none.
+        min_score: boxes below it are not reported (0..1). Low, since the tracker has thresholds of its own.
+        nms_iou: of two boxes that overlap more than this only the better stays (box IoU, 0..1); torchvision's own for
+            this network when not given.
+        classes: what the weights tell apart, the background included; the person is number 1.
+
+    Raises:
+        InputError: no such network; no weights, or not those of this network; an SSD and an `input_size`.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        network: str = "fasterrcnn_resnet50_fpn_v2",
+        weights: Path | str | None = None,
+        input_size: int | None = None,
+        min_score: float = 0.05,
+        nms_iou: float | None = None,
+        classes: int = 91,
+    ) -> None:
+        if network not in NAMES:
+            raise unknown_name("network of torchvision", network, NAMES)
+        options: dict[str, float] = {}
+        prefix = "box_" if network.startswith("fasterrcnn") else ""
+        options[f"{prefix}score_thresh"] = min_score
+        if nms_iou is not None:
+            options[f"{prefix}nms_thresh"] = nms_iou
+        if input_size is not None:
+            if network.startswith("ssd"):
+                raise InputError(f"{network} takes no input_size: its size is fixed")
+            options |= {"min_size": input_size, "max_size": round(input_size * _LONGER_SIDE)}
+        self.weights = given_weights(f"torchvision:{network}", weights, source="torchvision, BSD-3-Clause")
+        module = _network(network, classes, options)
+        load_into(module, load_checkpoint(self.weights.path), self.weights.path)
+        from detectors.networks.person_boxes import PersonBoxes
+
+        self._run = runtime.load_module(PersonBoxes(module))
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        """One Detections per image, boxes in its pixels and inside it, best score first."""
+        found: list[Detections] = [Detections.empty()] * len(images)
+        for rows in _same_size(images):
+            boxes, scores = self._run(np.stack([images[row] for row in rows]))
+            for row, row_boxes, row_scores in zip(rows, boxes, scores, strict=True):
+                order = np.argsort(-row_scores, kind="stable")
+                people = Detections(row_boxes[order], row_scores[order])
+                found[row] = people[(people.scores > 0) & (box_area(people.boxes) > 0)]
+        return found
+
+
+def _same_size(images: Sequence[Image]) -> list[list[int]]:
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, image in enumerate(images):
+        groups.setdefault(image.shape, []).append(row)
+    return list(groups.values())
+
+
+def _network(name: str, classes: int, options: dict[str, float]) -> nn.Module:
+    from torch.nn import BatchNorm2d
+    from torchvision.models import get_model
+
+    network: nn.Module = get_model(name, weights=None, weights_backbone=None, num_classes=classes, **options)
+    if name in _NO_EPS:
+        for module in network.modules():
+            if isinstance(module, BatchNorm2d):
+                module.eps = 0.0
+    return network
