@@ -44,12 +44,12 @@ EASY = Noise(
 HARD = Noise(
     missing=0.16,
     jitter=0.05,
-    lost_joints=0.045,
-    swapped=0.03,
+    lost_joints=0.055,
+    swapped=0.02,
     duplicates=0.028,
-    merged=0.06,
+    merged=0.02,
     false=0.042,
-    box_jitter=0.07,
+    box_jitter=0.05,
 )
 LEVELS = {"easy": EASY, "hard": HARD}
 
@@ -118,7 +118,7 @@ def _bursts(people: Seen, share: float, weights: np.ndarray, rng: np.random.Gene
     at = {key: row for row, key in enumerate(zip(people.ids.tolist(), people.frames.tolist(), strict=True))}
     keys = list(at)
     starts = rng.choice(len(people), 4 * len(people), p=weights / weights.sum()) if len(people) else []
-    lengths = np.minimum(rng.geometric(0.25, len(starts)), LONGEST_BURST)
+    lengths = np.minimum(rng.geometric(0.36, len(starts)), LONGEST_BURST)
     for start, length in zip(starts, lengths, strict=True):
         if hit.sum() >= wanted:
             break

@@ -23,7 +23,7 @@ from core.skeletons import COCO_17
 Range = tuple[float, float]
 
 _SIZES = ((1280, 720), (1280, 720), (1920, 1080), (640, 480), (854, 480), (720, 1280))
-_RATES = ((30.0, 25.0, 24.0, 15.0, 60.0, 10.0, 5.0), (0.34, 0.3, 0.1, 0.1, 0.06, 0.06, 0.04))
+_RATES = ((30.0, 25.0, 24.0, 60.0, 15.0, 10.0, 5.0), (0.42, 0.35, 0.08, 0.06, 0.05, 0.02, 0.02))
 _STEP_S = 1 / 30  # of the simulated walk, at most
 _HEAD = COCO_17.index("left_ear"), COCO_17.index("right_ear")
 _ANNOTATED_SHARE = 0.6  # annotators guess the hidden joints of people of whom they see at least so much
@@ -46,9 +46,9 @@ class Kind:
     liveliness: Range = (0.1, 0.5)
     jumpers: float = 0.0
     tumblers: float = 0.0
-    room_m: float = 0.6  # people keep about so far apart
+    room_m: float = 0.8  # people keep about so far apart
     spread: Range = (0.6, 1.1)  # of the ground they are on, in widths of the picture
-    depth: Range = (0.75, 1.7)  # of that ground, in distances of the camera
+    depth: Range = (0.8, 1.6)  # of that ground, in distances of the camera
     camera: tuple[str, ...] = ("static", "shake")  # one is drawn
     pan: Range = (0.1, 0.4)  # picture widths per second, for who pans
     posts: int = 0  # that stand before people
@@ -56,7 +56,7 @@ class Kind:
 
 KINDS = {
     "walk": Kind(
-        people=(2, 10), frames=(30, 90), height_px=(120, 450), speed=(0.7, 1.8), turn_every_s=3.0,
+        people=(2, 9), frames=(30, 90), height_px=(120, 450), speed=(0.7, 1.8), turn_every_s=3.0,
         spread=(0.7, 1.3), camera=("static", "shake", "pan", "zoom"), posts=1,
     ),
     "group": Kind(
@@ -64,18 +64,18 @@ KINDS = {
         spread=(0.6, 1.2), camera=("static", "shake", "follow"),
     ),
     "sport": Kind(
-        people=(2, 12), frames=(30, 90), height_px=(90, 450), speed=(1.5, 6.5), turn_every_s=0.8, inertia_s=0.25,
-        stops=0.15, liveliness=(0.3, 0.9), jumpers=0.3, room_m=0.45, spread=(0.6, 1.2),
-        camera=("static", "shake", "pan", "follow", "follow", "zoom"), pan=(0.3, 1.5),
+        people=(2, 12), frames=(30, 90), height_px=(90, 450), speed=(0.8, 5.5), turn_every_s=1.2, inertia_s=0.25,
+        stops=0.15, liveliness=(0.3, 0.9), jumpers=0.3, room_m=0.6, spread=(0.8, 1.4),
+        camera=("static", "shake", "pan", "follow", "follow", "zoom"), pan=(0.1, 1.5),
     ),
     "duel": Kind(
-        people=(2, 3), frames=(40, 130), height_px=(250, 650), speed=(0.5, 3.0), turn_every_s=0.5, inertia_s=0.15,
-        stops=0.1, liveliness=(0.6, 1.0), jumpers=0.3, tumblers=0.2, room_m=0.35, spread=(0.3, 0.6),
+        people=(2, 3), frames=(40, 130), height_px=(250, 650), speed=(0.3, 2.5), turn_every_s=0.5, inertia_s=0.15,
+        stops=0.1, liveliness=(0.6, 1.0), jumpers=0.3, tumblers=0.2, room_m=0.5, spread=(0.45, 0.8),
         depth=(0.85, 1.25), camera=("static", "shake", "follow"),
     ),
     "dance": Kind(
-        people=(3, 10), frames=(40, 110), height_px=(150, 500), speed=(0.2, 1.8), turn_every_s=1.0, inertia_s=0.25,
-        stops=0.4, liveliness=(0.6, 1.0), jumpers=0.3, tumblers=0.15, room_m=0.6, spread=(0.4, 0.8),
+        people=(3, 9), frames=(40, 110), height_px=(150, 500), speed=(0.1, 1.5), turn_every_s=1.0, inertia_s=0.25,
+        stops=0.4, liveliness=(0.6, 1.0), jumpers=0.3, tumblers=0.15, room_m=0.8, spread=(0.7, 1.1),
         camera=("static", "shake", "pan", "zoom"),
     ),
     "stand": Kind(
@@ -83,12 +83,16 @@ KINDS = {
         liveliness=(0.2, 0.8), spread=(0.4, 0.8), depth=(0.8, 1.5), camera=("static", "shake", "zoom"),
     ),
     "crowd": Kind(
-        people=(14, 24), frames=(30, 60), height_px=(120, 260), speed=(0.3, 1.6), turn_every_s=2.5, room_m=0.45,
-        spread=(0.8, 1.3), depth=(0.6, 2.2), liveliness=(0.2, 0.8), camera=("static", "shake", "pan"),
+        people=(12, 20), frames=(30, 60), height_px=(100, 230), speed=(0.3, 1.6), turn_every_s=2.5, room_m=0.6,
+        spread=(1.0, 1.5), depth=(0.7, 2.0), liveliness=(0.2, 0.8), camera=("static", "shake", "pan"),
+    ),
+    "crush": Kind(
+        people=(20, 20), frames=(40, 70), height_px=(220, 330), speed=(0.6, 2.2), turn_every_s=1.5, room_m=0.4,
+        spread=(0.6, 1.0), depth=(0.6, 1.8), liveliness=(0.3, 0.8), camera=("static", "shake"),
     ),
     "street": Kind(
-        people=(10, 24), frames=(40, 80), height_px=(60, 140), speed=(0.8, 1.7), turn_every_s=8.0, stops=0.05,
-        streams=True, room_m=0.5, spread=(1.0, 1.8), depth=(0.6, 2.0), camera=("static",), posts=3,
+        people=(10, 20), frames=(40, 80), height_px=(60, 140), speed=(0.8, 1.7), turn_every_s=8.0, stops=0.05,
+        streams=True, room_m=0.7, spread=(1.2, 2.0), depth=(0.6, 2.0), camera=("static",), posts=2,
     ),
 }  # fmt: skip
 
@@ -148,6 +152,8 @@ def make_world(
     times = np.arange(T) / rng.choice(_RATES[0], p=_RATES[1])
 
     person_px = min(np.exp(rng.uniform(*np.log(kind.height_px))) * height / 720, 0.95 * height)
+    if people:
+        person_px *= min(1.0, kind.people[1] / people) ** 0.5  # a larger crowd is seen from farther, not denser
     focal = width / rng.uniform(0.5, 1.2)
     distance = focal * 1.7 / person_px
     ground = _Ground(distance, width / focal * distance * rng.uniform(*kind.spread), kind)
@@ -183,7 +189,7 @@ def _walk(
     group = np.arange(P) // kind.group
     G = group[-1] + 1
     middle = rng.uniform(low, high, (G, 2))
-    place = middle[group] + (rng.normal(0, 0.7, (P, 2)) if kind.group > 1 else 0.0)
+    place = middle[group] + (rng.normal(0, 0.9, (P, 2)) if kind.group > 1 else 0.0)
     offset = place - middle[group]
     way = rng.choice([-1.0, 1.0], G)
 

@@ -1,0 +1,70 @@
+"""Our trackers, and the loops people write first, as followers: one sequence in, ids out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from benchmarks.sequences import Sequence
+from core.people import Poses, TrackedPoses
+from core.similarity import box_area, box_iou, oks
+from core.skeletons import COCO_17
+from tracker.association import associate
+from tracker.pose_log import Carried, SeenFrame
+from tracker.settings import FollowSettings
+from tracker.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """The loop people write first: the most alike pair, then the next; nobody dropped, no motion."""
+
+    similarity: Literal["iou", "oks"]
+    memory_frames: int  # a person unseen for longer is somebody new
+    min_similarity: float
+
+    def __call__(self, sequence: Sequence) -> list[TrackedPoses]:
+        """The ids of one sequence."""
+        known, born, out = Poses.empty(len(COCO_17)), np.zeros(0, int), []
+        last_seen, numbered = np.zeros(0, int), 0
+        for t, (poses, _) in enumerate(sequence.frames):
+            recent = t - last_seen <= self.memory_frames
+            known, born, last_seen = known[recent], born[recent], last_seen[recent]
+            pairs = associate(self._alike(known, poses), self.min_similarity, "greedy")
+            ids = np.full(len(poses), -1)
+            ids[pairs[:, 1]] = born[pairs[:, 0]]
+            ids[ids < 0] = numbered + np.arange((ids < 0).sum())
+            numbered = max(numbered, ids.max(initial=-1) + 1)
+            others = np.isin(born, ids, invert=True)
+            known = Poses.concatenate([known[others], poses])
+            born, last_seen = np.append(born[others], ids), np.append(last_seen[others], np.full(len(poses), t))
+            out.append(TrackedPoses(poses, ids))
+        return out
+
+    def _alike(self, known: Poses, poses: Poses) -> np.ndarray:
+        overlap = box_iou(known.boxes, poses.boxes)
+        if self.similarity == "iou" or np.isnan(poses.keypoints).all():
+            return overlap
+        return oks(poses.keypoints, known.keypoints, box_area(known.boxes), COCO_17.oks_sigmas).T
+
+
+class Ours:
+    """Our tracker with these settings, frame by frame."""
+
+    def __init__(self, settings: FollowSettings, *, camera: bool = True) -> None:
+        """`camera`: tell it of the camera's motion, as the stage before it would."""
+        self.settings, self.camera, self.seconds = settings, camera, 0.0
+
+    def __call__(self, sequence: Sequence) -> list[TrackedPoses]:
+        """The ids of one sequence."""
+        tracker, out = Tracker(self.settings, COCO_17), []
+        for t, (poses, time_s) in enumerate(sequence.frames):
+            camera = sequence.camera[t] if self.camera else np.eye(2, 3)
+            seen = SeenFrame(t, time_s, f"{t:06d}.jpg", poses, Carried.empty(len(COCO_17)), camera)
+            started = time.perf_counter()
+            out.append(tracker.update_seen(seen))
+            self.seconds += time.perf_counter() - started
+        return out

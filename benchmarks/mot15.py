@@ -1,0 +1,141 @@
+"""Two real sequences of MOT15, TUD-Campus and TUD-Stadtmitte: boxes of a detector, no joints, and who is who.
+
+`motmetrics` carries both as its examples: gt.txt, and test.txt, which is what some tracker said of them. Its boxes,
+without its ids, are what the followers get here; the files tell no scores, so all are 0.9. Leal-Taixé et al., 2015.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from benchmarks.sequences import Follower, Sequence
+from core.people import Poses, TrackedPoses
+from core.similarity import box_iou
+from core.skeletons import COCO_17
+from eval_posetrack.clip import Clip
+
+CLIPS = ("TUD-Campus", "TUD-Stadtmitte")
+RATE_HZ = 25.0
+MIN_IOU = 0.5
+_TELL = """
+import json, pathlib, motmetrics
+data = pathlib.Path(motmetrics.__file__).parent / "data"
+names = [f"{clip}/{name}" for clip in %r for name in ("gt.txt", "test.txt")]
+print(json.dumps({name: (data / name).read_text() for name in names}))
+"""
+
+
+@dataclass(frozen=True)
+class BoxRow:
+    """Figures of one tracker over both clips, boxes matched at an IoU of 0.5."""
+
+    mota: float
+    idf1: float
+    switches: int
+
+    TITLES = ("MOTA", "IDF1", "switches")
+
+    def cells(self) -> tuple[str, ...]:
+        """As texts, in the order of TITLES."""
+        return f"{self.mota:.1f}", f"{self.idf1:.1f}", str(self.switches)
+
+
+@dataclass(frozen=True, eq=False)
+class BoxClip:
+    """A clip and its true boxes."""
+
+    sequence: Sequence
+    truth: list[tuple[np.ndarray, np.ndarray]]  # of each frame: ids (N,), boxes (N, 4)
+
+
+def clips() -> list[BoxClip]:
+    """Both clips; the package is fetched into an environment of its own."""
+    command = ["uv", "run", "--quiet", "--no-project", "--isolated", "--with", "motmetrics==1.4.0", "python", "-c"]
+    texts = json.loads(subprocess.run([*command, _TELL % (CLIPS,)], check=True, capture_output=True, text=True).stdout)
+    return [_clip(name, texts[f"{name}/gt.txt"], texts[f"{name}/test.txt"]) for name in CLIPS]
+
+
+def _clip(name: str, truth: str, found: str) -> BoxClip:
+    true, seen = (np.array([line.split(",") for line in text.split()], float) for text in (truth, found))
+    T = int(max(true[:, 0].max(), seen[:, 0].max()))
+    rng = np.random.default_rng(0)
+    frames, people = [], []
+    for frame in range(1, T + 1):
+        rows = rng.permutation(seen[seen[:, 0] == frame])
+        N, K = len(rows), len(COCO_17)
+        poses = Poses(np.full((N, K, 2), np.nan), np.zeros((N, K)), _corners(rows), np.full(N, 0.9), np.zeros(N))
+        frames.append((poses, (frame - 1) / RATE_HZ))
+        rows = true[true[:, 0] == frame]
+        people.append((rows[:, 1].astype(int), _corners(rows)))
+    camera = np.tile(np.eye(2, 3), (T, 1, 1))
+    return BoxClip(Sequence(name, frames, _nobody(name, T), camera, (640, 480), [poses for poses, _ in frames]), people)
+
+
+def _corners(rows: np.ndarray) -> np.ndarray:
+    """X y width height at columns 2 to 5 -> x1 y1 x2 y2."""
+    return np.concatenate([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]], axis=1)
+
+
+def _nobody(name: str, T: int) -> Clip:
+    none = np.zeros(0)
+    four, joints = np.zeros((0, 4)), np.zeros((0, 15))
+    return Clip(
+        name=name,
+        image_names=tuple(f"{t:06d}.jpg" for t in range(T)),
+        frames=none,
+        track_ids=none,
+        scores=none,
+        keypoints=np.zeros((0, 15, 2)),
+        keypoint_scores=joints,
+        boxes=four,
+        head_boxes=four,
+        ignore_regions=((),) * T,
+        labeled=np.ones(T, bool),
+    )
+
+
+def score(clips: Many[BoxClip], follower: Follower) -> BoxRow:
+    """CLEAR MOT (Bernardin and Stiefelhagen 2008) and IDF1 (Ristani 2016) over both clips together."""
+    counted = np.sum([count(clip.truth, follower(clip.sequence)) for clip in clips], axis=0)
+    annotated, found, matched, switches, followed = counted
+    faults = annotated - matched + found - matched + switches
+    return BoxRow(100 * (1 - faults / annotated), 200 * followed / (annotated + found), int(switches))
+
+
+def count(truth: Many[tuple[np.ndarray, np.ndarray]], tracked: Many[TrackedPoses]) -> tuple[int, int, int, int, int]:
+    """Annotated boxes, found ones, matches, switches, and boxes followed by the partner of their track."""
+    matched = switches = 0
+    last: dict[int, int] = {}
+    together: dict[tuple[int, int], int] = {}
+    for (ids, boxes), frame in zip(truth, tracked, strict=True):
+        overlap = box_iou(boxes, frame.poses.boxes)
+        for t, f in np.argwhere(overlap >= MIN_IOU):
+            pair = int(ids[t]), int(frame.track_ids[f])
+            together[pair] = together.get(pair, 0) + 1
+        # A pair that was one in the last frame stays one while it can; then the most pairs, the most alike.
+        kept = np.array([[last.get(int(t)) == f for f in frame.track_ids] for t in ids], bool).reshape(overlap.shape)
+        gain = np.where(overlap >= MIN_IOU, 100 + overlap + 1000 * kept, 0)
+        for t, f in zip(*linear_sum_assignment(gain, maximize=True), strict=True):
+            if gain[t, f]:
+                matched += 1
+                switches += last.get(int(ids[t]), frame.track_ids[f]) != frame.track_ids[f]
+                last[int(ids[t])] = int(frame.track_ids[f])
+    annotated, found = sum(len(ids) for ids, _ in truth), sum(map(len, tracked))
+    return annotated, found, matched, int(switches), _followed(together)
+
+
+def _followed(together: dict[tuple[int, int], int]) -> int:
+    """Most frames that true and found tracks can agree in, each paired with one."""
+    if not together:
+        return 0
+    pairs = np.array(list(together))
+    (_, rows), (_, columns) = (np.unique(pairs[:, side], return_inverse=True) for side in (0, 1))
+    table = np.zeros((rows.max() + 1, columns.max() + 1), int)
+    table[rows, columns] = list(together.values())
+    return int(table[linear_sum_assignment(table, maximize=True)].sum())

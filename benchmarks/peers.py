@@ -1,0 +1,204 @@
+"""The trackers people use, on the same poses: each in a process and an environment of its own, made by uv.
+
+They disagree about NumPy and about one another (one wants NumPy 1, one an old rich), so none of them is a dependency:
+`uv run --isolated --with trackers==2.6.1` fetches it when it is asked for. Settings are the best of 24 random
+draws on the suite "dev", beside each one's own defaults; `--tune NAME` of
+`benchmarks.association` repeats the search.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.people import TrackedPoses
+
+if TYPE_CHECKING:
+    from benchmarks.sequences import Sequence
+
+Choices = tuple[Any, ...]
+
+PACKAGES = {
+    "trackers": ("trackers==2.6.1",),
+    "supervision": ("supervision==0.30.9",),  # the last that has ByteTrack, which went to `trackers`
+    "norfair": ("norfair==2.3.0", "numpy<2"),
+    "motpy": ("motpy==0.0.10",),
+}
+
+_PREPARE: dict[str, Choices] = {"min_score": (0.0, 0.1, 0.2, 0.3), "nms_iou": (0.5, 0.6, 0.7, 0.8, 1.0)}
+_LOST: dict[str, Choices] = {"lost_track_buffer": (15, 30, 45, 60, 90), "minimum_consecutive_frames": (1, 2, 3)}
+_BYTE: dict[str, Choices] = {
+    **_PREPARE,
+    **_LOST,
+    "track_activation_threshold": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
+    "high_conf_det_threshold": (0.2, 0.3, 0.4, 0.5, 0.6),
+    "timed": (False, True),
+}
+_THREE_STEPS: dict[str, Choices] = {
+    "minimum_iou_threshold_first_assoc": (0.02, 0.05, 0.1, 0.2),
+    "minimum_iou_threshold_second_assoc": (0.05, 0.1, 0.2, 0.3, 0.5),
+    "minimum_iou_threshold_unconfirmed_assoc": (0.05, 0.1, 0.2, 0.3),
+}
+SPACES: dict[str, dict[str, Choices]] = {
+    "trackers BoTSORT": {**_BYTE, **_THREE_STEPS, "enable_cmc": (False,)},  # there are no pixels to find the camera in
+    "trackers CBIoU": {
+        **_BYTE,
+        **_THREE_STEPS,
+        "buffer_ratio_first": (0.1, 0.2, 0.3, 0.5),
+        "buffer_ratio_second": (0.3, 0.5, 0.7),
+    },
+    "trackers ByteTrack": {**_BYTE, "minimum_iou_threshold": (0.02, 0.05, 0.1, 0.2, 0.3)},
+    "trackers OCSORT": {
+        **_PREPARE,
+        **_LOST,
+        "minimum_iou_threshold": (0.05, 0.1, 0.2, 0.3),
+        "direction_consistency_weight": (0.0, 0.1, 0.2),
+        "high_conf_det_threshold": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+        "delta_t": (1, 3, 5),
+        "timed": (False, True),
+    },
+    "trackers SORT": {
+        **_PREPARE,
+        **_LOST,
+        "track_activation_threshold": (0.1, 0.25, 0.4, 0.5),
+        "minimum_iou_threshold": (0.05, 0.1, 0.2, 0.3),
+        "timed": (False, True),
+    },
+    "supervision ByteTrack": {
+        **_PREPARE,
+        **_LOST,
+        "track_activation_threshold": (0.1, 0.2, 0.25, 0.3, 0.4, 0.5),
+        "minimum_matching_threshold": (0.7, 0.8, 0.9, 0.95, 0.98),
+    },
+    "norfair joints": {
+        **_PREPARE,
+        "distance_threshold": (0.6, 0.7, 0.8, 0.9, 0.95),
+        "hit_counter_max": (8, 15, 30, 45),
+        "initialization_delay": (0, 1, 2, 3),
+        "pointwise_hit_counter_max": (2, 4, 10),
+        "detection_threshold": (0.05, 0.1, 0.3),
+    },
+    "norfair boxes": {
+        **_PREPARE,
+        "distance_threshold": (0.6, 0.7, 0.8, 0.9, 0.95),
+        "hit_counter_max": (8, 15, 30, 45),
+        "initialization_delay": (0, 1, 2, 3),
+    },
+    "motpy": {
+        **_PREPARE,
+        "model": ("constant_velocity_and_static_box_size_2d", "constant_acceleration_and_static_box_size_2d"),
+        "min_iou": (0.02, 0.05, 0.1, 0.2, 0.3),
+        "max_staleness": (5, 10, 15, 30),
+        "min_steps_alive": (1, 2, 3),
+    },
+}
+
+# What each project's documentation starts with.
+DOCUMENTED: dict[str, dict[str, Any]] = {
+    "trackers BoTSORT": {"enable_cmc": False},
+    "trackers CBIoU": {},
+    "trackers ByteTrack": {},
+    "trackers OCSORT": {},
+    "trackers SORT": {},
+    "supervision ByteTrack": {},
+    "norfair joints": {"distance_threshold": 0.8, "detection_threshold": 0.1},
+    "norfair boxes": {"distance_threshold": 0.7},
+    "motpy": {
+        "model": "constant_velocity_and_static_box_size_2d",
+        "min_iou": 0.1,
+        "max_staleness": 12,
+        "min_steps_alive": 3,
+    },
+}
+
+CHOSEN: dict[str, dict[str, Any]] = {}
+
+
+@dataclass(eq=False)
+class Peer:
+    """One of the peers as a follower; its process ends with it.
+
+    Raises:
+        FileNotFoundError: uv is not there to make the environment.
+        RuntimeError: the tracker could not be had, or stopped.
+    """
+
+    name: str  # a key of SPACES
+    settings: Mapping[str, Any]
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        packages = [flag for package in PACKAGES[self.name.split()[0]] for flag in ("--with", package)]
+        script = Path(__file__).with_name("peer_process.py")
+        command = ["uv", "run", "--quiet", "--no-project", "--isolated", "--python", version, *packages, "python", "-W"]
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed with the process
+        self._process = subprocess.Popen(
+            [*command, "ignore", str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+
+    def __call__(self, sequence: Sequence) -> list[TrackedPoses]:
+        """The ids of one sequence."""
+        with tempfile.TemporaryDirectory() as folder:
+            request = {"input": f"{folder}/poses.npz", "output": f"{folder}/ids.npy"}
+            _write(sequence, request["input"])
+            request |= {"tracker": self.name, "settings": dict(self.settings)}
+            self.seconds += self._ask(request)["seconds"]
+            ids = np.load(request["output"])
+        out, first = [], 0
+        for poses, _ in sequence.frames:
+            own = ids[first : first + len(poses)]
+            out.append(TrackedPoses(poses[own >= 0], own[own >= 0]))
+            first += len(poses)
+        return out
+
+    def works(self) -> bool:
+        """Whether the tracker can be had: its process answers an empty request."""
+        try:
+            return bool(self._ask({}))
+        except RuntimeError:
+            return False
+
+    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin
+        assert self._process.stdout
+        try:
+            print(json.dumps(request), file=self._process.stdin, flush=True)
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            self._errors.seek(0)
+            raise RuntimeError(f"{self.name} stopped: {self._errors.read().strip()[-400:]}")
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+        self._errors.close()
+
+
+def _write(sequence: Sequence, path: str) -> None:
+    frames = [poses for poses, _ in sequence.frames]
+    together = type(frames[0]).concatenate(frames)
+    np.savez(
+        path,
+        times=np.array([time_s for _, time_s in sequence.frames]),
+        counts=np.array([len(poses) for poses in frames]),
+        boxes=together.boxes,
+        scores=together.scores,
+        keypoints=together.keypoints,
+        keypoint_scores=together.keypoint_scores,
+    )

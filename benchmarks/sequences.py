@@ -1,0 +1,150 @@
+"""Suites of sequences: what a tracker gets of an invented world, and the truth it is scored by.
+
+Settings are chosen on the suite "dev"; figures are told of the suite "report", whose worlds come from other seeds and
+from other ranges of size, speed and camera.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from benchmarks.noise import LEVELS, Noise, Profile, observe, without_joints
+from benchmarks.worlds import KINDS, Kind, World, make_world
+from core.people import Poses, TrackedPoses
+from core.skeletons import coco_to_posetrack
+from eval_posetrack.clip import Clip
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """A clip as a tracker gets it, and the truth it is scored by."""
+
+    name: str
+    frames: list[tuple[Poses, float]]  # poses and seconds
+    truth: Clip
+    camera: np.ndarray  # (T, 2, 3) moves the last frame's background points into this frame
+    size: tuple[int, int]  # width, height in pixels
+    joints: list[Poses]  # the same poses with their joints, also where `frames` has boxes alone
+
+
+# Ids of one sequence: one TrackedPoses for each frame, its poses taken from the frame (in any order, some left out).
+Follower = abc.Callable[[Sequence], list[TrackedPoses]]
+
+
+# How many of each kind, which profiles of scores: what PoseTrack's sequences look like, and a few from above a street.
+_MIX = {"walk": 4, "group": 3, "sport": 7, "duel": 3, "dance": 5, "stand": 3, "crowd": 3, "street": 2}
+_PROFILES: tuple[Profile, ...] = ("usual", "usual", "usual", "sure", "shy")
+_CROWD = {"crush": 8}
+SUITES = {"dev": (1, _MIX), "report": (2, _MIX), "crowd": (3, _CROWD)}  # first number of every seed; the kinds
+
+
+def sequences(
+    suite: str = "dev",
+    seed: int = 0,
+    *,
+    level: str = "hard",
+    people: int | None = None,
+    frames: int | None = None,
+    profile: Profile | None = None,
+    boxes_only: bool = False,
+) -> list[Sequence]:
+    """Thirty sequences, with about 10,000 people summed over frames.
+
+    Args:
+        suite: "dev" to choose settings by; "report" to tell figures of: other seeds, and other ranges of everything;
+            "crowd" for eight of twenty people close together.
+        seed: another one gives thirty others.
+        level: of the noise, "easy" or "hard".
+        people: so many in every sequence.
+        frames: so many in every sequence.
+        profile: the scale of the scores: "usual", "sure" or "shy"; if not given, three of five sequences are usual.
+        boxes_only: the tracker gets no joints; the scores are of the joints that belong to its boxes.
+    """
+    first, mix = SUITES[suite]
+    kinds = [name for name, many in mix.items() for _ in range(many)]
+    made = []
+    for number, name in enumerate(kinds):
+        rng = np.random.default_rng([first, seed, number])
+        kind = _stretched(KINDS[name], rng) if suite == "report" else KINDS[name]
+        world = make_world(kind, rng, people=people, frames=frames)
+        scale = profile or _PROFILES[number % len(_PROFILES)]
+        made.append(sequence(f"{number:02d}_{name}", world, LEVELS[level], scale, rng, boxes_only=boxes_only))
+    return made
+
+
+def _stretched(kind: Kind, rng: np.random.Generator) -> Kind:
+    """The same kind with every range moved a little: nothing that was chosen on dev can fit it exactly."""
+
+    def moved(low: float, high: float) -> tuple[float, float]:
+        factor = np.exp(rng.uniform(-0.2, 0.25))
+        return low * factor, high * factor
+
+    return replace(
+        kind,
+        height_px=moved(*kind.height_px),
+        speed=moved(*kind.speed),
+        pan=moved(*kind.pan),
+        turn_every_s=kind.turn_every_s * rng.uniform(0.7, 1.4),
+        inertia_s=kind.inertia_s * rng.uniform(0.7, 1.4),
+        room_m=kind.room_m * rng.uniform(0.8, 1.2),
+    )
+
+
+def sequence(
+    name: str, world: World, noise: Noise, profile: Profile, rng: np.random.Generator, *, boxes_only: bool = False
+) -> Sequence:
+    """A world as it is seen through this noise."""
+    joints = observe(world, noise, profile, rng)
+    shown = [without_joints(poses) for poses in joints] if boxes_only else joints
+    times = world.times.tolist()
+    return Sequence(
+        name, list(zip(shown, times, strict=True)), truth_clip(name, world), world.camera, world.size, joints
+    )
+
+
+def truth_clip(name: str, world: World) -> Clip:
+    """The annotation: people of whom enough shows, with the joints that show or can be guessed."""
+    people = world.people[world.people.annotated.any(axis=1)]
+    shown = people.annotated
+    whole, _ = coco_to_posetrack(people.keypoints, np.ones(shown.shape))
+    _, there = coco_to_posetrack(people.keypoints, shown.astype(float))
+    inside = (whole >= 0).all(axis=2) & (whole < world.size).all(axis=2)
+    keypoints = np.where(((there > 0) & inside)[..., None], whole, np.nan)
+    rows = np.isfinite(keypoints).any(axis=(1, 2))
+    people = people[rows]
+    return posetrack_clip(
+        name, world.times, people.frames, people.ids, keypoints[rows], None, people.boxes, head_boxes=people.head_boxes
+    )
+
+
+def posetrack_clip(
+    name: str,
+    times: np.ndarray,
+    frames: np.ndarray,
+    ids: np.ndarray,
+    keypoints: np.ndarray,
+    keypoint_scores: np.ndarray | None,
+    boxes: np.ndarray,
+    scores: np.ndarray | None = None,
+    *,
+    head_boxes: np.ndarray | None = None,
+) -> Clip:
+    """A clip of T frames, each at its time, with people as rows; what is not given is not in the file."""
+    N, T = len(frames), len(times)
+    return Clip(
+        name=name,
+        image_names=tuple(f"images/{name}/{t:06d}.jpg" for t in range(T)),
+        frames=frames,
+        track_ids=ids,
+        scores=np.full(N, np.nan) if scores is None else scores,
+        keypoints=keypoints,
+        keypoint_scores=np.full(keypoints.shape[:2], np.nan) if keypoint_scores is None else keypoint_scores,
+        boxes=boxes,
+        head_boxes=np.full((N, 4), np.nan) if head_boxes is None else head_boxes,
+        ignore_regions=((),) * T,
+        labeled=np.ones(T, bool),
+        times=times,
+    )
