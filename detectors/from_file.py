@@ -30,7 +30,7 @@ class BoxesFromFile:
 
     Args:
         path: .txt or .csv of MOTChallenge (frame, id, left, top, width, height, confidence, ...; frames and pixels from
-            1); or JSON: a list of COCO results, or an object with `images` and `annotations` as COCO and PoseTrack have.
+            1); or JSON: a list of COCO results, or an object with `images` and `annotations` as of COCO and PoseTrack.
         first_id: `image_id` of frame 0 in a list of results whose ids count the frames.
         images: JSON with the `images` of the clip in order, for a list of results whose ids do not.
         every: frames from one image to the next, where only every n-th is looked at.
