@@ -1,0 +1,148 @@
+"""Joints of everybody in an image to people by associative embedding: joints of one person carry like tags.
+
+Newell, Huang, Deng 2017, "Associative Embedding: End-to-End Learning for Joint Detection and Grouping", section 3.2;
+Cheng et al. 2020, "HigherHRNet", whose published code differs in details: `NEWELL` and `HIGHER_HRNET`. Bottom-up: one
+pass of a network, whatever the number of people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import maximum_filter
+from scipy.optimize import linear_sum_assignment
+
+from estimators.heatmaps import quarter_always
+
+_NO_PERSON = 1e10  # what a joint costs that starts a person
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagRules:
+    """How joints are matched to people."""
+
+    min_score: float = 0.1  # of a joint that may start or join a person
+    max_distance: float = 1.0  # between a joint's tag and a person's mean tag
+    peak_cells: int = 5  # side of the square in which a joint is the highest
+    max_people: int = 30  # that joints may join; also the most candidates of a joint
+    mean_square: bool = False  # distance: root mean square over the tag's numbers, not the root of their sum
+    stop_when_full: bool = False  # no further joints of a kind once there are max_people
+    # Head first, then from the trunk outwards: joints that are easy to tell start the people. This is COCO's order.
+    joint_order: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)
+
+
+HIGHER_HRNET = TagRules()
+NEWELL = TagRules(peak_cells=3, mean_square=True, stop_when_full=True)
+
+
+def group_by_tags(
+    heatmaps: np.ndarray, tags: np.ndarray, rules: TagRules = HIGHER_HRNET, *, shift: bool = True, fill: bool = True
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The people of every image.
+
+    Joint by joint, candidates (local maxima) are assigned to the people so far by the smallest sum of tag distances,
+    which count in whole numbers, so that within one the surer candidate comes first; who fits nobody starts a person.
+
+    Args:
+        heatmaps: (N, K, H, W).
+        tags: (N, K, H, W, T); T is 2 where the flip test adds the mirrored image's.
+        rules: of the published variant.
+        shift: move joints a quarter cell towards the higher neighbour.
+        fill: look for missing joints in the whole map, where the map less the (whole) distance to the mean tag is
+            highest.
+
+    Returns:
+        for each image keypoints (P, K, 2) float64 x y in cells, NaN where missing; their scores (P, K), 0 where
+        missing; scores (P,) of the people, the mean over all joints before filling.
+    """
+    people = []
+    for image_heat, image_tags in zip(heatmaps, tags, strict=True):
+        cells, found = _group(image_heat, image_tags, rules)
+        scores = np.where(found, _at(image_heat, cells), 0)
+        person_scores = scores.mean(axis=1)
+        if fill:
+            likely = _likely_cells(image_heat, image_tags, cells, found)
+            cells = np.where(found[..., None], cells, likely)
+            scores = np.where(found, scores, np.maximum(_at(image_heat, cells), 0))
+        every_map = np.broadcast_to(image_heat, (len(cells), *image_heat.shape))
+        keypoints = cells + quarter_always(every_map, cells) if shift else cells.astype(np.float64)
+        people.append((np.where((scores > 0)[..., None], keypoints, np.nan), scores, person_scores))
+    return people
+
+
+def _at(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Numbers (P, K, ...) of maps (K, H, W, ...) at cells (P, K, 2)."""
+    return maps[np.arange(maps.shape[0]), cells[..., 1], cells[..., 0]]
+
+
+def _candidates(heatmap: np.ndarray, rules: TagRules) -> np.ndarray:
+    """Cells (C, 2) x y of local maxima of a map (H, W), best first."""
+    peak = (maximum_filter(heatmap, rules.peak_cells, mode="nearest") == heatmap) & (heatmap > rules.min_score)
+    y, x = np.nonzero(peak)
+    best = np.argsort(-heatmap[y, x], kind="stable")[: rules.max_people]
+    return np.stack([x[best], y[best]], axis=1)
+
+
+def _group(heatmaps: np.ndarray, tags: np.ndarray, rules: TagRules) -> tuple[np.ndarray, np.ndarray]:
+    """Cells (P, K, 2) of the people's joints, and which are found (P, K), in one image."""
+    K = len(heatmaps)
+    people: list[_Person] = []
+    for joint in rules.joint_order:
+        if rules.stop_when_full and len(people) >= rules.max_people:
+            continue
+        cells = _candidates(heatmaps[joint], rules)
+        joint_tags = tags[joint, cells[:, 1], cells[:, 0]]
+        scores = heatmaps[joint, cells[:, 1], cells[:, 0]]
+        joined = _join(joint_tags, scores, people[: rules.max_people], rules)
+        for cell, tag, row in zip(cells, joint_tags, joined, strict=True):
+            if row < 0:
+                row = next((i for i, person in enumerate(people) if person.first_tag == tag[0]), -1)
+                if row < 0:
+                    people.append(_Person(K, tag))
+                people[row].tags.clear()
+            people[row].cells[joint] = cell
+            people[row].found[joint] = True
+            people[row].tags.append(tag)
+    if not people:
+        return np.zeros((0, K, 2), int), np.zeros((0, K), bool)
+    return np.stack([person.cells for person in people]), np.stack([person.found for person in people])
+
+
+class _Person:
+    """A person as far as its joints are grouped. Two people never begin with the same first number of a tag."""
+
+    def __init__(self, num_joints: int, tag: np.ndarray) -> None:
+        self.first_tag = tag[0]
+        self.tags = [tag]
+        self.cells = np.zeros((num_joints, 2), int)
+        self.found = np.zeros(num_joints, bool)
+
+
+def _join(tags: np.ndarray, scores: np.ndarray, people: list[_Person], rules: TagRules) -> np.ndarray:
+    """Which person each candidate (C,) joins, -1 where it starts one, by the candidates' tags (C, T) and scores."""
+    joined = np.full(len(tags), -1)
+    if not people or not len(tags):
+        return joined
+    means = np.stack([np.mean(person.tags, axis=0) for person in people])
+    squared = (tags[:, None] - means) ** 2
+    distances = np.sqrt(squared.mean(axis=2) if rules.mean_square else squared.sum(axis=2))
+    costs = np.round(distances) * 100 - scores[:, None].astype(np.float64)
+    costs = np.pad(costs, ((0, 0), (0, max(0, len(tags) - len(people)))), constant_values=_NO_PERSON)
+    # With each row's smallest taken off, equal distances are equal costs to the last digit.
+    rows, columns = linear_sum_assignment(costs - costs.min(axis=1, keepdims=True))
+    near = np.pad(distances, ((0, 0), (0, costs.shape[1] - len(people))), constant_values=np.inf) < rules.max_distance
+    joined[rows] = np.where(near[rows, columns], columns, -1)
+    return joined
+
+
+def _likely_cells(heatmaps: np.ndarray, tags: np.ndarray, cells: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """For every joint of every person the cell (P, K, 2) that fits the person's mean tag best."""
+    K, H, W = heatmaps.shape
+    likely = np.zeros_like(cells)
+    for person, (its_cells, its_found) in enumerate(zip(cells, found, strict=True)):
+        mean = _at(tags, its_cells)[its_found].mean(axis=0)
+        fit = heatmaps - np.round(np.linalg.norm(tags - mean, axis=3))
+        y, x = np.divmod(fit.reshape(K, H * W).argmax(axis=1), W)
+        likely[person] = np.stack([x, y], axis=1)
+    return likely
