@@ -30,6 +30,8 @@ from benchmarks.sequences import SUITES, Follower, Sequence, sequence, sequences
 from benchmarks.worlds import make_world
 from tracker.settings import PRESETS
 
+_NEED_JOINTS = ("perfect", "OKS", "norfair joints")
+
 
 def trackers() -> dict[str, Follower]:
     """What needs nothing but posetrail, by name."""
@@ -137,7 +139,8 @@ def main() -> None:
             print_times(chosen)
         elif options.mot15:
             clips = mot15.clips()
-            rows = {name: mot15.score(clips, follower) for name, follower in chosen.items() if "perfect" not in name}
+            boxed = {name: follower for name, follower in chosen.items() if not name.startswith(_NEED_JOINTS)}
+            rows = {name: mot15.score(clips, follower) for name, follower in boxed.items()}
             print_table("MOT15, TUD-Campus and TUD-Stadtmitte", rows)
         else:
             for people in options.people or [None]:

@@ -37,7 +37,7 @@ Follower = abc.Callable[[Sequence], list[TrackedPoses]]
 # How many of each kind, which profiles of scores: what PoseTrack's sequences look like, and a few from above a street.
 _MIX = {"walk": 4, "group": 3, "sport": 7, "duel": 3, "dance": 5, "stand": 3, "crowd": 3, "street": 2}
 _PROFILES: tuple[Profile, ...] = ("usual", "usual", "usual", "sure", "shy")
-_CROWD = {"crush": 8}
+_CROWD = {"crush": 4}
 SUITES = {"dev": (1, _MIX), "report": (2, _MIX), "crowd": (3, _CROWD)}  # first number of every seed; the kinds
 
 
@@ -55,7 +55,7 @@ def sequences(
 
     Args:
         suite: "dev" to choose settings by; "report" to tell figures of: other seeds, and other ranges of everything;
-            "crowd" for eight of twenty people close together.
+            "crowd" for four of twenty people close together.
         seed: another one gives thirty others.
         level: of the noise, "easy" or "hard".
         people: so many in every sequence.

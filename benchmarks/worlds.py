@@ -87,8 +87,8 @@ KINDS = {
         spread=(1.0, 1.5), depth=(0.7, 2.0), liveliness=(0.2, 0.8), camera=("static", "shake", "pan"),
     ),
     "crush": Kind(
-        people=(20, 20), frames=(40, 70), height_px=(220, 330), speed=(0.6, 2.2), turn_every_s=1.5, room_m=0.4,
-        spread=(0.6, 1.0), depth=(0.6, 1.8), liveliness=(0.3, 0.8), camera=("static", "shake"),
+        people=(20, 20), frames=(150, 200), height_px=(220, 330), speed=(0.8, 3.0), turn_every_s=1.2, room_m=0.3,
+        spread=(0.5, 0.8), depth=(0.7, 1.5), liveliness=(0.3, 0.8), camera=("static", "shake"),
     ),
     "street": Kind(
         people=(10, 20), frames=(40, 80), height_px=(60, 140), speed=(0.8, 1.7), turn_every_s=8.0, stops=0.05,
