@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.suppression import suppress as suppress  # its former place, for callers that still look here
-
 # A person of one joint has a box without area; OKS divides by it. One pixel squared keeps it finite and strict.
 _MIN_AREA_PX = 1.0
 

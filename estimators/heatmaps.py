@@ -2,8 +2,8 @@
 
 Every decoder takes maps (N, K, H, W), one of each of K joints in each of N crops, and gives keypoints (N, K, 2) float64
 x y in cells, where (3, 5) is the middle of the cell heatmaps[..., 5, 3], and scores (N, K), the map's value at the
-joint. A map without a cell above 0 says nothing: its keypoint is NaN, its score the map's largest value. Published code
-counts cells from their corner here and from their middle there; `cells_to_pixels` is the one place that knows.
+joint. A map without a cell above 0 says nothing: its keypoint is NaN, its score 0 or less. Published code counts cells
+from their corner here and from their middle there; `cells_to_pixels` is the one place that knows.
 """
 
 from __future__ import annotations
