@@ -9,7 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from core.people import Detections, Image
+from core.people import Detections, Embedder, Image, Poses
+from core.skeletons import COCO_17
+from estimators.colour_layout import ColourLayout
 from tracker.pipeline import see
 from tracker.pose_log import SeenFrame
 from tracker.propagation import create_flow
@@ -22,12 +24,31 @@ TWO = World((Walker(line((20, 60), (90, 0))), Walker(line((500, 200), (-90, 0)))
 
 
 def look(
-    world: World, settings: SeeSettings | None = None, batch_frames: int = 4, detector: object = None
+    world: World,
+    settings: SeeSettings | None = None,
+    batch_frames: int = 4,
+    detector: object = None,
+    frames: list[Frame] | None = None,
+    embedder: Embedder | None = None,
 ) -> list[SeenFrame]:
     settings = settings or SeeSettings()
     networks = detector or TruthDetector(world), TruthEstimator(world)
-    seen = see(iter(world.frames()), *networks, settings, create_flow(settings.flow), batch_frames=batch_frames)
+    flow = create_flow(settings.flow)
+    seen = see(iter(frames or world.frames()), *networks, settings, flow, embedder, batch_frames=batch_frames)
     return [what for _, what in seen]
+
+
+def panned(world: World, step_px: int) -> list[Frame]:
+    """The world before a camera that pans to the left; people are seen where they would be without."""
+    frames = []
+    for frame in world.frames():
+        image = np.roll(world.textures[0], frame.index * step_px, axis=1)
+        for walker in world.walkers:
+            x1, y1, x2, y2 = np.clip(walker.box(frame.time_s), 0, 640).astype(int)
+            image[y1:y2, x1:x2] = frame.image[y1:y2, x1:x2]
+        image[0, 0] = frame.image[0, 0]
+        frames.append(replace(frame, image=image))
+    return frames
 
 
 def test_everybody_detected_is_seen_where_they_are() -> None:
@@ -110,10 +131,51 @@ def test_empty_frames_and_empty_worlds_survive() -> None:
 def test_the_batch_size_changes_nothing(flow: str, batch_frames: int) -> None:
     settings = SeeSettings(flow=flow, queue_frames=3)  # type: ignore[arg-type]
     world = missed(5, 12)
-    for one, other in zip(look(world, settings, 4), look(world, settings, batch_frames), strict=True):
+    one_way, other_way = (
+        look(world, settings, size, frames=panned(world, 4), embedder=ColourLayout(COCO_17))
+        for size in (4, batch_frames)
+    )
+    for one, other in zip(one_way, other_way, strict=True):
+        assert np.array_equal(one.camera, other.camera)
+        assert np.array_equal(one.appearance, other.appearance)
         assert np.array_equal(one.poses.keypoints, other.poses.keypoints)
         assert np.array_equal(one.carried.keypoints, other.carried.keypoints, equal_nan=True)
         assert one.poses.scores.tolist() == other.poses.scores.tolist()
+
+
+@pytest.mark.parametrize("flow", ["lk", "dis", "none"])
+def test_a_camera_that_pans_is_noticed_whatever_flow_is_used(flow: str) -> None:
+    seen = look(TWO, SeeSettings(flow=flow), frames=panned(TWO, 4))  # type: ignore[arg-type]
+    assert np.array_equal(seen[0].camera, np.eye(2, 3))
+    for frame in seen[1:]:
+        assert frame.camera == pytest.approx(np.array([[1, 0, 4], [0, 1, 0]]), abs=0.3)
+
+
+@pytest.mark.parametrize("flow", ["lk", "none"])
+def test_a_camera_that_stands_still_or_that_nobody_asks_about_does_not_move(flow: str) -> None:
+    still = look(TWO, SeeSettings(flow=flow))  # type: ignore[arg-type]
+    unasked = look(TWO, SeeSettings(flow=flow, find_camera_motion=False), frames=panned(TWO, 4))  # type: ignore[arg-type]
+    assert all(np.array_equal(frame.camera, np.eye(2, 3)) for frame in still + unasked)
+
+
+def test_how_people_look_is_told_of_the_poses_that_are_left_in_the_end() -> None:
+    class Numbered:
+        """Says of each pose its frame and where it stands."""
+
+        size = 3
+
+        def __call__(self, images: list[Image], poses: list[Poses]) -> list[np.ndarray]:
+            return [
+                np.column_stack([np.full(len(each), int(image[0, 0, 1])), each.boxes[:, :2]])
+                for image, each in zip(images, poses, strict=True)
+            ]
+
+    for frame in look(missed(5, 12), embedder=Numbered()):
+        assert frame.appearance.shape == (2, 3)
+        assert frame.appearance[:, 0].tolist() == [frame.index] * 2
+        assert np.array_equal(frame.appearance[:, 1:], frame.poses.boxes[:, :2])
+    nobody = World((Walker(line((0, 0), (0, 0)), missed=lambda _: True, hidden=lambda _: True),), num_frames=3)
+    assert [frame.appearance.shape for frame in look(nobody, embedder=Numbered())] == [(0, 3)] * 3
 
 
 def test_an_error_of_the_source_comes_after_the_frames_before_it() -> None:

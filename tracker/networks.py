@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from core.people import Detector, Estimator
+from core.people import Detector, Embedder, Estimator
 from core.runtime import Runtime
 from core.weights import Weights
 from detectors import create_detector
 from estimators import create_estimator
+from estimators.appearance import create_embedder
 from tracker.propagation import FlowMethod, create_flow
 from tracker.settings import Settings
 
@@ -25,6 +26,7 @@ class Networks:
     flow: FlowMethod | None
     weights: tuple[Weights, ...]
     device: str
+    embedder: Embedder | None = None
 
 
 @contextmanager
@@ -43,8 +45,12 @@ def open_networks(settings: Settings) -> Iterator[Networks]:
         detector = create_detector(chosen.detector, runtime=runtime, **found)
         estimator = create_estimator(chosen.estimator, runtime=runtime, **placed)
         flow = create_flow(settings.see.flow, weights=settings.see.flow_weights, device=runtime.device)
-        weights = tuple(network.weights for network in (detector, estimator) if hasattr(network, "weights"))
-        yield Networks(detector, estimator, flow, weights, runtime.device)
+        embedder = create_embedder(
+            chosen.appearance, runtime=runtime, skeleton=estimator.skeleton, weights=chosen.appearance_weights
+        )
+        loaded = [network for network in (detector, estimator, embedder) if network is not None]
+        weights = tuple(network.weights for network in loaded if hasattr(network, "weights"))
+        yield Networks(detector, estimator, flow, weights, runtime.device, embedder)
 
 
 def _given(**options: Any) -> dict[str, Any]:

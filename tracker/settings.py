@@ -67,6 +67,10 @@ class NetworkSettings:
     """... leaving so much around it, as a share of its sides; the estimator's own default if not given."""
     flip_test: bool = False
     """Place joints in the mirrored crop as well and average the heatmaps: a little better, half as fast."""
+    appearance: str = "none"
+    """Tell how people look: colour_layout, or a re-identification network such as osnet_x1_0; none does not."""
+    appearance_weights: Path | None = None
+    """File of that network's weights."""
 
     def __post_init__(self) -> None:
         _check(self)

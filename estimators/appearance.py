@@ -1,0 +1,109 @@
+"""How people look, as numbers, by name: colours of the clothes, or a re-identification network."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from core.checkpoints import load_checkpoint, load_into
+from core.errors import InputError, unknown_name
+from core.people import Embedder, Image, Poses
+from core.runtime import Runtime
+from core.skeletons import Skeleton
+from core.weights import Weights
+from estimators.colour_layout import ColourLayout
+from estimators.crops import usable_boxes
+from estimators.networks import NETWORKS
+
+COLOUR_LAYOUT = "colour_layout"
+_OSNETS = tuple(name for name in NETWORKS if name.startswith("osnet"))
+EMBEDDERS = ("none", COLOUR_LAYOUT, *_OSNETS)
+"""Embedders by name; all but the first two need a file of weights."""
+
+_CROP_PX = (128, 256)  # width, height
+_CROPS_AT_ONCE = 32  # bounds the memory: OSNet also hands out its maps, 0.3 MB for a crop
+_MEAN, _STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)  # ImageNet's
+
+
+def create_embedder(name: str, *, runtime: Runtime, skeleton: Skeleton, weights: Path | None = None) -> Embedder | None:
+    """What tells how people look; None for "none".
+
+    Args:
+        name: one of EMBEDDERS.
+        runtime: where a network runs.
+        skeleton: of the poses to come.
+        weights: checkpoint of an OSNet trained for re-identification, .pth or .safetensors.
+
+    Raises:
+        InputError: an unknown name, or no usable file of weights for a network.
+    """
+    if name not in EMBEDDERS:
+        raise unknown_name("appearance", name, EMBEDDERS)
+    if name == "none":
+        return None
+    if name == COLOUR_LAYOUT:
+        return ColourLayout(skeleton)
+    if weights is None:
+        raise InputError(f"appearance {name} needs its weights: give --appearance-weights FILE (.pth or .safetensors)")
+    return OSNetEmbedder(name, weights, runtime)
+
+
+class OSNetEmbedder:
+    """What OSNet (Zhou et al., ICCV 2019) says of each person's box; a core.people.Embedder.
+
+    Args:
+        name: which OSNet, a name in estimators.NETWORKS.
+        checkpoint: its weights.
+        runtime: where it runs.
+
+    Raises:
+        InputError: the file is missing, damaged or of another network.
+    """
+
+    size = 512
+
+    def __init__(self, name: str, checkpoint: Path, runtime: Runtime) -> None:
+        network, state = NETWORKS[name](), load_checkpoint(checkpoint)
+        # Tells the people of the training set apart, however many they were: nobody will ask.
+        unused = {key: value for key, value in network.state_dict().items() if key.startswith("classifier.")}
+        load_into(network, {**state, **unused}, checkpoint)
+        self._run = runtime.load_module(network)
+        with checkpoint.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        self.weights = Weights(
+            name=name,
+            path=checkpoint,
+            sha256=sha256,
+            licence="as given with the file",
+            source=checkpoint.name,
+            about="how a person looks, as 512 numbers",
+        )
+
+    def __call__(self, images: Sequence[Image], poses: Sequence[Poses]) -> list[np.ndarray]:
+        """How everybody looks, as (N, 512) unit vectors; zeros for boxes that have nothing of the image in them."""
+        found = [np.zeros((len(each), self.size), np.float32) for each in poses]
+        places = [
+            (i, row)
+            for i, (image, each) in enumerate(zip(images, poses, strict=True))
+            for row in np.flatnonzero(usable_boxes(each.boxes, image.shape[:2]))
+        ]
+        for start in range(0, len(places), _CROPS_AT_ONCE):
+            some = places[start : start + _CROPS_AT_ONCE]
+            crops = np.stack([_crop(images[i], poses[i].boxes[row]) for i, row in some])
+            for (i, row), feature in zip(some, self._run(crops)[0], strict=True):
+                found[i][row] = feature / max(float(np.linalg.norm(feature)), np.finfo(np.float32).tiny)
+        return found
+
+
+def _crop(image: Image, box: np.ndarray) -> np.ndarray:
+    """What of the box (4,) lies within the image, stretched to what the network takes: (3, 256, 128) float32."""
+    height, width = image.shape[:2]
+    x1, y1 = np.clip(np.floor(box[:2]), 0, [width - 1, height - 1]).astype(int)
+    x2, y2 = np.clip(np.ceil(box[2:]), [x1 + 1, y1 + 1], [width, height]).astype(int)
+    shrinks = x2 - x1 > _CROP_PX[0] and y2 - y1 > _CROP_PX[1]
+    pixels = cv2.resize(image[y1:y2, x1:x2], _CROP_PX, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return ((pixels.astype(np.float32) / 255 - _MEAN) / _STD).transpose(2, 0, 1)
