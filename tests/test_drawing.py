@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -174,6 +176,17 @@ def test_a_carried_person_has_another_label_and_the_same_limbs() -> None:
     differs = (draw_people(GREY, detected, COCO_17) != draw_people(GREY, carried, COCO_17)).any(axis=2)
     assert differs.any()
     assert not differs[round(standing(height=120)[0, 1]) :].any()  # from the nose down
+
+
+def test_somebody_filled_in_is_paler_and_has_a_hollow_label() -> None:
+    seen = people(standing())
+    filled = replace(seen, filled=[True])
+    waist = middle_of(WAIST, standing())
+    strengths = [np.abs(at(draw_people(GREY, who, COCO_17), waist) - 128).max() for who in (seen, filled)]
+    assert 0 < strengths[1] < 0.7 * strengths[0]
+    unsure = people(standing(), score=0.201)  # a label and hardly a limb
+    labels = [draw_people(GREY, who, COCO_17).astype(int) for who in (unsure, replace(unsure, filled=[True]))]
+    assert np.abs(labels[0] - labels[1]).max() > 50
 
 
 def walk(trails: Trails, xs: list[float], seconds_per_step: float = 0.1) -> TrackedPoses:

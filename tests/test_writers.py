@@ -6,6 +6,7 @@ import csv
 import json
 import tracemalloc
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +54,11 @@ def save(name: str, folder: Path, frames: Iterable[TrackedFrame] = FRAMES, clip:
 
 def test_csv_has_a_row_for_every_joint_seen(tmp_path: Path) -> None:
     lines = save("csv", tmp_path).read_text().splitlines()
-    assert lines[0] == "frame,time_s,track_id,joint,x,y,score"
-    assert lines[1] == "0,0.000000,1,nose,100.000,50.000,0.6400"
-    assert lines[2] == "0,0.000000,1,left_eye,100.125,51.000,0.6400"
-    assert lines[1 + 16] == "0,0.000000,2,nose,200.000,50.000,0.6400"
-    assert lines[1 + 32] == "2,0.080000,1,nose,100.000,52.000,0.6400"  # ids in rising order, no row for frame 1
+    assert lines[0] == "frame,time_s,track_id,joint,x,y,score,filled"
+    assert lines[1] == "0,0.000000,1,nose,100.000,50.000,0.6400,0"
+    assert lines[2] == "0,0.000000,1,left_eye,100.125,51.000,0.6400,0"
+    assert lines[1 + 16] == "0,0.000000,2,nose,200.000,50.000,0.6400,0"
+    assert lines[1 + 32] == "2,0.080000,1,nose,100.000,52.000,0.6400,0"  # ids in rising order, no row for frame 1
     assert len(lines) == 1 + 4 * 16
     assert not any("left_wrist" in line for line in lines)
 
@@ -65,7 +66,7 @@ def test_csv_has_a_row_for_every_joint_seen(tmp_path: Path) -> None:
 def test_csv_never_says_minus_zero(tmp_path: Path) -> None:
     poses = Poses(np.full((1, 17, 2), -1e-5), np.full((1, 17), 1e-6), np.zeros((1, 4)), [1], [False])
     frame = TrackedFrame(0, -1e-9, "0.jpg", TrackedPoses(poses, [1]))
-    assert save("csv", tmp_path, [frame]).read_text().splitlines()[1] == "0,0.000000,1,nose,0.000,0.000,0.0000"
+    assert save("csv", tmp_path, [frame]).read_text().splitlines()[1] == "0,0.000000,1,nose,0.000,0.000,0.0000,0"
 
 
 def test_parquet_has_the_same_rows_with_every_bit(tmp_path: Path) -> None:
@@ -144,6 +145,31 @@ def test_posetrack_joints_are_written_as_they_are(tmp_path: Path) -> None:
     frame = tracked(0, [7], POSETRACK_15)
     back = read_clip(save("posetrack18", tmp_path, [frame], clip))
     np.testing.assert_allclose(back.keypoints, frame.people.poses.keypoints, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_who_was_not_seen_but_put_in_between_is_marked(tmp_path: Path, name: str) -> None:
+    frame = tracked(0, [2, 1])
+    path = save(name, tmp_path, [replace(frame, people=replace(frame.people, filled=[True, False]))])
+    if name.startswith("posetrack"):
+        clip = read_clip(path)
+        assert clip.track_ids.tolist() == [2, 1]
+        assert clip.filled.tolist() == ([True, False] if name == "posetrack18" else [False, False])  # no room in 2017
+        assert path.read_text().count("filled") == clip.filled.sum()
+    elif name == "coco":
+        marks = {a["track_id"]: a.get("filled") for a in json.loads(path.read_text())["annotations"]}
+        assert marks == {2: True, 1: None}
+    elif name == "parquet":
+        table = pq.read_table(path)
+        assert set(zip(table["track_id"].to_pylist(), table["filled"].to_pylist(), strict=True)) == {
+            (2, True),
+            (1, False),
+        }
+    elif name == "csv":
+        rows = list(csv.DictReader(path.read_text().splitlines()))
+        assert {(row["track_id"], row["filled"]) for row in rows} == {("2", "1"), ("1", "0")}
+    else:
+        assert [line.split(",")[1] for line in path.read_text().splitlines()] == ["1", "2"]
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -1,7 +1,8 @@
 """People drawn into a picture: limbs in the colour of their id, the id beside the head, a trail of where they were.
 
 The left side of the body is lighter than the right, unsure limbs fade, near people cover far ones, and no label covers
-a face that it can avoid. The label of a carried person is hollow. Everything scales with the picture and the person.
+a face that it can avoid. The label of a carried person is hollow; a filled one, whom nobody saw here, is pale besides.
+Everything scales with the picture and the person.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _SATURATION = (0.60, 0.85, 0.95, 0.60)  # of left, middle, right and outline ...
 _VALUE = (1.00, 0.97, 0.76, 0.16)  # ... so that they stand out from each other, and all from black and from white
 _FIRST_HUE = 0.9  # the first ids are cyan, amber, violet, green: far from skin
 _FADE = 0.25  # a joint is opaque when its score is so far above the threshold; below it fades to nothing
+_FILLED_OPACITY = 0.4
 _TRAIL_OPACITY = 0.8
 _TRAIL_JOINT_SCORE = 0.3
 _TRAIL_FREE_PENS = 10.0  # so many widths of a limb around the body the trail fades
@@ -133,7 +135,7 @@ class _Figure:
     """One person, ready to be drawn."""
 
     track_id: int
-    carried: bool
+    hollow: bool  # the label: not detected here
     box: np.ndarray  # (4,)
     points: np.ndarray  # (K + 1, 2) joints, then the middle of the shoulders
     opacities: np.ndarray  # (K + 1,) 0..1; 0 where a joint is missing
@@ -147,9 +149,11 @@ def _figure(people: TrackedPoses, row: int, skeleton: Skeleton, min_joint_score:
     keypoints = np.clip(people.poses.keypoints[row], -_FAR, _FAR)
     points, scores = _with_neck(keypoints, people.poses.keypoint_scores[row], skeleton)
     opacities = np.clip((scores - min_joint_score) / _FADE, 0, 1) * np.isfinite(points).all(axis=1)
+    if people.filled[row]:
+        opacities *= _FILLED_OPACITY
     return _Figure(
         track_id=track_id,
-        carried=bool(people.poses.carried[row]),
+        hollow=bool(people.poses.carried[row] or people.filled[row]),
         box=box,
         points=points,
         opacities=opacities,
@@ -266,7 +270,7 @@ def _label_place(figure: _Figure, head: np.ndarray, taken: np.ndarray, image: Im
 
 
 def _draw_label(image: Image, figure: _Figure, place: np.ndarray) -> None:
-    """A pill of the id's colour with dark writing; of a carried person a dark pill with a rim and writing in colour."""
+    """A pill of the id's colour with dark writing; a hollow one is a dark pill with a rim and writing in colour."""
     scale, thickness, text_width, text_height = _text_size(figure)
     left, top, right, bottom = place
     height = bottom - top
@@ -275,11 +279,11 @@ def _draw_label(image: Image, figure: _Figure, place: np.ndarray) -> None:
     bright, dark = figure.colours[_LEFT], figure.colours[_DARK]
     for width, colour in ((height, dark), (height - 2 * rim, bright)):
         _draw_line(image, ends, width, colour)
-    if figure.carried:
+    if figure.hollow:
         _draw_line(image, ends, height - 5 * rim, dark)
     corner = (round((left + right - text_width) / 2), round((top + bottom + text_height) / 2))
     cv2.putText(
-        image, str(figure.track_id), corner, _FONT, scale, bright if figure.carried else dark, thickness, cv2.LINE_AA
+        image, str(figure.track_id), corner, _FONT, scale, bright if figure.hollow else dark, thickness, cv2.LINE_AA
     )
 
 

@@ -8,6 +8,7 @@ however many frames, makes a whole file; leaving it by an exception leaves nothi
         writer.add(frame)
 
 Joints that are missing are left out of the tables and are 0, 0, 0 in JSON. A person's score is `Poses.quality`.
+Poses that were not seen but put in between are marked as filled wherever a format has room: not in MOT nor in 2017.
 """
 
 from __future__ import annotations
@@ -93,29 +94,30 @@ def open_writer(name: str, folder: Path, clip: Clip) -> AbstractContextManager[W
 # --- Tables: one row per joint that was seen --------------------------------------------------------------------------
 
 
-def _joint_rows(people: TrackedPoses) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Track ids (R,), joints (R,), places (R, 2) and scores (R,) of what was seen, by id, then by joint."""
+def _joint_rows(people: TrackedPoses) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Track ids (R,), joints (R,), places (R, 2), scores (R,) and filled (R,) of joints there, by id, then by joint."""
     people = _by_id(people)
     rows, joints = np.nonzero(np.isfinite(people.poses.keypoints).all(axis=2))
     places, scores = people.poses.keypoints[rows, joints], people.poses.keypoint_scores[rows, joints]
-    return people.track_ids[rows], joints, places, scores
+    return people.track_ids[rows], joints, places, scores, people.filled[rows]
 
 
 class _CsvWriter:
     def __init__(self, file: TextIO, clip: Clip) -> None:
         self._file = file
         self._joints = clip.skeleton.joints
-        self._file.write("frame,time_s,track_id,joint,x,y,score\n")
+        self._file.write("frame,time_s,track_id,joint,x,y,score,filled\n")
 
     def add(self, frame: TrackedFrame) -> None:
         start = f"{frame.index},{_rounded(frame.time_s, _DECIMALS_S):.{_DECIMALS_S}f}"
-        track_ids, joints, places, scores = _joint_rows(frame.people)
+        track_ids, joints, places, scores, filled = _joint_rows(frame.people)
         xs, ys = _rounded(places, _DECIMALS_PX).T.tolist()
-        columns = (track_ids.tolist(), joints.tolist(), xs, ys, _rounded(scores, _DECIMALS_SCORE).tolist())
+        scores = _rounded(scores, _DECIMALS_SCORE)
+        columns = (track_ids.tolist(), joints.tolist(), xs, ys, scores.tolist(), filled.astype(int).tolist())
         self._file.writelines(
             f"{start},{track_id},{self._joints[joint]},{x:.{_DECIMALS_PX}f},{y:.{_DECIMALS_PX}f},"
-            f"{score:.{_DECIMALS_SCORE}f}\n"
-            for track_id, joint, x, y, score in zip(*columns, strict=True)
+            f"{score:.{_DECIMALS_SCORE}f},{is_filled}\n"
+            for track_id, joint, x, y, score, is_filled in zip(*columns, strict=True)
         )
 
 
@@ -131,6 +133,7 @@ class _ParquetWriter:
             "x": pa.float32(),
             "y": pa.float32(),
             "score": pa.float32(),
+            "filled": pa.bool_(),
         }
     )
 
@@ -141,11 +144,12 @@ class _ParquetWriter:
         self._rows_waiting = 0
 
     def add(self, frame: TrackedFrame) -> None:
-        track_ids, joints, places, scores = _joint_rows(frame.people)
+        track_ids, joints, places, scores, filled = _joint_rows(frame.people)
         if len(joints) == 0:
             return
         index, time_s = np.full(len(joints), frame.index), np.full(len(joints), frame.time_s)
-        self._waiting.append((index, time_s, track_ids, joints.astype(np.int8), places[:, 0], places[:, 1], scores))
+        xs, ys = places.T
+        self._waiting.append((index, time_s, track_ids, joints.astype(np.int8), xs, ys, scores, filled))
         self._rows_waiting += len(joints)
         if self._rows_waiting >= _ROWS_PER_GROUP:
             self.flush()
@@ -205,7 +209,7 @@ def _open_mot(path: Path, clip: Clip) -> Iterator[_MotWriter]:
 
 
 class _CocoWriter:
-    """COCO keypoints with `track_id`, `score` and `keypoint_scores` beside COCO's own fields.
+    """COCO keypoints with `track_id`, `score`, `keypoint_scores` and `filled` (where true) beside COCO's own fields.
 
     An image's id is its frame's index; annotations count from 1, because COCO's evaluation takes id 0 for no match.
     """
@@ -245,6 +249,8 @@ class _CocoWriter:
                 "keypoint_scores": joint_scores[row].tolist(),
                 "score": float(scores[row]),
             }
+            if frame.people.filled[row]:
+                annotation["filled"] = True
             self._annotations.write(_next_record(self._num_annotations, annotation))
             self._num_annotations += 1
 
@@ -284,6 +290,7 @@ _PERSON = np.dtype(
         ("keypoints", np.float64, (len(POSETRACK_15), 2)),
         ("keypoint_scores", np.float64, (len(POSETRACK_15),)),
         ("boxes", np.float64, (4,)),
+        ("filled", np.bool_),
     ]
 )
 
@@ -325,6 +332,7 @@ class _PosetrackWriter:
         people["keypoints"] = keypoints
         people["keypoint_scores"] = np.where(np.isfinite(keypoints).all(axis=2), scores, np.nan)
         people["boxes"] = poses.boxes
+        people["filled"] = frame.people.filled
         self._records.write(people.tobytes())
         self._names.append(frame.name)
         self._times.append(frame.time_s)
@@ -345,6 +353,7 @@ class _PosetrackWriter:
             keypoints=people["keypoints"],
             keypoint_scores=people["keypoint_scores"],
             boxes=people["boxes"],
+            filled=people["filled"],
             head_boxes=np.broadcast_to(np.nan, (len(people), 4)),
             ignore_regions=((),) * len(self._names),
             labeled=np.ones(len(self._names), bool),
