@@ -21,6 +21,7 @@ from tracker.propagation import FlowImage
 
 _LONG_SIDE_PX = 480  # the pixels of this picture are meant below: at twice the size corners alone take 7 ms
 _CELL_PX = 20  # one corner per cell
+_MAX_CORNERS = 200  # more take time and add nothing
 _CORNER_BLOCK_PX = 5
 _MIN_CORNER = 1e-4  # cornerMinEigenVal of a corner that stands out from a camera's noise
 _PEOPLE_MARGIN = 0.2  # boxes grow by this share: feet, hair and shadows reach over them
@@ -81,7 +82,10 @@ def _shrunk(image: FlowImage) -> tuple[np.ndarray, float]:
 
 
 def _corners(grey: np.ndarray, people: np.ndarray) -> np.ndarray:
-    """The best corner (P, 2) float32 of each cell of a grid that has one outside of the people's boxes (N, 4)."""
+    """The best corner (P, 2) float32 of each cell of a grid that has one outside of the people's boxes (N, 4).
+
+    Of more than `_MAX_CORNERS`, so many spread over all.
+    """
     rows, columns = (side // _CELL_PX for side in grey.shape)
     if rows * columns == 0:
         return np.zeros((0, 2), np.float32)
@@ -94,7 +98,10 @@ def _corners(grey: np.ndarray, people: np.ndarray) -> np.ndarray:
     row, column = np.divmod(np.arange(rows * columns), columns)
     y, x = np.divmod(best, _CELL_PX)
     corners = np.stack([column * _CELL_PX + x, row * _CELL_PX + y], axis=1).astype(np.float32)
-    return corners[cells.max(axis=1) > _MIN_CORNER]
+    good = np.flatnonzero(cells.max(axis=1) > _MIN_CORNER)
+    if len(good) > _MAX_CORNERS:
+        good = good[np.linspace(0, len(good) - 1, _MAX_CORNERS).astype(int)]
+    return corners[good]
 
 
 def _fitted(anchor: _Anchor, grey: np.ndarray, people: np.ndarray) -> np.ndarray | None:
