@@ -1,4 +1,4 @@
-"""Who may go with whom, how alike they are, and who goes with whom: plausible pairs, similarities, an assignment."""
+"""Who may go with whom, how alike they are, and who goes with whom: plausible pairs, likeness, an assignment."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tracker.settings import Assignment
 
 _NOTHING = 1e-6  # less alike than this is not alike at all; sums of similarities must still tell the difference
 _MIN_AREA_PX = 1.0
-_REACH = 3.0  # standard deviations ...
-_BODY_REACH = 1.0  # ... and body sizes: farther apart than both together nobody is compared
+_REACH = 3.0  # standard deviations of somebody's place ...
+_BODY_REACH = 0.5  # ... and body sizes: boxes farther apart than both together are not compared
 
 
 def plausible_pairs(
@@ -24,46 +24,44 @@ def plausible_pairs(
         place_std: (T,) body sizes: how uncertain the people's places are.
         seen_boxes: (N, 4) pixels.
     """
-    reach = sizes * (_BODY_REACH + _REACH * place_std)
-    left = boxes[:, 0:1] - reach[:, None] <= seen_boxes[:, 2]
-    right = boxes[:, 2:3] + reach[:, None] >= seen_boxes[:, 0]
-    above = boxes[:, 1:2] - reach[:, None] <= seen_boxes[:, 3]
-    below = boxes[:, 3:4] + reach[:, None] >= seen_boxes[:, 1]
-    near = np.nonzero(left & right & above & below)
-    return near[0], near[1]
+    reach = (sizes * (_BODY_REACH + _REACH * place_std))[:, None]
+    near = boxes[:, 0:1] - reach <= seen_boxes[:, 2]
+    near &= boxes[:, 2:3] + reach >= seen_boxes[:, 0]
+    near &= boxes[:, 1:2] - reach <= seen_boxes[:, 3]
+    near &= boxes[:, 3:4] + reach >= seen_boxes[:, 1]
+    rows, columns = np.nonzero(near)
+    return rows, columns
 
 
-def joint_similarity(off: np.ndarray, areas: np.ndarray, variances: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """OKS (P,) of pairs whose joints lie `off` (P, K, 2) pixels apart; NaN where they share no joint.
+def joint_likeness(off: np.ndarray, areas: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """How near each joint is to the one expected, as OKS measures it (P, K), 0..1; NaN where either is missing.
 
     Args:
-        off: (P, K, 2) pixels; NaN where either lacks the joint.
-        areas: (P,) square pixels, of the expected person.
-        variances: (P, K) squared spread of each joint in units of the area's root: (2 sigma)^2, and what the person's
+        off: (P, K, 2) pixels from one to the other; NaN where either is missing.
+        areas: (P,) square pixels, of the person.
+        variances: (K,) or (P, K) squared spread of the joints, in units of the area's root: (2 sigma)^2, and what the
             place is uncertain by.
-        weights: (P, K) how much each joint counts.
     """
     squared = np.einsum("pkd,pkd->pk", off, off)
-    alike = np.exp(squared / (-2 * np.maximum(areas, _MIN_AREA_PX)[:, None] * variances))
-    shared = ~np.isnan(alike)
-    weights = np.where(shared, weights, 0.0)
-    total = weights.sum(axis=1)
+    return np.exp(squared / (-2 * np.maximum(areas, _MIN_AREA_PX)[:, None] * variances))
+
+
+def weighted_oks(likeness: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """OKS (P,) of joints alike (P, K), each counting by its weight (P, K); NaN where nothing is shared."""
+    shared = ~np.isnan(likeness)
+    total = np.einsum("pk,pk->p", weights, shared)
     with np.errstate(invalid="ignore"):
-        return np.where(shared, weights * alike, 0.0).sum(axis=1) / np.where(total > 0, total, np.nan)
+        return np.einsum("pk,pk->p", weights, np.where(shared, likeness, 0.0)) / np.where(total > 0, total, np.nan)
 
 
-def box_similarity(boxes: np.ndarray, seen_boxes: np.ndarray, margins: np.ndarray) -> np.ndarray:
-    """IoU (P,) of pairs of boxes (P, 4), both grown by a margin (P,) in pixels on every side.
-
-    The margin is how far either may be off: boxes that just miss each other are still somewhat alike (buffered IoU,
-    Yang et al., WACV 2023).
-    """
-    grow = margins[:, None] * np.array([-1.0, -1.0, 1.0, 1.0])
-    a, b = boxes + grow, seen_boxes + grow
-    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    shared = np.maximum(sides, 0).prod(axis=1)
-    either = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[:, 2:] - b[:, :2]).prod(axis=1) - shared
-    return np.where(either > 0, shared / np.where(either > 0, either, 1), 0.0)
+def box_overlap(boxes: np.ndarray, seen_boxes: np.ndarray) -> np.ndarray:
+    """IoU (P,) of pairs of boxes (P, 4), row by row."""
+    sides = np.minimum(boxes[:, 2:], seen_boxes[:, 2:]) - np.maximum(boxes[:, :2], seen_boxes[:, :2])
+    sides = np.maximum(sides, 0)
+    shared = sides[:, 0] * sides[:, 1]
+    one, other = boxes[:, 2:] - boxes[:, :2], seen_boxes[:, 2:] - seen_boxes[:, :2]
+    either = one[:, 0] * one[:, 1] + other[:, 0] * other[:, 1] - shared
+    return shared / np.where(either > 0, either, np.inf)
 
 
 def associate(similarity: np.ndarray, min_similarity: float, assignment: Assignment) -> np.ndarray:

@@ -13,10 +13,14 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-_SPEED = 2.0  # body sizes per second: spread of the velocities people take up
-_VELOCITY_MEMORY_S = 1.0
-_PLACE_NOISE = 0.06  # body sizes: how far off a seen place is
-_SHAPE_MEMORY_S = 0.1  # the body's shape is averaged over about so long
+_SPEED = 1.0  # body sizes per second: spread of the velocities people take up
+_VELOCITY_MEMORY_S = 2.0
+_PLACE_NOISE = 0.04  # body sizes: how far off a place is that joints tell ...
+_BOX_PLACE_NOISE = 0.06  # ... or a box alone
+_SHAPE_MEMORY_S = 0.06  # a body's shape is averaged over about so long
+_EDGE_SPREAD = 0.15  # body sizes: an edge of a box that is farther off than this ...
+_LEAST_EDGE_TRUST = 0.2  # ... moves the box but by this share: half a box is hidden more often than it jumps
+_JUMP = 3.0  # body sizes: who is so far off did not walk there; flow knew, or the picture was cut
 _MIN_SIZE_PX = 4.0
 
 
@@ -28,8 +32,7 @@ class Tracks:
     ids: np.ndarray  # (T,) int64: told once they are confirmed; 0 before
     started_s: np.ndarray  # (T,) time of the first pose
     seen_s: np.ndarray  # (T,) time of the last pose
-    hits: np.ndarray  # (T,) how many poses
-    evidence: np.ndarray  # (T,) how surely this is a person: the sum of what each pose says, see tracker.py
+    hits: np.ndarray  # (T,) int64, how many poses
     place: np.ndarray  # (T, 2) pixels, expected now
     velocity: np.ndarray  # (T, 2) pixels per second
     place_var: np.ndarray  # (T,) squared body sizes, along each axis
@@ -38,7 +41,7 @@ class Tracks:
     joints: np.ndarray  # (T, K, 2) pixels from the place; NaN where never seen
     edges: np.ndarray  # (T, 4) x1 y1 x2 y2 of the box, pixels from the place
     sources: np.ndarray  # (T, Q, 2) frame and row of the last few poses, newest first; -1: none
-    appearance: np.ndarray  # (T, E) mean of the poses' descriptors, unit length or zero
+    appearance: np.ndarray  # (T, E) mean of the poses' appearance, unit length or zeros
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -52,8 +55,7 @@ class Tracks:
             ids=np.zeros(0, np.int64),
             started_s=none,
             seen_s=none,
-            hits=none,
-            evidence=none,
+            hits=np.zeros(0, np.int64),
             place=np.zeros((0, 2)),
             velocity=np.zeros((0, 2)),
             place_var=none,
@@ -78,6 +80,7 @@ class Tracks:
             "serials": serials,
             "started_s": time_s,
             "seen_s": time_s,
+            "hits": 1,
             "place_var": _PLACE_NOISE**2,
             "velocity_var": _SPEED**2,
             "sources": -1,
@@ -130,8 +133,32 @@ class Tracks:
         )
         self.velocity_var = kept**2 * self.velocity_var + variance * (1 - kept**2)
 
-    def correct(self, rows: np.ndarray, off: np.ndarray, noise: np.ndarray) -> None:
-        """The places of `rows` (M,) are seen `off` (M, 2) pixels from where expected, to `noise` (M,) in body sizes."""
+    def see(
+        self,
+        rows: np.ndarray,
+        time_s: float,
+        keypoints: np.ndarray,
+        boxes: np.ndarray,
+        off: np.ndarray,
+        by_joints: np.ndarray,
+    ) -> None:
+        """People `rows` (M,) were seen: their places move by Kalman's equations, their bodies towards what was seen.
+
+        Args:
+            rows: (M,) who.
+            time_s: when.
+            keypoints: (M, K, 2) pixels, NaN where missing.
+            boxes: (M, 4) pixels.
+            off: (M, 2) pixels from the expected place to the seen one.
+            by_joints: (M,) bool: joints told it; a box alone is less sure.
+        """
+        jumped = np.abs(off).max(axis=1) > _JUMP * self.size[rows]
+        if jumped.any():
+            self.place[rows[jumped]] += off[jumped]
+            off = np.where(jumped[:, None], 0.0, off)
+            self.joints[rows[jumped]] = np.nan
+            self.edges[rows[jumped]] = boxes[jumped] - np.concatenate([self.place[rows[jumped]]] * 2, axis=1)
+        noise = np.where(by_joints, _PLACE_NOISE, _BOX_PLACE_NOISE)
         total = self.place_var[rows] + noise**2
         to_place, to_velocity = self.place_var[rows] / total, self.place_velocity_cov[rows] / total
         self.place[rows] += to_place[:, None] * off
@@ -139,14 +166,27 @@ class Tracks:
         self.velocity_var[rows] -= to_velocity * self.place_velocity_cov[rows]
         self.place_velocity_cov[rows] *= 1 - to_place
         self.place_var[rows] *= 1 - to_place
+        trust = 1 - np.exp((self.seen_s[rows] - time_s) / _SHAPE_MEMORY_S)
+        self._reshape(rows, keypoints, boxes, np.maximum(trust, 1 / (self.hits[rows] + 1))[:, None])
+        self._count(rows, time_s)
 
-    def reshape(self, rows: np.ndarray, keypoints: np.ndarray, boxes: np.ndarray, trust: np.ndarray) -> None:
-        """Bodies of `rows` (M,) follow what was seen: keypoints (M, K, 2), boxes (M, 4), by the share `trust` (M,)."""
-        place = self.place[rows]
+    def put(self, rows: np.ndarray, time_s: float, keypoints: np.ndarray, boxes: np.ndarray) -> None:
+        """People `rows` (M,) are just as they were seen last: following without a motion model."""
+        self.place[rows] = (boxes[:, :2] + boxes[:, 2:]) / 2
+        self.joints[rows] = keypoints - self.place[rows, None]
+        self.edges[rows] = boxes - np.concatenate([self.place[rows]] * 2, axis=1)
+        self._count(rows, time_s)
+
+    def _reshape(self, rows: np.ndarray, keypoints: np.ndarray, boxes: np.ndarray, trust: np.ndarray) -> None:
+        place, old = self.place[rows], self.joints[rows]
         seen = keypoints - place[:, None]
-        old = self.joints[rows]
-        mixed = old + trust[:, None, None] * (seen - old)
-        mixed = np.where(np.isnan(old), seen, np.where(np.isnan(seen), old, mixed))
+        mixed = old + trust[..., None] * (seen - old)
+        mixed = np.where(np.isnan(mixed), np.where(np.isnan(old), seen, old), mixed)
         self.joints[rows] = mixed
-        edges = boxes - np.concatenate([place, place], axis=1)
-        self.edges[rows] += trust[:, None] * (edges - self.edges[rows])
+        off = boxes - np.concatenate([place, place], axis=1) - self.edges[rows]
+        near = np.exp(-0.5 * (off / (_EDGE_SPREAD * self.size[rows, None])) ** 2)
+        self.edges[rows] += trust * (_LEAST_EDGE_TRUST + (1 - _LEAST_EDGE_TRUST) * near) * off
+
+    def _count(self, rows: np.ndarray, time_s: float) -> None:
+        self.seen_s[rows] = time_s
+        self.hits[rows] += 1

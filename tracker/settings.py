@@ -121,20 +121,24 @@ class FollowSettings:
     """How much the boxes' IoU counts in any similarity by OKS (0..1); it is all that counts without joints."""
     assignment: Assignment = "hungarian"
     """Greedy takes the most alike pair first; Hungarian the best sum of all pairs (lap)."""
-    min_similarity: float = 0.2
+    min_similarity: float = 0.15
     """A pose less alike to a person than this is somebody else (0..1)."""
+    min_box_iou: float = 0.3
+    """Where no joints can be compared, boxes less alike than this are somebody else's (IoU, 0..1)."""
     match_joint_score: float = 0.1
     """A joint below this score is not compared (0..1)."""
     keep_joint_score: float = 0.0
     """A joint below this score is left out of the tracks (0..1); 0 keeps all, so that scoring can choose."""
-    start_score: float = 0.38
+    start_score: float = 0.42
     """A detected pose starts a person from this quality on, sqrt(box score x mean joint score); a lower one, or a
     carried one, only continues (0..1)."""
     adapt_scores: bool = True
     """Take scores relative to those of the clip's sure people: networks differ in what they call sure."""
-    confirm_s: float = 0.1
+    confirm_s: float = 0.05
     """A new person gets an id once seen for so long, in seconds; in a clip's first frame at once."""
-    duplicate_oks: float = 0.3
+    twice_oks: float = 0.5
+    """A pose more like a better one of its frame than this is a second look at somebody, and left out (OKS, 0..1)."""
+    duplicate_oks: float = 0.2
     """A pose explained so well by the joints of people already followed in this frame starts nobody (OKS, 0..1)."""
     memory_s: float = 2.0
     """A person unseen is remembered so long, in seconds; 0: until the next frame."""
@@ -144,6 +148,10 @@ class FollowSettings:
     """Move everybody with the camera, where the log says how it moved."""
     crowd_motion: bool = True
     """Move people unseen as those seen moved beyond their own motion: what a camera's motion does to all."""
+    appearance_share: float = 0.3
+    """How much looking alike counts for people long unseen, where the log knows what they look like (0..1)."""
+    offline: bool = True
+    """Use hindsight over the whole clip: give ids after reading it all; --online gives each frame's at once."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -181,12 +189,34 @@ _SIMPLE_BASELINES = Settings(
         confirm_s=0.0,
         box_share=0.0,
         adapt_scores=False,
+        twice_oks=1.0,
         duplicate_oks=1.0,
         memory_s=0.0,
         motion=False,
         camera_motion=False,
         crowd_motion=False,
+        appearance_share=0.0,
+        offline=False,
     ),
 )
 
-PRESETS = {"default": Settings(), "simple-baselines": _SIMPLE_BASELINES}
+# Zhang et al., ECCV 2022: boxes alone, where a Kalman filter expects them; scores from 0.6 choose first, lower ones
+# continue; somebody is confirmed by their second box and remembered for a second.
+_BYTETRACK = Settings(
+    follow=FollowSettings(
+        similarity="iou",
+        min_similarity=0.2,
+        start_score=0.6,
+        adapt_scores=False,
+        confirm_s=0.01,
+        twice_oks=1.0,
+        duplicate_oks=1.0,
+        memory_s=1.0,
+        camera_motion=False,
+        crowd_motion=False,
+        appearance_share=0.0,
+        offline=False,
+    ),
+)
+
+PRESETS = {"default": Settings(), "simple-baselines": _SIMPLE_BASELINES, "bytetrack": _BYTETRACK}

@@ -15,22 +15,20 @@ from dataclasses import replace
 import numpy as np
 
 from core.people import Poses, TrackedPoses, sure_keypoints
-from core.similarity import box_iou
 from core.skeletons import COCO_17, POSETRACK_15, Skeleton
-from tracker.association import associate, box_similarity, joint_similarity, plausible_pairs
+from tracker.association import associate, box_overlap, joint_likeness, plausible_pairs, weighted_oks
+from tracker.duplicates import explained, seen_twice
 from tracker.motion import Tracks
 from tracker.pose_log import Carried, SeenFrame
 from tracker.scores import ScoreScale
 from tracker.settings import FollowSettings, Settings
 
-PLACE_NOISE = 0.05  # body sizes: how far off a seen place is
-SHAPE_MEMORY_S = 0.08  # the body's shape is averaged over about so long
-UNSURE = 2.0
-MARGIN = 1.0
-TENT_MISS_S = 0.15
-CROWD_MIN = 3
-DUP_IOU = 0.6
-WMIN = 0.05
+_UNKNOWN_SIGMA = 0.08  # of joints of a skeleton nobody knows: about the mean of COCO's
+_UNCONFIRMED_MEMORY_S = 0.15  # somebody without an id yet may be missed for so long
+_CROWD = 3  # so many people tell how all of them moved
+_LEAST_JOINTS = 0.05  # share of the joints' weights that must agree for them to tell where somebody is
+_LONG_UNSEEN_S = 0.5  # from about then on, looks count
+_NOTHING_MOVED = np.eye(2, 3)
 
 
 class Tracker:
@@ -53,13 +51,12 @@ class Tracker:
     ) -> None:
         self._settings = settings.follow if isinstance(settings, Settings) else settings
         self._skeleton = skeleton
-        self._queue_frames = queue_frames
         self._scale = ScoreScale()
+        self._tracks: Tracks  # from the first frame on, which tells how many joints there are
         self._next_serial = self._next_id = 1
         self._frames = 0
         self._first_s = self._last_s = 0.0
         self._queue_s: deque[float] = deque(maxlen=queue_frames)  # times of the frames whose poses flow may carry
-        self._tracks: Tracks  # from the first frame on, which tells how many joints there are
 
     def update(self, poses: Poses, time_s: float) -> TrackedPoses:
         """The same poses, those that are somebody, with ids.
@@ -76,205 +73,215 @@ class Tracker:
     def update_seen(self, seen: SeenFrame) -> TrackedPoses:
         """As `update`, with all that the pose log knows of the frame: flow, the camera's motion, appearance."""
         _, ids = self.assign(seen)
-        poses = seen.poses[ids > 0]
-        return TrackedPoses(without_unsure_joints(poses, self._settings), ids[ids > 0])
+        return TrackedPoses(without_unsure_joints(seen.poses[ids > 0], self._settings), ids[ids > 0])
 
     def assign(self, seen: SeenFrame) -> tuple[np.ndarray, np.ndarray]:
         """Whose each pose is: serial numbers of the tracks (N,), and their ids (N,) as far as they are confirmed.
 
         Serials count from 1 and stay with a track; 0 is nobody. A track whose first poses had id 0 may get one later.
         """
-        settings, poses, time_s = self._settings, seen.poses, seen.time_s
-        if self._frames == 0:
-            self._begin(seen)
-        elif time_s < self._last_s:
-            raise ValueError(f"frames must come in order: got time {time_s} s after {self._last_s} s")
-        tracks, elapsed_s = self._tracks, time_s - self._last_s
-        self._last_s = time_s
-        self._queue_s.append(time_s)
-        self._frames += 1
-        if settings.camera_motion and not np.array_equal(seen.camera, np.eye(2, 3)):
-            tracks.move_camera(seen.camera)
-        if settings.motion:
-            tracks.predict(elapsed_s)
-
-        quality = poses.quality.astype(float)
-        self._scale.add(quality[~poses.carried], elapsed_s)
-        start = self._scale.score(settings.start_score) if settings.adapt_scores else settings.start_score
-        sure = (quality >= start) & ~poses.carried
+        settings, poses = self._settings, seen.poses
+        tracks = self._expect(seen)
+        boxes, quality = poses.boxes.astype(float), poses.quality.astype(float)
         keypoints = sure_keypoints(poses, settings.match_joint_score).astype(float)
-        similarity = self._similarity(seen, keypoints)
-        owner = np.full(len(poses), -1)
-        for choosing in (np.flatnonzero(sure), np.flatnonzero(~sure)):
-            self._match(similarity, choosing, owner)
-        self._correct(seen, keypoints, quality, owner)
-        self._start(seen, keypoints, sure, quality, owner)
-        self._confirm(time_s, start)
+        sure = (quality >= self._start_score(seen, quality)) & ~poses.carried
+        usable = np.ones(len(poses), bool)
+        if settings.twice_oks < 1 and len(poses) > 1:
+            usable = ~seen_twice(keypoints, boxes, quality, self._joint_var, settings.twice_oks)
+
+        owner = np.full(len(poses), -1)  # row of the track each pose belongs to
+        similarity = self._similarity(seen, keypoints, boxes)
+        for choosing in (usable & sure, usable & ~sure):
+            self._match(similarity, np.flatnonzero(choosing), owner)
+        self._see(seen, keypoints, boxes, owner)
+        self._start(seen, keypoints, boxes, np.flatnonzero(usable & sure & (owner < 0)), owner)
+        self._confirm(seen.time_s)
+
         owned = owner >= 0
         serials, ids = np.zeros(len(poses), np.int64), np.zeros(len(poses), np.int64)
         serials[owned], ids[owned] = tracks.serials[owner[owned]], tracks.ids[owner[owned]]
-        self._forget(time_s)
+        self._forget(seen.time_s)
         return serials, ids
+
+    def _expect(self, seen: SeenFrame) -> Tracks:
+        """Everybody, where they should be by the time of this frame."""
+        if self._frames == 0:
+            self._begin(seen)
+        elapsed_s = seen.time_s - self._last_s
+        if elapsed_s < 0:
+            raise ValueError(f"frames must come in order: got time {seen.time_s} s after {self._last_s} s")
+        if seen.poses.keypoints.shape[1] != len(self._joint_var):
+            raise ValueError(f"wanted poses of {len(self._joint_var)} joints, got {seen.poses.keypoints.shape[1]}")
+        self._last_s = seen.time_s
+        self._elapsed_s = elapsed_s
+        self._queue_s.append(seen.time_s)
+        self._frames += 1
+        if self._settings.camera_motion and not np.array_equal(seen.camera, _NOTHING_MOVED):
+            self._tracks.move_camera(seen.camera)
+        if self._settings.motion:
+            self._tracks.predict(elapsed_s)
+        return self._tracks
 
     def _begin(self, seen: SeenFrame) -> None:
         num_joints = seen.poses.keypoints.shape[1]
         known = {len(skeleton): skeleton for skeleton in (COCO_17, POSETRACK_15)}
         skeleton = self._skeleton or known.get(num_joints)
-        sigmas = np.array(skeleton.oks_sigmas) if skeleton else np.full(num_joints, 0.08)
+        sigmas = np.array(skeleton.oks_sigmas) if skeleton else np.full(num_joints, _UNKNOWN_SIGMA)
         self._joint_var = (2 * sigmas) ** 2
-        self._tracks = Tracks.nobody(num_joints, self._queue_frames, seen.appearance.shape[1])
+        self._tracks = Tracks.nobody(num_joints, self._queue_s.maxlen or 1, seen.appearance.shape[1])
         self._first_s = self._last_s = seen.time_s
 
-    def _similarity(self, seen: SeenFrame, keypoints: np.ndarray) -> np.ndarray:
+    def _start_score(self, seen: SeenFrame, quality: np.ndarray) -> float:
+        """From which quality on a pose is sure of being a person, in this clip so far."""
+        if not self._settings.adapt_scores:
+            return self._settings.start_score
+        self._scale.add(quality[~seen.poses.carried], self._elapsed_s)
+        return self._scale.score(self._settings.start_score)
+
+    def _similarity(self, seen: SeenFrame, keypoints: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         """How like each person (T,) each pose (N,) of this frame is: (T, N)."""
-        tracks, settings, poses = self._tracks, self._settings, seen.poses
-        similarity = np.zeros((len(tracks), len(poses)))
+        tracks, settings = self._tracks, self._settings
+        similarity = np.zeros((len(tracks), len(boxes)))
         if not similarity.size:
             return similarity
         size = tracks.size
         place_var = tracks.place_var if settings.motion else np.zeros(len(tracks))
-        seen_boxes = poses.boxes.astype(float)
-        guesses = self._guesses(seen.carried)
-        boxes = tracks.boxes + np.tile(_middle_shift(guesses[0] - tracks.keypoints), 2)
-        rows, columns = plausible_pairs(boxes, size, np.sqrt(place_var), seen_boxes)
-        margins = MARGIN * (np.sqrt(place_var) * size)[rows]
-        alike = box_similarity(boxes[rows], seen_boxes[columns], margins)
+        guesses, expected = self._guesses(seen.carried)
+        rows, columns = plausible_pairs(expected, size, np.sqrt(place_var), boxes)
+        alike = box_overlap(expected[rows], boxes[columns])
         if settings.similarity != "iou" and settings.box_share < 1:
-            variances = self._joint_var + place_var[rows, None]
-            weights = poses.keypoint_scores[columns].astype(float)
+            areas, variances = (size**2)[rows], self._joint_var + place_var[rows, None]
+            weights = seen.poses.keypoint_scores[columns].astype(float)
             by_joints = np.full(len(rows), np.nan)
             for guess in guesses:
-                off = keypoints[columns] - guess[rows]
-                by_joints = np.fmax(by_joints, joint_similarity(off, (size**2)[rows], variances, weights))
+                likeness = joint_likeness(keypoints[columns] - guess[rows], areas, variances)
+                by_joints = np.fmax(by_joints, weighted_oks(likeness, weights))
             mixed = settings.box_share * alike + (1 - settings.box_share) * by_joints
-            alike = np.where(np.isnan(by_joints), alike, mixed)
+            alike = np.where(np.isnan(by_joints), np.where(alike >= settings.min_box_iou, alike, 0.0), mixed)
+        if settings.appearance_share > 0 and tracks.appearance.shape[1]:
+            alike = self._with_looks(alike, seen, rows, columns)
         similarity[rows, columns] = alike
         return similarity
 
-    def _guesses(self, carried: Carried) -> list[np.ndarray]:
-        """Where the joints of all tracks may be now (T, K, 2): by flow, where it carried them, or else by motion."""
-        by_motion = self._tracks.keypoints
+    def _guesses(self, carried: Carried) -> tuple[list[np.ndarray], np.ndarray]:
+        """Where all tracks may be now: joints (T, K, 2), one or more guesses, and boxes (T, 4).
+
+        Flow is believed where it carried somebody, motion where it did not.
+        """
+        by_motion, boxes = self._tracks.keypoints, self._tracks.boxes
         if self._settings.similarity in ("iou", "oks") or not len(carried):
-            return [by_motion]
+            return [by_motion], boxes
         newest_alone = self._settings.similarity == "flow_oks"
         by_flow, found = _flown(self._tracks.sources[:, :1] if newest_alone else self._tracks.sources, carried)
         lost = ~found.any(axis=1)
         by_flow[lost, 0] = by_motion[lost]
-        return list(by_flow.swapaxes(0, 1))
+        return list(by_flow.swapaxes(0, 1)), boxes + np.tile(_middle_shift(by_flow[:, 0] - by_motion), 2)
+
+    def _with_looks(self, alike: np.ndarray, seen: SeenFrame, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Likeness (P,) of pairs in which looks count the more, the longer somebody was not seen."""
+        one, other = self._tracks.appearance[rows], seen.appearance[columns].astype(float)
+        known = one.any(axis=1) & other.any(axis=1)
+        unseen_s = seen.time_s - self._tracks.seen_s[rows]
+        share = self._settings.appearance_share * known * unseen_s / (unseen_s + _LONG_UNSEEN_S)
+        return (1 - share) * alike + share * np.maximum(np.einsum("pe,pe->p", one, other), 0) * (alike > 0)
 
     def _match(self, similarity: np.ndarray, choosing: np.ndarray, owner: np.ndarray) -> None:
-        """Give the rows `choosing` to people they are like and who have no pose of this frame yet."""
+        """Give the poses `choosing` to people they are like and who have no pose of this frame yet."""
         free = np.ones(len(similarity), bool)
         free[owner[owner >= 0]] = False
         rows = np.flatnonzero(free)
-        if not len(rows) or not len(choosing):
-            return
-        pairs = associate(similarity[np.ix_(rows, choosing)], self._settings.min_similarity, self._settings.assignment)
-        owner[choosing[pairs[:, 1]]] = rows[pairs[:, 0]]
+        if len(rows) and len(choosing):
+            alike = similarity[np.ix_(rows, choosing)]
+            pairs = associate(alike, self._settings.min_similarity, self._settings.assignment)
+            owner[choosing[pairs[:, 1]]] = rows[pairs[:, 0]]
 
-    def _correct(self, seen: SeenFrame, keypoints: np.ndarray, quality: np.ndarray, owner: np.ndarray) -> None:
-        """Everybody is where they were seen."""
-        tracks = self._tracks
-        poses = np.flatnonzero(owner >= 0)
+    def _see(self, seen: SeenFrame, keypoints: np.ndarray, boxes: np.ndarray, owner: np.ndarray) -> None:
+        """Everybody found is where they were seen."""
+        tracks, poses = self._tracks, np.flatnonzero(owner >= 0)
         rows = owner[poses]
-        boxes = seen.poses.boxes[poses].astype(float)
-        if len(rows):
-            size = tracks.size[rows]
-            unseen_s = seen.time_s - tracks.seen_s[rows]
-            expected = tracks.keypoints[rows]
-            off = keypoints[poses] - expected
-            spread = self._joint_var + tracks.place_var[rows, None]
-            alike = np.exp(np.einsum("nkd,nkd->nk", off, off) / (-2 * (size**2)[:, None] * spread))
-            weights = np.where(np.isnan(alike), 0, alike * seen.poses.keypoint_scores[poses])
-            total = weights.sum(axis=1)
-            by_joints = np.nansum(weights[..., None] * np.where(np.isnan(off), 0, off), axis=1)
-            by_joints /= np.maximum(total, 1e-9)[:, None]
-            old = tracks.boxes[rows]
-            by_box = ((boxes - old)[:, :2] + (boxes - old)[:, 2:]) / 2
-            has = total > WMIN * len(self._joint_var)
-            place_off = np.where(has[:, None], by_joints, by_box)
-            noise = np.where(has, PLACE_NOISE, 1.5 * PLACE_NOISE)
-            if self._settings.motion:
-                tracks.correct(rows, place_off, noise)
-                trust = 1 - np.exp(-np.maximum(unseen_s, 1e-3) / SHAPE_MEMORY_S)
-                trust = np.maximum(trust, 1 / (tracks.hits[rows] + 1))
-            else:
-                tracks.place[rows] += place_off
-                trust = np.ones(len(rows))
-            tracks.reshape(rows, keypoints[poses], boxes, trust)
-            self._note_sources(rows, seen.index, poses)
-            tracks.seen_s[rows] = seen.time_s
-            tracks.hits[rows] += 1
-            tracks.evidence[rows] += quality[poses]
-            if self._settings.crowd_motion and len(rows) >= CROWD_MIN and len(rows) < len(tracks):
+        if not len(rows):
+            return
+        if self._settings.motion:
+            off, by_joints = self._moved(rows, keypoints[poses], boxes[poses], seen.poses.keypoint_scores[poses])
+            known = tracks.hits[rows] > 1
+            tracks.see(rows, seen.time_s, keypoints[poses], boxes[poses], off, by_joints)
+            if self._settings.crowd_motion and known.sum() >= _CROWD:
                 unseen = np.ones(len(tracks), bool)
                 unseen[rows] = False
-                old_hand = tracks.hits[rows] > 2
-                if old_hand.sum() >= CROWD_MIN:
-                    tracks.place[unseen] += np.median(place_off[old_hand], axis=0)
+                tracks.place[unseen] += np.median(off[known], axis=0)
+        else:
+            tracks.put(rows, seen.time_s, keypoints[poses], boxes[poses])
+        self._note(rows, seen, poses)
+
+    def _moved(
+        self, rows: np.ndarray, keypoints: np.ndarray, boxes: np.ndarray, scores: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """How far (M, 2) from where they were expected people were seen, in pixels; (M,) whether joints told it.
+
+        The mean of their joints' ways, of which those count that are like the others': a joint that jumped, or that
+        belongs to whoever stands before them, does not drag them along. Where no joints agree, their boxes tell.
+        """
+        tracks = self._tracks
+        off = keypoints - tracks.keypoints[rows]
+        likeness = joint_likeness(off, tracks.size[rows] ** 2, self._joint_var + tracks.place_var[rows, None])
+        missing = np.isnan(likeness)
+        weights = np.where(missing, 0.0, likeness * scores)
+        total = weights.sum(axis=1)
+        by_joints = total > _LEAST_JOINTS * len(self._joint_var)
+        joints_off = np.einsum("mk,mkd->md", weights, np.where(missing[..., None], 0.0, off))
+        boxes_off = boxes - tracks.boxes[rows]
+        middle_off = (boxes_off[:, :2] + boxes_off[:, 2:]) / 2
+        return np.where(by_joints[:, None], joints_off / np.maximum(total, 1e-9)[:, None], middle_off), by_joints
 
     def _start(
-        self, seen: SeenFrame, keypoints: np.ndarray, sure: np.ndarray, quality: np.ndarray, owner: np.ndarray
+        self, seen: SeenFrame, keypoints: np.ndarray, boxes: np.ndarray, free: np.ndarray, owner: np.ndarray
     ) -> None:
-        """A sure pose that is nobody's, nor a second pose of somebody, starts a person."""
-        tracks = self._tracks
-        free = np.flatnonzero(sure & (owner < 0))
-        if not len(free):
-            return
-        boxes = seen.poses.boxes.astype(float)
-        owned = np.flatnonzero(owner >= 0)
-        told = np.zeros(len(free))
-        if len(owned):
-            overlap = box_iou(boxes[free], boxes[owned])
-            off = keypoints[free][:, None] - keypoints[owned][None]
-            sides = boxes[owned, 2:] - boxes[owned, :2]
-            areas = np.maximum(sides.prod(axis=1), 1)
-            alike = np.exp(np.einsum("nmkd,nmkd->nmk", off, off) / (-2 * areas[None, :, None] * self._joint_var))
-            alike = np.where(np.isnan(alike), 0, alike).max(axis=1)
-            have = ~np.isnan(keypoints[free, :, 0])
-            joints = have.sum(axis=1)
-            told = np.where(joints > 0, alike.sum(axis=1) / np.maximum(joints, 1), 0)
-            told = np.where(joints > 0, told, self._settings.duplicate_oks * overlap.max(axis=1) / DUP_IOU)
-        new = free[told < self._settings.duplicate_oks]
-        if len(new):
-            owner[new] = len(tracks) + np.arange(len(new))
-            serials = self._next_serial + np.arange(len(new))
-            self._next_serial += len(new)
-            tracks.add(serials, seen.time_s, keypoints[new], boxes[new])
-            self._note_sources(owner[new], seen.index, new)
-            tracks.hits[-len(new) :] = 1
-            tracks.evidence[-len(new) :] = quality[new]
+        """Sure poses that are nobody's, nor explained by those that are somebody's, start people."""
+        limit = self._settings.duplicate_oks
+        if limit < 1 and len(free):
+            owned = owner >= 0
+            told = explained(keypoints[free], boxes[free], keypoints[owned], boxes[owned], self._joint_var, limit)
+            free = free[~told]
+        if len(free):
+            owner[free] = len(self._tracks) + np.arange(len(free))
+            serials = self._next_serial + np.arange(len(free))
+            self._next_serial += len(free)
+            self._tracks.add(serials, seen.time_s, keypoints[free], boxes[free])
+            self._note(owner[free], seen, free)
 
-    def _note_sources(self, rows: np.ndarray, frame: int, poses: np.ndarray) -> None:
-        """The poses by which `rows` are seen in this frame, for those who look where flow carried them."""
+    def _note(self, rows: np.ndarray, seen: SeenFrame, poses: np.ndarray) -> None:
+        """By which poses people were seen, for those who look where flow carried them, and what they look like."""
         sources = self._tracks.sources
         sources[rows, 1:] = sources[rows, :-1]
-        sources[rows, 0, 0], sources[rows, 0, 1] = frame, poses
+        sources[rows, 0, 0], sources[rows, 0, 1] = seen.index, poses
+        if seen.appearance.shape[1]:
+            mean = 0.9 * self._tracks.appearance[rows] + 0.1 * seen.appearance[poses]
+            length = np.linalg.norm(mean, axis=1, keepdims=True)
+            self._tracks.appearance[rows] = mean / np.where(length > 0, length, 1)
 
-    def _confirm(self, time_s: float, start: float) -> None:
-        """People seen for long enough get their ids."""
-        tracks = self._tracks
-        seen_now = tracks.seen_s == time_s
-        old = (time_s - tracks.started_s >= self._settings.confirm_s - 1e-9) & (tracks.hits > 1)
-        first = tracks.started_s == self._first_s
-        one = self._settings.confirm_s == 0
-        new = np.flatnonzero((tracks.ids == 0) & seen_now & (old | first | one))
+    def _confirm(self, time_s: float) -> None:
+        """People seen for long enough get their ids; in a clip's first frame at once."""
+        tracks, confirm_s = self._tracks, self._settings.confirm_s
+        long_enough = (time_s - tracks.started_s >= confirm_s) & ((tracks.hits > 1) | (confirm_s == 0))
+        from_the_first_frame = tracks.started_s == self._first_s
+        new = np.flatnonzero((tracks.ids == 0) & (tracks.seen_s == time_s) & (long_enough | from_the_first_frame))
         tracks.ids[new] = self._next_id + np.arange(len(new))
         self._next_id += len(new)
 
     def _forget(self, time_s: float) -> None:
-        """Drop people unseen for too long."""
+        """Drop people unseen for too long; who was seen in the queue's frames stays."""
         tracks = self._tracks
-        unseen_s = time_s - tracks.seen_s
         memory_s = max(self._settings.memory_s, time_s - self._queue_s[0])
-        limit = np.where(tracks.ids > 0, memory_s, min(TENT_MISS_S, memory_s))
-        gone = unseen_s > limit
-        if gone.any():
-            tracks.keep(~gone)
+        limit = np.where(tracks.ids > 0, memory_s, min(_UNCONFIRMED_MEMORY_S, memory_s))
+        known = time_s - tracks.seen_s <= limit
+        if not known.all():
+            tracks.keep(known)
 
 
 def without_unsure_joints(poses: Poses, settings: FollowSettings) -> Poses:
     """The poses without the joints that are not to be told of."""
+    if settings.keep_joint_score <= 0:
+        return poses
     keypoints = sure_keypoints(poses, settings.keep_joint_score)
     scores = np.where(np.isnan(keypoints[:, :, 0]), 0.0, poses.keypoint_scores)
     return replace(poses, keypoints=keypoints, keypoint_scores=scores)
@@ -282,11 +289,10 @@ def without_unsure_joints(poses: Poses, settings: FollowSettings) -> Poses:
 
 def _middle_shift(off: np.ndarray) -> np.ndarray:
     """The median shift (T, 2) of people whose joints lie `off` (T, K, 2) away; 0 where that says nothing."""
-    if not off.any():
-        return np.zeros((len(off), 2))
     known = ~np.isnan(off).all(axis=(1, 2))
     shift = np.zeros((len(off), 2))
-    shift[known] = np.nanmedian(off[known], axis=1)
+    if known.any():
+        shift[known] = np.nanmedian(off[known], axis=1)
     return shift
 
 
@@ -302,7 +308,7 @@ def _flown(sources: np.ndarray, carried: Carried) -> tuple[np.ndarray, np.ndarra
 
 
 def follow(
-    seen: Iterable[SeenFrame], settings: FollowSettings, skeleton: Skeleton, *, queue_frames: int = 1
+    seen: Iterable[SeenFrame], settings: FollowSettings, skeleton: Skeleton | None = None, *, queue_frames: int = 1
 ) -> Iterator[tuple[SeenFrame, TrackedPoses]]:
     """Every frame with its people's ids, in order."""
     tracker = Tracker(settings, skeleton, queue_frames=queue_frames)
