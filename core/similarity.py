@@ -10,21 +10,21 @@ _MIN_AREA_PX = 1.0
 
 def box_area(boxes: np.ndarray) -> np.ndarray:
     """Areas (N,) in square pixels of boxes (N, 4) x1 y1 x2 y2; 0 for boxes turned inside out."""
-    return np.clip(boxes[:, 2] - boxes[:, 0], 0, None) * np.clip(boxes[:, 3] - boxes[:, 1], 0, None)
+    return np.maximum(boxes[:, 2] - boxes[:, 0], 0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0)
 
 
 def box_intersection(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     """Shared areas (N, M) in square pixels of boxes (N, 4) and (M, 4)."""
-    top_left = np.maximum(boxes_a[:, None, :2], boxes_b[None, :, :2])
-    bottom_right = np.minimum(boxes_a[:, None, 2:], boxes_b[None, :, 2:])
-    return np.clip(bottom_right - top_left, 0, None).prod(axis=2)
+    width = np.minimum(boxes_a[:, 2:3], boxes_b[:, 2]) - np.maximum(boxes_a[:, 0:1], boxes_b[:, 0])
+    height = np.minimum(boxes_a[:, 3:4], boxes_b[:, 3]) - np.maximum(boxes_a[:, 1:2], boxes_b[:, 1])
+    return np.maximum(width, 0) * np.maximum(height, 0)
 
 
 def box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     """Intersection over union (N, M), 0..1, of boxes (N, 4) and (M, 4); 0 where both are without area."""
     shared = box_intersection(boxes_a, boxes_b)
     union = box_area(boxes_a)[:, None] + box_area(boxes_b)[None, :] - shared
-    return np.where(union > 0, shared / np.where(union > 0, union, 1), 0.0)
+    return shared / np.where(union > 0, union, np.inf)
 
 
 def keypoint_boxes(keypoints: np.ndarray) -> np.ndarray:

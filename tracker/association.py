@@ -76,20 +76,19 @@ def associate(similarity: np.ndarray, min_similarity: float, assignment: Assignm
     allowed = similarity >= max(min_similarity, _NOTHING)
     if not allowed.any():
         return np.zeros((0, 2), int)
-    pairs = _greedy(similarity, allowed) if assignment == "greedy" else _hungarian(similarity, allowed)
-    return pairs[np.argsort(pairs[:, 0], kind="stable")]
+    return _greedy(similarity, allowed) if assignment == "greedy" else _hungarian(similarity, allowed)
 
 
 def _greedy(similarity: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     rows, columns = np.nonzero(allowed)
     order = np.argsort(-similarity[rows, columns], kind="stable")
     row_free, column_free = np.ones(similarity.shape[0], bool), np.ones(similarity.shape[1], bool)
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for row, column in zip(rows[order], columns[order], strict=True):
         if row_free[row] and column_free[column]:
             row_free[row] = column_free[column] = False
             pairs.append((row, column))
-    return np.array(pairs, int)
+    return np.array(sorted(pairs), int)
 
 
 def _hungarian(similarity: np.ndarray, allowed: np.ndarray) -> np.ndarray:

@@ -26,9 +26,10 @@ def seen_twice(
     """
     twice = np.zeros(len(boxes), bool)
     overlap = box_iou(boxes, boxes)
-    rank = np.empty(len(boxes), int)
-    rank[np.argsort(-quality, kind="stable")] = np.arange(len(boxes))
-    worse, better = np.nonzero((overlap > _MIN_BOX_IOU) & (rank[:, None] > rank))
+    worse, better = np.nonzero(overlap > _MIN_BOX_IOU)
+    first = quality[worse] - quality[better]
+    pairs = (first < 0) | ((first == 0) & (worse > better))
+    worse, better = worse[pairs], better[pairs]
     if len(worse):
         areas = box_area(boxes)
         likeness = joint_likeness(

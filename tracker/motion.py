@@ -152,12 +152,10 @@ class Tracks:
             off: (M, 2) pixels from the expected place to the seen one.
             by_joints: (M,) bool: joints told it; a box alone is less sure.
         """
-        jumped = np.abs(off).max(axis=1) > _JUMP * self.size[rows]
+        size = self.size[rows]
+        jumped = np.abs(off).max(axis=1) > _JUMP * size
         if jumped.any():
-            self.place[rows[jumped]] += off[jumped]
-            off = np.where(jumped[:, None], 0.0, off)
-            self.joints[rows[jumped]] = np.nan
-            self.edges[rows[jumped]] = boxes[jumped] - np.concatenate([self.place[rows[jumped]]] * 2, axis=1)
+            off = self._jump(rows, boxes, off, jumped)
         noise = np.where(by_joints, _PLACE_NOISE, _BOX_PLACE_NOISE)
         total = self.place_var[rows] + noise**2
         to_place, to_velocity = self.place_var[rows] / total, self.place_velocity_cov[rows] / total
@@ -167,8 +165,16 @@ class Tracks:
         self.place_velocity_cov[rows] *= 1 - to_place
         self.place_var[rows] *= 1 - to_place
         trust = 1 - np.exp((self.seen_s[rows] - time_s) / _SHAPE_MEMORY_S)
-        self._reshape(rows, keypoints, boxes, np.maximum(trust, 1 / (self.hits[rows] + 1))[:, None])
+        self._reshape(rows, keypoints, boxes, np.maximum(trust, 1 / (self.hits[rows] + 1))[:, None], size)
         self._count(rows, time_s)
+
+    def _jump(self, rows: np.ndarray, boxes: np.ndarray, off: np.ndarray, jumped: np.ndarray) -> np.ndarray:
+        """Put those of `rows` who jumped where they are now, at the speed they had; what is left of `off` (M, 2)."""
+        who = rows[jumped]
+        self.place[who] += off[jumped]
+        self.joints[who] = np.nan
+        self.edges[who] = boxes[jumped] - np.concatenate([self.place[who], self.place[who]], axis=1)
+        return np.where(jumped[:, None], 0.0, off)
 
     def put(self, rows: np.ndarray, time_s: float, keypoints: np.ndarray, boxes: np.ndarray) -> None:
         """People `rows` (M,) are just as they were seen last: following without a motion model."""
@@ -177,14 +183,16 @@ class Tracks:
         self.edges[rows] = boxes - np.concatenate([self.place[rows]] * 2, axis=1)
         self._count(rows, time_s)
 
-    def _reshape(self, rows: np.ndarray, keypoints: np.ndarray, boxes: np.ndarray, trust: np.ndarray) -> None:
+    def _reshape(
+        self, rows: np.ndarray, keypoints: np.ndarray, boxes: np.ndarray, trust: np.ndarray, size: np.ndarray
+    ) -> None:
         place, old = self.place[rows], self.joints[rows]
         seen = keypoints - place[:, None]
         mixed = old + trust[..., None] * (seen - old)
         mixed = np.where(np.isnan(mixed), np.where(np.isnan(old), seen, old), mixed)
         self.joints[rows] = mixed
         off = boxes - np.concatenate([place, place], axis=1) - self.edges[rows]
-        near = np.exp(-0.5 * (off / (_EDGE_SPREAD * self.size[rows, None])) ** 2)
+        near = np.exp(-0.5 * (off / (_EDGE_SPREAD * size[:, None])) ** 2)
         self.edges[rows] += trust * (_LEAST_EDGE_TRUST + (1 - _LEAST_EDGE_TRUST) * near) * off
 
     def _count(self, rows: np.ndarray, time_s: float) -> None:

@@ -187,10 +187,12 @@ class Tracker:
 
     def _match(self, similarity: np.ndarray, choosing: np.ndarray, owner: np.ndarray) -> None:
         """Give the poses `choosing` to people they are like and who have no pose of this frame yet."""
+        if not len(choosing):
+            return
         free = np.ones(len(similarity), bool)
         free[owner[owner >= 0]] = False
         rows = np.flatnonzero(free)
-        if len(rows) and len(choosing):
+        if len(rows):
             alike = similarity[np.ix_(rows, choosing)]
             pairs = associate(alike, self._settings.min_similarity, self._settings.assignment)
             owner[choosing[pairs[:, 1]]] = rows[pairs[:, 0]]
@@ -205,7 +207,7 @@ class Tracker:
             off, by_joints = self._moved(rows, keypoints[poses], boxes[poses], seen.poses.keypoint_scores[poses])
             known = tracks.hits[rows] > 1
             tracks.see(rows, seen.time_s, keypoints[poses], boxes[poses], off, by_joints)
-            if self._settings.crowd_motion and known.sum() >= _CROWD:
+            if self._settings.crowd_motion and len(rows) < len(tracks) and known.sum() >= _CROWD:
                 unseen = np.ones(len(tracks), bool)
                 unseen[rows] = False
                 tracks.place[unseen] += np.median(off[known], axis=0)
@@ -262,6 +264,8 @@ class Tracker:
     def _confirm(self, time_s: float) -> None:
         """People seen for long enough get their ids; in a clip's first frame at once."""
         tracks, confirm_s = self._tracks, self._settings.confirm_s
+        if tracks.ids.all():
+            return
         long_enough = (time_s - tracks.started_s >= confirm_s) & ((tracks.hits > 1) | (confirm_s == 0))
         from_the_first_frame = tracks.started_s == self._first_s
         new = np.flatnonzero((tracks.ids == 0) & (tracks.seen_s == time_s) & (long_enough | from_the_first_frame))
