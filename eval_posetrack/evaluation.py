@@ -11,7 +11,7 @@ from typing import NamedTuple
 from core.errors import InputError
 from eval_posetrack.clean import Scene, clean
 from eval_posetrack.counts import Counts, count, count_with_oddities
-from eval_posetrack.files import Clip, find_files, read_clip
+from eval_posetrack.files import Clip, find_files, is_one_clip, read_clip
 from eval_posetrack.report import Report
 from eval_posetrack.rules import METRICS, rules_of
 
@@ -40,8 +40,8 @@ def evaluate(
     """Score predictions against ground truth.
 
     Args:
-        ground_truth: a folder of PoseTrack files, one such file, or clips by name.
-        predictions: the same for the predictions; sequences pair by name, two single files whatever their names.
+        ground_truth: a folder of PoseTrack files or of runs, one such file or run, or clips by name.
+        predictions: the same for the predictions; sequences pair by name, two single ones whatever their names.
         mode: "default" for the right figures, with a line for each oddity of the official kits that would change one;
             "exact" for the figures of the official kits.
         metrics: any of "AP", "MOT", "IDF1", "HOTA", "OKS", "PCK".
@@ -77,7 +77,7 @@ def pair_sources(ground_truth: Clips, predictions: Clips) -> tuple[dict[str, tup
         InputError: nothing to read, or a sequence without predictions.
     """
     truth, found = (_sources(clips) for clips in (ground_truth, predictions))
-    if _is_file(ground_truth) and _is_file(predictions):
+    if _is_one(ground_truth) and _is_one(predictions):
         (name, only_truth), (_, only_found) = *truth.items(), *found.items()
         return {name: (only_truth, only_found)}, []
     missing = sorted(set(truth) - set(found))
@@ -134,5 +134,5 @@ def _sources(clips: Clips) -> dict[str, Source]:
     return dict(find_files(clips))
 
 
-def _is_file(clips: Clips) -> bool:
-    return not isinstance(clips, Mapping) and Path(clips).is_file()
+def _is_one(clips: Clips) -> bool:
+    return not isinstance(clips, Mapping) and is_one_clip(clips)

@@ -16,7 +16,9 @@ from eval_posetrack.columns import shown
 from eval_posetrack.posetrack_2017 import lines_2017, read_2017
 from eval_posetrack.posetrack_2018 import lines_2018, read_2018
 
-__all__ = ["NO_SCORE", "Clip", "find_files", "read_clip", "read_folder", "write_clip"]
+__all__ = ["NO_SCORE", "Clip", "find_files", "is_one_clip", "read_clip", "read_folder", "write_clip"]
+
+_TRACKS = "tracks.json"  # of a folder that a tracker made of one clip
 
 
 def read_folder(path: Path | str) -> dict[str, Clip]:
@@ -29,16 +31,29 @@ def read_folder(path: Path | str) -> dict[str, Clip]:
 
 
 def find_files(path: Path | str) -> dict[str, Path]:
-    """The PoseTrack files that `read_folder` would read, by sequence name."""
+    """The PoseTrack files that `read_folder` would read, by sequence name.
+
+    A folder with a `tracks.json` is one sequence of that name, as `posetrail` writes it; a folder of such folders is
+    so many.
+    """
     path = Path(path)
     if path.is_file():
         return {path.stem: path}
     if not path.is_dir():
         raise InputError(f"{path}: wanted a folder of PoseTrack JSON files or one such file, found nothing there")
-    files = sorted(path.glob("*.json"))
+    if (path / _TRACKS).is_file():
+        return {path.resolve().name: path / _TRACKS}
+    files = {file.stem: file for file in path.glob("*.json")} | {
+        file.parent.name: file for file in path.glob(f"*/{_TRACKS}")
+    }
     if not files:
         raise InputError(f"{path}: wanted PoseTrack JSON files, found none (files must end in .json)")
-    return {file.stem: file for file in files}
+    return {name: files[name] for name in sorted(files)}
+
+
+def is_one_clip(path: Path | str) -> bool:
+    """Whether `find_files` can find but one sequence there, so that its name does not matter."""
+    return Path(path).is_file() or (Path(path) / _TRACKS).is_file()
 
 
 def read_clip(path: Path | str) -> Clip:
