@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tracker.following import follow as follow
     from tracker.run import track as track
+    from tracker.settings import FollowSettings as FollowSettings
     from tracker.settings import Settings as Settings
+    from tracker.tracker import Tracker as Tracker
 
-_HOMES = {"track": "tracker.run", "Settings": "tracker.settings"}
+_HOMES = {
+    "FollowSettings": "tracker.settings",
+    "Settings": "tracker.settings",
+    "Tracker": "tracker.tracker",
+    "follow": "tracker.following",
+    "track": "tracker.run",
+}
 
 
 def __getattr__(name: str) -> Any:
