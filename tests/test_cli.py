@@ -167,6 +167,46 @@ def succeeds(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return capsys.readouterr().out
 
 
+def test_poses_of_others_are_followed_by_the_same_command(tmp_path: Path) -> None:
+    truth = Path(__file__).parent / "golden" / "posetrack" / "synth" / "gt18"
+    done = posetrail("follow", truth / "000001_mpii_test.json", "-o", "one", "--fps", 25, "--save", "mot", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("one: 80 frames, ")
+    assert (tmp_path / "one" / "tracks.mot.txt").exists()
+    done = posetrail("eval", truth / "000001_mpii_test.json", "one", "--metrics", "MOT", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+    folder = tmp_path / "poses"
+    folder.mkdir()
+    for name in ("000001_mpii_test", "000003_bonn_test"):
+        (folder / f"{name}.json").write_bytes((truth / f"{name}.json").read_bytes())
+    (folder / "000002_torn.json").write_text("{")
+    done = posetrail("follow", "poses", "-o", "all", cwd=tmp_path)
+    assert done.returncode == 3
+    assert [line for line in done.stderr.splitlines() if "wanted JSON" in line] == [
+        line for line in done.stderr.splitlines() if "torn" in line
+    ]
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["000001_mpii_test", "000003_bonn_test"]
+
+
+def test_online_and_offline_are_compared_by_one_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    truth = Path(__file__).parent / "golden" / "posetrack" / "synth" / "gt18" / "000001_mpii_test.json"
+    out = tmp_path / "out"
+    told = succeeds(capsys, "follow", truth, "-o", out, "--both", "--truth", truth, "--fps", 25)
+    table = told[told.index("Online and offline") :]
+    assert all(name in table for name in ("people", "filled", "MOTA", "IDF1", "HOTA", "│ online", "│ offline"))
+    for way in ("online", "offline"):
+        settings = json.loads((out / way / "run.json").read_text())["settings"]
+        assert settings["follow"]["offline"] == (way == "offline")
+    assert (out / "online" / "poses.arrow").read_bytes() == (out / "offline" / "poses.arrow").read_bytes()
+
+    succeeds(capsys, "follow", out / "offline", "-o", tmp_path / "again", "--online")
+    for name in ("tracks.json", "tracks.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (out / "online" / name).read_bytes()
+    assert "--truth goes with --both" in fails(capsys, "follow", str(out / "offline"), "--truth", str(truth))
+    assert "give one with -o" in fails(capsys, "follow", str(out / "offline"), "--both")
+
+
 def test_models_and_doctor_answer(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("models", "doctor"):
         with pytest.raises(SystemExit) as ended:

@@ -16,10 +16,11 @@ from eval_posetrack.files import read_clip
 from tracker.networks import Networks, open_networks
 from tracker.pose_log import is_complete, read_pose_log
 from tracker.propagation import create_flow
-from tracker.run import draw_run, follow_run, track, track_to_folder
+from tracker.run import draw_run, follow_poses, follow_run, track, track_to_folder
 from tracker.run_file import Outcome
 from tracker.settings import FollowSettings, NetworkSettings, SeeSettings, Settings
 from tracker.video import open_source
+from tracker.writers import WRITERS
 
 from .worlds import TruthDetector, TruthEstimator, Walker, World, line, write_images
 
@@ -132,6 +133,34 @@ def test_a_video_is_drawn_during_the_run_or_after_it(images: Path, tmp_path: Pat
         assert np.array_equal(one.image, other.image)
 
 
+def test_the_video_comes_after_the_tracks_and_can_be_stopped(images: Path, tmp_path: Path) -> None:
+    drawn: list[int] = []
+    folder = tmp_path / "clip"
+
+    def on_drawn(people: int) -> None:
+        assert (folder / "tracks.csv").exists()
+        drawn.append(people)
+
+    outcome = run(images, folder, video=True, on_drawn=on_drawn, stopped=lambda: len(drawn) == 9)
+    assert (outcome.status, outcome.frames) == ("complete", 24)
+    assert drawn == [2] * 9
+    assert len(list(open_source(folder / "video.mp4").frames())) == 9
+    (warning,) = outcome.warnings
+    assert warning == f"video.mp4: stopped before its end; `posetrail draw {folder}` draws all of it"
+    assert json.loads((folder / "run.json").read_text())["files"] == list(outcome.files)
+    assert "video.mp4" in outcome.files
+
+
+def test_a_run_that_is_stopped_is_not_drawn_but_says_how(images: Path, tmp_path: Path) -> None:
+    seen: list[int] = []
+    outcome = run(images, tmp_path / "clip", video=True, on_frame=seen.append, stopped=lambda: len(seen) == 10)
+    assert outcome.status == "interrupted"
+    assert "stopped; 10 frames are kept" in outcome.reason
+    assert outcome.warnings == (f"video.mp4: not drawn; `posetrail draw {tmp_path / 'clip'}` does it",)
+    assert "video.mp4" not in outcome.files
+    assert len(list(open_source(draw_run(tmp_path / "clip")).frames())) == 10
+
+
 def test_a_damaged_clip_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
     images = write_images(WORLD, tmp_path / "images")
     (images / "000013.png").write_bytes(b"torn")
@@ -184,6 +213,20 @@ def test_a_fault_in_the_middle_leaves_no_half_files(images: Path, tmp_path: Path
     with pytest.raises(RuntimeError, match="out of the blue"):
         run(images, tmp_path / "out" / "clip", on_frame=fail)
     assert [path.name for path in (tmp_path / "out" / "clip").iterdir()] == ["poses.arrow"]
+
+
+def test_what_fails_after_seeing_leaves_the_log_and_no_half_files(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("out of the blue")
+
+    monkeypatch.setattr("tracker.run.followed", fail)
+    with pytest.raises(RuntimeError, match="out of the blue"):
+        run(images, tmp_path / "clip", saves=tuple(WRITERS), video=True)
+    assert [path.name for path in (tmp_path / "clip").iterdir()] == ["poses.arrow"]
+    monkeypatch.undo()
+    assert follow_poses(tmp_path / "clip", FollowSettings()).people == 2
 
 
 def test_what_cannot_begin_leaves_nothing_behind(images: Path, tmp_path: Path) -> None:

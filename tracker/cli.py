@@ -1,7 +1,8 @@
 """The command line: parses and calls. Whatever a flag does, a function does too.
 
-Exit codes: 0 done; 2 the input or a flag cannot be used, one line says what and what to do; 130 stopped by Ctrl-C,
-with the finished frames kept; 1 is a fault of ours, with a traceback. Nothing heavy is imported before it is needed.
+Exit codes: 0 done; 2 the input or a flag cannot be used, one line says what and what to do; 3 of several inputs some
+could not be used, a line for each; 130 stopped by Ctrl-C, with the finished frames kept; 1 is a fault of ours, with a
+traceback. Nothing heavy is imported before it is needed.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import signal
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -21,13 +22,14 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Dict
 
 from core.errors import InputError, unknown_name
-from tracker.progress import ProgressStyle
+from tracker.progress import OnFrame, ProgressStyle
 from tracker.progress import progress as telling
 from tracker.settings import PRESETS, FollowSettings, NetworkSettings, SeeSettings, Settings
 
 if TYPE_CHECKING:
     from tracker.run_file import Outcome
 
+_SOME_FAILED = 3
 _INTERRUPTED = 128 + signal.SIGINT
 _THE_MACHINES_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -91,6 +93,12 @@ Save = Annotated[
     str, Parameter(help="Files to write besides tracks.json and tracks.csv: parquet, coco, mot, posetrack17.")
 ]
 Set = Annotated[tuple[str, ...], Parameter(negative=(), help="NAME=VALUE, the same as --name VALUE.")]
+Online = Annotated[
+    bool,
+    Parameter(
+        negative=(), help="Without hindsight: who is who is told from the frames before. The same as --no-offline."
+    ),
+]
 Run = Annotated[Path, Parameter(help="Folder of a run: OUTPUT/CLIP of `posetrail track`.")]
 Progress = Annotated[ProgressStyle, Parameter(help="bar, lines, json or none; auto looks for a terminal.")]
 
@@ -106,6 +114,7 @@ def track(
     end: Annotated[float | None, Parameter(help="Leave out frames from this time on, in seconds.")] = None,
     stride: Annotated[int, Parameter(help="Take every n-th frame.")] = 1,
     fps: Annotated[float | None, Parameter(help="Frames per second of a folder of images [default: 30].")] = None,
+    online: Online = False,
     preset: Preset = "default",
     config: Config = None,
     set: Set = (),
@@ -118,43 +127,86 @@ def track(
     from tracker.networks import open_networks
     from tracker.run import track_to_folder
     from tracker.video import open_source
+    from tracker.writers import default_formats
 
-    settings = Settings(networks=networks, see=see, follow=follow)
-    saves = _names_of_formats(save)
+    settings = Settings(networks=networks, see=see, follow=_way(follow, online))
+    wished = _names_of_formats(save)
     source = open_source(input, start_s=start, end_s=end, stride=stride, fps=fps)
     with (
         open_networks(settings) as loaded,
         _stop_on_ctrl_c() as stopped,
-        telling(progress, source.name, source.num_frames) as on_frame,
+        _told_by_stage(progress, source.name, source.num_frames) as (on_frame, on_drawn),
     ):
         outcome = track_to_folder(
-            source, output / source.name, loaded, settings, saves=saves, video=video, on_frame=on_frame, stopped=stopped
+            source,
+            output / source.name,
+            loaded,
+            settings,
+            saves=(*default_formats(loaded.estimator.skeleton), *wished),
+            video=video,
+            on_frame=on_frame,
+            on_drawn=on_drawn,
+            stopped=stopped,
         )
-    return _end(outcome)
+    _tell(outcome)
+    return _INTERRUPTED if stopped() else {"complete": 0, "damaged": 2, "interrupted": _INTERRUPTED}[outcome.status]
 
 
 @app.command
 def follow(
-    run: Run,
+    poses: Annotated[
+        Path,
+        Parameter(
+            help="Folder of a run; or poses of another program: a PoseTrack .json, a folder of them, boxes of a "
+            "MOTChallenge .txt, a poses.arrow."
+        ),
+    ],
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"], help="Folder for the new tracks [RUN].")] = None,
-    save: Annotated[str | None, Parameter(help="As of track [those the run has].")] = None,
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="Folder for the new tracks [that of the run].")
+    ] = None,
+    fps: Annotated[float | None, Parameter(help="Frames per second of poses without times [default: 30].")] = None,
+    save: Annotated[str, Parameter(help="As of track, besides those that the run has.")] = "",
+    online: Online = False,
+    both: Annotated[
+        bool,
+        Parameter(negative=(), help="Both ways, to OUTPUT/online and OUTPUT/offline, and a table of what differs."),
+    ] = False,
+    truth: Annotated[Path | None, Parameter(help="PoseTrack file to score both ways by.")] = None,
     preset: Preset = "default",
     config: Config = None,
     set: Set = (),
     follow: Follow = FollowSettings(),
 ) -> int:
-    """Give ids again to the poses of a run, with other settings: no pixels, no network."""
-    from tracker.run import follow_run
+    """Give ids to poses that are found already, of a run or of another program: no pixels, no network."""
+    from tracker.run import follow_poses
 
-    return _end(follow_run(run, follow, output=output, saves=None if save is None else _names_of_formats(save)))
+    wished = _names_of_formats(save)
+    if truth and not both:
+        raise InputError("--truth goes with --both; otherwise there is `posetrail eval`")
+    if both:
+        _follow_both(poses, follow, _given(output), fps=fps, more_saves=wished, truth=truth)
+        return 0
+    follow = _way(follow, online)
+    clips = _clips_of_folder(poses)
+    if not clips:
+        _tell(follow_poses(poses, follow, output=output, fps=fps, more_saves=wished))
+        return 0
+    folder, code = _given(output), 0
+    for name, file in clips.items():
+        try:
+            _tell(follow_poses(file, follow, output=folder / name, fps=fps, more_saves=wished))
+        except InputError as error:
+            _warn(str(error))
+            code = _SOME_FAILED
+    return code
 
 
 @app.command
 def draw(
     run: Run,
     *,
-    input: Annotated[Path | None, Parameter(help="The clip, should it have moved.")] = None,
+    input: Annotated[Path | None, Parameter(help="The clip, should it have moved or not be known.")] = None,
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="The video to write [video.mp4 in RUN].")
     ] = None,
@@ -222,14 +274,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _end(outcome: Outcome) -> int:
-    """Tell what came out; the exit code."""
+def _tell(outcome: Outcome) -> None:
+    """What came out."""
     rate = outcome.frames / max(outcome.seconds, 1e-9)
     _say(f"{outcome.folder}: {outcome.frames} frames, {outcome.people} people, {rate:.1f} frames/s")
     _say("    " + "  ".join(outcome.files))
     for line in filter(None, (outcome.reason, *outcome.warnings)):
         _warn(line)
-    return {"complete": 0, "damaged": 2, "interrupted": _INTERRUPTED}[outcome.status]
 
 
 def _say(line: object) -> None:
@@ -240,15 +291,65 @@ def _warn(text: str) -> None:
     print("posetrail: " + " ".join(text.split()), file=sys.stderr)  # noqa: T201
 
 
+def _way(follow: FollowSettings, online: bool) -> FollowSettings:
+    return replace(follow, offline=follow.offline and not online)
+
+
+def _given(output: Path | None) -> Path:
+    if output is None:
+        raise InputError("wanted a folder for the tracks, got none; give one with -o")
+    return output
+
+
+def _follow_both(poses: Path, follow: FollowSettings, output: Path, **options: Any) -> None:
+    from rich.console import Console
+
+    from tracker.comparison import follow_both
+
+    ways, table = follow_both(poses, follow, output, **options)
+    for outcome in ways.values():
+        _tell(outcome)
+    Console().print(table.to_rich())
+
+
 def _names_of_formats(save: str) -> tuple[str, ...]:
-    from tracker.run import DEFAULT_SAVES
     from tracker.writers import WRITERS
 
     wished = [name.strip() for name in save.split(",") if name.strip()]
     for name in wished:
         if name not in WRITERS:
             raise unknown_name("file format", name, WRITERS)
-    return tuple(dict.fromkeys((*DEFAULT_SAVES, *wished)))
+    return tuple(wished)
+
+
+def _clips_of_folder(poses: Path) -> dict[str, Path]:
+    """The PoseTrack files of a folder by clip; none of a run's folder."""
+    from tracker.run_file import LOG, RUN
+
+    is_run = (poses / RUN).is_file() or (poses / LOG).is_file()
+    return {} if is_run or not poses.is_dir() else {file.stem: file for file in sorted(poses.glob("*.json"))}
+
+
+@contextmanager
+def _told_by_stage(style: ProgressStyle, name: str, total: int | None) -> Iterator[tuple[OnFrame, OnFrame]]:
+    """Progress of what is seen, and then, from the first frame drawn on, of the video."""
+    with ExitStack() as stage:
+        on_frame = stage.enter_context(telling(style, name, total))
+        seen, on_drawn = 0, None
+
+        def count_seen(people: int) -> None:
+            nonlocal seen
+            seen += 1
+            on_frame(people)
+
+        def tell_drawn(people: int) -> None:
+            nonlocal on_drawn
+            if on_drawn is None:
+                stage.close()
+                on_drawn = stage.enter_context(telling(style, f"{name}, video", seen))
+            on_drawn(people)
+
+        yield count_seen, tell_drawn
 
 
 @contextmanager

@@ -1,44 +1,44 @@
-"""One clip, from a file to followed people: the pieces put together, as a generator and as a folder of results."""
+"""One clip, from a file to followed people: the pieces put together, as a generator and as a folder of results.
+
+A folder is made in two passes. The first sees: it writes the pose log, frame by frame, and is slow. The second follows
+from the log and writes everything else, and is all that `follow_run` and `draw_run` do: log -> people -> files.
+"""
 
 from __future__ import annotations
 
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 from core.errors import InputError
-from core.people import TrackedPoses
+from core.people import Image
 from core.skeletons import SKELETONS
 from tracker import run_file
 from tracker.ahead import ahead
 from tracker.drawing import Trails, draw_people
+from tracker.following import followed
+from tracker.imports import read_poses
 from tracker.networks import Networks, open_networks
 from tracker.pipeline import see
 from tracker.pose_log import PoseLogHeader, PoseLogWriter, SeenFrame, read_pose_log
 from tracker.run_file import LOG, RUN, VIDEO, Outcome, Status
 from tracker.settings import FollowSettings, Settings
-from tracker.tracker import Tracker, follow
+from tracker.tracker import Tracker
 from tracker.video import DamagedInput, Frame, Source, open_source
 from tracker.video_out import VideoWriter
-from tracker.writers import WRITERS, Clip, TrackedFrame, Writer, open_writer, refusal
+from tracker.writers import WRITERS, Clip, TrackedFrame, Writer, default_formats, open_writer, refusal
 
-DEFAULT_SAVES = ("posetrack18", "csv")
-_AHEAD_FRAMES = 4  # frames followed before they are drawn and written
+_AHEAD_FRAMES = 4  # pictures read before they are drawn on
 
-
-Followed = tuple[Frame, SeenFrame, TrackedPoses]
-
-
-def _followed(source: Source, networks: Networks, settings: Settings) -> Generator[Followed]:
-    tracker = Tracker(settings.follow, networks.estimator.skeleton, queue_frames=settings.see.queue_frames)
-    with closing(see(source.frames(), networks.detector, networks.estimator, settings.see, networks.flow)) as seen:
-        for frame, what in seen:
-            yield frame, what, tracker.update_seen(what)
+OnFrame = Callable[[int], None]
+Writers = dict[str, AbstractContextManager[Writer]]
+"""By the names of their files, not opened yet."""
 
 
 def track(
@@ -50,7 +50,10 @@ def track(
     stride: int = 1,
     fps: float | None = None,
 ) -> Generator[TrackedFrame]:
-    """Follow everybody in a video file, a folder of images or a glob, frame by frame.
+    """Follow everybody in a video file, a folder of images or a glob, frame by frame, each final when it comes.
+
+    This is online following, whatever `settings.follow.offline` says: who is who is told from the frames before. A
+    folder of results (`track_to_folder`, `posetrail track`) is better by what only the frames after can tell.
 
     >>> for frame in track("clip.mp4"):
     ...     print(frame.time_s, frame.people.track_ids, frame.people.poses.keypoints.shape)
@@ -73,9 +76,10 @@ def track(
     """
     settings = settings or Settings()
     source = open_source(path, start_s=start_s, end_s=end_s, stride=stride, fps=fps)
-    with open_networks(settings) as networks, closing(_followed(source, networks, settings)) as followed:
-        for frame, _, people in followed:
-            yield TrackedFrame(frame.index, frame.time_s, frame.name, people, frame.image)
+    with open_networks(settings) as networks, closing(_see(source, networks, settings)) as seen:
+        tracker = Tracker(settings.follow, networks.estimator.skeleton, queue_frames=settings.see.queue_frames)
+        for frame, what in seen:
+            yield TrackedFrame(frame.index, frame.time_s, frame.name, tracker.update_seen(what), frame.image)
 
 
 def track_to_folder(
@@ -84,24 +88,26 @@ def track_to_folder(
     networks: Networks,
     settings: Settings,
     *,
-    saves: Sequence[str] = DEFAULT_SAVES,
+    saves: Sequence[str] | None = None,
     video: bool = False,
-    on_frame: Callable[[int], None] = lambda _: None,
+    on_frame: OnFrame = lambda _: None,
+    on_drawn: OnFrame = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Follow one clip and write a run's folder: the pose log, the tracks, run.json, a drawn video if asked for.
 
-    A damaged source, or `stopped()` becoming true, ends the run early: what was done by then is kept, in whole files.
-    Nothing is written before the first frame has been followed.
+    A damaged source, or `stopped()` becoming true, ends the seeing early: what was seen by then is followed and kept,
+    in whole files. Nothing is written before the first frame has been seen.
 
     Args:
-        source: what to read.
+        source: what to read; for a video it is read twice.
         folder: made if need be; files of an earlier run in it are replaced.
         networks: opened with these settings.
         settings: all switches.
-        saves: names in tracker.writers.WRITERS.
-        video: draw video.mp4 too.
-        on_frame: told the number of people of each finished frame.
+        saves: names in tracker.writers.WRITERS; those that suit the skeleton when not given.
+        video: draw video.mp4 too, once there are tracks; not after `stopped()`.
+        on_frame: told the number of poses seen in each frame.
+        on_drawn: told the number of people drawn in each frame.
         stopped: asked after each frame.
 
     Raises:
@@ -109,31 +115,26 @@ def track_to_folder(
     """
     started = time.perf_counter()
     header = _header(source, networks, settings)
-    count = _Count(on_frame)
-    status: Status = "complete"
-    reason = ""
-    with closing(ahead(_followed(source, networks, settings), _AHEAD_FRAMES)) as followed:
-        frames = chain([_first(followed, source)], followed)
-        with _made(folder), ExitStack() as files:
-            outputs = _open_outputs(files, folder, _clip(header), saves, video)
-            log = files.enter_context(PoseLogWriter(folder / LOG, header))
-            try:
-                for frame, seen, people in frames:
-                    log.append(seen)
-                    tracked = TrackedFrame(frame.index, frame.time_s, frame.name, people, frame.image)
-                    count.add(tracked, outputs.values())
-                    if stopped():
-                        status, reason = "interrupted", f"{source.path}: stopped; {count.frames} frames are kept"
-                        break
-            except DamagedInput as damage:
-                status, reason = "damaged", str(damage)
-    outcome = count.outcome(folder, status, reason, time.perf_counter() - started, outputs)
-    run_file.write(outcome, run_file.describe(source, networks, settings))
+    saves = default_formats(networks.estimator.skeleton) if saves is None else saves
+    writers = _writers(folder, _clip(header), saves)  # what cannot be written is refused now, not after an hour
+    drawing = VideoWriter(folder / VIDEO, source.width, source.height, source.fps) if video else None
+    status, reason = _see_to_log(source, folder, header, networks, settings, on_frame, stopped)
+    told = {**run_file.describe(source, networks, settings), "status": status, "reason": reason}
+    outcome = _follow_log(folder, told, settings.follow, writers, started)
+    if drawing is None:
+        return outcome
+    said = f"{VIDEO}: not drawn; `posetrail draw {folder}` does it"
+    if not stopped():
+        whole = _draw(folder / LOG, settings.follow, source, drawing, on_drawn, stopped)
+        outcome = replace(outcome, files=(*outcome.files, VIDEO), seconds=time.perf_counter() - started)
+        said = "" if whole else f"{VIDEO}: stopped before its end; `posetrail draw {folder}` draws all of it"
+    outcome = replace(outcome, warnings=(*outcome.warnings, *filter(None, [said])))
+    run_file.write(outcome, told)
     return outcome
 
 
 def follow_run(
-    run: Path, settings: FollowSettings, *, output: Path | None = None, saves: Sequence[str] | None = None
+    run: Path, settings: FollowSettings, *, output: Path | None = None, more_saves: Sequence[str] = ()
 ) -> Outcome:
     """Give ids again to the poses of a run, with other settings: no pixels, no network.
 
@@ -141,27 +142,62 @@ def follow_run(
         run: a run's folder.
         settings: who is who.
         output: folder for the new tracks, with a copy of the pose log; the run's own when not given.
-        saves: names in tracker.writers.WRITERS; the formats the run has when not given.
+        more_saves: names in tracker.writers.WRITERS, besides the formats the run has.
 
     Raises:
         InputError: there is no run, or it cannot be read.
     """
     started = time.perf_counter()
     told = run_file.read(run)
-    header, seen = read_pose_log(run / LOG)
+    header, _ = read_pose_log(run / LOG)
     folder = output or run
-    saves = run_file.saves(told) if saves is None else saves
-    count = _Count(lambda _: None)
-    with _made(folder), ExitStack() as files:
+    writers = _writers(folder, _clip(header), (*run_file.saves(told), *more_saves))
+    with _made(folder):
         if folder.resolve() != run.resolve():
             shutil.copyfile(run / LOG, folder / LOG)
-        outputs = _open_outputs(files, folder, _clip(header), saves, video=False)
-        for frame in _refollowed(header, seen, settings):
-            count.add(frame, outputs.values())
-    outcome = count.outcome(folder, told["status"], told["reason"], time.perf_counter() - started, outputs)
-    told["settings"]["follow"] = asdict(settings)
-    run_file.write(outcome, told)
-    return outcome
+    return _follow_log(folder, told, settings, writers, started)
+
+
+def follow_poses(
+    poses: Path,
+    settings: FollowSettings,
+    *,
+    output: Path | None = None,
+    fps: float | None = None,
+    more_saves: Sequence[str] = (),
+) -> Outcome:
+    """Give ids to poses that have been found already, by whatever program: a run comes out, with a pose log like any.
+
+    Args:
+        poses: what `tracker.imports.read_poses` reads - a PoseTrack file, boxes of MOTChallenge, a pose log - or a
+            run's folder, also of a run that was killed.
+        settings: who is who.
+        output: folder for the run; that of the pose log when not given.
+        fps: frames per second, where a file tells no times.
+        more_saves: names in tracker.writers.WRITERS, besides the formats that suit the poses.
+
+    Raises:
+        InputError: there are no poses, they cannot be used, or would be overwritten by their tracks.
+    """
+    started = time.perf_counter()
+    if poses.is_dir() and ((poses / RUN).is_file() or not (poses / LOG).is_file()):
+        if fps is not None:
+            raise InputError(f"{poses}: a run has times of its own; leave out --fps")
+        return follow_run(poses, settings, output=output, more_saves=more_saves)
+    if poses.is_dir():
+        poses, output = poses / LOG, output or poses
+    foreign = read_poses(poses, fps=fps)
+    if output is None:
+        raise InputError(f"{poses}: wanted a folder for the tracks, got none; give one with -o")
+    if poses.resolve() in {(output / name).resolve() for name in (RUN, *run_file.RESULTS)}:
+        raise InputError(f"{poses}: would be overwritten by its own tracks; choose another output folder")
+    told = run_file.describe_poses(poses, foreign.header)
+    if foreign.cut_off:
+        told |= {"status": "interrupted", "reason": f"{poses}: ends without an end mark; its whole frames are kept"}
+    writers = _writers(output, _clip(foreign.header), (*foreign.saves, *more_saves))
+    with _made(output):
+        foreign.write_log(output / LOG)
+    return _follow_log(output, told, settings, writers, started, foreign.notes)
 
 
 def draw_run(
@@ -169,14 +205,14 @@ def draw_run(
     *,
     input: Path | None = None,
     output: Path | None = None,
-    on_frame: Callable[[int], None] = lambda _: None,
+    on_frame: OnFrame = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Draw the tracks of a run onto its video: no network. Returns where the video stands.
 
     Args:
         run: a run's folder.
-        input: the clip, should it have moved.
+        input: the clip, should it have moved, or should the run not know it.
         output: the video to write; video.mp4 in the run's folder when not given.
         on_frame: told the number of people of each frame.
         stopped: asked after each frame; the frames drawn by then make the video.
@@ -185,41 +221,54 @@ def draw_run(
         InputError: the clip is not there, or another one than was tracked.
     """
     told = run_file.read(run)
-    header, seen = read_pose_log(run / LOG)
     source = run_file.open_input(told, input)
     path = output or run / VIDEO
-    tracked = _refollowed(header, seen, run_file.follow_settings(told))
-    with _open_video(path, _clip(header)) as video, closing(_pictured(source, tracked)) as frames:
-        for frame in frames:
-            video.add(frame)
-            on_frame(len(frame.people))
-            if stopped():
-                break
+    video = VideoWriter(path, source.width, source.height, source.fps)
+    # Poses from elsewhere may count their frames in a way of their own, but know the names of their images.
+    first = next(read_pose_log(run / LOG)[1]).name
+    by_name = not run_file.of_clip(told) and PurePath(first).name in {image.name for image in source.images}
+    _draw(run / LOG, run_file.follow_settings(told), source, video, on_frame, stopped, by_name=by_name)
     return path
 
 
-def _refollowed(header: PoseLogHeader, seen: Iterable[SeenFrame], settings: FollowSettings) -> Iterator[TrackedFrame]:
-    queue_frames = header.see_settings.get("queue_frames", 1)
-    for frame, people in follow(seen, settings, SKELETONS[header.skeleton], queue_frames=queue_frames):
-        yield TrackedFrame(frame.index, frame.time_s, frame.name, people)
+# First pass: pixels to the pose log -----------------------------------------------------------------------------------
 
 
-def _pictured(source: Source, tracked: Iterator[TrackedFrame]) -> Generator[TrackedFrame]:
-    """The tracked frames with their pictures; both come in order of their index."""
-    with closing(ahead(source.frames(), _AHEAD_FRAMES)) as pictures, suppress(DamagedInput):  # the run has told of it
-        for frame in tracked:
-            picture = next(picture for picture in pictures if picture.index == frame.index)
-            yield replace(frame, image=picture.image)
+def _see(source: Source, networks: Networks, settings: Settings) -> Generator[tuple[Frame, SeenFrame]]:
+    return see(source.frames(), networks.detector, networks.estimator, settings.see, networks.flow, networks.embedder)
 
 
-def _clip(header: PoseLogHeader) -> Clip:
-    return Clip(
-        name=header.source,
-        skeleton=SKELETONS[header.skeleton],
-        fps=header.fps,
-        width=header.width,
-        height=header.height,
-    )
+def _see_to_log(
+    source: Source,
+    folder: Path,
+    header: PoseLogHeader,
+    networks: Networks,
+    settings: Settings,
+    on_frame: OnFrame,
+    stopped: Callable[[], bool],
+) -> tuple[Status, str]:
+    """Write the pose log; how that ended, and why."""
+    frames = 0
+    with closing(_see(source, networks, settings)) as seen:
+        first = _first(seen, source)
+        with _made(folder), PoseLogWriter(folder / LOG, header) as log:
+            try:
+                for _, what in chain([first], seen):
+                    log.append(what)
+                    on_frame(len(what.poses))
+                    frames += 1
+                    if stopped():
+                        return "interrupted", f"{source.path}: stopped; {frames} frames are kept"
+            except DamagedInput as damage:
+                return "damaged", str(damage)
+    return "complete", ""
+
+
+def _first(seen: Iterator[tuple[Frame, SeenFrame]], source: Source) -> tuple[Frame, SeenFrame]:
+    first = next(seen, None)
+    if first is None:
+        raise InputError(f"{source.path}: no frame between start and end; the clip has {source.total_frames} frames")
+    return first
 
 
 def _header(source: Source, networks: Networks, settings: Settings) -> PoseLogHeader:
@@ -233,76 +282,118 @@ def _header(source: Source, networks: Networks, settings: Settings) -> PoseLogHe
         see_settings=run_file.plain(asdict(settings.see)),
         models=[{"name": weights.name, "sha256": weights.sha256} for weights in networks.weights],
         posetrail_version=version("posetrail"),
+        appearance_size=networks.embedder.size if networks.embedder else 0,
     )
 
 
-def _first(followed: Iterator[Followed], source: Source) -> Followed:
-    first = next(followed, None)
-    if first is None:
-        raise InputError(f"{source.path}: no frame between start and end; the clip has {source.total_frames} frames")
-    return first
+# Second pass: the pose log to people, and to files --------------------------------------------------------------------
 
 
-class _Count:
-    """Hands frames to the outputs and counts what passes."""
-
-    def __init__(self, on_frame: Callable[[int], None]) -> None:
-        self.frames = self.poses = 0
-        self._ids: set[int] = set()
-        self._on_frame = on_frame
-
-    def add(self, frame: TrackedFrame, outputs: Iterable[Writer]) -> None:
-        for output in outputs:
-            output.add(frame)
-        self.frames += 1
-        self.poses += len(frame.people)
-        self._ids.update(frame.people.track_ids.tolist())
-        self._on_frame(len(frame.people))
-
-    def outcome(self, folder: Path, status: Status, reason: str, seconds: float, outputs: dict[str, Writer]) -> Outcome:
-        refused = {name: said for name, output in outputs.items() if (said := refusal(output))}
-        return Outcome(
-            folder=folder,
-            status=status,
-            reason=reason,
-            warnings=tuple(refused.values()),
-            frames=self.frames,
-            people=len(self._ids),
-            poses=self.poses,
-            seconds=seconds,
-            files=(LOG, *(name for name in outputs if name not in refused), RUN),
-        )
+def _people(log: Path, settings: FollowSettings) -> Iterator[TrackedFrame]:
+    """Everybody in a pose log: the one way there is from poses to people."""
+    header, _ = read_pose_log(log)
+    queue_frames = header.see_settings.get("queue_frames", 1)
+    skeleton = SKELETONS[header.skeleton]
+    for frame, people in followed(lambda: read_pose_log(log)[1], settings, skeleton, queue_frames=queue_frames):
+        yield TrackedFrame(frame.index, frame.time_s, frame.name, people)
 
 
-def _open_outputs(files: ExitStack, folder: Path, clip: Clip, saves: Sequence[str], video: bool) -> dict[str, Writer]:
-    """Writers by the names of their files."""
-    outputs: dict[str, Writer] = {}
-    for name in saves:
-        writer = files.enter_context(open_writer(name, folder, clip))
-        outputs[WRITERS[name].file_name] = writer
-    if video:
-        outputs[VIDEO] = files.enter_context(_open_video(folder / VIDEO, clip))
-    return outputs
+def _follow_log(
+    folder: Path,
+    told: dict[str, Any],
+    settings: FollowSettings,
+    writers: Writers,
+    started: float,
+    notes: Sequence[str] = (),
+) -> Outcome:
+    """Give ids to the poses of a folder's log and write its other files; `told` is what run.json will tell of them."""
+    frames, poses, filled, ids = 0, 0, 0, set[int]()
+    with ExitStack() as files:
+        outputs = {name: files.enter_context(writer) for name, writer in writers.items()}
+        for frame in _people(folder / LOG, settings):
+            for output in outputs.values():
+                output.add(frame)
+            frames += 1
+            poses += len(frame.people)
+            filled += int(frame.people.filled.sum())
+            ids.update(frame.people.track_ids.tolist())
+    refused = {name: said for name, output in outputs.items() if (said := refusal(output))}
+    outcome = Outcome(
+        folder=folder,
+        status=told["status"],
+        reason=told["reason"],
+        warnings=(*notes, *refused.values()),
+        frames=frames,
+        people=len(ids),
+        poses=poses,
+        filled=filled,
+        seconds=time.perf_counter() - started,
+        files=(LOG, *(name for name in outputs if name not in refused), RUN),
+    )
+    told["settings"]["follow"] = asdict(settings)
+    run_file.write(outcome, told)
+    return outcome
 
 
-class _DrawnVideo:
-    """A writer of tracks: each frame's picture with everybody drawn in."""
+def _draw(
+    log: Path,
+    settings: FollowSettings,
+    source: Source,
+    video: VideoWriter,
+    on_frame: OnFrame,
+    stopped: Callable[[], bool],
+    *,
+    by_name: bool = False,
+) -> bool:
+    """Draw everybody into their pictures; whether all frames were drawn."""
+    skeleton, trails = SKELETONS[read_pose_log(log)[0].skeleton], Trails()
+    with video, closing(_pictured(source, _people(log, settings), by_name)) as frames:
+        for frame, image in frames:
+            trails.add(frame.time_s, frame.people, skeleton)
+            video.add(draw_people(image, frame.people, skeleton, trails=trails), frame.time_s)
+            on_frame(len(frame.people))
+            if stopped():
+                return False
+    return True
 
-    def __init__(self, video: VideoWriter, clip: Clip) -> None:
-        self._video = video
-        self._skeleton = clip.skeleton
-        self._trails = Trails()
 
-    def add(self, frame: TrackedFrame) -> None:
-        assert frame.image is not None
-        self._trails.add(frame.time_s, frame.people, self._skeleton)
-        self._video.add(draw_people(frame.image, frame.people, self._skeleton, trails=self._trails), frame.time_s)
+def _pictured(source: Source, tracked: Iterable[TrackedFrame], by_name: bool) -> Generator[tuple[TrackedFrame, Image]]:
+    """The tracked frames with their pictures; both come in order.
+
+    Args:
+        source: the pictures.
+        tracked: the people.
+        by_name: pair them by the names of their files, not by their indices.
+    """
+
+    def of_frame(picture: Frame, frame: TrackedFrame) -> bool:
+        same_name = PurePath(picture.name).name == PurePath(frame.name).name
+        return same_name if by_name else picture.index == frame.index
+
+    with closing(ahead(source.frames(), _AHEAD_FRAMES)) as pictures, suppress(DamagedInput):  # the run has told of it
+        for frame in tracked:
+            for picture in pictures:
+                if of_frame(picture, frame):
+                    yield frame, picture.image
+                    break
+            else:
+                raise InputError(f"{source.path}: has no frame {frame.index}; the poses are of another clip")
 
 
-@contextmanager
-def _open_video(path: Path, clip: Clip) -> Iterator[_DrawnVideo]:
-    with VideoWriter(path, clip.width, clip.height, clip.fps) as video:
-        yield _DrawnVideo(video, clip)
+def _clip(header: PoseLogHeader) -> Clip:
+    return Clip(
+        name=header.source,
+        skeleton=SKELETONS[header.skeleton],
+        fps=header.fps,
+        width=header.width,
+        height=header.height,
+    )
+
+
+def _writers(folder: Path, clip: Clip, saves: Sequence[str]) -> Writers:
+    """Refuses formats that are not known or do not suit the clip."""
+    opened = {name: open_writer(name, folder, clip) for name in saves}
+    return {WRITERS[name].file_name: writer for name, writer in opened.items()}
 
 
 @contextmanager

@@ -12,11 +12,13 @@ from typing import Any, Literal
 from core.errors import InputError
 from core.files import written_whole
 from tracker.networks import Networks
+from tracker.pose_log import PoseLogHeader
 from tracker.settings import FollowSettings, Settings
 from tracker.video import Source, open_source
 from tracker.writers import WRITERS
 
 LOG, RUN, VIDEO = "poses.arrow", "run.json", "video.mp4"
+RESULTS = frozenset({VIDEO, *(kind.file_name for kind in WRITERS.values())})
 
 Status = Literal["complete", "damaged", "interrupted"]
 _TOLD_VERSIONS = ("posetrail", "numpy", "opencv-python-headless", "av", "onnxruntime", "torch", "lap", "pyarrow")
@@ -32,7 +34,8 @@ class Outcome:
     warnings: tuple[str, ...]  # one line each: what else is not as asked for
     frames: int
     people: int  # ids given
-    poses: int  # of all frames
+    poses: int  # of all frames, filled ones too
+    filled: int  # poses not seen but put in between
     seconds: float
     files: tuple[str, ...]  # names in the folder
 
@@ -41,6 +44,7 @@ def describe(source: Source, networks: Networks, settings: Settings) -> dict[str
     """What a run is made of: everything of run.json but the outcome."""
     return {
         "input": {
+            "kind": "clip",
             "path": str(source.path.resolve()),
             "fingerprint": source.fingerprint,
             "fps": source.fps,
@@ -57,6 +61,26 @@ def describe(source: Source, networks: Networks, settings: Settings) -> dict[str
     }
 
 
+def describe_poses(path: Path, header: PoseLogHeader) -> dict[str, Any]:
+    """What a run is made of whose poses another program found, or whose clip is not known."""
+    return {
+        "status": "complete",
+        "reason": "",
+        "input": {
+            "kind": "poses",
+            "path": str(path.resolve()),
+            "fingerprint": header.source_fingerprint,
+            "fps": header.fps,
+            "width": header.width,
+            "height": header.height,
+        },
+        "settings": {"see": header.see_settings},
+        "models": header.models,
+        "device": "none",
+        "files": [],
+    }
+
+
 def plain(values: Any) -> Any:
     """Settings as JSON has them: paths are text."""
     if isinstance(values, dict):
@@ -66,8 +90,7 @@ def plain(values: Any) -> Any:
 
 def write(outcome: Outcome, told: dict[str, Any]) -> None:
     """Write run.json, and remove results of an earlier run in the same folder that this one did not replace."""
-    results = {VIDEO, *(kind.file_name for kind in WRITERS.values())}
-    for stale in results - set(outcome.files):
+    for stale in RESULTS - set(outcome.files):
         (outcome.folder / stale).unlink(missing_ok=True)
     content = {
         "status": outcome.status,
@@ -79,6 +102,7 @@ def write(outcome: Outcome, told: dict[str, Any]) -> None:
             "frames": outcome.frames,
             "people": outcome.people,
             "poses": outcome.poses,
+            "filled": outcome.filled,
             "seconds": round(outcome.seconds, 3),
             "frames_per_s": round(outcome.frames / max(outcome.seconds, 1e-9), 2),
         },
@@ -121,6 +145,11 @@ def follow_settings(told: dict[str, Any]) -> FollowSettings:
         raise InputError(f"{RUN}: its settings are not those of this posetrail; track or follow again") from None
 
 
+def of_clip(told: dict[str, Any]) -> bool:
+    """Whether the run saw a clip itself; otherwise its poses came from elsewhere."""
+    return told["input"].get("kind", "clip") == "clip"
+
+
 def open_input(told: dict[str, Any], path: Path | None) -> Source:
     """The clip of a run, there or where it has moved to.
 
@@ -128,6 +157,10 @@ def open_input(told: dict[str, Any], path: Path | None) -> Source:
         InputError: it cannot be read, or is another clip.
     """
     was = told["input"]
+    if not of_clip(told):
+        if path is None:
+            raise InputError(f"{was['path']}: poses without pictures; give the clip they are of with --input")
+        return open_source(path)
     source = open_source(
         path or was["path"],
         start_s=was["start_s"],

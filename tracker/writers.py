@@ -80,6 +80,11 @@ class Format:
     open: Callable[[Path, Clip], AbstractContextManager[Writer]]
 
 
+def default_formats(skeleton: Skeleton) -> tuple[str, ...]:
+    """What is written of poses with these joints when nobody asks for more."""
+    return ("posetrack18", "csv") if skeleton.name in _POSETRACK_HAS_ROOM_FOR else ("csv",)
+
+
 def open_writer(name: str, folder: Path, clip: Clip) -> AbstractContextManager[Writer]:
     """A writer for one of `WRITERS`, whose file will stand in `folder`.
 
@@ -282,6 +287,7 @@ def _next_record(position: int, record: dict[str, object]) -> bytes:
 
 # --- PoseTrack --------------------------------------------------------------------------------------------------------
 
+_POSETRACK_HAS_ROOM_FOR = (COCO_17.name, POSETRACK_15.name)
 _PERSON = np.dtype(
     [
         ("frames", np.int64),
@@ -363,7 +369,7 @@ class _PosetrackWriter:
 
 
 def _open_posetrack(path: Path, clip: Clip, *, version: int) -> AbstractContextManager[_PosetrackWriter]:
-    if clip.skeleton.name not in (COCO_17.name, POSETRACK_15.name):
+    if clip.skeleton.name not in _POSETRACK_HAS_ROOM_FOR:
         raise InputError(
             f"PoseTrack files need the joints of {COCO_17.name} or {POSETRACK_15.name}, these are of "
             f"{clip.skeleton.name}; save csv, parquet, coco or mot instead"

@@ -1,0 +1,61 @@
+"""Online and offline side by side, from the same poses: what hindsight changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from eval_posetrack.evaluation import evaluate
+from eval_posetrack.tables import Table
+from tracker.run import follow_poses
+from tracker.run_file import Outcome
+from tracker.settings import FollowSettings
+
+_SCORES = ("MOTA", "IDF1", "HOTA")
+_METRICS = ("MOT", "IDF1", "HOTA")  # what they are computed by
+
+
+def follow_both(
+    poses: Path,
+    settings: FollowSettings,
+    output: Path,
+    *,
+    fps: float | None = None,
+    more_saves: Sequence[str] = (),
+    truth: Path | None = None,
+) -> tuple[dict[str, Outcome], Table]:
+    """Follow the same poses both ways, into `output`/online and `output`/offline.
+
+    Args:
+        poses: as of `tracker.run.follow_poses`.
+        settings: who is who; `offline` is not looked at.
+        output: folder for both runs.
+        fps: as of `follow_poses`.
+        more_saves: as of `follow_poses`.
+        truth: PoseTrack file with the truth, to score both.
+
+    Returns:
+        How both ended, by name, and a table with a row for each.
+
+    Raises:
+        InputError: as of `follow_poses`, or the truth cannot be used.
+    """
+    online, offline = replace(settings, offline=False), replace(settings, offline=True)
+    ways = {"online": follow_poses(poses, online, output=output / "online", fps=fps, more_saves=more_saves)}
+    ways["offline"] = follow_poses(output / "online", offline, output=output / "offline")
+    rows = [(way, *_figures(outcome), *_scores(outcome, truth)) for way, outcome in ways.items()]
+    columns = ("", "people", "frames each", "poses", "of them filled", *(_SCORES if truth else ()))
+    return ways, Table("Online and offline", columns, tuple(rows))
+
+
+def _figures(outcome: Outcome) -> tuple[str, ...]:
+    each = outcome.poses / max(outcome.people, 1)
+    return str(outcome.people), f"{each:.1f}", str(outcome.poses), str(outcome.filled)
+
+
+def _scores(outcome: Outcome, truth: Path | None) -> tuple[str, ...]:
+    if truth is None:
+        return ()
+    total = evaluate(truth, outcome.folder, metrics=_METRICS).total
+    return tuple(f"{total[score].total:.1f}" for score in _SCORES)
