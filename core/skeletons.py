@@ -1,4 +1,8 @@
-"""Skeletons: joint names in order, limbs, mirror pairs, OKS sigmas; and the one place where COCO becomes PoseTrack."""
+"""Skeletons of the data sets that networks speak: joint names in order, limbs, mirror pairs, OKS sigmas.
+
+Joints of the same name lie at the same place in all of them, but for the two in `core.joint_mapping._MEANT`, which also
+takes the joints of one skeleton to those of another. Orders are those of each data set's own files.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+from core import wholebody
+from core.joint_mapping import mapped as mapped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +79,19 @@ _LIMBS_OF_THE_BODY = (
     ("right_knee", "right_ankle"),
 )
 
-# Published with COCO. Neck and head top are not in COCO: they take the shoulder's.
+_ARMS_AND_LEGS = tuple(
+    (f"{side}_{start}", f"{side}_{end}")
+    for start, end in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+    for side in ("left", "right")
+)
+_TO_SHOULDERS, _TO_HIPS = ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")
+_FACE = (("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ear"), ("right_eye", "right_ear"))
+_FEET = tuple(
+    (f"{side}_ankle", f"{side}_{part}") for side in ("left", "right") for part in ("big_toe", "small_toe", "heel")
+)
+
+# Published with COCO; those of the feet with COCO-WholeBody. Joints that neither has take those of what they lie
+# between: neck, thorax and head top the shoulder's, pelvis and spine the hip's.
 _SIGMAS = {
     "nose": 0.026,
     "left_eye": 0.025,
@@ -94,12 +113,28 @@ _SIGMAS = {
     "neck": 0.079,
     "head_top": 0.079,
     "head_bottom": 0.079,
+    "thorax": 0.079,
+    "pelvis": 0.107,
+    "spine": 0.107,
+    "left_big_toe": 0.068,
+    "left_small_toe": 0.066,
+    "left_heel": 0.066,
+    "right_big_toe": 0.092,
+    "right_small_toe": 0.094,
+    "right_heel": 0.094,
 }
 
 
-def _skeleton(name: str, joints: tuple[str, ...], head: tuple[tuple[str, str], ...]) -> Skeleton:
+Limbs = tuple[tuple[str, str], ...]
+
+
+def _skeleton(name: str, joints: tuple[str, ...], head: Limbs, body: Limbs = _LIMBS_OF_THE_BODY) -> Skeleton:
     sigmas = tuple(_SIGMAS[joint] for joint in joints)
-    return Skeleton(name=name, joints=joints, limbs=head + _LIMBS_OF_THE_BODY, oks_sigmas=sigmas)
+    return Skeleton(name=name, joints=joints, limbs=head + body, oks_sigmas=sigmas)
+
+
+def _from(joint: str, *others: str) -> Limbs:
+    return tuple((joint, other) for other in others)
 
 
 COCO_17 = _skeleton(
@@ -123,7 +158,7 @@ COCO_17 = _skeleton(
         "left_ankle",
         "right_ankle",
     ),
-    (("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ear"), ("right_eye", "right_ear")),
+    _FACE,
 )
 
 POSETRACK_15 = _skeleton(
@@ -172,21 +207,172 @@ POSETRACK_18 = _skeleton(
     (("head_top", "nose"), ("nose", "head_bottom")),
 )
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (COCO_17, POSETRACK_15, POSETRACK_18)}
+COCO_WHOLEBODY_133 = Skeleton(
+    name="coco_wholebody_133",  # Jin et al., ECCV 2020: COCO's joints, feet, 68 points of the face, 21 of each hand
+    joints=COCO_17.joints + wholebody.JOINTS,
+    limbs=COCO_17.limbs + wholebody.LIMBS,
+    oks_sigmas=COCO_17.oks_sigmas + wholebody.OKS_SIGMAS,
+)
 
-# head_top lies about 1.6 times as far above the shoulders as the face's centre does, the neck 0.3 times: both read off
-# annotated images. The bias that remains: people seen from above or below, and heads turned far to a side.
-_NECK_PER_FACE_HEIGHT = 0.3
-_HEAD_TOP_PER_FACE_HEIGHT = 1.6
+HALPE_26 = _skeleton(
+    "halpe_26",  # Fang et al., TPAMI 2022 (AlphaPose): the body of Halpe-FullBody
+    (
+        *COCO_17.joints,
+        "head_top",
+        "neck",
+        "pelvis",
+        "left_big_toe",
+        "right_big_toe",
+        "left_small_toe",
+        "right_small_toe",
+        "left_heel",
+        "right_heel",
+    ),
+    (*_FACE, ("head_top", "nose"), ("nose", "neck")),
+    (*_from("neck", *_TO_SHOULDERS, "pelvis"), *_from("pelvis", *_TO_HIPS), *_ARMS_AND_LEGS, *_FEET),
+)
+
+BODY_25 = _skeleton(
+    "body_25",  # OpenPose's default; its neck is the middle of the shoulders
+    (
+        "nose",
+        "neck",
+        "right_shoulder",
+        "right_elbow",
+        "right_wrist",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+        "pelvis",
+        "right_hip",
+        "right_knee",
+        "right_ankle",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "right_eye",
+        "left_eye",
+        "right_ear",
+        "left_ear",
+        "left_big_toe",
+        "left_small_toe",
+        "left_heel",
+        "right_big_toe",
+        "right_small_toe",
+        "right_heel",
+    ),
+    (*_FACE, ("nose", "neck")),
+    (*_from("neck", *_TO_SHOULDERS, "pelvis"), *_from("pelvis", *_TO_HIPS), *_ARMS_AND_LEGS, *_FEET),
+)
+
+MPII_16 = _skeleton(
+    "mpii_16",  # Andriluka et al., CVPR 2014; its "upper neck" is the neck here
+    (
+        "right_ankle",
+        "right_knee",
+        "right_hip",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "pelvis",
+        "thorax",
+        "neck",
+        "head_top",
+        "right_wrist",
+        "right_elbow",
+        "right_shoulder",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+    ),
+    (("head_top", "neck"), ("neck", "thorax")),
+    (*_from("thorax", *_TO_SHOULDERS, "pelvis"), *_from("pelvis", *_TO_HIPS), *_ARMS_AND_LEGS),
+)
+
+_NECK_AND_BOX = _from("neck", "head_top", *_TO_SHOULDERS)
+
+CROWDPOSE_14 = _skeleton(
+    "crowdpose_14",  # Li et al., CVPR 2019
+    (*COCO_17.joints[5:], "head_top", "neck"),
+    _NECK_AND_BOX,
+)
+
+LSP_14 = _skeleton(
+    "lsp_14",  # Johnson and Everingham, BMVC 2010
+    (*MPII_16.joints[:6], *MPII_16.joints[10:], "neck", "head_top"),
+    _NECK_AND_BOX,
+)
+
+AIC_14 = Skeleton(
+    name="aic_14",  # AI Challenger, Wu et al. 2017: its sigmas are much smaller, measured by its own annotators
+    joints=(
+        "right_shoulder",
+        "right_elbow",
+        "right_wrist",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+        "right_hip",
+        "right_knee",
+        "right_ankle",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "head_top",
+        "neck",
+    ),
+    limbs=_NECK_AND_BOX + _LIMBS_OF_THE_BODY,
+    oks_sigmas=(
+        *(0.01388152, 0.01515228, 0.01057665, 0.01417709, 0.01497891, 0.01402144, 0.03909642),
+        *(0.03686941, 0.01981803, 0.03843971, 0.03412318, 0.02415081, 0.01291456, 0.01236173),
+    ),
+)
+
+H36M_17 = _skeleton(
+    "h36m_17",  # Human3.6M as Martinez et al. (ICCV 2017) and VideoPose3D take it; its "neck/nose" is the nose here
+    (
+        "pelvis",
+        "right_hip",
+        "right_knee",
+        "right_ankle",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "spine",
+        "thorax",
+        "nose",
+        "head_top",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+        "right_shoulder",
+        "right_elbow",
+        "right_wrist",
+    ),
+    (("head_top", "nose"), ("nose", "thorax")),
+    (*_from("thorax", *_TO_SHOULDERS, "spine"), *_from("pelvis", *_TO_HIPS, "spine"), *_ARMS_AND_LEGS),
+)
+
+SKELETONS = {
+    skeleton.name: skeleton
+    for skeleton in (
+        COCO_17,
+        POSETRACK_15,
+        POSETRACK_18,
+        COCO_WHOLEBODY_133,
+        HALPE_26,
+        BODY_25,
+        MPII_16,
+        CROWDPOSE_14,
+        AIC_14,
+        LSP_14,
+        H36M_17,
+    )
+}
 
 
 def coco_to_posetrack(keypoints: np.ndarray, keypoint_scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """COCO 17 joints as PoseTrack 15, in the 2017 order: the only place where neck and head top are made.
-
-    Thirteen joints are the same in both. The other two lie on the line from the shoulders' midpoint `m` to the
-    face's centre `f` (score-weighted mean of nose, eyes and ears): neck = m + 0.3 (f - m), head_top = m + 1.6 (f - m).
-    Their score is the mean over the shoulders and the seen face joints; without both shoulders or any
-    face joint they are missing.
+    """COCO 17 joints as PoseTrack 15, in the 2017 order; neck and head top are made as `core.joint_mapping` says.
 
     Args:
         keypoints: (N, 17, 2) pixels, NaN where missing.
@@ -195,31 +381,4 @@ def coco_to_posetrack(keypoints: np.ndarray, keypoint_scores: np.ndarray) -> tup
     Returns:
         keypoints (N, 15, 2) and scores (N, 15) of the same kinds.
     """
-    face = [COCO_17.index(joint) for joint in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]
-    shoulders = [COCO_17.index(joint) for joint in ("left_shoulder", "right_shoulder")]
-    seen = np.isfinite(keypoints).all(axis=2) & (keypoint_scores > 0)
-
-    weights = np.where(seen[:, face], keypoint_scores[:, face], 0.0)
-    places = np.where(seen[:, face, None], keypoints[:, face], 0.0)
-    total = weights.sum(axis=1, keepdims=True)
-    face_centre = (places * weights[:, :, None]).sum(axis=1) / np.where(total > 0, total, np.nan)
-    shoulder_middle = keypoints[:, shoulders].mean(axis=1)
-    up = face_centre - shoulder_middle
-    whole = seen[:, shoulders].all(axis=1) & (total[:, 0] > 0)
-    face_score = weights.sum(axis=1) / np.maximum(seen[:, face].sum(axis=1), 1)
-    head_score = np.where(whole, (keypoint_scores[:, shoulders].mean(axis=1) + face_score) / 2, 0.0)
-
-    made = {
-        "neck": shoulder_middle + _NECK_PER_FACE_HEIGHT * up,
-        "head_top": shoulder_middle + _HEAD_TOP_PER_FACE_HEIGHT * up,
-    }
-    out = np.full((len(keypoints), len(POSETRACK_15), 2), np.nan, keypoints.dtype)
-    scores = np.zeros((len(keypoints), len(POSETRACK_15)), keypoint_scores.dtype)
-    for k, joint in enumerate(POSETRACK_15.joints):
-        if joint in made:
-            out[:, k] = np.where(whole[:, None], made[joint], np.nan)
-            scores[:, k] = head_score
-        else:
-            out[:, k] = keypoints[:, COCO_17.index(joint)]
-            scores[:, k] = keypoint_scores[:, COCO_17.index(joint)]
-    return out, scores
+    return mapped(keypoints, keypoint_scores, COCO_17, POSETRACK_15)

@@ -30,6 +30,12 @@ STANDING = {
     "neck": (0.0, -0.33),
     "head_bottom": (0.0, -0.33),
     "head_top": (0.0, -0.5),
+    "thorax": (0.0, -0.30),
+    "spine": (0.0, -0.15),
+    "pelvis": (0.0, 0.0),
+    "big_toe": (0.14, 0.47),
+    "small_toe": (0.17, 0.45),
+    "heel": (0.08, 0.48),
 }
 
 
@@ -37,9 +43,9 @@ def standing(x: float = 160, y: float = 120, height: float = 200, skeleton: Skel
     """Joints (K, 2) of a person whose hips are at x, y."""
     sides = {"left": 1, "right": -1}
     places = []
-    for joint in skeleton.joints:
-        side, _, part = joint.rpartition("_")
-        dx, dy = STANDING[part if side in sides else joint]
+    for k, joint in enumerate(skeleton.joints):
+        side, _, part = joint.partition("_")
+        dx, dy = STANDING.get(part if side in sides else joint, (0.25, -0.4 + k / 300))  # hands and face: beside them
         places.append((x + sides.get(side, 1) * dx * height, y + dy * height))
     return np.array(places)
 
