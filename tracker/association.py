@@ -71,12 +71,13 @@ def associate(similarity: np.ndarray, min_similarity: float, assignment: Assignm
         similarity: (T, N), 0..1.
         min_similarity: 0..1; pairs that are not alike at all are never made.
         assignment: "greedy" takes the most alike pair, then the next of what is left (Simple Baselines; ties go to
-            the lower row, then column); "hungarian" finds the greatest sum over all allowed pairs.
+            the lower row, then column); "hungarian" finds the pairs that are most above `min_similarity` all together,
+            so that nobody who is hardly like anyone makes others change places.
     """
     allowed = similarity >= max(min_similarity, _NOTHING)
     if not allowed.any():
         return np.zeros((0, 2), int)
-    return _greedy(similarity, allowed) if assignment == "greedy" else _hungarian(similarity, allowed)
+    return _greedy(similarity, allowed) if assignment == "greedy" else _hungarian(similarity - min_similarity, allowed)
 
 
 def _greedy(similarity: np.ndarray, allowed: np.ndarray) -> np.ndarray:
@@ -91,10 +92,10 @@ def _greedy(similarity: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     return np.array(sorted(pairs), int)
 
 
-def _hungarian(similarity: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+def _hungarian(gain: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """The greatest sum: a forbidden pair gains nothing, so none displaces an allowed one; it is left out at the end."""
-    gain = np.where(allowed, similarity, 0.0).astype(np.float64)
+    gain = np.where(allowed, gain + _NOTHING, 0.0).astype(np.float64)
     _, column_of_row, _ = lap.lapjv(gain.max() - gain, extend_cost=True)
-    pairs = np.column_stack([np.arange(len(column_of_row)), column_of_row])
-    pairs = pairs[pairs[:, 1] >= 0]
+    rows = np.flatnonzero(column_of_row >= 0)
+    pairs = np.column_stack([rows, column_of_row[rows]])
     return pairs[allowed[pairs[:, 0], pairs[:, 1]]]

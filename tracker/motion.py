@@ -15,11 +15,11 @@ import numpy as np
 
 _SPEED = 1.0  # body sizes per second: spread of the velocities people take up
 _VELOCITY_MEMORY_S = 2.0
-_PLACE_NOISE = 0.04  # body sizes: how far off a place is that joints tell ...
+_PLACE_NOISE = 0.035  # body sizes: how far off a place is that joints tell ...
 _BOX_PLACE_NOISE = 0.06  # ... or a box alone
 _SHAPE_MEMORY_S = 0.06  # a body's shape is averaged over about so long
 _EDGE_SPREAD = 0.15  # body sizes: an edge of a box that is farther off than this ...
-_LEAST_EDGE_TRUST = 0.2  # ... moves the box but by this share: half a box is hidden more often than it jumps
+_LEAST_EDGE_TRUST = 0.1  # ... moves the box but by this share: half a box is hidden more often than it jumps
 _JUMP = 3.0  # body sizes: who is so far off did not walk there; flow knew, or the picture was cut
 _MIN_SIZE_PX = 4.0
 

@@ -117,7 +117,7 @@ class FollowSettings:
 
     similarity: Similarity = "flow_oks"
     """Box IoU, OKS, OKS after flow, or the best OKS after flow over the queue of the last frames."""
-    box_share: float = 0.5
+    box_share: float = 0.35
     """How much the boxes' IoU counts in any similarity by OKS (0..1); it is all that counts without joints."""
     assignment: Assignment = "hungarian"
     """Greedy takes the most alike pair first; Hungarian the best sum of all pairs (lap)."""
