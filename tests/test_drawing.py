@@ -126,7 +126,9 @@ def test_people_without_joints_or_far_outside_do_no_harm() -> None:
     nowhere = np.full((17, 2), np.nan)
     poses = Poses(nowhere[None], np.zeros((1, 17)), [[50, 50, 90, 150]], [0.5], [True])
     labelled = draw_people(GREY, TrackedPoses(poses, [4]), COCO_17)
-    assert (labelled != GREY).any()  # the label alone, over the box
+    for x, y in ((70, 50), (70, 150), (50, 100), (90, 100)):  # the sides of the box
+        assert np.abs(at(labelled, np.array([x, y])) - 128).max() > 50
+    assert (labelled[100, 60:80] == 128).all()
     outside = standing()
     outside[COCO_17.index("left_wrist")] = 1e9, -1e9
     for score in (0.9, 0.3):

@@ -2,7 +2,7 @@
 
 The left side of the body is lighter than the right, unsure limbs fade, near people cover far ones, and no label covers
 a face that it can avoid. The label of a carried person is hollow; a filled one, whom nobody saw here, is pale besides.
-Everything scales with the picture and the person.
+Of somebody without joints the box is drawn. Everything scales with the picture and the person.
 """
 
 from __future__ import annotations
@@ -136,6 +136,7 @@ class _Figure:
 
     track_id: int
     hollow: bool  # the label: not detected here
+    opacity: float  # 1, or less for who is filled in
     box: np.ndarray  # (4,)
     points: np.ndarray  # (K + 1, 2) joints, then the middle of the shoulders
     opacities: np.ndarray  # (K + 1,) 0..1; 0 where a joint is missing
@@ -149,14 +150,14 @@ def _figure(people: TrackedPoses, row: int, skeleton: Skeleton, min_joint_score:
     keypoints = np.clip(people.poses.keypoints[row], -_FAR, _FAR)
     points, scores = _with_neck(keypoints, people.poses.keypoint_scores[row], skeleton)
     opacities = np.clip((scores - min_joint_score) / _FADE, 0, 1) * np.isfinite(points).all(axis=1)
-    if people.filled[row]:
-        opacities *= _FILLED_OPACITY
+    opacity = _FILLED_OPACITY if people.filled[row] else 1.0
     return _Figure(
         track_id=track_id,
         hollow=bool(people.poses.carried[row] or people.filled[row]),
         box=box,
         points=points,
-        opacities=opacities,
+        opacity=opacity,
+        opacities=opacity * opacities,
         head=_head(points, opacities, box, skeleton),
         colours=_colours(track_id),
         pen=_pen(box, image),
@@ -203,6 +204,9 @@ def _colours(track_id: int) -> list[Colour]:
 
 def _draw_body(image: Image, figure: _Figure, bones: _Bones) -> None:
     """The outline of all of it first, so that limbs join without seams; joints are lines of no length."""
+    if np.isnan(figure.points).all():
+        _draw_box(image, figure)
+        return
     joints = np.arange(len(bones.on_head) - 1)
     ends = np.concatenate([bones.limbs, np.stack([joints, joints], axis=1)])
     shades = np.concatenate([bones.limb_shades, bones.joint_shades[:-1]])
@@ -215,6 +219,14 @@ def _draw_body(image: Image, figure: _Figure, bones: _Bones) -> None:
     for shade in (_RIGHT, _MIDDLE, _LEFT):
         rows = shades == shade
         _draw_lines(image, lines[rows], widths[rows], opacities[rows], figure.colours[shade])
+
+
+def _draw_box(image: Image, figure: _Figure) -> None:
+    x1, y1, x2, y2 = np.clip(figure.box, -_FAR, _FAR)
+    corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+    sides, opacities = np.stack([corners, np.roll(corners, -1, axis=0)], axis=1), np.full(4, figure.opacity)
+    for width, shade in ((2.0, _DARK), (1.0, _MIDDLE)):
+        _draw_lines(image, sides, np.full(4, width * figure.pen), opacities, figure.colours[shade])
 
 
 def _draw_trail(image: Image, figure: _Figure, trails: Trails) -> None:
