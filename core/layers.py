@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from core.feed import Feed
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -51,3 +55,27 @@ class SeparableConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
         return self.pointwise_conv(self.depthwise_conv(x))
+
+
+class FromBytes(nn.Module):
+    """What stands before a published network, so that it is fed bytes and the device does the arithmetic.
+
+    Args:
+        network: takes (N, 3, H, W) float32.
+        feed: what it was trained on.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, feed: Feed) -> None:
+        super().__init__()
+        self.network = network
+        self.bgr = feed.bgr
+        self.register_buffer("mean", torch.tensor(feed.mean, dtype=torch.float32).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(feed.std, dtype=torch.float32).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Any:
+        """(N, H, W, 3) uint8 RGB -> the network's own answers."""
+        ordered = images.flip(3) if self.bgr else images
+        return self.network((ordered.permute(0, 3, 1, 2).float() - self.mean) / self.std)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.checkpoints import given_weights, load_checkpoint, load_into
 from core.errors import unknown_name
+from core.feed import IMAGENET_MEAN, IMAGENET_STD, Feed
 from core.people import Detections, Image
 from core.runtime import Runtime
 from core.similarity import box_area, box_iou
@@ -19,8 +20,7 @@ NAMES = tuple(name for name in NETWORKS if name.startswith("rtmdet"))
 
 _SOURCE = "https://github.com/open-mmlab/mmdetection/tree/main/configs/rtmdet and mmpose's projects, Apache-2.0"
 _INPUT_SIZES = {"rtmdet_nano_person": 320}  # at which it was scored; the others at 640
-_MEAN_BGR = (103.53, 116.28, 123.675)
-_STD_BGR = (57.375, 57.12, 58.395)
+_FEED = Feed(bgr=True, mean=IMAGENET_MEAN[::-1], std=IMAGENET_STD[::-1])
 
 
 class RTMDet:
@@ -57,11 +57,11 @@ class RTMDet:
         self.weights = given_weights(network, weights, source=_SOURCE)
         self.min_score = min_score
         self.nms_iou = nms_iou
-        from detectors.networks.from_bytes import FromBytes
+        from core.layers import FromBytes
 
         module = NETWORKS[network]()
         load_into(module, load_checkpoint(self.weights.path), self.weights.path)
-        self._run = runtime.load_module(FromBytes(module, mean=_MEAN_BGR, std=_STD_BGR))
+        self._run = runtime.load_module(FromBytes(module, _FEED))
 
     def __call__(self, images: Sequence[Image]) -> list[Detections]:
         """One Detections per image, boxes in its pixels and inside it, best score first."""

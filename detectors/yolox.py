@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.checkpoints import given_weights, load_checkpoint, load_into
 from core.errors import unknown_name
+from core.feed import Feed
 from core.people import Detections, Image
 from core.runtime import Runtime
 from core.similarity import box_area, box_iou
@@ -55,11 +56,11 @@ class YOLOX:
         self.weights = given_weights(network, weights, source=_SOURCE)
         self.min_score = min_score
         self.nms_iou = nms_iou
-        from detectors.networks.from_bytes import FromBytes
+        from core.layers import FromBytes
 
         module = NETWORKS[network]()
         load_into(module, load_checkpoint(self.weights.path), self.weights.path)
-        self._run = runtime.load_module(FromBytes(module))
+        self._run = runtime.load_module(FromBytes(module, Feed(bgr=True)))
 
     def __call__(self, images: Sequence[Image]) -> list[Detections]:
         """One Detections per image, boxes in its pixels and inside it, best score first."""
