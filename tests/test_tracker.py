@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import get_args
@@ -178,6 +179,143 @@ def test_two_trackers_in_one_program_do_not_know_of_each_other() -> None:
     assert one.update_seen(frame).track_ids.tolist() == other.update_seen(frame).track_ids.tolist() == [1, 2, 3]
 
 
+def moved(frame: SeenFrame, shift: tuple[float, float], scale: float) -> SeenFrame:
+    """The same people in a picture of another size and place."""
+    poses = frame.poses
+    placed = replace(poses, keypoints=poses.keypoints * scale + shift, boxes=poses.boxes * scale + np.tile(shift, 2))
+    return replace(frame, poses=placed)
+
+
+def seen_by_camera(
+    world: World, camera: Callable[[float], tuple[float, float, float]], *, told: bool
+) -> list[SeenFrame]:
+    """The world as a camera that moves sees it: at a time in seconds it is moved by pixels x, y, and zoomed."""
+    frames, before = [], None
+    for frame in seen(world):
+        x, y, zoom = camera(frame.time_s)
+        now = np.array([[zoom, 0, x], [0, zoom, y]])
+        turn = np.eye(2, 3)
+        if before is not None and told:
+            ratio = zoom / before[2]
+            turn = np.array([[ratio, 0, x - ratio * before[0]], [0, ratio, y - ratio * before[1]]])
+        frames.append(replace(moved(frame, (now[0, 2], now[1, 2]), zoom), camera=turn))
+        before = (x, y, zoom)
+    return frames
+
+
+CAMERAS = {
+    "panning": lambda t: (-150 * t, 20 * t, 1.0),
+    "zooming": lambda t: (-160 * (0.3 * t), -90 * (0.3 * t), 1 + 0.3 * t),
+    "shaking": lambda t: (12 * np.sin(40 * t), 9 * np.cos(31 * t), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_people_seen_by_a_moving_camera_keep_their_ids(name: str) -> None:
+    """Somebody hidden for half a second, while the camera moves on, is looked for where the camera moved them."""
+    hidden = Walker(line((300, 160), (30, 0)), missed=lambda f: 40 <= f < 55)
+    world = World((hidden, *CROSSING.walkers), num_frames=80)
+    frames = seen_by_camera(world, CAMERAS[name], told=True)
+    truth = [len(frame.poses) for frame in frames]
+    tracker = Tracker(DEFAULT, COCO_17)
+    ids = [set(tracker.update_seen(frame).track_ids.tolist()) for frame in frames]
+    assert [len(each) for each in ids] == truth
+    assert set.union(*ids) == {1, 2, 3, 4}
+
+
+def test_the_crowd_tells_how_the_camera_moved_where_the_log_does_not() -> None:
+    jump = {t: 90.0 if t >= 1.5 else 0.0 for t in (i / 30 for i in range(90))}
+    hidden = Walker(line((300, 160), (0, 0)), missed=lambda f: 40 <= f < 55)
+    others = tuple(Walker(line((60 + 120 * i, 20 + 10 * i), (5, 0))) for i in range(5))
+    world = World((hidden, *others), num_frames=80)
+    frames = seen_by_camera(world, lambda t: (jump[t], 0.0, 1.0), told=False)
+    tracker = Tracker(FollowSettings(), COCO_17)
+    assert set.union(*(set(tracker.update_seen(frame).track_ids.tolist()) for frame in frames)) == set(range(1, 7))
+
+
+@pytest.mark.parametrize(("shift", "scale"), [((1000.0, -300.0), 1.0), ((0.0, 0.0), 3.0), ((-50.0, 7.0), 0.5)])
+def test_shifting_and_scaling_the_picture_changes_no_id(shift: tuple[float, float], scale: float) -> None:
+    plain = [people.track_ids.tolist() for _, people in follow(seen(CROSSING, shuffle=1), DEFAULT, COCO_17)]
+    there = (moved(frame, shift, scale) for frame in seen(CROSSING, shuffle=1))
+    assert [people.track_ids.tolist() for _, people in follow(there, DEFAULT, COCO_17)] == plain
+
+
+def test_an_id_never_returns_after_it_was_retired() -> None:
+    """Everybody leaves for longer than they are remembered and comes back to the same places."""
+    world = World(tuple(Walker(w.path, missed=lambda f: 20 <= f < 90) for w in CROSSING.walkers[:2]), num_frames=120)
+    ids = who(world, seen(world), FollowSettings(memory_s=2.0))
+    before, after = ({i for frame in part for i in frame.values()} for part in (ids[:20], ids[90:]))
+    assert before == {1, 2}
+    assert after == {3, 4}
+
+
+def test_three_hundred_people_are_followed() -> None:
+    walkers = tuple(Walker(line((100 * (i % 20), 150 * (i // 20)), (20, 3 * (i % 5)))) for i in range(300))
+    ids = who(World(walkers, num_frames=4), seen(World(walkers, num_frames=4), shuffle=3), DEFAULT)
+    assert all(len(frame) == 300 and frame == ids[0] for frame in ids)
+
+
+def test_scores_of_zero_are_no_scores() -> None:
+    """A file without scores may have zeros in their place; with nothing to tell people apart by, all are people."""
+    frames = [replace(f, poses=replace(f.poses, scores=np.zeros(3))) for f in seen(CROSSING)]
+    ids = who(CROSSING, frames, DEFAULT)
+    assert all(len(frame) == 3 and frame == ids[0] for frame in ids)
+
+
+@pytest.mark.parametrize("sure", [0.3, 0.6, 0.97])
+def test_what_is_sure_depends_on_the_clip(sure: float) -> None:
+    """One network calls people 0.3 where another says 0.97: who is far below the others is nobody with either."""
+    faint = Walker(line((300, 250), (0, 0)), box_score=lambda _: 0.25 * sure)
+    world = World((*(Walker(w.path, box_score=lambda _: sure) for w in CROSSING.walkers), faint), num_frames=60)
+    ids = who(world, seen(world), DEFAULT)
+    assert all(set(frame) == {0, 1, 2} for frame in ids)
+
+
+def test_a_pose_made_of_two_people_starts_nobody() -> None:
+    """Its left side is of one, its right side of the other: no single person explains it, both together do."""
+    world = World((Walker(line((100, 60), (10, 0))), Walker(line((150, 60), (10, 0)))), num_frames=20)
+    frames = seen(world)
+    for index in range(8, 20):
+        poses = frames[index].poses
+        left = np.array([name.startswith("left") for name in COCO_17.joints])
+        box = [*poses.boxes[:, :2].min(axis=0), *poses.boxes[:, 2:].max(axis=0)]
+        both = Poses(
+            np.where(left[:, None], poses.keypoints[0], poses.keypoints[1])[None],
+            poses.keypoint_scores[:1],
+            [box],
+            poses.scores[:1],
+            [False],
+        )
+        frames[index] = replace(frames[index], poses=Poses.concatenate([poses, both]))
+    tracker = Tracker(DEFAULT, COCO_17)
+    assert set.union(*(set(tracker.update_seen(frame).track_ids.tolist()) for frame in frames)) == {1, 2}
+
+
+def test_someone_hidden_is_not_dragged_along_by_whoever_hides_them() -> None:
+    """While A stands still behind B, who walks by, one pose with joints of both is seen; A is where A was."""
+    standing = Walker(line((300, 60), (0, 0)), missed=lambda f: 30 <= f < 42)
+    passing = Walker(line((20, 64), (240, 0)))
+    world = World((standing, passing), num_frames=80)
+    ids = who(world, seen(world), DEFAULT)
+    assert {frame[0] for frame in ids if 0 in frame} == {1}
+    assert {frame[1] for frame in ids} == {2}
+
+
+def test_looks_tell_who_came_back() -> None:
+    """Two people leave together and come back with their places changed: only what they wear tells."""
+    away = lambda f: 30 <= f < 60  # noqa: E731
+    one = Walker(lambda t: (100 if t < 1.5 else 150, 60), missed=away)
+    other = Walker(lambda t: (150 if t < 1.5 else 100, 60), missed=away)
+    world = World((one, other), num_frames=90)
+    looks = np.eye(2, 8, dtype=np.float32)
+    frames = [replace(frame, appearance=looks[: len(frame.poses)]) for frame in seen(world)]
+    frames = [replace(frame, appearance=np.zeros((0, 8))) if not len(frame.poses) else frame for frame in frames]
+    ids = who(world, frames, FollowSettings(appearance_share=0.8))
+    assert ids[0] == ids[-1] == {0: 1, 1: 2}
+    without = [replace(frame, appearance=np.zeros((0, 0))) for frame in frames]
+    assert who(world, without, FollowSettings(appearance_share=0.8))[-1] == {0: 2, 1: 1}
+
+
 poses_at_random = st.builds(
     lambda seed, n: (np.random.default_rng(seed), n), st.integers(0, 2**32 - 1), st.integers(0, 12)
 )
@@ -197,3 +335,13 @@ def test_whatever_comes_no_id_stands_twice_in_a_frame(
         poses = Poses(keypoints, random.random((n, 17)), boxes, random.random(n), random.random(n) < 0.2)
         people = tracker.update(poses, index / 10)  # checks uniqueness
         assert (people.track_ids > 0).all()
+
+
+def test_a_pose_without_a_box_is_followed_by_its_joints_and_one_with_nothing_by_nothing() -> None:
+    frames = [replace(f, poses=replace(f.poses, boxes=np.full((3, 4), np.nan))) for f in seen(CROSSING)]
+    people = [people.track_ids for _, people in follow(frames, DEFAULT, COCO_17)]
+    assert all(sorted(ids.tolist()) == [1, 2, 3] for ids in people)
+    nothing = [replace(f, poses=replace(f.poses, keypoints=np.full((3, 17, 2), np.nan))) for f in frames]
+    assert not any(len(people) for _, people in follow(nothing, DEFAULT, COCO_17))
+    unscored = [replace(f, poses=replace(f.poses, scores=np.full(3, np.nan))) for f in seen(CROSSING)]
+    assert all(len(people) in (0, 3) for _, people in follow(unscored, DEFAULT, COCO_17))

@@ -19,15 +19,17 @@ class ScoreScale:
     def __init__(self) -> None:
         self._weight = _PRIOR_PEOPLE * _TYPICAL**2
         self._sum = self._weight * _TYPICAL
+        self._highest = 0.0
 
     def add(self, quality: np.ndarray, elapsed_s: float) -> None:
         """The qualities (N,) of a frame's poses, so long after the last frame's."""
+        self._highest = max(self._highest, float(quality.max(initial=0)))
         kept = np.exp(-elapsed_s / _MEMORY_S)
         self._weight = self._weight * kept + float(quality @ quality)
         self._sum = self._sum * kept + float((quality * quality) @ quality)
 
     def score(self, score: float) -> float:
-        """What a score of the settings comes to here."""
-        if self._weight == 0:
+        """What a score of the settings comes to here; 0 where nothing had a score: then scores say nothing."""
+        if self._highest == 0:
             return 0.0
         return score * self._sum / self._weight / _TYPICAL

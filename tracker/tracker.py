@@ -15,8 +15,10 @@ from dataclasses import replace
 import numpy as np
 
 from core.people import Poses, TrackedPoses, sure_keypoints
+from core.similarity import keypoint_boxes
 from core.skeletons import COCO_17, POSETRACK_15, Skeleton
 from tracker.association import associate, box_overlap, joint_likeness, plausible_pairs, weighted_oks
+from tracker.crowd import common_shift
 from tracker.duplicates import explained, seen_twice
 from tracker.motion import Tracks
 from tracker.pose_log import Carried, SeenFrame
@@ -26,6 +28,7 @@ from tracker.settings import FollowSettings, Settings
 _UNKNOWN_SIGMA = 0.08  # of joints of a skeleton nobody knows: about the mean of COCO's
 _UNCONFIRMED_MEMORY_S = 0.15  # somebody without an id yet may be missed for so long
 _CROWD = 3  # so many people tell how all of them moved
+_FEW = 0.7  # where less than this share of them are found again, all may have moved at once
 _LEAST_JOINTS = 0.05  # share of the joints' weights that must agree for them to tell where somebody is
 _LONG_UNSEEN_S = 0.5  # from about then on, looks count
 _NOTHING_MOVED = np.eye(2, 3)
@@ -82,17 +85,18 @@ class Tracker:
         """
         settings, poses = self._settings, seen.poses
         tracks = self._expect(seen)
-        boxes, quality = poses.boxes.astype(float), poses.quality.astype(float)
+        quality = np.nan_to_num(poses.quality.astype(float))
         keypoints = sure_keypoints(poses, settings.match_joint_score).astype(float)
+        boxes = _boxes(poses)
+        usable = np.isfinite(boxes).all(axis=1)
         sure = (quality >= self._start_score(seen, quality)) & ~poses.carried
-        usable = np.ones(len(poses), bool)
         if settings.twice_oks < 1 and len(poses) > 1:
-            usable = ~seen_twice(keypoints, boxes, quality, self._joint_var, settings.twice_oks)
+            usable &= ~seen_twice(keypoints, boxes, quality, self._joint_var, settings.twice_oks)
 
-        owner = np.full(len(poses), -1)  # row of the track each pose belongs to
-        similarity = self._similarity(seen, keypoints, boxes)
-        for choosing in (usable & sure, usable & ~sure):
-            self._match(similarity, np.flatnonzero(choosing), owner)
+        turns = (usable & sure, usable & ~sure)  # the confident choose first
+        owner = self._owners(seen, keypoints, boxes, turns)
+        if settings.crowd_motion and self._lost_the_crowd(owner, turns[0]) and self._shift_crowd(boxes[usable]):
+            owner = self._owners(seen, keypoints, boxes, turns)
         self._see(seen, keypoints, boxes, owner)
         self._start(seen, keypoints, boxes, np.flatnonzero(usable & sure & (owner < 0)), owner)
         self._confirm(seen.time_s)
@@ -185,6 +189,16 @@ class Tracker:
         share = self._settings.appearance_share * known * unseen_s / (unseen_s + _LONG_UNSEEN_S)
         return (1 - share) * alike + share * np.maximum(np.einsum("pe,pe->p", one, other), 0) * (alike > 0)
 
+    def _owners(
+        self, seen: SeenFrame, keypoints: np.ndarray, boxes: np.ndarray, turns: tuple[np.ndarray, ...]
+    ) -> np.ndarray:
+        """The row of the track that each pose (N,) belongs to, -1 for none; `turns` (N,) say who chooses when."""
+        owner = np.full(len(boxes), -1)
+        similarity = self._similarity(seen, keypoints, boxes)
+        for choosing in turns:
+            self._match(similarity, np.flatnonzero(choosing), owner)
+        return owner
+
     def _match(self, similarity: np.ndarray, choosing: np.ndarray, owner: np.ndarray) -> None:
         """Give the poses `choosing` to people they are like and who have no pose of this frame yet."""
         if not len(choosing):
@@ -196,6 +210,24 @@ class Tracker:
             alike = similarity[np.ix_(rows, choosing)]
             pairs = associate(alike, self._settings.min_similarity, self._settings.assignment)
             owner[choosing[pairs[:, 1]]] = rows[pairs[:, 0]]
+
+    def _lost_the_crowd(self, owner: np.ndarray, sure: np.ndarray) -> bool:
+        """Whether few of those seen in the last frame are found, though there are poses to find them by."""
+        there = self._tracks.seen_s >= self._last_s - self._elapsed_s
+        there &= self._tracks.ids > 0
+        findable = min(np.count_nonzero(there), np.count_nonzero(sure))
+        found = np.count_nonzero(there[owner[owner >= 0]])
+        return bool(findable >= _CROWD and found < _FEW * findable)
+
+    def _shift_crowd(self, boxes: np.ndarray) -> bool:
+        """Move everybody as most people moved at once; whether they did."""
+        tracks, expected = self._tracks, self._tracks.boxes
+        there = tracks.seen_s >= self._last_s - self._elapsed_s
+        middle, seen_middle = (expected[:, :2] + expected[:, 2:]) / 2, (boxes[:, :2] + boxes[:, 2:]) / 2
+        seen_sizes = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).clip(1))
+        shift = common_shift(middle[there], tracks.size[there], seen_middle, seen_sizes)
+        tracks.place += shift
+        return bool(shift.any())
 
     def _see(self, seen: SeenFrame, keypoints: np.ndarray, boxes: np.ndarray, owner: np.ndarray) -> None:
         """Everybody found is where they were seen."""
@@ -289,6 +321,13 @@ def without_unsure_joints(poses: Poses, settings: FollowSettings) -> Poses:
     keypoints = sure_keypoints(poses, settings.keep_joint_score)
     scores = np.where(np.isnan(keypoints[:, :, 0]), 0.0, poses.keypoint_scores)
     return replace(poses, keypoints=keypoints, keypoint_scores=scores)
+
+
+def _boxes(poses: Poses) -> np.ndarray:
+    """Boxes (N, 4) float64 of all poses; where a file had none, those of their joints."""
+    boxes = poses.boxes.astype(float)
+    known = np.isfinite(boxes).all(axis=1)
+    return boxes if known.all() else np.where(known[:, None], boxes, keypoint_boxes(poses.keypoints))
 
 
 def _middle_shift(off: np.ndarray) -> np.ndarray:
