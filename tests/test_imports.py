@@ -220,6 +220,8 @@ def test_boxes_alone_are_followed_and_come_out_as_mot(tmp_path: Path) -> None:
         assert len(mine) >= 27
         assert mine[:, 2] == pytest.approx(20 + 3 * mine[:, 0] + 300 * person, abs=1)
         assert mine[:, 5] == pytest.approx(120, abs=1)
+    assert outcome.filled > 0
+    assert follow_poses(det, FollowSettings(offline=False), output=tmp_path / "online", fps=25).filled == 0
     follow_run(tmp_path / "out", SETTINGS)
     assert np.array_equal(np.loadtxt(tmp_path / "out" / "tracks.mot.txt", delimiter=","), rows)
 

@@ -11,6 +11,7 @@ import pyarrow.csv
 import pytest
 
 from core.errors import InputError
+from core.skeletons import COCO_17
 from estimators.movenet import MoveNet
 from eval_posetrack.files import read_clip
 from tracker.networks import Networks, open_networks
@@ -19,6 +20,7 @@ from tracker.propagation import create_flow
 from tracker.run import draw_run, follow_poses, follow_run, track, track_to_folder
 from tracker.run_file import Outcome
 from tracker.settings import FollowSettings, NetworkSettings, SeeSettings, Settings
+from tracker.tracker import Tracker
 from tracker.video import open_source
 from tracker.writers import WRITERS
 
@@ -85,6 +87,29 @@ def test_following_again_gives_what_tracking_with_those_settings_gives(images: P
     assert outcome.frames == 24
     assert data_files(tmp_path / "directly") == data_files(tmp_path / "again")
     assert json.loads((tmp_path / "again" / "run.json").read_text())["settings"]["follow"]["similarity"] == "iou"
+
+
+def test_online_files_say_what_a_tracker_says_frame_by_frame(images: Path, tmp_path: Path) -> None:
+    settings = FollowSettings(offline=False)
+    outcome = run(images, tmp_path / "clip", Settings(follow=settings))
+    assert outcome.filled == 0
+    clip = read_clip(tmp_path / "clip" / "tracks.json")
+    tracker = Tracker(settings, COCO_17)
+    for t, frame in enumerate(read_pose_log(tmp_path / "clip" / "poses.arrow")[1]):
+        people = tracker.update_seen(frame)
+        assert clip.track_ids[clip.frames == t].tolist() == people.track_ids.tolist()
+
+
+def test_offline_files_say_who_was_filled_in(images: Path, tmp_path: Path) -> None:
+    without_flow = Settings(see=SeeSettings(carry=False, flow="none"))
+    blind = Networks(TruthDetector(WORLD), TruthEstimator(WORLD), None, (), "cpu")
+    outcome = track_to_folder(open_source(images), tmp_path / "clip", blind, without_flow)
+    assert (outcome.people, outcome.poses, outcome.filled) == (2, 48, 4)  # of one who is missed in four frames
+    table = pyarrow.csv.read_csv(tmp_path / "clip" / "tracks.csv").to_pydict()
+    filled = {frame for frame, is_filled in zip(table["frame"], table["filled"], strict=True) if is_filled}
+    assert filled == {8, 9, 10, 11}
+    assert json.loads((tmp_path / "clip" / "run.json").read_text())["figures"]["filled"] == 4
+    assert read_clip(tmp_path / "clip" / "tracks.json").filled.sum() == 4
 
 
 def test_following_into_another_folder_leaves_the_run_as_it_was(images: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from core.people import Poses, TrackedPoses
 from core.skeletons import COCO_17, POSETRACK_15, Skeleton
 from tracker import tracker
+from tracker.offline import follow_offline
 from tracker.pose_log import Carried, SeenFrame
 from tracker.settings import FollowSettings, Settings
 
@@ -30,6 +31,8 @@ def followed(
         skeleton: of the poses.
         queue_frames: how many earlier frames' poses the log carries by flow.
     """
+    if settings.offline:
+        return follow_offline(frames, settings, skeleton, queue_frames)
     return tracker.follow(frames(), settings, skeleton, queue_frames=queue_frames)
 
 
