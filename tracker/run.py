@@ -18,7 +18,7 @@ from typing import Any
 
 from core.errors import InputError
 from core.people import Image
-from core.skeletons import SKELETONS
+from core.skeletons import SKELETONS, Skeleton
 from tracker import run_file
 from tracker.ahead import ahead
 from tracker.drawing import Trails, draw_people
@@ -34,7 +34,7 @@ from tracker.video import DamagedInput, Frame, Source, open_source
 from tracker.video_out import VideoWriter
 from tracker.writers import WRITERS, Clip, TrackedFrame, Writer, default_formats, open_writer, refusal
 
-_AHEAD_FRAMES = 4  # pictures read before they are drawn on
+_AHEAD_FRAMES = 4  # pictures read before they are drawn on, and drawn before they are encoded
 
 OnFrame = Callable[[int], None]
 Writers = dict[str, AbstractContextManager[Writer]]
@@ -346,15 +346,23 @@ def _draw(
     by_name: bool = False,
 ) -> bool:
     """Draw everybody into their pictures; whether all frames were drawn."""
-    skeleton, trails = SKELETONS[read_pose_log(log)[0].skeleton], Trails()
-    with video, closing(_pictured(source, _people(log, settings), by_name)) as frames:
-        for frame, image in frames:
-            trails.add(frame.time_s, frame.people, skeleton)
-            video.add(draw_people(image, frame.people, skeleton, trails=trails), frame.time_s)
+    skeleton = SKELETONS[read_pose_log(log)[0].skeleton]
+    drawn = _drawn(_pictured(source, _people(log, settings), by_name), skeleton)
+    with video, closing(ahead(drawn, _AHEAD_FRAMES)) as frames:  # drawn while others are read and encoded
+        for frame, picture in frames:
+            video.add(picture, frame.time_s)
             on_frame(len(frame.people))
             if stopped():
                 return False
     return True
+
+
+def _drawn(frames: Generator[tuple[TrackedFrame, Image]], skeleton: Skeleton) -> Generator[tuple[TrackedFrame, Image]]:
+    trails = Trails()
+    with closing(frames):
+        for frame, image in frames:
+            trails.add(frame.time_s, frame.people, skeleton)
+            yield frame, draw_people(image, frame.people, skeleton, trails=trails)
 
 
 def _pictured(source: Source, tracked: Iterable[TrackedFrame], by_name: bool) -> Generator[tuple[TrackedFrame, Image]]:
