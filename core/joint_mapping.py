@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MEANT = {
     ("posetrack_18", "head_bottom"): "neck",
     ("body_25", "neck"): "thorax",  # OpenPose makes it of the shoulders
+    ("openpose_18", "neck"): "thorax",
 }
 """What a joint is called elsewhere, where its own name would mislead."""
 

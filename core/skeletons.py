@@ -1,6 +1,6 @@
 """Skeletons of the data sets that networks speak: joint names in order, limbs, mirror pairs, OKS sigmas.
 
-Joints of the same name lie at the same place in all of them, but for the two in `core.joint_mapping._MEANT`, which also
+Joints of the same name lie at the same place in all of them, but for those in `core.joint_mapping._MEANT`, which also
 takes the joints of one skeleton to those of another. Orders are those of each data set's own files.
 """
 
@@ -265,6 +265,13 @@ BODY_25 = _skeleton(
     (*_from("neck", *_TO_SHOULDERS, "pelvis"), *_from("pelvis", *_TO_HIPS), *_ARMS_AND_LEGS, *_FEET),
 )
 
+OPENPOSE_18 = _skeleton(
+    "openpose_18",  # OpenPose's COCO model, Cao et al., CVPR 2017; its neck is the middle of the shoulders
+    (*(joint for joint in BODY_25.joints[:15] if joint != "pelvis"), *BODY_25.joints[15:19]),
+    (*_FACE, ("nose", "neck")),
+    (*_from("neck", *_TO_SHOULDERS, *_TO_HIPS), *_ARMS_AND_LEGS),
+)
+
 MPII_16 = _skeleton(
     "mpii_16",  # Andriluka et al., CVPR 2014; its "upper neck" is the neck here
     (
@@ -362,6 +369,7 @@ SKELETONS = {
         COCO_WHOLEBODY_133,
         HALPE_26,
         BODY_25,
+        OPENPOSE_18,
         MPII_16,
         CROWDPOSE_14,
         AIC_14,
