@@ -1,9 +1,10 @@
-"""Files that appear complete or not at all."""
+"""Files that appear complete or not at all, and whether they are those they were."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,3 +27,14 @@ def written_whole(path: Path) -> Iterator[Path]:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fits(found: str, sha256: Sequence[str]) -> bool:
+    """Whether a digest is one of those wanted, whole or by its first digits; any is, where none is wanted."""
+    return not sha256 or any(found.startswith(wanted.lower()) for wanted in sha256 if wanted)
