@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
+from core.files import digest
+from core.store import published_file, weights_file
 from core.weights import Weights
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 # Training programs put the state dict beside the optimizer and the epoch, under one of these names. The running mean of
 # the weights (ema) is what was published and scored where a file holds both; in mmengine's files it is `state_dict`.
 _WRAPPERS = ("state_dict", "ema", "model_state_dict", "model", "net", "network", "params", "module")
+_HEAD_OF_MMPOSE_0 = re.compile(r"^keypoint_head\.")
 _SHOWN = 3  # keys of each kind that an error names
 
 
@@ -29,7 +32,7 @@ def load_checkpoint(path: Path | str) -> dict[str, Tensor]:
 
     Returns:
         key -> tensor on the CPU, in the file's order; a `module.` before every key (of torch's parallel training) is
-        taken away.
+        taken away, and MMPose's first versions' `keypoint_head.` is called `head.` as in its later ones.
 
     Raises:
         InputError: there is no such file, it is damaged, it would run code, or no state dict is in it.
@@ -42,7 +45,7 @@ def load_checkpoint(path: Path | str) -> dict[str, Tensor]:
         raise InputError(f"weights {path}: wanted a state dict (names to tensors), found {_described(state)}")
     if all(key.startswith("module.") for key in state):
         state = {key.removeprefix("module."): value for key, value in state.items()}
-    return dict(state)
+    return {_HEAD_OF_MMPOSE_0.sub("head.", key): value for key, value in state.items()}
 
 
 def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> None:
@@ -76,29 +79,32 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path | str)
     network.load_state_dict(dict(state), strict=False)  # strict but for num_batches_tracked: checked above
 
 
-def given_weights(name: str, path: Path | str | None, *, source: str) -> Weights:
-    """What is known of a file that the user gave for a network that travels without weights.
+def given_weights(name: str, given: Path | str | None, *, source: str) -> Weights:
+    """What is known of the file of weights for a network that travels without; see `core.store`.
 
     Args:
         name: the network's.
-        path: the file; None where the user gave none.
+        given: a file, or a published name; the network's own in the store where the user gave none.
         source: where its authors have theirs.
 
     Raises:
-        InputError: no file was given, or it cannot be read.
+        InputError: it is not here or damaged; one line tells how to get it. Or it cannot be read.
     """
-    if path is None:
-        raise InputError(f"{name} travels without weights: give weights=FILE; its authors' are at {source}")
-    path = Path(path)
+    path = weights_file(name, given)
     try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = digest(path)
     except OSError as error:
         raise InputError(
             f"weights {path}: cannot be read ({error.strerror}); give a .safetensors or .pth file"
         ) from error
+    known = published_file(path)
     return Weights(
-        name=name, path=path, sha256=sha256, licence="that of the file", source="given by the user", about=source
+        name=known.name if known else name,
+        path=path,
+        sha256=sha256,
+        licence=known.licence if known else "that of the file",
+        source=known.address or known.page if known else "given by the user",
+        about=f"{known.score} ({known.scored_by})" if known else source,
     )
 
 

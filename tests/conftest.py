@@ -9,6 +9,8 @@ import pytest
 
 # Read by torch when it is imported: several threads a test get in each other's way, and cost three times the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests see no weights that whoever runs them has fetched.
+os.environ["POSETRAIL_HOME"] = str(Path(__file__).parent / "no_such_home")
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared"

@@ -51,6 +51,14 @@ def test_what_training_wraps_around_a_state_dict_is_taken_away(tmp_path: Path, w
     assert all(torch.equal(loaded[key], state[key]) for key in state)
 
 
+def test_the_head_of_mmposes_first_versions_has_its_later_name(tmp_path: Path) -> None:
+    state = {"backbone.keypoint_head.weight": torch.zeros(1), "keypoint_head.final_layer.bias": torch.zeros(1)}
+    assert list(load_checkpoint(saved(tmp_path, {"state_dict": state}))) == [
+        "backbone.keypoint_head.weight",
+        "head.final_layer.bias",
+    ]
+
+
 def test_safetensors_and_half_precision_are_read_too(tmp_path: Path) -> None:
     state = {key: value.half() if value.is_floating_point() else value for key, value in network().state_dict().items()}
     save_file(state, tmp_path / "weights.safetensors")
