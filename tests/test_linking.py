@@ -27,7 +27,7 @@ from tracker.tracker import follow
 from .worlds import STANDING, Walker, World, line
 
 FPS = 30
-DEFAULT = FollowSettings()
+DEFAULT = FollowSettings(smooth="none")  # what smoothing does to them is told elsewhere
 SIGMAS = np.array(COCO_17.oks_sigmas)
 
 
@@ -53,7 +53,8 @@ def seen(world: World, shuffle: int | None = None, *, joints: bool = True) -> li
 
 
 def followed(frames: list[SeenFrame], follow_settings: FollowSettings = DEFAULT, **more: float) -> list[TrackedPoses]:
-    return [people for _, people in follow_offline(lambda: frames, follow_settings, COCO_17, **more)]
+    follow_settings = replace(follow_settings, **more)
+    return [people for _, people in follow_offline(lambda: frames, follow_settings, COCO_17)]
 
 
 def who(world: World, people: list[TrackedPoses]) -> list[dict[int, int]]:
@@ -431,7 +432,7 @@ def test_whatever_comes_people_are_poses_that_were_seen_or_lie_between_two_of_th
         unfilled = [t for t, filled in times if not filled]
         gaps = [(a, b) for a, b in pairwise(unfilled) if b > a + 1]
         for t in (t for t, filled in times if filled):
-            assert any(a < t < b and (b - a) / 10 <= offline.FILL_GAP_S + 1e-9 for a, b in gaps)
+            assert any(a < t < b and (b - a) / 10 <= DEFAULT.fill_gap_s + 1e-9 for a, b in gaps)
 
 
 @settings(max_examples=30, deadline=None)

@@ -10,6 +10,7 @@ from tracker import tracker
 from tracker.offline import follow_offline
 from tracker.pose_log import Carried, SeenFrame
 from tracker.settings import FollowSettings, Settings
+from tracker.steady import steady_live
 
 _SIGMA = 0.08  # OKS: about that of COCO's joints of the body
 
@@ -33,7 +34,7 @@ def followed(
     """
     if settings.offline:
         return follow_offline(frames, settings, skeleton, queue_frames)
-    return tracker.follow(frames(), settings, skeleton, queue_frames=queue_frames)
+    return steady_live(tracker.follow(frames(), settings, skeleton, queue_frames=queue_frames), settings)
 
 
 def follow(

@@ -23,15 +23,9 @@ from tracker.pieces import PieceRecorder, Pieces
 from tracker.pose_log import Carried, SeenFrame
 from tracker.scores import ScoreScale
 from tracker.settings import FollowSettings
+from tracker.steady import steady
 from tracker.stillness import undone
 from tracker.tracker import Tracker, without_unsure_joints
-
-LINK_GAP_S = 3.0
-"""Somebody unseen for longer is somebody new, in seconds."""
-FILL_GAP_S = 0.5
-"""Somebody missed for no longer is put back in between, in seconds; 0 fills nothing."""
-MIN_EVIDENCE = 1.0
-"""A person whose poses' qualities exceed what is doubtful by less than this, all together, was nobody."""
 
 _BLOCK_FRAMES = 600  # that the backward tracker follows at a time ...
 _LEAD_FRAMES = 150  # ... beginning so many frames later, so that it knows everybody when the block ends
@@ -44,26 +38,19 @@ def follow_offline(
     settings: FollowSettings,
     skeleton: Skeleton,
     queue_frames: int = 1,
-    *,
-    link_gap_s: float = LINK_GAP_S,
-    fill_gap_s: float = FILL_GAP_S,
-    min_evidence: float = MIN_EVIDENCE,
 ) -> Iterator[tuple[SeenFrame, TrackedPoses]]:
     """Every frame with its people, in order; ids count from 1 in the order in which people appear.
 
     Args:
         frames: gives the frames from the first one on, each time it is called; they are read twice.
-        settings: of the two trackers.
+        settings: of the two trackers, of the links, of what is put back in between, and of smoothing.
         skeleton: of the poses.
         queue_frames: how many earlier frames' poses the log carries by flow.
-        link_gap_s: somebody unseen for longer is somebody new, in seconds.
-        fill_gap_s: somebody missed for no longer is put back in between, in seconds; 0 fills nothing.
-        min_evidence: a person whose poses' qualities exceed what is doubtful by less, all together, was nobody.
     """
     pieces_of_frames, pieces = _pieces(frames(), settings, skeleton, queue_frames)
-    person_of_piece = _people(pieces, len(pieces_of_frames), skeleton, link_gap_s, min_evidence)
-    people = _named(frames(), pieces_of_frames, person_of_piece, settings)
-    return fill_gaps(people, fill_gap_s) if fill_gap_s > 0 else people
+    person_of_piece = _people(pieces, len(pieces_of_frames), skeleton, settings)
+    people = steady(_named(frames(), pieces_of_frames, person_of_piece, settings), settings)
+    return fill_gaps(people, settings.fill_gap_s) if settings.fill_gap_s > 0 else people
 
 
 def _pieces(
@@ -153,11 +140,11 @@ class _Evidence:
         return self._doubtful * (quality / here - 1) if here > 0 else np.ones(len(quality))
 
 
-def _people(pieces: Pieces, num_frames: int, skeleton: Skeleton, link_gap_s: float, min_evidence: float) -> np.ndarray:
+def _people(pieces: Pieces, num_frames: int, skeleton: Skeleton, settings: FollowSettings) -> np.ndarray:
     """The person (P,) of each piece, -1 for those who were nobody."""
-    people = link(pieces, np.array(skeleton.oks_sigmas), link_gap_s)
+    people = link(pieces, np.array(skeleton.oks_sigmas), settings.link_gap_s)
     evidence = np.bincount(people, pieces.evidence) if len(people) else np.zeros(0)
-    wanted = min_evidence * min(1.0, (num_frames - 1) / _FULL_EVIDENCE_FRAMES)
+    wanted = settings.min_evidence * min(1.0, (num_frames - 1) / _FULL_EVIDENCE_FRAMES)
     return np.where(evidence[people] >= wanted, people, -1)
 
 

@@ -17,6 +17,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Flow = Literal["lk", "dis", "raft", "none"]
 Similarity = Literal["iou", "oks", "flow_oks", "multi_flow_oks"]
 Assignment = Literal["greedy", "hungarian"]
+Smoothing = Literal["kalman", "butterworth", "one_euro", "none"]
 
 
 # What numbers may be, by what the names of the settings end with.
@@ -26,6 +27,8 @@ _RANGES = {
     "_oks": (0.0, 1.0),
     "_similarity": (0.0, 1.0),
     "_s": (0.0, 86400.0),
+    "_hz": (0.01, 1000.0),
+    "_evidence": (-1000.0, 1000.0),
     "_share": (0.0, 1.0),
     "_margin": (0.0, 10.0),
     "_scale": (0.1, 10.0),
@@ -153,6 +156,17 @@ class FollowSettings:
     offline: bool = True
     """Use hindsight over the whole clip: give ids after reading it all; --online gives each frame's at once."""
 
+    link_gap_s: float = 3.0
+    """Offline: somebody unseen for longer than this is somebody new, in seconds."""
+    fill_gap_s: float = 0.5
+    """Offline: who was missed for no longer than this is put back in between, and marked, in seconds; 0: nobody."""
+    min_evidence: float = 1.0
+    """Offline: a person whose poses exceed doubtful quality by less than this, all together, was nobody."""
+    smooth: Smoothing = "kalman"
+    """How joints and boxes are smoothed: offline by a Kalman smoother or a Butterworth filter, online by one-euro."""
+    smooth_hz: float = 6.0
+    """Cut-off of the Butterworth filter, in Hz."""
+
     def __post_init__(self) -> None:
         _check(self)
 
@@ -197,6 +211,7 @@ _SIMPLE_BASELINES = Settings(
         crowd_motion=False,
         appearance_share=0.0,
         offline=False,
+        smooth="none",
     ),
 )
 
@@ -216,6 +231,7 @@ _BYTETRACK = Settings(
         crowd_motion=False,
         appearance_share=0.0,
         offline=False,
+        smooth="none",
     ),
 )
 
