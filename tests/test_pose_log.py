@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +187,31 @@ def test_zeros_or_noise_after_a_crash_of_the_machine_end_the_frames(tmp_path: Pa
             back = list(read_pose_log(path)[1])
             assert same(back[0], seen(0))
             assert not is_complete(path)
+
+
+@pytest.mark.parametrize("column", ["name", "camera", "poses"])
+def test_a_frame_with_nulls_in_it_ends_the_frames(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "poses.arrow"
+    write(path, [seen(0), seen(1)])
+    with pa.OSFile(str(path)) as file:
+        batch = pa.ipc.open_stream(file).read_all().slice(1).to_batches()[0]
+    row = batch.to_pylist()[0]
+    nothing = {"name": None, "camera": [None] * 6, "poses": [{**row["poses"][0], "score": None}]}
+    nulls = pa.RecordBatch.from_pylist([{**row, column: nothing[column]}], schema=batch.schema)
+    write(path, [seen(0)])
+    path.write_bytes(path.read_bytes()[:-8] + nulls.serialize().to_pybytes())
+    assert [frame.index for frame in read_pose_log(path)[1]] == [0]
+
+
+def test_a_log_is_written_and_read_without_pandas(tmp_path: Path) -> None:
+    write(tmp_path / "poses.arrow", [seen(0)])
+    program = "import sys; from pathlib import Path; from tracker.pose_log import *\n"
+    program += "header, frames = read_pose_log(Path(sys.argv[1])); frames = list(frames)\n"
+    program += "with PoseLogWriter(Path(sys.argv[2]), header) as log: [log.append(frame) for frame in frames]\n"
+    program += "print(len(frames), 'pandas' in sys.modules)"
+    command = [sys.executable, "-c", program, tmp_path / "poses.arrow", tmp_path / "copy.arrow"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["1", "False"]
+    assert (tmp_path / "copy.arrow").read_bytes() == (tmp_path / "poses.arrow").read_bytes()
 
 
 @pytest.mark.parametrize("seed", range(4))

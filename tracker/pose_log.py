@@ -185,10 +185,10 @@ def _batch(frame: SeenFrame, schema: pa.Schema) -> pa.RecordBatch:
         seen.append(frame.appearance)
     moved = [carried.source_frames, carried.source_rows, carried.keypoints]
     columns = [
-        pa.array([frame.index], pa.int64()),
-        pa.array([frame.time_s], pa.float64()),
-        pa.array([frame.name], pa.string()),
-        pa.FixedSizeListArray.from_arrays(pa.array(frame.camera.reshape(-1)), type=schema.field("camera").type),
+        _arrow(np.array([frame.index], np.int64)),
+        _arrow(np.array([frame.time_s], np.float64)),
+        _arrow_text(frame.name),
+        pa.FixedSizeListArray.from_arrays(_arrow(frame.camera), type=schema.field("camera").type),
         _one_row(seen, schema.field("poses").type),
         _one_row(moved, schema.field("carried_by_flow").type),
     ]
@@ -200,14 +200,41 @@ def _one_row(arrays: list[np.ndarray], kind: pa.ListType) -> pa.ListArray:
     struct = kind.value_type
     members = []
     for values, member in zip(arrays, struct, strict=True):
-        flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+        flat = _arrow(values)
         members.append(
             pa.FixedSizeListArray.from_arrays(flat, type=member.type)
             if pa.types.is_fixed_size_list(member.type)
             else flat
         )
     people = pa.StructArray.from_arrays(members, fields=list(struct))
-    return pa.ListArray.from_arrays(pa.array([0, len(arrays[0])], pa.int32()), people)
+    return pa.ListArray.from_arrays(_arrow(np.array([0, len(arrays[0])], np.int32)), people)
+
+
+# pyarrow's own ways between its arrays and NumPy's, array() and to_numpy(), import pandas, which takes over a second.
+
+
+def _arrow(values: np.ndarray) -> pa.Array:
+    """Numbers or truth values of any shape as a flat Arrow array."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    if flat.dtype == np.bool_:
+        packed = np.packbits(flat, bitorder="little")
+        return pa.Array.from_buffers(pa.bool_(), len(flat), [None, pa.py_buffer(packed)])
+    return pa.Array.from_buffers(pa.from_numpy_dtype(flat.dtype), len(flat), [None, pa.py_buffer(flat)])
+
+
+def _arrow_text(text: str) -> pa.Array:
+    data = text.encode()
+    offsets = np.array([0, len(data)], np.int32)
+    return pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
+def _numpy(values: pa.Array) -> np.ndarray:
+    """An Arrow array of numbers or truth values with memory of its own; ArrowInvalid where one is null."""
+    if values.null_count:
+        raise pa.ArrowInvalid("wanted numbers, got nulls among them")
+    if pa.types.is_boolean(values.type):
+        return np.from_dlpack(values.cast(pa.uint8())).astype(bool)
+    return np.from_dlpack(values).copy()
 
 
 def read_pose_log(path: Path) -> tuple[PoseLogHeader, Iterator[SeenFrame]]:
@@ -309,9 +336,13 @@ def _next_frame(stream: pa.RecordBatchStreamReader) -> SeenFrame | None:
     if batch.num_rows != 1 or any(column.null_count for column in batch.columns):
         return None
     index, time_s, name = (batch.column(i)[0].as_py() for i in range(3))
-    camera = batch.column(3).flatten().to_numpy().reshape(2, 3).copy()
-    keypoints, keypoint_scores, boxes, scores, carried, *appearance = _arrays(batch.column(4))
-    source_frames, source_rows, moved = _arrays(batch.column(5))
+    try:
+        camera = _numpy(batch.column(3).flatten()).reshape(2, 3)
+        people, flown = _arrays(batch.column(4)), _arrays(batch.column(5))
+    except pa.ArrowException:
+        return None
+    keypoints, keypoint_scores, boxes, scores, carried, *appearance = people
+    source_frames, source_rows, moved = flown
     joints = keypoint_scores.shape[1]
     poses = Poses(keypoints.reshape(-1, joints, 2), keypoint_scores, boxes, scores, carried)
     moved_people = Carried(source_frames, source_rows, moved.reshape(-1, joints, 2))
@@ -324,8 +355,7 @@ def _arrays(row: pa.ListArray) -> list[np.ndarray]:
     arrays = []
     for column in row.flatten().flatten():
         if pa.types.is_fixed_size_list(column.type):
-            values = column.flatten().to_numpy(zero_copy_only=False)
-            arrays.append(values.reshape(len(column), column.type.list_size).copy())
+            arrays.append(_numpy(column.flatten()).reshape(len(column), column.type.list_size))
         else:
-            arrays.append(column.to_numpy(zero_copy_only=False).copy())
+            arrays.append(_numpy(column))
     return arrays
