@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # Training programs put the state dict beside the optimizer and the epoch, under one of these names. The running mean of
 # the weights (ema) is what was published and scored where a file holds both; in mmengine's files it is `state_dict`.
 _WRAPPERS = ("state_dict", "ema", "model_state_dict", "model", "net", "network", "params", "module")
+# What stands before every key: torch's parallel training, a trainer around the network (Newell's), a Sequential around
+# it that made it half precise (HigherHRNet's).
+_PREFIXES = ("module.", "model.module.", "1.")
 _HEAD_OF_MMPOSE_0 = re.compile(r"^keypoint_head\.")
 _SHOWN = 3  # keys of each kind that an error names
 
@@ -31,8 +34,8 @@ def load_checkpoint(path: Path | str) -> dict[str, Tensor]:
             pickle that would run code is refused.
 
     Returns:
-        key -> tensor on the CPU, in the file's order; a `module.` before every key (of torch's parallel training) is
-        taken away, and MMPose's first versions' `keypoint_head.` is called `head.` as in its later ones.
+        key -> tensor on the CPU, in the file's order; what training puts before every key, such as `module.`, is taken
+        away.
 
     Raises:
         InputError: there is no such file, it is damaged, it would run code, or no state dict is in it.
@@ -43,15 +46,17 @@ def load_checkpoint(path: Path | str) -> dict[str, Tensor]:
     state = _unwrapped(_read(path))
     if not state or not _is_state(state):
         raise InputError(f"weights {path}: wanted a state dict (names to tensors), found {_described(state)}")
-    if all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
-    return {_HEAD_OF_MMPOSE_0.sub("head.", key): value for key, value in state.items()}
+    for prefix in _PREFIXES:
+        if all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return dict(state)
 
 
 def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> None:
     """Put a state dict into a network, every key in its place; no partial load.
 
-    Files older than torch 0.4.1 have no `num_batches_tracked`, which only training reads; it may be missing.
+    Files older than torch 0.4.1 have no `num_batches_tracked`, which only training reads; it may be missing. What
+    MMPose's first versions called `keypoint_head.` is `head.` to networks that know no other.
 
     Args:
         network: changed in place.
@@ -62,6 +67,7 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path | str)
         InputError: a key is missing, too many, or of another shape; the first of each kind are named.
     """
     wanted = network.state_dict()
+    state = {key if key in wanted else _HEAD_OF_MMPOSE_0.sub("head.", key): value for key, value in state.items()}
     missing = [key for key in wanted if key not in state and not key.endswith(".num_batches_tracked")]
     unexpected = [key for key in state if key not in wanted]
     reshaped = [

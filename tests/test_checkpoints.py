@@ -41,8 +41,10 @@ def test_a_file_gives_its_network_the_numbers_it_was_saved_with(tmp_path: Path) 
         lambda state: {"model": {"conv.weight": torch.zeros(1)}, "ema": {"module": state, "updates": 7}},
         lambda state: OrderedDict((f"module.{key}", value) for key, value in state.items()),
         lambda state: {"state_dict": {f"module.{key}": value for key, value in state.items()}, "epoch": 1},
+        lambda state: {"state_dict": {f"model.module.{key}": value for key, value in state.items()}},
+        lambda state: {f"1.{key}": value for key, value in state.items()},
     ],
-    ids=["mmlab", "yolox", "averaged", "parallel", "parallel and wrapped"],
+    ids=["mmlab", "yolox", "averaged", "parallel", "parallel and wrapped", "in a trainer", "half precise"],
 )
 def test_what_training_wraps_around_a_state_dict_is_taken_away(tmp_path: Path, wrap) -> None:  # type: ignore[no-untyped-def]
     state = network().state_dict()
@@ -52,11 +54,11 @@ def test_what_training_wraps_around_a_state_dict_is_taken_away(tmp_path: Path, w
 
 
 def test_the_head_of_mmposes_first_versions_has_its_later_name(tmp_path: Path) -> None:
-    state = {"backbone.keypoint_head.weight": torch.zeros(1), "keypoint_head.final_layer.bias": torch.zeros(1)}
-    assert list(load_checkpoint(saved(tmp_path, {"state_dict": state}))) == [
-        "backbone.keypoint_head.weight",
-        "head.final_layer.bias",
-    ]
+    state = {"keypoint_head.weight": torch.ones(1, 1), "keypoint_head.bias": torch.ones(1)}
+    for name in ("head", "keypoint_head"):
+        fresh = nn.Sequential(OrderedDict({name: nn.Linear(1, 1)}))
+        load_into(fresh, load_checkpoint(saved(tmp_path, {"state_dict": state})), tmp_path)
+        assert fresh(torch.ones(1)).item() == 2
 
 
 def test_safetensors_and_half_precision_are_read_too(tmp_path: Path) -> None:
