@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.errors import unknown_name
+
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
@@ -34,3 +36,18 @@ IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 IMAGENET = Feed(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 ZERO_TO_ONE = Feed(std=(255.0, 255.0, 255.0))
+
+NORMALISATIONS = {"imagenet": IMAGENET, "0..1": ZERO_TO_ONE, "0..255": Feed()}
+"""Of RGB images, by what users call them."""
+
+
+def normalised(name: str, *, bgr: bool = False) -> Feed:
+    """A feed by the name of its numbers.
+
+    Raises:
+        InputError: no normalisation has this name.
+    """
+    if name not in NORMALISATIONS:
+        raise unknown_name("normalisation", name, NORMALISATIONS)
+    rgb = NORMALISATIONS[name]
+    return Feed(bgr=True, mean=rgb.mean[::-1], std=rgb.std[::-1]) if bgr else rgb

@@ -187,3 +187,14 @@ class Estimator(Protocol):
 
     def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
         """One Poses per image: row i has the joints found in boxes[image][i] (N, 4); scores are 1, carried is False."""
+
+
+class BottomUp(Protocol):
+    """Images to people with their joints, in one go; the answer for one image never depends on the others."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joints it places."""
+
+    def __call__(self, images: Sequence[Image]) -> list[Poses]:
+        """One Poses per image, surest first: boxes around the people, scores how surely they are people."""

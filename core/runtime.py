@@ -10,7 +10,7 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from core.weights import Weights
 
 if TYPE_CHECKING:
     import torch
+
+_CUDA, _OPENVINO = "CUDAExecutionProvider", "OpenVINOExecutionProvider"
 
 Device = Literal["auto", "cpu", "cuda"]
 Backend = Literal["onnx", "torch"]
@@ -40,6 +42,17 @@ class Network:
     """ONNX file of the structure alone, for one sample: its initializers have the weights' names and no numbers."""
     module: Callable[[], torch.nn.Module]
     """Builds the torch module; torch is imported when this is called, not before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxFile:
+    """An ONNX file of somebody else's, ready to run; it takes one input (B, C, H, W) float32."""
+
+    run: Run
+    input_size: tuple[int, int] | None
+    """Height and width, pixels; None where the file leaves them open."""
+    provider: str
+    """What it runs on, as ONNX Runtime calls it."""
 
 
 class Runtime:
@@ -100,6 +113,34 @@ class Runtime:
         if self.backend == "onnx":
             return self._sample_by_sample(_OnnxSession(network))
         return self.load_module(_torch_module(network))
+
+    def load_file(self, path: Path) -> OnnxFile:
+        """Make the network of an ONNX file callable, with the numbers in it, whatever the backend.
+
+        It runs on CUDA where this runtime does and ONNX Runtime was installed with it, else by OpenVINO where ONNX
+        Runtime was installed with that, else on the CPU: sample by sample, one thread for each, so that the outputs
+        depend on neither batch nor threads. On CUDA a batch is one call where the file allows it.
+
+        Raises:
+            InputError: the file cannot be read, or does not take one image (N, 3, H, W) float32.
+        """
+        session = _session_of_file(path, self.device)
+        inputs = session.get_inputs()
+        shape = inputs[0].shape
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not _is_of_images(shape):
+            told = ", ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
+            raise InputError(f"{path}: wanted a network of one image (N, 3, H, W) float32, this one takes {told}")
+        provider = session.get_providers()[0]
+
+        def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
+            return tuple(session.run(None, {inputs[0].name: batch}))
+
+        whole_batches = provider == _CUDA and not isinstance(shape[0], int)
+        return OnnxFile(
+            run=run if whole_batches else self._sample_by_sample(run),
+            input_size=(shape[2], shape[3]) if all(isinstance(side, int) for side in shape[2:]) else None,
+            provider=provider,
+        )
 
     def load_module(self, module: torch.nn.Module) -> Run:
         """Make a torch module callable on this device, with the numbers it has, whatever the backend.
@@ -184,15 +225,51 @@ def _torch_finds_cuda() -> bool:
     return torch.cuda.is_available()
 
 
+def _one_thread() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Threads that spin while they wait are ruinous under load: 361 ms against 114 for 4 crops.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _providers(device: str, available: Sequence[str]) -> list[str | tuple[str, dict[str, str]]]:
+    """What a file is to run on, the best first, of what this installation of ONNX Runtime has."""
+    wished: list[str | tuple[str, dict[str, str]]] = []
+    if device == "cuda" and _CUDA in available:
+        wished.append((_CUDA, {"use_tf32": "0"}))  # as with torch: TF32 moves joints
+    if device == "cpu" and _OPENVINO in available:
+        wished.append((_OPENVINO, {"device_type": "CPU", "num_of_threads": "1"}))
+    return [*wished, "CPUExecutionProvider"]
+
+
+def _is_of_images(shape: Sequence[int | str | None]) -> bool:
+    """Whether a file's shape, some of it left open by a name or None, can be (1, 3, H, W)."""
+    return len(shape) == 4 and all(
+        side == wanted or not isinstance(side, int) for side, wanted in zip(shape[:2], (1, 3), strict=True)
+    )
+
+
+def _session_of_file(path: Path, device: str) -> onnxruntime.InferenceSession:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give an ONNX file")
+    options = _one_thread()
+    options.log_severity_level = 4  # what is wrong is told below, in one line
+    try:
+        return onnxruntime.InferenceSession(
+            path, options, providers=_providers(device, onnxruntime.get_available_providers())
+        )
+    except Exception as error:  # ONNX Runtime has a class for every cause and no common one but this
+        first_line = str(error).partition("\n")[0]
+        raise InputError(f"{path}: cannot be read as an ONNX file ({first_line}); export it again") from error
+
+
 class _OnnxSession:
     """The graph with the weights put in, on one thread."""
 
     def __init__(self, network: Network) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        # Threads that spin while they wait are ruinous under load: 361 ms against 114 for 4 crops.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options = _one_thread()
         weights = network.weights.load()
         # Held here because a session may read them in place, without owning them.
         self._values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
