@@ -1,0 +1,118 @@
+"""A torch network as an ONNX file that gives the same numbers: written by torch's own exporter, run by ONNX Runtime."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.errors import InputError
+from core.files import written_whole
+
+if TYPE_CHECKING:
+    import torch
+
+_TOLERANCE = 1e-3  # of an output's largest number; single precision in another order of sums is 1e-5 off
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written, and how well it agrees."""
+
+    path: Path
+    outputs: tuple[tuple[object, ...], ...]
+    """Shape of each output; the batch is a name."""
+    max_difference: float
+    """Between torch and ONNX Runtime, over every number of every output for noise as input."""
+    largest: float
+    """Of the numbers that were compared."""
+
+
+def export_onnx(
+    network: torch.nn.Module, image_size: tuple[int, int], path: Path, *, told: Mapping[str, str] | None = None
+) -> Exported:
+    """Write a network, weights included, for any batch of one image size; and check it.
+
+    Args:
+        network: images (B, 3, H, W) to tensors (B, ...), nested in lists, tuples or dicts as it likes.
+        image_size: H and W.
+        path: the .onnx file; it appears whole or not at all.
+        told: what the file says of itself (ONNX's metadata).
+
+    Raises:
+        InputError: onnx and onnxscript are not installed.
+        RuntimeError: the file gives other numbers than the network.
+    """
+    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if missing:
+        raise InputError(f"export needs {' and '.join(missing)}: pip install 'posetrail[export]'")
+    import torch
+
+    network = network.eval()
+    noise = np.random.default_rng(0).uniform(-1, 1, (3, 3, *image_size)).astype(np.float32)
+    with written_whole(path) as beside:
+        with _silence():
+            torch.onnx.export(
+                network,
+                (torch.from_numpy(noise[:2]),),  # a batch of one would be taken for a constant
+                beside,
+                input_names=["images"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        _say_of_itself(beside, told or {})
+        with torch.inference_mode():
+            wanted = [tensor.numpy() for tensor in _flat(network(torch.from_numpy(noise)))]
+        found, shapes = _run(beside, noise)
+        if [each.shape for each in found] != [each.shape for each in wanted]:
+            raise RuntimeError(f"{path}: wanted outputs {[w.shape for w in wanted]}, got {[f.shape for f in found]}")
+        difference = max(float(np.abs(f - w).max()) for f, w in zip(found, wanted, strict=True))
+        largest = max(float(np.abs(w).max()) for w in wanted)
+        if not difference <= _TOLERANCE * largest:
+            raise RuntimeError(f"{path}: the file's numbers differ by {difference:.2g}, of at most {largest:.2g}")
+    return Exported(path=path, outputs=shapes, max_difference=difference, largest=largest)
+
+
+def _run(path: Path, images: np.ndarray) -> tuple[list[np.ndarray], tuple[tuple[object, ...], ...]]:
+    import onnxruntime
+
+    # From bytes: a session would look for an ending that the file has only when it is whole.
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"images": images}), tuple(tuple(output.shape) for output in session.get_outputs())
+
+
+def _say_of_itself(path: Path, told: Mapping[str, str]) -> None:
+    import onnx
+
+    model = onnx.load(path)
+    for name, value in told.items():
+        model.metadata_props.add(key=name, value=value)
+    onnx.save(model, path)
+
+
+def _flat(answer: Any) -> Iterator[torch.Tensor]:
+    """Tensors in the order in which the exporter names them."""
+    if isinstance(answer, Mapping):
+        answer = list(answer.values())
+    if isinstance(answer, list | tuple):
+        for each in answer:
+            yield from _flat(each)
+    else:
+        yield answer
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """The exporter prints its steps, and warns of torch's own innards."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
