@@ -102,7 +102,7 @@ def _rtmpose(size: str, data: str, file: str, ap: float, also: str = "") -> Publ
     of_seven = data == "body7"
     return _mmpose(
         f"rtmpose_{size}" + (f"_{data}" if data else ""),
-        "RTMPose",
+        {"": "RTMPose", "coco": "RTMPose (COCO)", "body7": "RTMPose (7 sets)"}[data],
         f"{_RTMPOSE}/{file}",
         ap,
         _RTMPOSE_SIZES[size],
@@ -381,6 +381,13 @@ _TORCHVISION = (
 )
 
 
+_KEYPOINT_RCNN = replace(
+    _torchvision("keypointrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn_coco-fc266e95.pth", "65.0 COCO AP", 237.0),
+    kind="estimator",
+    skeleton="coco_17",
+)
+
+
 def _bring(
     name: str, family: str, file: str, page: str, licence: str, size: tuple[int, int], score: str, megabytes: float
 ) -> Published:
@@ -544,6 +551,7 @@ _OSNETS = (
 )
 
 PUBLISHED = {
-    each.name: each for each in (*_DETECTORS, *_TORCHVISION, *_RTMPOSES, *_MMPOSES, *_FILES_OF_YOUR_OWN, *_OSNETS)
+    each.name: each
+    for each in (*_DETECTORS, *_TORCHVISION, _KEYPOINT_RCNN, *_RTMPOSES, *_MMPOSES, *_FILES_OF_YOUR_OWN, *_OSNETS)
 }
 """By name; a network's own name is the file that it is used with unless another is asked for."""

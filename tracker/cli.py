@@ -227,20 +227,7 @@ app.command(
 )
 
 
-@app.command
-def models() -> int:
-    """Show which networks are built in, where they come from and under which licence."""
-    from detectors import DETECTORS
-    from estimators import ESTIMATORS
-
-    for kind, networks in (("detector", DETECTORS), ("estimator", ESTIMATORS)):
-        for name, network in networks.items():
-            weights = network.weights
-            _say(f"{name}  ({kind}, {weights.size_bytes / 1e6:.1f} MB, {weights.licence})")
-            _say(f"    {weights.about}")
-            _say(f"    from {weights.source}")
-            _say(f"    sha256 {weights.sha256}")
-    return 0
+app.command("tracker.models_cli:models", name="models", help="Show networks; fetch, verify, convert their weights.")
 
 
 @app.command
