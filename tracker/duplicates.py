@@ -9,7 +9,7 @@ from tracker.association import joint_likeness, weighted_oks
 
 _TWICE_BOX_IOU = 0.7  # without joints: boxes so alike are one person's ...
 _EXPLAINED_BOX_IOU = 0.4  # ... and beside somebody followed already this much says as much as `duplicate_oks` of joints
-_MIN_BOX_IOU = 0.2  # boxes that hardly touch need no comparing of joints
+_MIN_BOX_IOU = 0.5  # boxes less alike are two people's, whatever the joints say: one may have taken the other's
 
 
 def seen_twice(

@@ -158,7 +158,7 @@ class FollowSettings:
 
     link_gap_s: float = 3.0
     """Offline: somebody unseen for longer than this is somebody new, in seconds."""
-    fill_gap_s: float = 0.5
+    fill_gap_s: float = 0.2
     """Offline: who was missed for no longer than this is put back in between, and marked, in seconds; 0: nobody."""
     min_evidence: float = 1.0
     """Offline: a person whose poses exceed doubtful quality by less than this, all together, was nobody."""
