@@ -5,11 +5,14 @@ A crop is written as the box it covers in the image, x1 y1 x2 y2 in pixels, whic
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import cv2
 import numpy as np
 
-from core.people import Image
+from core.people import Image, Poses
 
+_CROPS_AT_ONCE = 32  # bounds the memory: a crop's maps take about a megabyte
 _GREY = 128  # the middle of uint8: what the networks see as zero
 
 
@@ -25,6 +28,39 @@ def usable_boxes(boxes: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
         sides = boxes[:, 2:] - boxes[:, :2]
         inside = (boxes[:, 0] < width) & (boxes[:, 1] < height) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
         return np.isfinite(boxes).all(axis=1) & (sides >= 0).all(axis=1) & (sides.max(axis=1) >= 1) & inside
+
+
+def in_usable_boxes(
+    images: Sequence[Image],
+    boxes: Sequence[np.ndarray],
+    num_joints: int,
+    place: Callable[[list[Image], np.ndarray], tuple[np.ndarray, np.ndarray]],
+) -> list[Poses]:
+    """Joints of every box, a few boxes at a time; all are missing in boxes without anything in them.
+
+    Args:
+        images: (H, W, 3) uint8, of any sizes.
+        boxes: per image (N, 4) x1 y1 x2 y2 pixels, of any quality.
+        num_joints: K.
+        place: usable boxes (B, 4), with the image of each, to keypoints (B, K, 2) in its pixels and scores (B, K).
+
+    Returns:
+        one Poses per image, row i of it for box i; scores are 1.
+    """
+    people = np.concatenate([np.zeros((0, 4)), *boxes])
+    image_of = np.repeat(np.arange(len(images)), [len(image_boxes) for image_boxes in boxes])
+    keypoints = np.full((len(people), num_joints, 2), np.nan, np.float32)
+    scores = np.zeros((len(people), num_joints), np.float32)
+
+    usable = [usable_boxes(b, i.shape[:2]) for i, b in zip(images, boxes, strict=True)]
+    rows = np.flatnonzero(np.concatenate([np.zeros(0, bool), *usable]))
+    for start in range(0, len(rows), _CROPS_AT_ONCE):
+        some = rows[start : start + _CROPS_AT_ONCE]
+        keypoints[some], scores[some] = place([images[i] for i in image_of[some]], people[some])
+    return [
+        Poses(keypoints[mine], scores[mine], people[mine], np.ones(mine.sum()), np.zeros(mine.sum()))
+        for mine in (image_of == i for i in range(len(images)))
+    ]
 
 
 def square_crops(boxes: np.ndarray, scale: float) -> np.ndarray:

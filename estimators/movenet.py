@@ -14,7 +14,7 @@ from core.runtime import Network, Runtime
 from core.similarity import grown_boxes
 from core.skeletons import COCO_17, Skeleton
 from core.weights import Weights
-from estimators.crops import cut, square_crops, to_image, usable_boxes
+from estimators.crops import cut, in_usable_boxes, square_crops, to_image
 from estimators.decode import average_with_mirrored, decode_movenet
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _CROP_PX = 256
-_CROPS_AT_ONCE = 32  # bounds the memory: a crop's maps take 1.4 MB
 
 # On 43 frames of three clips, 66 of 935 joints lay on the same joint of another person without a mask, 46 with this one
 # (some truly do, where one person hides another); jittered boxes moved the joints no more than without.
@@ -97,20 +96,7 @@ class MoveNet:
         Returns:
             one Poses per image, row i of it for box i.
         """
-        people = np.concatenate([np.zeros((0, 4)), *boxes])
-        image_of = np.repeat(np.arange(len(images)), [len(image_boxes) for image_boxes in boxes])
-        keypoints = np.full((len(people), len(COCO_17), 2), np.nan, np.float32)
-        scores = np.zeros((len(people), len(COCO_17)), np.float32)
-
-        usable = [usable_boxes(b, i.shape[:2]) for i, b in zip(images, boxes, strict=True)]
-        rows = np.flatnonzero(np.concatenate([np.zeros(0, bool), *usable]))
-        for start in range(0, len(rows), _CROPS_AT_ONCE):
-            some = rows[start : start + _CROPS_AT_ONCE]
-            keypoints[some], scores[some] = self._place([images[i] for i in image_of[some]], people[some])
-        return [
-            Poses(keypoints[mine], scores[mine], people[mine], np.ones(mine.sum()), np.zeros(mine.sum()))
-            for mine in (image_of == i for i in range(len(images)))
-        ]
+        return in_usable_boxes(images, boxes, len(COCO_17), self._place)
 
     def _place(self, images: Sequence[Image], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Joints (N, 17, 2) in pixels of the images, scores (N, 17), of boxes (N, 4), one image for each."""

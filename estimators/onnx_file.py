@@ -1,0 +1,116 @@
+"""Top-down estimators in ONNX files: SimCC as of RTMPose, heatmaps or coordinates, told by the file's own shapes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from core.checkpoints import given_weights
+from core.errors import InputError
+from core.feed import normalised
+from core.runtime import Runtime
+from core.skeletons import (
+    AIC_14,
+    BODY_25,
+    COCO_17,
+    COCO_WHOLEBODY_133,
+    CROWDPOSE_14,
+    HALPE_26,
+    MPII_16,
+    POSETRACK_15,
+    Skeleton,
+)
+from estimators.recipes import Recipe
+from estimators.top_down import TopDown
+
+_OPEN_SIZE = (256, 192)  # height and width, where a file leaves them open
+
+# The one that most files with so many joints speak; of 14 joints CrowdPose, for which MMPose has more than for AIC.
+_SKELETONS = {
+    len(skeleton): skeleton
+    for skeleton in (AIC_14, CROWDPOSE_14, POSETRACK_15, MPII_16, COCO_17, BODY_25, HALPE_26, COCO_WHOLEBODY_133)
+}
+
+
+class OnnxEstimator(TopDown):
+    """Joints by an ONNX file that takes crops (N, 3, H, W) float32 RGB; a core.people.Estimator.
+
+    Its kind is read off what it answers: two vectors (N, K, b W) and (N, K, b H) for each joint are SimCC; maps
+    (N, K, h, w) are heatmaps; (N, K, 2) are x y as shares of the crop, (N, K, 4) with their spreads. The skeleton is
+    the one that is known by K joints. Crops are 1.25 times as large as the box.
+
+    Args:
+        runtime: where it runs.
+        path: the file.
+        normalisation: "imagenet", "0..1" or "0..255"; "imagenet" when not given.
+        crop_scale: as of TopDown.
+        mask_margin: as of TopDown.
+        flip_test: as of TopDown.
+        decoder: as of TopDown; "quarter" for heatmaps when not given. "udp" for networks trained so.
+
+    Raises:
+        InputError: the file cannot be read, is of another kind, or an option has an unusable value.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        path: Path,
+        normalisation: str | None = None,
+        crop_scale: float | None = None,
+        mask_margin: float | None = None,
+        flip_test: bool = False,
+        decoder: str | None = None,
+    ) -> None:
+        feed = normalised(normalisation or "imagenet")
+        file = runtime.load_file(path)
+        height, width = file.input_size or _OPEN_SIZE
+        answer = file.run(np.zeros((1, 3, height, width), np.float32))
+        recipe = replace(recipe_for(path, answer, (width, height)), feed=feed)
+        super().__init__(
+            lambda crops: file.run(feed(crops)),
+            recipe,
+            weights=given_weights(
+                path.name, path, source=f"{recipe.output} of {recipe.skeleton.name}, {file.provider}"
+            ),
+            crop_scale=crop_scale,
+            mask_margin=mask_margin,
+            flip_test=flip_test,
+            decoder=decoder,
+        )
+
+
+def recipe_for(path: Path, answer: tuple[np.ndarray, ...], crop_size: tuple[int, int]) -> Recipe:
+    """How a file is read, by what it answered for one crop.
+
+    Args:
+        path: for the error.
+        answer: its outputs.
+        crop_size: width and height, pixels.
+
+    Raises:
+        InputError: it is no estimator that is known here.
+    """
+    width, height = crop_size
+    shapes = [output.shape for output in answer]
+    match shapes:
+        case [(1, joints, x), (1, same, y)] if joints == same and x % width == 0 and x // width == y / height:
+            return Recipe(input_size=crop_size, output="simcc", skeleton=_skeleton_of(joints, path))
+        case [(1, joints, 2 | 4)]:
+            return Recipe(input_size=crop_size, output="coordinates", skeleton=_skeleton_of(joints, path))
+        case [*_, (1, joints, rows, columns)] if rows * width == columns * height:
+            return Recipe(input_size=crop_size, skeleton=_skeleton_of(joints, path))
+    raise InputError(
+        f"{path}: wanted SimCC (1, K, {width} b), (1, K, {height} b), or heatmaps (1, K, h, w), or coordinates "
+        f"(1, K, 2); for a crop of {width} x {height} it answers {', '.join(map(str, shapes))}"
+    )
+
+
+def _skeleton_of(joints: int, path: Path) -> Skeleton:
+    if joints not in _SKELETONS:
+        known = ", ".join(f"{K} {skeleton.name}" for K, skeleton in sorted(_SKELETONS.items()))
+        raise InputError(f"{path}: has {joints} joints, and no skeleton of so many is known ({known})")
+    return _SKELETONS[joints]

@@ -1,0 +1,208 @@
+"""Joints by any network that is shown a crop of one person, as its recipe says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.errors import InputError
+from core.people import Image, Poses
+from core.runtime import Run, Runtime
+from core.similarity import grown_boxes
+from core.skeletons import Skeleton
+from core.weights import Weights
+from estimators.affine import (
+    centres_and_sizes,
+    crop_matrices,
+    inverted,
+    transformed,
+    unbiased_crop_matrices,
+    warped,
+)
+from estimators.crops import in_usable_boxes
+from estimators.heatmaps import DECODERS, cells_to_pixels, flip_average
+from estimators.loading import loaded
+from estimators.recipes import RECIPES, Recipe
+from estimators.simcc import decode_simcc, flip_average_simcc
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Answer = tuple[np.ndarray, ...]
+Joints = tuple[np.ndarray, np.ndarray]
+"""Keypoints (N, K, 2) in pixels of the crop, NaN where missing, and scores (N, K)."""
+
+
+class TopDown:
+    """Joints by a network that sees one person at a time; a core.people.Estimator.
+
+    >>> recipe = Recipe(input_size=(192, 256))
+    >>> estimator = TopDown(run_of(my_module, recipe, runtime), recipe)
+
+    Args:
+        run: crops (B, height, width, 3) uint8 RGB to what `recipe.output` says, each (B, ...).
+        recipe: how it is fed and read.
+        weights: what is told of it in a run's folder.
+        crop_scale: the crop is so many times as large as the box; the recipe's own padding when not given.
+        mask_margin: what lies outside the box, made longer by this share of its sides, is painted in the colour that
+            the network sees as zero; None, as published networks were trained, paints nothing.
+        flip_test: average with the mirrored crop: twice the cost.
+        decoder: a name in `heatmaps.DECODERS`; the recipe's own when not given.
+
+    Raises:
+        InputError: an option has an unusable value.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        recipe: Recipe,
+        *,
+        weights: Weights | None = None,
+        crop_scale: float | None = None,
+        mask_margin: float | None = None,
+        flip_test: bool = False,
+        decoder: str | None = None,
+    ) -> None:
+        if crop_scale is not None and crop_scale <= 0:
+            raise InputError(f"crop_scale: wanted more than 0, such as 1.25, got {crop_scale}")
+        if mask_margin is not None and mask_margin < 0:
+            raise InputError(f"mask_margin: wanted 0 or more, such as 0.2, got {mask_margin}")
+        recipe = recipe.with_decoder(decoder)
+        self.recipe = recipe if crop_scale is None else replace(recipe, padding=(crop_scale, crop_scale))
+        self.weights = weights
+        self.mask_margin = mask_margin
+        self.flip_test = flip_test
+        self._run = run
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The recipe's."""
+        return self.recipe.skeleton
+
+    def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
+        """Joints of every box; all are missing where a box is empty, not finite or outside its image.
+
+        Args:
+            images: (H, W, 3) uint8 RGB, of any sizes.
+            boxes: per image (N, 4) x1 y1 x2 y2 pixels.
+
+        Returns:
+            one Poses per image, row i of it for box i.
+        """
+        return in_usable_boxes(images, boxes, len(self.skeleton), self._place)
+
+    def _place(self, images: Sequence[Image], boxes: np.ndarray) -> Joints:
+        """Joints (N, K, 2) in pixels of the images, scores (N, K), of boxes (N, 4), one image for each."""
+        matrices = crops_of(boxes, self.recipe)
+        crops = np.stack([warped(i, m, self.recipe.input_size) for i, m in zip(images, matrices, strict=True)])
+        if self.mask_margin is not None:
+            _mask(crops, transformed(grown_boxes(boxes, self.mask_margin).reshape(-1, 2, 2), matrices), self.recipe)
+        answer = self._run(crops)
+        mirrored = self._run(crops[:, :, ::-1]) if self.flip_test else None
+        keypoints, scores = _READERS[self.recipe.output](answer, mirrored, self.recipe)
+        return transformed(keypoints, inverted(matrices)), np.clip(scores, 0, 1)
+
+
+def published(
+    runtime: Runtime,
+    *,
+    name: str,
+    weights: Path | str | None = None,
+    input_size: int | None = None,
+    crop_scale: float | None = None,
+    mask_margin: float | None = None,
+    flip_test: bool = False,
+    decoder: str | None = None,
+) -> TopDown:
+    """A network of RECIPES, with weights that the user has.
+
+    Args:
+        runtime: where it runs.
+        name: in RECIPES.
+        weights: a checkpoint of this network.
+        input_size: height of the crops, pixels, where the weights are for another than the recipe's.
+        crop_scale: as of TopDown.
+        mask_margin: as of TopDown.
+        flip_test: as of TopDown.
+        decoder: as of TopDown.
+
+    Raises:
+        InputError: no weights, or not those of this network; an option has an unusable value.
+    """
+    recipe = RECIPES[name].of_height(input_size).with_decoder(decoder)
+    module, known = loaded(name, weights)
+    return TopDown(
+        run_of(module, recipe, runtime),
+        recipe,
+        weights=known,
+        crop_scale=crop_scale,
+        mask_margin=mask_margin,
+        flip_test=flip_test,
+    )
+
+
+def run_of(module: nn.Module, recipe: Recipe, runtime: Runtime) -> Run:
+    """A torch module that takes (N, 3, H, W) float32, made callable for TopDown."""
+    from core.layers import FromBytes
+    from estimators.networks.last_answer import LastAnswer
+
+    return runtime.load_module(FromBytes(module if recipe.output == "simcc" else LastAnswer(module), recipe.feed))
+
+
+def crops_of(boxes: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Matrices (N, 2, 3) that take points of the image to points of the crops around boxes (N, 4)."""
+    padded = (boxes[:, 2:] - boxes[:, :2]) * (np.array(recipe.padding) - 1) / 2
+    padded = np.concatenate([boxes[:, :2] - padded, boxes[:, 2:] + padded], axis=1)
+    width, height = recipe.input_size
+    centres, sizes = centres_and_sizes(padded, aspect_ratio=width / height, padding=1)
+    matrices = unbiased_crop_matrices if recipe.crop == "unbiased" else crop_matrices
+    return matrices(centres, sizes, recipe.input_size)
+
+
+def _mask(crops: np.ndarray, kept: np.ndarray, recipe: Recipe) -> None:
+    """Paint crops (N, h, w, 3) outside of boxes (N, 2, 2), of which each is top left and bottom right, x y."""
+    corners = np.clip(np.round(kept), 0, recipe.input_size).astype(int)
+    for crop, ((x1, y1), (x2, y2)) in zip(crops, corners, strict=True):
+        inside = crop[y1:y2, x1:x2].copy()
+        crop[:] = recipe.feed.grey
+        crop[y1:y2, x1:x2] = inside
+
+
+def _read_heatmaps(answer: Answer, mirrored: Answer | None, recipe: Recipe) -> Joints:
+    maps = answer[-1]
+    if mirrored is not None:
+        maps = flip_average(maps, mirrored[-1], recipe.skeleton.mirror, shift=recipe.flip_shift)
+    cells, scores = DECODERS[recipe.decoder](maps)
+    map_size = maps.shape[3], maps.shape[2]
+    return cells_to_pixels(cells, map_size, recipe.input_size, recipe.alignment), scores / recipe.highest
+
+
+def _read_simcc(answer: Answer, mirrored: Answer | None, recipe: Recipe) -> Joints:
+    x, y = answer
+    if mirrored is not None:
+        x, y = flip_average_simcc((x, y), (mirrored[0], mirrored[1]), recipe.skeleton.mirror)
+    return decode_simcc(x, y, bins_per_pixel=x.shape[2] / recipe.input_size[0])
+
+
+def _read_coordinates(answer: Answer, mirrored: Answer | None, recipe: Recipe) -> Joints:
+    keypoints, scores = _scaled(answer[-1], recipe)
+    if mirrored is not None:
+        there, mirrored_scores = _scaled(mirrored[-1][:, recipe.skeleton.mirror], recipe)
+        there[..., 0] = recipe.input_size[0] - 1 - there[..., 0]
+        keypoints, scores = (keypoints + there) / 2, (scores + mirrored_scores) / 2
+    return keypoints, scores
+
+
+def _scaled(answer: np.ndarray, recipe: Recipe) -> Joints:
+    """From shares of the crop (N, K, 2 or 4); the surer, the smaller the spread (Li et al. 2021, RLE's code)."""
+    spreads = 1 / (1 + np.exp(-np.maximum(answer[..., 2:], -50)))  # exp overflows beyond 88
+    scores = 1 - spreads.mean(axis=2) if spreads.shape[2] else np.ones(answer.shape[:2])
+    return answer[..., :2] * np.array(recipe.input_size), scores
+
+
+_READERS = {"heatmaps": _read_heatmaps, "simcc": _read_simcc, "coordinates": _read_coordinates}
