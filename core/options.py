@@ -8,6 +8,8 @@ from typing import Any
 
 from core.errors import InputError
 
+_NOT_OPTIONS = ("runtime", "name", "network", "path")  # they say what is made, and where it runs
+
 
 def suited(options: Mapping[str, Any], make: Callable[..., Any], name: str) -> dict[str, Any]:
     """The options that `make` takes; one of None that it does not take asks for nothing and is left out.
@@ -23,6 +25,6 @@ def suited(options: Mapping[str, Any], make: Callable[..., Any], name: str) -> d
     known = signature(make).parameters
     for option, value in options.items():
         if option not in known and value is not None:
-            takes = ", ".join(each for each in known if each not in ("runtime", "name", "path")) or "none"
+            takes = ", ".join(each for each in known if each not in _NOT_OPTIONS) or "none"
             raise InputError(f"{name} has no option {option} (its options: {takes})")
     return {option: value for option, value in options.items() if option in known}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from core.errors import unknown_name
+from core.options import suited
 from core.people import Detector
 from core.runtime import Runtime
 from detectors import rtmdet, torchvision_models, yolox
 from detectors.nanodet import NanoDet
 from detectors.networks import NETWORKS as NETWORKS
+from detectors.onnx_file import OnnxDetector
 
 DETECTORS = {
     "nanodet": NanoDet,
@@ -29,15 +32,23 @@ BRING_WEIGHTS: dict[str, Callable[..., Detector]] = {
 """Detectors by name whose weights the user has, as a file: the option `weights` of each."""
 
 
+ONNX_FILE = "onnx:"
+"""What stands before the path of an ONNX file, where a name is asked for."""
+
+
 def create_detector(name: str, *, runtime: Runtime, **options: Any) -> Detector:
     """A detector by its name; the options are those of its class.
 
     >>> create_detector("yolox_s", runtime=runtime, weights="yolox_s.pth")
+    >>> create_detector("onnx:rtmdet-m.onnx", runtime=runtime)
 
     Raises:
-        InputError: no detector has this name, an option has an unusable value, or the weights are missing or damaged.
+        InputError: no detector has this name, an option is not one of its own or has an unusable value, or the weights
+            are missing or damaged.
     """
     known: dict[str, Callable[..., Detector]] = {**DETECTORS, **BRING_WEIGHTS}
+    if name.startswith(ONNX_FILE):
+        known = {name: partial(OnnxDetector, path=Path(name.removeprefix(ONNX_FILE)))}
     if name not in known:
-        raise unknown_name("detector", name, known)
-    return known[name](runtime, **options)
+        raise unknown_name("detector", name, (*known, f"{ONNX_FILE}FILE"))
+    return known[name](runtime, **suited(options, known[name], f"detector {name}"))

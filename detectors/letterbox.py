@@ -26,6 +26,7 @@ class Letterbox:
     input_size: int  # the longer side of the image becomes so many pixels
     square: bool  # the canvas is square; else as small as multiples of 32 allow
     rounding: float  # added before a scaled side is cut off to whole pixels: 0 in YOLOX, 0.5 in mmdetection
+    canvas: tuple[int, int] | None = None  # height and width of another canvas than a square one
 
     def __post_init__(self) -> None:
         if self.input_size < _STRIDE or self.input_size % _STRIDE:
@@ -33,13 +34,16 @@ class Letterbox:
 
     def scaled(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width that an image of this (height, width) has in the canvas."""
-        scale = self.input_size / max(size)
+        height, width = self.canvas or (self.input_size, self.input_size)
+        scale = min(height / size[0], width / size[1])
         return max(1, int(size[0] * scale + self.rounding)), max(1, int(size[1] * scale + self.rounding))
 
     def put(self, image: Image) -> Image:
         """The canvas (H, W, 3) with the image (h, w, 3) in it, channels in its order."""
         height, width = self.scaled((image.shape[0], image.shape[1]))
-        sides = (self.input_size,) * 2 if self.square else (_whole_cells(height), _whole_cells(width))
+        sides = self.canvas or (self.input_size, self.input_size)
+        if not self.square:
+            sides = _whole_cells(height), _whole_cells(width)
         canvas = np.full((*sides, 3), _GREY, np.uint8)
         # Plain bilinear, aliasing and all: the networks were trained on it.
         canvas[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,155 @@
+"""Person detectors in ONNX files: YOLOX and RTMDet, with their last steps or without, told by the file's own shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from core.checkpoints import given_weights
+from core.errors import InputError
+from core.feed import normalised
+from core.people import Detections, Image
+from core.runtime import Runtime
+from core.similarity import box_area, box_iou
+from core.suppression import suppress
+from detectors.decode import Candidates, decode_rtmdet, decode_yolox
+from detectors.letterbox import Letterbox
+
+Answer = tuple[np.ndarray, ...]
+Read = Callable[[Answer, float], list[Candidates]]
+"""What the network answers for canvases and the lowest score of use, to boxes and scores of people in each."""
+
+_STRIDES = (8, 16, 32)
+_PERSON = 0
+_OPEN_SIZE = 640  # where a file leaves its input's size open
+_GREY = 114  # around images in training
+
+
+class OnnxDetector:
+    """Person boxes by an ONNX file that takes images (N, 3, H, W) float32 BGR; a core.people.Detector.
+
+    Its kind is read off what it answers for a canvas of H x W pixels: (N, A, 5 + C) is YOLOX, by cells or by pixels;
+    (N, M, 5) with labels (N, M) are boxes that the file has chosen already, as MMDeploy makes them of RTMDet; maps by
+    levels are RTMDet without its last steps. Person is the first class, or the only one.
+
+    Args:
+        runtime: where it runs.
+        path: the file.
+        normalisation: "imagenet", "0..1" or "0..255"; when not given "0..255" for YOLOX, "imagenet" for the others. A
+            YOLOX that chooses its boxes itself looks like RTMDet: say "0..255".
+        input_size: the image's longer side is scaled to so many pixels, for files that leave it open.
+        min_score: boxes below it are not reported (0..1).
+        nms_iou: of two boxes that overlap more than this only the better stays (box IoU, 0..1).
+
+    Raises:
+        InputError: the file cannot be read, is of another kind, or an option has an unusable value.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        path: Path,
+        normalisation: str | None = None,
+        input_size: int | None = None,
+        min_score: float = 0.05,
+        nms_iou: float = 0.65,
+    ) -> None:
+        file = runtime.load_file(path)
+        if file.input_size and input_size not in (None, max(file.input_size)):
+            height, width = file.input_size
+            raise InputError(f"{path}: takes images {height} high and {width} wide, and no input_size {input_size}")
+        size = file.input_size or (input_size or _OPEN_SIZE,) * 2
+        answer = file.run(np.full((1, 3, *size), _GREY, np.float32))
+        self._read, usual = reader_for(path, answer, size)
+        feed = normalised(normalisation or usual, bgr=True)
+        self._file, self._feed = file, feed
+        self._letterbox = Letterbox(max(size), square=True, rounding=0, canvas=size)
+        self.weights = given_weights(path.name, path, source=f"person boxes, {file.provider}")
+        self.min_score = min_score
+        self.nms_iou = nms_iou
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        """One Detections per image, boxes in its pixels and inside it, best score first."""
+        found = [Detections.empty()] * len(images)
+        for rows, batch in self._letterbox.batches(images):
+            for row, (boxes, scores) in zip(
+                rows, self._read(self._file.run(self._feed(batch)), self.min_score), strict=True
+            ):
+                height, width, _ = images[row].shape
+                people = Detections(self._letterbox.take(boxes, (height, width)), scores)
+                people = people[box_area(people.boxes) > 0]
+                found[row] = people[suppress(box_iou(people.boxes, people.boxes), people.scores, self.nms_iou)]
+        return found
+
+
+def reader_for(path: Path, answer: Answer, size: tuple[int, int]) -> tuple[Read, str]:
+    """How a file is read, by what it answered for a grey canvas, and the normalisation of its kind.
+
+    Args:
+        path: for the error.
+        answer: its outputs.
+        size: height and width of the canvas, pixels.
+
+    Raises:
+        InputError: it is no detector that is known here.
+    """
+    cells = sum((size[0] // stride) * (size[1] // stride) for stride in _STRIDES)
+    shapes = [output.shape for output in answer]
+    match shapes:
+        case [(1, A, channels)] if cells == A and channels > 5:
+            return partial(_read_yolox, grid=None if _in_pixels(answer[0], size) else _grid(size)), "0..255"
+        case [(1, A, 4), (1, _, _), (1, _, 4)] if cells == A:
+            return _read_yolox_parts, "0..255"
+        case [(1, M, 5), (1, labels)] if labels == M:
+            return _read_chosen, "imagenet"
+        case [(1, _, _, _), (1, 4, _, _), (1, _, _, _), (1, 4, _, _), (1, _, _, _), (1, 4, _, _)]:
+            return _read_rtmdet, "imagenet"
+    raise InputError(
+        f"{path}: wanted YOLOX (1, {cells}, 5 + classes), or boxes (1, M, 5) and labels (1, M), or RTMDet's six maps; "
+        f"for an image of {size[1]} x {size[0]} it answers {', '.join(map(str, shapes))}"
+    )
+
+
+def _in_pixels(answer: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether boxes are in pixels already, not steps within cells: their middles are spread over the canvas then."""
+    return bool(np.median(answer[0, :, :2]) > min(size) / 8)
+
+
+def _grid(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Corners (A, 2) x y, in cells, and strides (A, 1) of all cells, as YOLOX lays them in a row."""
+    corners, strides = [], []
+    for stride in _STRIDES:
+        y, x = np.mgrid[: size[0] // stride, : size[1] // stride]
+        corners.append(np.stack([x.ravel(), y.ravel()], axis=1))
+        strides.append(np.full((y.size, 1), stride))
+    return np.concatenate(corners), np.concatenate(strides)
+
+
+def _read_yolox(answer: Answer, min_score: float, *, grid: tuple[np.ndarray, np.ndarray] | None) -> list[Candidates]:
+    boxes = answer[0][..., :4]
+    if grid is not None:
+        corners, strides = grid
+        boxes = np.concatenate([(boxes[..., :2] + corners) * strides, np.exp(boxes[..., 2:]) * strides], axis=2)
+    return decode_yolox(boxes, answer[0][..., 4:], min_score)
+
+
+def _read_yolox_parts(answer: Answer, min_score: float) -> list[Candidates]:
+    return decode_yolox(answer[2], answer[1], min_score)
+
+
+def _read_rtmdet(answer: Answer, min_score: float) -> list[Candidates]:
+    return decode_rtmdet(list(zip(answer[::2], answer[1::2], strict=True)), min_score)
+
+
+def _read_chosen(answer: Answer, min_score: float) -> list[Candidates]:
+    """Boxes with scores (B, M, 5) and labels (B, M), best first; rows that are not needed have score 0 or label -1."""
+    found = []
+    for rows, labels in zip(*answer, strict=True):
+        people = rows[(labels == _PERSON) & (rows[:, 4] >= min_score)]
+        people = people[np.argsort(-people[:, 4], kind="stable")]
+        found.append((people[:, :4].astype(np.float32), people[:, 4].astype(np.float32)))
+    return found
