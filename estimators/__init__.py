@@ -1,27 +1,70 @@
-"""Image and boxes to joints: one network per file, one line in ESTIMATORS; crops and decoding beside them."""
+"""Image and boxes to joints: a network per file, and how each is fed and read; crops and decoding beside them.
+
+MoveNet travels with its weights. For the others the user has them: `recipes.RECIPES` place joints in boxes,
+`BOTTOM_UP` finds people by itself, ONNX_FILE is any file of somebody's.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from core.errors import unknown_name
+from core.options import suited
 from core.people import Estimator
 from core.runtime import Runtime
+from estimators import keypoint_rcnn
 from estimators.movenet import MoveNet
 from estimators.networks import NETWORKS as NETWORKS
+from estimators.recipes import RECIPES
 
 ESTIMATORS = {
     "movenet_thunder": MoveNet,
 }
 """Estimators by name; `ESTIMATORS[name].weights` tells where its numbers come from, without loading them."""
 
+BOTTOM_UP = ("higherhrnet_w32", "ae_hourglass_4stack", "caffe_openpose_coco", keypoint_rcnn.NAME)
+"""Networks that find everybody in an image: made, they are a `one_pass.OnePass`, which is a detector as well."""
+
+BRING_WEIGHTS = (*RECIPES, *BOTTOM_UP)
+"""Estimators whose weights the user has, as a file: the option `weights` of each."""
+
+ONNX_FILE = "onnx:"
+"""What stands before the path of an ONNX file, where a name is asked for."""
+
 
 def create_estimator(name: str, *, runtime: Runtime, **options: Any) -> Estimator:
-    """An estimator by its name; the options are those of its class.
+    """An estimator by its name; the options are those of its class or function.
+
+    >>> create_estimator("rtmpose_t", runtime=runtime, weights="rtmpose_t.pth")
+    >>> create_estimator("onnx:rtmpose-m.onnx", runtime=runtime)
 
     Raises:
-        InputError: no estimator has this name, an option has an unusable value, or the weights are damaged.
+        InputError: no estimator has this name, an option is not one of its own or has an unusable value, or the weights
+            are missing or damaged.
     """
-    if name not in ESTIMATORS:
-        raise unknown_name("estimator", name, ESTIMATORS)
-    return ESTIMATORS[name](runtime, **options)
+    make = _maker(name)
+    return make(runtime, **suited(options, make, f"estimator {name}"))
+
+
+def _maker(name: str) -> Callable[..., Estimator]:
+    """What makes an estimator; what it needs is imported only now: decoding needs scipy, most of a second."""
+    if name in ESTIMATORS:
+        return ESTIMATORS[name]
+    if name in RECIPES:
+        from estimators import top_down
+
+        return partial(top_down.published, name=name)
+    if name == keypoint_rcnn.NAME:
+        return keypoint_rcnn.published
+    if name in BOTTOM_UP:
+        from estimators import bottom_up
+
+        return partial(bottom_up.published, name=name)
+    if name.startswith(ONNX_FILE):
+        from estimators.onnx_file import OnnxEstimator
+
+        return partial(OnnxEstimator, path=Path(name.removeprefix(ONNX_FILE)))
+    raise unknown_name("estimator", name, (*ESTIMATORS, *BRING_WEIGHTS, f"{ONNX_FILE}FILE"))

@@ -7,14 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from core.errors import InputError
 from core.people import Detector, Embedder, Estimator
 from core.runtime import Runtime
 from core.weights import Weights
 from detectors import create_detector
 from estimators import create_estimator
 from estimators.appearance import create_embedder
+from estimators.one_pass import OnePass
 from tracker.propagation import FlowMethod, create_flow
-from tracker.settings import Settings
+from tracker.settings import NetworkSettings, Settings
+
+_USUAL_DETECTOR = "nanodet"
 
 
 @dataclass(frozen=True)
@@ -38,19 +42,45 @@ def open_networks(settings: Settings) -> Iterator[Networks]:
     """
     chosen = settings.networks
     with Runtime(chosen.device, chosen.threads) as runtime:
-        found = _given(input_size=chosen.detector_input_px)
-        placed = _given(crop_scale=chosen.crop_scale, mask_margin=chosen.mask_margin, flip_test=chosen.flip_test)
-        if not chosen.mask:
-            placed["mask_margin"] = None  # said aloud, because an estimator masks by itself
-        detector = create_detector(chosen.detector, runtime=runtime, **found)
-        estimator = create_estimator(chosen.estimator, runtime=runtime, **placed)
+        estimator = _estimator(chosen, runtime)
+        detector = _detector(chosen, runtime, estimator)
         flow = create_flow(settings.see.flow, weights=settings.see.flow_weights, device=runtime.device)
         embedder = create_embedder(
             chosen.appearance, runtime=runtime, skeleton=estimator.skeleton, weights=chosen.appearance_weights
         )
         loaded = [network for network in (detector, estimator, embedder) if network is not None]
-        weights = tuple(network.weights for network in loaded if hasattr(network, "weights"))
+        weights = tuple(found for network in loaded if (found := getattr(network, "weights", None)) is not None)
         yield Networks(detector, estimator, flow, weights, runtime.device, embedder)
+
+
+def _estimator(chosen: NetworkSettings, runtime: Runtime) -> Estimator:
+    options = _given(
+        weights=chosen.weights,
+        input_size=chosen.estimator_input_px,
+        crop_scale=chosen.crop_scale,
+        mask_margin=chosen.mask_margin,
+        flip_test=chosen.flip_test or None,
+        decoder=chosen.decoder,
+        normalisation=chosen.normalisation,
+    )
+    if not chosen.mask:
+        options["mask_margin"] = None  # said aloud, because an estimator masks by itself
+    return create_estimator(chosen.estimator, runtime=runtime, **options)
+
+
+def _detector(chosen: NetworkSettings, runtime: Runtime, estimator: Estimator) -> Detector:
+    options = _given(
+        weights=chosen.detector_weights,
+        input_size=chosen.detector_input_px,
+        normalisation=chosen.detector_normalisation,
+    )
+    if chosen.detector != "auto":
+        return create_detector(chosen.detector, runtime=runtime, **options)
+    if not isinstance(estimator, OnePass):
+        return create_detector(_USUAL_DETECTOR, runtime=runtime, **options)
+    if options:
+        raise InputError(f"{chosen.estimator} finds people by itself: give --detector NAME, or nothing for a detector")
+    return estimator.detect
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from core.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
 
+Normalisation = Literal["imagenet", "0..1", "0..255"]
+
 Flow = Literal["lk", "dis", "raft", "none"]
 Similarity = Literal["iou", "oks", "flow_oks", "multi_flow_oks"]
 Assignment = Literal["greedy", "hungarian"]
@@ -52,18 +54,32 @@ def _check(settings: object) -> None:
 class NetworkSettings:
     """Which networks look, where they run, and how they are shown the image."""
 
-    detector: str = "nanodet"
-    """Finds the person boxes."""
+    detector: str = "auto"
+    """Finds the person boxes: a name of `posetrail models`, or onnx:FILE; auto is nanodet, or the estimator itself
+    where it finds people too."""
+    detector_weights: Path | None = None
+    """File of the detector's weights, where it travels without."""
     estimator: str = "movenet_thunder"
-    """Places the joints in a box."""
+    """Places the joints in a box: a name of `posetrail models`, or onnx:FILE."""
+    weights: Path | None = None
+    """File of the estimator's weights, where it travels without."""
     device: Device = "auto"
     """Where the networks run; auto takes CUDA where there is one."""
     threads: int | None = None
     """Networks running at a time on the CPU; all cores if not given. Changes the speed alone."""
     detector_input_px: int | None = None
     """Long side of the image the detector is shown, in pixels; the detector's own default if not given."""
+    estimator_input_px: int | None = None
+    """Height of a crop, in pixels, for weights of another size than the estimator's own; of estimators that find people
+    too, the side of the image that they scale to a length."""
     crop_scale: float | None = None
-    """Side of a crop per longer side of the box; the estimator's own default if not given."""
+    """Side of a crop per side of the box that it fits; the estimator's own default if not given."""
+    decoder: str | None = None
+    """How joints are read off heatmaps: argmax, quarter, dark, udp, ...; the estimator's own way if not given."""
+    normalisation: Normalisation | None = None
+    """What an estimator's ONNX file is fed; imagenet if not given."""
+    detector_normalisation: Normalisation | None = None
+    """What a detector's ONNX file is fed; that usual for its kind if not given."""
     mask: bool = True
     """Paint the crop grey outside the person's box, so that a neighbour's joints are not taken ..."""
     mask_margin: float | None = None
