@@ -53,6 +53,8 @@ class OnnxFile:
     """Height and width, pixels; None where the file leaves them open."""
     provider: str
     """What it runs on, as ONNX Runtime calls it."""
+    told: dict[str, str]
+    """What it says of itself: ONNX's metadata."""
 
 
 class Runtime:
@@ -140,6 +142,7 @@ class Runtime:
             run=run if whole_batches else self._sample_by_sample(run),
             input_size=(shape[2], shape[3]) if all(isinstance(side, int) for side in shape[2:]) else None,
             provider=provider,
+            told=dict(session.get_modelmeta().custom_metadata_map),
         )
 
     def load_module(self, module: torch.nn.Module) -> Run:

@@ -10,6 +10,7 @@ import numpy as np
 from core.checkpoints import given_weights
 from core.errors import InputError
 from core.feed import normalised
+from core.published import PUBLISHED
 from core.runtime import Runtime
 from core.skeletons import (
     AIC_14,
@@ -22,7 +23,7 @@ from core.skeletons import (
     POSETRACK_15,
     Skeleton,
 )
-from estimators.recipes import Recipe
+from estimators.recipes import RECIPES, Recipe
 from estimators.top_down import TopDown
 
 _OPEN_SIZE = (256, 192)  # height and width, where a file leaves them open
@@ -39,12 +40,13 @@ class OnnxEstimator(TopDown):
 
     Its kind is read off what it answers: two vectors (N, K, b W) and (N, K, b H) for each joint are SimCC; maps
     (N, K, h, w) are heatmaps; (N, K, 2) are x y as shares of the crop, (N, K, 4) with their spreads. The skeleton is
-    the one that is known by K joints. Crops are 1.25 times as large as the box.
+    the one that is known by K joints. Crops are 1.25 times as large as the box. A file of `posetrail models export`
+    says which network it is, and is fed and read as that.
 
     Args:
         runtime: where it runs.
         path: the file.
-        normalisation: "imagenet", "0..1" or "0..255"; "imagenet" when not given.
+        normalisation: "imagenet", "0..1" or "0..255"; "imagenet" when neither this nor the file says.
         crop_scale: as of TopDown.
         mask_margin: as of TopDown.
         flip_test: as of TopDown.
@@ -65,11 +67,16 @@ class OnnxEstimator(TopDown):
         flip_test: bool = False,
         decoder: str | None = None,
     ) -> None:
-        feed = normalised(normalisation or "imagenet")
         file = runtime.load_file(path)
         height, width = file.input_size or _OPEN_SIZE
         answer = file.run(np.zeros((1, 3, height, width), np.float32))
-        recipe = replace(recipe_for(path, answer, (width, height)), feed=feed)
+        recipe = recipe_for(path, answer, (width, height))
+        known = PUBLISHED.get(file.told.get("name", ""))
+        if known is not None and known.network in RECIPES:
+            recipe = replace(RECIPES[known.network], input_size=recipe.input_size)
+        if normalisation is not None:
+            recipe = replace(recipe, feed=normalised(normalisation))
+        feed = recipe.feed
         super().__init__(
             lambda crops: file.run(feed(crops)),
             recipe,
@@ -101,7 +108,7 @@ def recipe_for(path: Path, answer: tuple[np.ndarray, ...], crop_size: tuple[int,
             return Recipe(input_size=crop_size, output="simcc", skeleton=_skeleton_of(joints, path))
         case [(1, joints, 2 | 4)]:
             return Recipe(input_size=crop_size, output="coordinates", skeleton=_skeleton_of(joints, path))
-        case [*_, (1, joints, rows, columns)] if rows * width == columns * height:
+        case [*_, (1, joints, rows, columns)] | [(1, _, joints, rows, columns)] if rows * width == columns * height:
             return Recipe(input_size=crop_size, skeleton=_skeleton_of(joints, path))
     raise InputError(
         f"{path}: wanted SimCC (1, K, {width} b), (1, K, {height} b), or heatmaps (1, K, h, w), or coordinates "

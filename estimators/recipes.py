@@ -34,8 +34,8 @@ class Recipe:
     crop: Crop = "plain"
     """Image 0..w upon crop 0..w, or first and last pixels upon each other (UDP): see `affine`."""
     output: Output = "heatmaps"
-    """Maps (N, K, h, w), the last one where there are several; two vectors for each joint; or x y as shares of the
-    crop, perhaps with their spreads."""
+    """Maps (N, K, h, w), the last where there are several, or of stacks (N, S, K, h, w) the last; two vectors for each
+    joint; or x y as shares of the crop, perhaps with their spreads."""
     decoder: str = "quarter"
     """How a joint is read off its heatmap, a name in `heatmaps.DECODERS`."""
     alignment: Alignment = "corner"

@@ -174,12 +174,17 @@ def _mask(crops: np.ndarray, kept: np.ndarray, recipe: Recipe) -> None:
 
 
 def _read_heatmaps(answer: Answer, mirrored: Answer | None, recipe: Recipe) -> Joints:
-    maps = answer[-1]
+    maps = _last_maps(answer)
     if mirrored is not None:
-        maps = flip_average(maps, mirrored[-1], recipe.skeleton.mirror, shift=recipe.flip_shift)
+        maps = flip_average(maps, _last_maps(mirrored), recipe.skeleton.mirror, shift=recipe.flip_shift)
     cells, scores = DECODERS[recipe.decoder](maps)
     map_size = maps.shape[3], maps.shape[2]
     return cells_to_pixels(cells, map_size, recipe.input_size, recipe.alignment), scores / recipe.highest
+
+
+def _last_maps(answer: Answer) -> np.ndarray:
+    """(N, K, h, w): of stacks (N, S, K, h, w) the last one."""
+    return answer[-1] if answer[-1].ndim == 4 else answer[-1][:, -1]
 
 
 def _read_simcc(answer: Answer, mirrored: Answer | None, recipe: Recipe) -> Joints:

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class LastAnswer(nn.Module):
-    """The answer that counts: the last of a list, a tuple or a dict, of stacks the last one.
+    """The answer that counts: the last of a list, a tuple or a dict.
 
     Args:
-        network: any whose last answer is a tensor, (N, K, h, w) or, from stacks, (N, S, K, h, w).
+        network: any whose last answer is a tensor.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -23,4 +23,4 @@ class LastAnswer(nn.Module):
         answer: Any = self.network(images)
         while not isinstance(answer, Tensor):
             answer = list(answer.values() if isinstance(answer, dict) else answer)[-1]
-        return answer[:, -1] if answer.ndim == 5 else answer
+        return answer
