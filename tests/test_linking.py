@@ -27,7 +27,7 @@ from tracker.tracker import follow
 from .worlds import STANDING, Walker, World, line
 
 FPS = 30
-DEFAULT = FollowSettings(smooth="none")  # what smoothing does to them is told elsewhere
+DEFAULT = FollowSettings(smooth="none", fill_gap_s=0.5)  # what smoothing does to them is told elsewhere
 SIGMAS = np.array(COCO_17.oks_sigmas)
 
 

@@ -13,7 +13,7 @@ The numbers below are natural logarithms of odds unless they say otherwise; the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from tracker.pieces import ENDS, Pieces
 
 _ROUNDS = 3
-_VOTE = 3.0  # for the link that a tracker made
+_VOTE = 2.0  # for the link that a tracker made
 _SPEED = 2.0  # body sizes per second: spread of the velocities people take up
 _VELOCITY_MEMORY_S = 1.0
 _PLACE_NOISE = 0.06  # body sizes
@@ -32,8 +32,10 @@ _JOINT_NOISE = 0.02  # body sizes, beyond OKS' own
 _SIZE_SPREAD = 0.3  # of the logarithm of the size: boxes change with poses
 _SIZE, _USUAL_SIZE, _LARGEST_SIZE = 1.0, 0.5, 3.0
 _LOOKS, _USUAL_LOOKS = 8.0, 0.6  # cosine of two people's appearance
-_NEAR, _FAST = 3.0, 6.0  # body sizes, and per second: farther apart nobody is compared
-_PAIRS_AT_A_TIME = 1_000_000
+_MIN_SHARED = 3  # joints
+_NEAR, _FAST = 2.0, 6.0  # body sizes, and per second: farther apart nobody is compared ...
+_HOPE = 1.0  # ... nor whose motion and best bodies do not add up to 0 with this: later rounds tell motion better
+_PAIRS_AT_A_TIME = 200_000
 
 
 def link(pieces: Pieces, joint_sigmas: np.ndarray, max_gap_s: float) -> np.ndarray:
@@ -49,10 +51,12 @@ def link(pieces: Pieces, joint_sigmas: np.ndarray, max_gap_s: float) -> np.ndarr
     successors = np.full(len(pieces), -1)
     if len(pieces):
         pairs = _candidates(pieces, max_gap_s)
-        known = _evidence_of_bodies(pieces, pairs, joint_sigmas) + _votes(pieces, pairs)
+        known = _votes(pieces, pairs) + _evidence_of_bodies(pieces, pairs, joint_sigmas)
+        off = _mean_off(pieces, pairs)
         for _ in range(_ROUNDS):
             ends, starts = _with_context(pieces, successors)
-            successors = _assign(len(pieces), pairs, known + _evidence_of_motion(pieces, pairs, ends, starts))
+            motion = _evidence_of_motion(pairs, _moving(ends), _moving(_turned(starts)), off)
+            successors = _assign(len(pieces), pairs, known + motion)
     people = np.arange(len(pieces))
     for piece in np.flatnonzero(successors >= 0):  # the pieces of a person come in order of time
         people[successors[piece]] = people[piece]
@@ -66,40 +70,35 @@ class _Pairs:
     earlier: np.ndarray  # rows of the pieces
     later: np.ndarray
     gap_s: np.ndarray  # from the last pose of the one to the first pose of the other
-    off: np.ndarray  # (L, 2) mean difference of the joints that both have, in pixels from their places
+
+    def __getitem__(self, rows: np.ndarray) -> _Pairs:
+        return _Pairs(self.earlier[rows], self.later[rows], self.gap_s[rows])
 
 
 def _candidates(pieces: Pieces, max_gap_s: float) -> _Pairs:
-    """All pairs near enough in time and place."""
-    began, ended = pieces.starts[:, 0, 0], pieces.ends[:, -1, 0]
+    """All pairs that may be worth a link, near enough in time and place; few for each piece."""
+    began, ended = pieces.starts[:, 0], pieces.ends[:, -1]
     by_end = np.argsort(pieces.last, kind="stable")
-    first = np.searchsorted(ended[by_end], began - max_gap_s - 1e-9)
+    first = np.searchsorted(ended[by_end, 0], began[:, 0] - max_gap_s - 1e-9)
     count = np.maximum(np.searchsorted(pieces.last[by_end], pieces.first) - first, 0)
-    blocks = np.cumsum(count) // _PAIRS_AT_A_TIME
+    leading, coming = _moving(pieces.ends), _moving(_turned(pieces.starts))
+    best = _SHAPE * (1 - _USUAL_OKS) + _LOOKS * (1 - _USUAL_LOOKS) * bool(pieces.appearance.any())
     parts = []
-    for block in np.unique(blocks):
-        rows = np.flatnonzero(blocks == block)
+    block_of_piece = np.cumsum(count) // _PAIRS_AT_A_TIME
+    for block in range(block_of_piece[-1] + 1):
+        rows = np.flatnonzero(block_of_piece == block)
         later = np.repeat(rows, count[rows])
         within = np.arange(len(later)) - np.repeat(np.cumsum(count[rows]) - count[rows], count[rows])
         earlier = by_end[np.repeat(first[rows], count[rows]) + within]
-        gap_s = began[later] - ended[earlier]
-        apart = np.linalg.norm(pieces.starts[later, 0, 1:3] - pieces.ends[earlier, -1, 1:3], axis=1)
-        size = np.maximum(pieces.starts[later, 0, 3], pieces.ends[earlier, -1, 3])
-        near = (apart < size * (_NEAR + _FAST * gap_s)) | _voted(pieces, earlier, later)
-        parts.append((earlier[near], later[near], gap_s[near]))
-    earlier, later, gap_s = (np.concatenate(each) for each in zip(*parts, strict=True))
-    off = pieces.first_joints[later] - pieces.last_joints[earlier]
-    there = ~np.isnan(off)
-    mean = np.where(there, off, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-    return _Pairs(earlier, later, gap_s, np.where(there.sum(axis=1) > 2, mean, 0.0))
-
-
-def _voted(pieces: Pieces, earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
-    """Pairs (L,) of which either tracker holds that they are one person."""
-    same = [
-        (serials[earlier] == serials[later]) & (serials[later] > 0) for serials in (pieces.forward, pieces.backward)
-    ]
-    return same[0] | same[1]
+        pairs = _Pairs(earlier, later, began[later, 0] - ended[earlier, 0])
+        apart = np.abs(began[later, 1:3] - ended[earlier, 1:3]).max(axis=1)
+        size = np.maximum(began[later, 3], ended[earlier, 3])
+        votes = _votes(pieces, pairs)
+        near = (apart < size * (_NEAR + _FAST * pairs.gap_s)) | (votes > 0)
+        pairs, votes = pairs[near], votes[near]
+        hope = votes + _evidence_of_motion(pairs, leading, coming, np.zeros((len(votes), 2)))
+        parts.append(pairs[hope + best + _HOPE > 0])
+    return _Pairs(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(_Pairs)))
 
 
 def _votes(pieces: Pieces, pairs: _Pairs) -> np.ndarray:
@@ -115,10 +114,20 @@ def _votes(pieces: Pieces, pairs: _Pairs) -> np.ndarray:
     return votes
 
 
+def _mean_off(pieces: Pieces, pairs: _Pairs) -> np.ndarray:
+    """The mean difference (L, 2) of the joints that both have, each from its place: other joints, other places."""
+    off = pieces.first_joints[pairs.later] - pieces.last_joints[pairs.earlier]
+    there = ~np.isnan(off)
+    count = there.sum(axis=1)
+    mean = np.where(there, off, 0.0).sum(axis=1) / np.maximum(count, 1)
+    return np.where(count >= _MIN_SHARED, mean, 0.0)
+
+
 def _evidence_of_bodies(pieces: Pieces, pairs: _Pairs, joint_sigmas: np.ndarray) -> np.ndarray:
     """What shape and looks say of each pair (L,)."""
     size = np.sqrt(pieces.ends[pairs.earlier, -1, 3] * pieces.starts[pairs.later, 0, 3])
-    off = pieces.first_joints[pairs.later] - pieces.last_joints[pairs.earlier] - pairs.off[:, None]
+    off = pieces.first_joints[pairs.later] - pieces.last_joints[pairs.earlier]
+    off = off - _mean_off(pieces, pairs)[:, None]
     spread = (2 * joint_sigmas) ** 2 + _JOINT_NOISE**2
     alike = np.exp(np.einsum("lkd,lkd->lk", off, off) / (-2 * size[:, None] ** 2 * spread))
     shared = ~np.isnan(alike)
@@ -197,13 +206,23 @@ def _moving(seen: np.ndarray) -> _Motion:
     return motion
 
 
-def _evidence_of_motion(pieces: Pieces, pairs: _Pairs, ends: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """What motion and size say of each pair (L,): where the earlier leads, against where the later comes from."""
-    turned = starts[:, ::-1] * np.array([-1.0, 1.0, 1.0, 1.0])
-    ahead = _moving(ends)[pairs.earlier].after(pairs.gap_s)
-    back = _moving(turned)[pairs.later]
+def _turned(starts: np.ndarray) -> np.ndarray:
+    """Starts of pieces (P, ENDS, 4) as ends, for somebody who sees time run backwards."""
+    return starts[:, ::-1] * np.array([-1.0, 1.0, 1.0, 1.0])
+
+
+def _evidence_of_motion(pairs: _Pairs, leading: _Motion, coming: _Motion, off: np.ndarray) -> np.ndarray:
+    """What motion and size say of each pair (L,): where the earlier leads, against where the later comes from.
+
+    Args:
+        pairs: (L,).
+        leading: (P,) how people move at the ends of all pieces.
+        coming: (P,) how they move at the starts, seen backwards.
+        off: (L, 2) by how much the later ones' places lie beside the earlier ones'.
+    """
+    ahead, back = leading[pairs.earlier].after(pairs.gap_s), coming[pairs.later]
     size = np.sqrt(ahead.size * back.size)[:, None]
-    place_off = (back.place - ahead.place + pairs.off) / size
+    place_off = (back.place - ahead.place + off) / size
     velocity_off = (-back.velocity - ahead.velocity) / size
     place_var, velocity_var = ahead.place_var + back.place_var, ahead.velocity_var + back.velocity_var
     cov = ahead.cov - back.cov  # seen backwards, velocities have the other sign
