@@ -6,6 +6,9 @@ Only people whom no detection explains are then looked for, frame by frame, wher
 
 Reading, detecting and carrying run in threads of their own. The order of frames and every number in them depend on
 neither the batch size nor the threads.
+
+To go on where an earlier run broke off, the frames that it saw are recalled: their pictures are read again, but no
+network looks at them. What flow remembers of the last frame and what the camera is compared with come out as they were.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from core.errors import InputError
 from core.people import Detections, Detector, Embedder, Estimator, Poses, sure_keypoints
 from core.similarity import box_area, box_iou, oks
 from core.skeletons import Skeleton
@@ -32,7 +36,7 @@ from tracker.video import Frame
 Item = TypeVar("Item")
 
 _SLIGHTLY_ALIKE = 1e-3  # boxes that overlap belong together even where, with min_carry_oks 0, the poses say nothing
-_BATCH_FRAMES = 4  # frames whose boxes and joints are asked for in one call
+BATCH_FRAMES = 4  # frames whose boxes and joints are asked for in one call
 _AHEAD_FRAMES = 4  # frames read ...
 _AHEAD_BATCHES = 2  # ... and batches looked at, before they are needed
 
@@ -45,7 +49,8 @@ def see(
     flow: FlowMethod | None,
     embedder: Embedder | None = None,
     *,
-    batch_frames: int = _BATCH_FRAMES,
+    known: Iterable[SeenFrame] = (),
+    batch_frames: int = BATCH_FRAMES,
 ) -> Generator[tuple[Frame, SeenFrame]]:
     """What is seen in each frame, with the frame itself; an error of `frames` comes after the frames before it.
 
@@ -56,16 +61,21 @@ def see(
         settings: what to look for.
         flow: moves people from frame to frame; None: people stay where they were.
         embedder: tells how each person looks; None: nobody asks.
+        known: what an earlier run saw in the first frames, with everything the same. They are not given again. Full
+            batches of them, should a network's last bit depend on who is beside whom.
         batch_frames: frames in one call of the networks; changes the speed alone.
     """
     sight = _Sight(estimator, settings, flow)
-    read = ahead(frames, _AHEAD_FRAMES)
-    detected = ahead(_detect(_batches(enumerate(read), batch_frames), detector, settings), _AHEAD_BATCHES)
-    placed = ahead(_place(detected, estimator), _AHEAD_BATCHES)
-    with closing(read), closing(detected), closing(placed):  # the last stage ends first, while it can still be fed
-        for batch in placed:
-            seen = ((frame, sight.look(frame, poses)) for frame, poses in batch)
-            yield from seen if embedder is None else _embed(list(seen), embedder)
+    with closing(ahead(frames, _AHEAD_FRAMES)) as read:
+        num_known = sight.recall_all(read, known)
+        detected = ahead(
+            _detect(_batches(enumerate(read, num_known), batch_frames), detector, settings), _AHEAD_BATCHES
+        )
+        placed = ahead(_place(detected, estimator), _AHEAD_BATCHES)
+        with closing(detected), closing(placed):  # the last stage ends first, while it can still be fed
+            for batch in placed:
+                seen = ((frame, sight.look(frame, poses)) for frame, poses in batch)
+                yield from seen if embedder is None else _embed(list(seen), embedder)
 
 
 def _detect(
@@ -143,6 +153,24 @@ class _Sight:
             seen = replace(seen, camera=self._camera.step(image, poses.boxes))
         self._last, self._last_image, self._carried = seen, image, carried
         return seen
+
+    def recall_all(self, frames: Iterator[Frame], known: Iterable[SeenFrame]) -> int:
+        """Recall what was seen in the first frames; how many there were."""
+        count = 0
+        for seen in known:
+            frame = next(frames, None)
+            if frame is None or frame.index != seen.index:
+                raise InputError(f"frame {seen.index} was seen before and is not there now; the clip has changed")
+            self._recall(frame, seen)
+            count += 1
+        return count
+
+    def _recall(self, frame: Frame, seen: SeenFrame) -> None:
+        """Remember this frame as after `look`, what was seen in it being known."""
+        image = self._prepare(frame)
+        if self._camera is not None and image is not None:
+            self._camera.step(image, seen.poses.boxes)
+        self._last, self._last_image, self._carried = seen, image, seen.carried
 
     def _prepare(self, frame: Frame) -> FlowImage | None:
         """The image as flow and the camera's motion want it; None where neither is wanted."""

@@ -9,8 +9,8 @@ ever grows: one record batch of one row per frame, handed to the operating syste
     carried_by_flow  list of (source_frame int64, source_row int64, keypoints 2K float32)
 
 The header stands as JSON in the schema's metadata. A stream that was ended properly closes with Arrow's end mark; a run
-that failed or was killed leaves it out. To go on after that, read the complete frames, append them to a new log beside
-the old one, continue there and rename it over the old: the same frames give the same bytes.
+that failed or was killed leaves it out. To go on after that, cut the log off behind a whole frame and append the next
+(tracker/resume.py): the same frames give the same bytes, however many times the log was cut off.
 """
 
 from __future__ import annotations
@@ -91,6 +91,8 @@ class PoseLogHeader:
     models: list[dict[str, str]]  # each with name and sha256
     posetrail_version: str
     appearance_size: int = 0  # E of every frame's appearance
+    made_of: dict[str, Any] = field(default_factory=dict)
+    """What else decides the numbers: the part of the clip that was wanted, and how the networks were used."""
     format_version: int = FORMAT_VERSION
 
     @property
@@ -126,23 +128,44 @@ def _schema(num_joints: int, appearance_size: int) -> pa.Schema:
     )
 
 
+@dataclass(frozen=True)
+class Place:
+    """A whole frame of a pose log."""
+
+    position: int  # among the frames, counted from 0
+    index: int  # of the frame
+    end: int  # byte of the file behind it
+
+
 class PoseLogWriter:
     """Appends frames to a new pose log: `with PoseLogWriter(path, header) as log: log.append(seen_frame)`.
 
     Each frame is with the operating system before `append` returns. Left by an exception, the log keeps its frames but
     gets no end mark (`is_complete` says so).
+
+    Args:
+        path: the file.
+        header: what it is made of.
+        after: go on in this file, of the same header, behind this frame; what follows there is cut off.
     """
 
-    def __init__(self, path: Path, header: PoseLogHeader) -> None:
+    def __init__(self, path: Path, header: PoseLogHeader, *, after: Place | None = None) -> None:
         self._path = path
+        self._after = after
+        self._file: BinaryIO
         self._num_joints = header.num_joints
         self._appearance_size = header.appearance_size
         told = json.dumps(asdict(header), ensure_ascii=False).encode()
         self._schema = _schema(header.num_joints, header.appearance_size).with_metadata({_METADATA_KEY: told})
-        self._last_index = -1
+        self._last_index = after.index if after else -1
 
     def __enter__(self) -> Self:
-        self._file: BinaryIO = self._path.open("wb")
+        if self._after:
+            self._file = self._path.open("r+b")
+            self._file.truncate(self._after.end)
+            self._file.seek(self._after.end)
+            return self
+        self._file = self._path.open("wb")
         # Arrow's own stream writer holds the schema back until the first batch; so each message is written here.
         self._write(self._schema.serialize())
         return self
@@ -249,6 +272,16 @@ def read_pose_log(path: Path) -> tuple[PoseLogHeader, Iterator[SeenFrame]]:
     with _open(path) as file:
         header = _read_header(path, file)
     return header, _frames(path)
+
+
+def places(path: Path) -> Iterator[Place]:
+    """Where the whole frames of a pose log stand.
+
+    Raises:
+        InputError: as `read_pose_log`.
+    """
+    for position, (frame, end) in enumerate(_frames_and_ends(path)):
+        yield Place(position, frame.index, end)
 
 
 def is_complete(path: Path) -> bool:

@@ -19,14 +19,15 @@ from typing import Any
 from core.errors import InputError
 from core.people import Image
 from core.skeletons import SKELETONS, Skeleton
-from tracker import run_file
+from tracker import resume, run_file
 from tracker.ahead import ahead
 from tracker.drawing import Trails, draw_people
 from tracker.following import followed
 from tracker.imports import read_poses
 from tracker.networks import Networks, open_networks
 from tracker.pipeline import see
-from tracker.pose_log import PoseLogHeader, PoseLogWriter, SeenFrame, read_pose_log
+from tracker.pose_log import Place, PoseLogHeader, PoseLogWriter, SeenFrame, read_pose_log
+from tracker.resume import Earlier
 from tracker.run_file import LOG, RUN, VIDEO, Outcome, Status
 from tracker.settings import FollowSettings, Settings
 from tracker.tracker import Tracker
@@ -90,6 +91,7 @@ def track_to_folder(
     *,
     saves: Sequence[str] | None = None,
     video: bool = False,
+    earlier: Earlier = "replace",
     on_frame: OnFrame = lambda _: None,
     on_drawn: OnFrame = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -101,26 +103,33 @@ def track_to_folder(
 
     Args:
         source: what to read; for a video it is read twice.
-        folder: made if need be; files of an earlier run in it are replaced.
+        folder: made if need be.
         networks: opened with these settings.
         settings: all switches.
         saves: names in tracker.writers.WRITERS; those that suit the skeleton when not given.
         video: draw video.mp4 too, once there are tracks; not after `stopped()`.
-        on_frame: told the number of poses seen in each frame.
+        earlier: what becomes of an earlier run in the folder (tracker/resume.py): by default it is replaced.
+        on_frame: told the number of poses seen in each frame. What it raises ends the run at once, and leaves a log
+            that can be gone on with.
         on_drawn: told the number of people drawn in each frame.
         stopped: asked after each frame.
 
     Raises:
-        InputError: not a single frame could be read, or nothing can be written there.
+        InputError: not a single frame could be read, nothing can be written there, or with earlier="continue" a run
+            of other settings or of another clip stands there.
     """
     started = time.perf_counter()
     header = _header(source, networks, settings)
     saves = default_formats(networks.estimator.skeleton) if saves is None else saves
     writers = _writers(folder, _clip(header), saves)  # what cannot be written is refused now, not after an hour
     drawing = VideoWriter(folder / VIDEO, source.width, source.height, source.fps) if video else None
-    status, reason = _see_to_log(source, folder, header, networks, settings, on_frame, stopped)
+    kept = resume.find(folder, source, header, settings.follow, saves=saves, video=video, earlier=earlier)
+    if kept.outcome:
+        return kept.outcome
+    status, reason = kept.seen or _see_to_log(source, folder, header, networks, settings, kept.after, on_frame, stopped)
+    (folder / RUN).unlink(missing_ok=True)  # from here to its end, the folder is not of one piece
     told = {**run_file.describe(source, networks, settings), "status": status, "reason": reason}
-    outcome = _follow_log(folder, told, settings.follow, writers, started)
+    outcome = _follow_log(folder, told, settings.follow, writers, started, filter(None, [kept.note]))
     if drawing is None:
         return outcome
     said = f"{VIDEO}: not drawn; `posetrail draw {folder}` does it"
@@ -234,8 +243,11 @@ def draw_run(
 # First pass: pixels to the pose log -----------------------------------------------------------------------------------
 
 
-def _see(source: Source, networks: Networks, settings: Settings) -> Generator[tuple[Frame, SeenFrame]]:
-    return see(source.frames(), networks.detector, networks.estimator, settings.see, networks.flow, networks.embedder)
+def _see(
+    source: Source, networks: Networks, settings: Settings, known: Iterable[SeenFrame] = ()
+) -> Generator[tuple[Frame, SeenFrame]]:
+    detector, estimator, flow, embedder = networks.detector, networks.estimator, networks.flow, networks.embedder
+    return see(source.frames(), detector, estimator, settings.see, flow, embedder, known=known)
 
 
 def _see_to_log(
@@ -244,16 +256,20 @@ def _see_to_log(
     header: PoseLogHeader,
     networks: Networks,
     settings: Settings,
+    after: Place | None,
     on_frame: OnFrame,
     stopped: Callable[[], bool],
 ) -> tuple[Status, str]:
-    """Write the pose log; how that ended, and why."""
-    frames = 0
-    with closing(_see(source, networks, settings)) as seen:
-        first = _first(seen, source)
-        with _made(folder), PoseLogWriter(folder / LOG, header) as log:
+    """Write the pose log, or go on with it behind a frame; how that ended, and why."""
+    frames = after.position + 1 if after else 0
+    known = _told_of(resume.frames_until(folder / LOG, after), on_frame) if after else ()
+    with closing(_see(source, networks, settings, known)) as seen:
+        begun = [] if after else [_first(seen, source)]
+        with _made(folder), ExitStack() as files:
+            (folder / RUN).unlink(missing_ok=True)  # it tells of the log as it was
+            log = files.enter_context(PoseLogWriter(folder / LOG, header, after=after))
             try:
-                for _, what in chain([first], seen):
+                for _, what in chain(begun, seen):
                     log.append(what)
                     on_frame(len(what.poses))
                     frames += 1
@@ -262,6 +278,12 @@ def _see_to_log(
             except DamagedInput as damage:
                 return "damaged", str(damage)
     return "complete", ""
+
+
+def _told_of(known: Iterable[SeenFrame], on_frame: OnFrame) -> Iterator[SeenFrame]:
+    for seen in known:
+        on_frame(len(seen.poses))
+        yield seen
 
 
 def _first(seen: Iterator[tuple[Frame, SeenFrame]], source: Source) -> tuple[Frame, SeenFrame]:
@@ -283,6 +305,7 @@ def _header(source: Source, networks: Networks, settings: Settings) -> PoseLogHe
         models=[{"name": weights.name, "sha256": weights.sha256} for weights in networks.weights],
         posetrail_version=version("posetrail"),
         appearance_size=networks.embedder.size if networks.embedder else 0,
+        made_of=resume.made_of(source, settings, networks.device),
     )
 
 
@@ -304,7 +327,7 @@ def _follow_log(
     settings: FollowSettings,
     writers: Writers,
     started: float,
-    notes: Sequence[str] = (),
+    notes: Iterable[str] = (),
 ) -> Outcome:
     """Give ids to the poses of a folder's log and write its other files; `told` is what run.json will tell of them."""
     frames, poses, filled, ids = 0, 0, 0, set[int]()

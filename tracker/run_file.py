@@ -132,6 +132,26 @@ def read(run: Path) -> dict[str, Any]:
     return told
 
 
+def outcome(run: Path, told: dict[str, Any]) -> Outcome:
+    """How a run ended, of which run.json tells this.
+
+    Raises:
+        InputError: a figure is missing.
+    """
+    figures = told.get("figures", {})
+    try:
+        return Outcome(
+            folder=run,
+            status=told["status"],
+            reason=told["reason"],
+            warnings=tuple(told["warnings"]),
+            files=tuple(told["files"]),
+            **{name: figures[name] for name in ("frames", "people", "poses", "filled", "seconds")},
+        )
+    except KeyError as missing:
+        raise InputError(f"{run / RUN}: has no {missing}; track again") from None
+
+
 def saves(told: dict[str, Any]) -> tuple[str, ...]:
     """Which formats a run has saved."""
     return tuple(name for name, kind in WRITERS.items() if kind.file_name in told["files"])
