@@ -157,7 +157,7 @@ class FollowSettings:
     """A new person gets an id once seen for so long, in seconds; in a clip's first frame at once."""
     twice_oks: float = 0.5
     """A pose more like a better one of its frame than this is a second look at somebody, and left out (OKS, 0..1)."""
-    duplicate_oks: float = 0.2
+    duplicate_oks: float = 0.3
     """A pose explained so well by the joints of people already followed in this frame starts nobody (OKS, 0..1)."""
     memory_s: float = 2.0
     """A person unseen is remembered so long, in seconds; 0: until the next frame."""
