@@ -251,8 +251,9 @@ def test_whom_the_network_is_unsure_of_is_carried_on_and_whom_it_misses_is_not()
     unsure = look(*serving(two(box_score=lambda frame: 0.1 if 4 <= frame < 8 else 0.9)))
     assert [len(frame.poses) for frame in unsure] == [2] * 12
     assert [frame.poses.carried.any() for frame in unsure] == [4 <= i < 8 for i in range(12)]
-    missed = look(*serving(two(missed=lambda frame: 4 <= frame < 8)))
-    assert [len(frame.poses) for frame in missed] == [2] * 4 + [1] * 4 + [2] * 4
+    for settings in (SeeSettings(), SeeSettings(min_pose_score=0.0, min_carry_oks=0.0)):
+        missed = look(*serving(two(missed=lambda frame: 4 <= frame < 8)), settings)
+        assert [len(frame.poses) for frame in missed] == [2] * 4 + [1] * 4 + [2] * 4
 
 
 def serving(world: World) -> tuple[OnePass, World]:

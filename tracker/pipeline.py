@@ -209,7 +209,8 @@ class _Sight:
         (poses,) = self._estimator([frame.image], [boxes[missed]])
         quality = poses.keypoint_scores.mean(axis=1)
         alike = self._oks(moved[missed], poses).diagonal()
-        still_seen = (quality >= self._settings.min_pose_score) & (alike >= self._settings.min_carry_oks)
+        anybody = np.isfinite(poses.keypoints).any(axis=(1, 2))
+        still_seen = anybody & (quality >= self._settings.min_pose_score) & (alike >= self._settings.min_carry_oks)
         # A carried person is never surer than the box it came from, nor than its joints are now.
         scores = np.minimum(last.scores[missed], quality)
         return replace(poses, scores=scores, carried=np.ones(len(poses), bool))[still_seen]
