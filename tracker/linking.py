@@ -28,6 +28,7 @@ _VELOCITY_MEMORY_S = 1.0
 _PLACE_NOISE = 0.06  # body sizes
 _TAIL = 4.0  # degrees of freedom of Student's t: people do turn, and networks do err
 _SHAPE, _USUAL_OKS, _SHAPE_MEMORY_S = 3.0, 0.5, 1.0  # bodies this much alike say nothing; poses change with time
+_UNKNOWN_BODY, _UNKNOWN_BODY_S = 3.0, 0.5  # boxes alone: after longer gaps, only motion that fits well is believed
 _JOINT_NOISE = 0.02  # body sizes, beyond OKS' own
 _SIZE_SPREAD = 0.3  # of the logarithm of the size: boxes change with poses
 _SIZE, _USUAL_SIZE, _LARGEST_SIZE = 1.0, 0.5, 3.0
@@ -133,7 +134,9 @@ def _evidence_of_bodies(pieces: Pieces, pairs: _Pairs, joint_sigmas: np.ndarray)
     shared = ~np.isnan(alike)
     count = shared.sum(axis=1)
     oks = np.where(count > 0, np.where(shared, alike, 0).sum(axis=1) / np.maximum(count, 1), _USUAL_OKS)
-    evidence = _SHAPE * (oks - _USUAL_OKS) * np.exp(-pairs.gap_s / _SHAPE_MEMORY_S)
+    by_shape = _SHAPE * (oks - _USUAL_OKS) * np.exp(-pairs.gap_s / _SHAPE_MEMORY_S)
+    unknown = -_UNKNOWN_BODY * (1 - np.exp(-pairs.gap_s / _UNKNOWN_BODY_S))
+    evidence = np.where(count > 0, by_shape, unknown)
     looks = [pieces.appearance[each] for each in (pairs.earlier, pairs.later)]
     known = looks[0].any(axis=1) & looks[1].any(axis=1)
     return evidence + np.where(known, _LOOKS * (np.einsum("le,le->l", *looks) - _USUAL_LOOKS), 0.0)
