@@ -1,6 +1,6 @@
 """People who were missed for a moment are put back: poses interpolated between the last one and the next.
 
-Detectors miss people in bursts of a few frames, with no reason that could be seen; between two sure poses half a second
+Detectors miss people in bursts of a few frames, with no reason that could be seen; between two sure poses a few frames
 apart nearly everybody is where a straight line says. Nobody is put where somebody else hides them.
 """
 
