@@ -15,6 +15,9 @@ from core import wholebody
 from core.joint_mapping import mapped as mapped
 
 
+_UNKNOWN_SIGMA = 0.08  # of joints that nobody knows: about the mean of COCO's
+
+
 @dataclass(frozen=True, kw_only=True)
 class Skeleton:
     """The joints of one annotation convention, in the order of its files.
@@ -390,3 +393,12 @@ def coco_to_posetrack(keypoints: np.ndarray, keypoint_scores: np.ndarray) -> tup
         keypoints (N, 15, 2) and scores (N, 15) of the same kinds.
     """
     return mapped(keypoints, keypoint_scores, COCO_17, POSETRACK_15)
+
+
+def guessed_skeleton(num_joints: int) -> Skeleton:
+    """The skeleton of poses that come without its name: COCO's or PoseTrack's, or one of so many nameless joints."""
+    known = {len(skeleton): skeleton for skeleton in (COCO_17, POSETRACK_15)}
+    if num_joints in known:
+        return known[num_joints]
+    joints = tuple(f"joint_{k}" for k in range(num_joints))
+    return Skeleton(name=f"{num_joints}_joints", joints=joints, limbs=(), oks_sigmas=(_UNKNOWN_SIGMA,) * num_joints)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from core.people import Poses, TrackedPoses
-from core.skeletons import COCO_17, POSETRACK_15, Skeleton
+from core.skeletons import Skeleton, guessed_skeleton
 from tracker import tracker
 from tracker.offline import follow_offline
 from tracker.pose_log import Carried, SeenFrame
 from tracker.settings import FollowSettings, Settings
 from tracker.steady import steady_live
-
-_SIGMA = 0.08  # OKS: about that of COCO's joints of the body
 
 Followed = tuple[SeenFrame, TrackedPoses]
 
@@ -59,18 +57,9 @@ def follow(
     clip = [frame if isinstance(frame, SeenFrame) else _as_seen(i, *frame) for i, frame in enumerate(frames)]
     if not clip:
         return []
-    skeleton = _skeleton(clip[0].poses.keypoints.shape[1])
+    skeleton = guessed_skeleton(clip[0].poses.keypoints.shape[1])
     return [people for _, people in followed(lambda: clip, settings, skeleton)]
 
 
 def _as_seen(index: int, poses: Poses, time_s: float) -> SeenFrame:
     return SeenFrame(index, time_s, "", poses, Carried.empty(poses.keypoints.shape[1]))
-
-
-def _skeleton(num_joints: int) -> Skeleton:
-    """COCO's or PoseTrack's by the number of joints; of others nothing is known but that they are joints."""
-    known = {len(skeleton): skeleton for skeleton in (COCO_17, POSETRACK_15)}
-    if num_joints in known:
-        return known[num_joints]
-    joints = tuple(f"joint_{k}" for k in range(num_joints))
-    return Skeleton(name=f"{num_joints}_joints", joints=joints, limbs=(), oks_sigmas=(_SIGMA,) * num_joints)

@@ -16,7 +16,7 @@ import numpy as np
 
 from core.people import Poses, TrackedPoses, sure_keypoints
 from core.similarity import keypoint_boxes
-from core.skeletons import COCO_17, POSETRACK_15, Skeleton
+from core.skeletons import Skeleton, guessed_skeleton
 from tracker.association import associate, box_overlap, joint_likeness, plausible_pairs, weighted_oks
 from tracker.crowd import common_shift
 from tracker.duplicates import explained, seen_twice
@@ -25,7 +25,6 @@ from tracker.pose_log import Carried, SeenFrame
 from tracker.scores import ScoreScale
 from tracker.settings import FollowSettings, Settings
 
-_UNKNOWN_SIGMA = 0.08  # of joints of a skeleton nobody knows: about the mean of COCO's
 _UNCONFIRMED_MEMORY_S = 0.15  # somebody without an id yet may be missed for so long
 _CROWD = 3  # so many people tell how all of them moved
 _FEW = 0.7  # where less than this share of them are found again, all may have moved at once
@@ -128,10 +127,8 @@ class Tracker:
 
     def _begin(self, seen: SeenFrame) -> None:
         num_joints = seen.poses.keypoints.shape[1]
-        known = {len(skeleton): skeleton for skeleton in (COCO_17, POSETRACK_15)}
-        skeleton = self._skeleton or known.get(num_joints)
-        sigmas = np.array(skeleton.oks_sigmas) if skeleton else np.full(num_joints, _UNKNOWN_SIGMA)
-        self._joint_var = (2 * sigmas) ** 2
+        skeleton = self._skeleton or guessed_skeleton(num_joints)
+        self._joint_var = (2 * np.array(skeleton.oks_sigmas)) ** 2
         self._tracks = Tracks.nobody(num_joints, self._queue_s.maxlen or 1, seen.appearance.shape[1])
         self._first_s = self._last_s = seen.time_s
 
