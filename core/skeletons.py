@@ -14,7 +14,6 @@ import numpy as np
 from core import wholebody
 from core.joint_mapping import mapped as mapped
 
-
 _UNKNOWN_SIGMA = 0.08  # of joints that nobody knows: about the mean of COCO's
 
 
