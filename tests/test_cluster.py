@@ -1,0 +1,94 @@
+"""The same clips as Ray tasks, on a real cluster of several processes on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from core.errors import InputError
+from core.people import Detections
+from tracker.batch_cli import run_batch, summary
+from tracker.clip_list import find_clips
+from tracker.networks import Networks
+from tracker.settings import NetworkSettings, Settings
+
+from .batch_worlds import WORLD, Silent, data_files, task, truth, write_clips
+from .test_batch import in_this_process
+from .worlds import TruthDetector
+
+
+@dataclass
+class KillsItselfOnce(TruthDetector):
+    """The worker dies in the middle of a clip, the first time somebody gets there."""
+
+    mark: Path = Path()
+
+    def _detect(self, index: int) -> Detections:
+        if index == 16 and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._detect(index)
+
+
+@contextmanager
+def deadly_truth(mark: Path, settings: Settings) -> Iterator[Networks]:
+    with truth(settings) as networks:
+        yield replace(networks, detector=KillsItselfOnce(WORLD, mark=mark))
+
+
+@contextmanager
+def no_networks(_settings: Settings) -> Iterator[Networks]:
+    raise InputError("no such weights")
+    yield
+
+
+@pytest.mark.filterwarnings("default")  # Ray's own
+def test_a_cluster_writes_what_one_process_writes_though_a_worker_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # the workers run in this environment
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)]))
+    ray = pytest.importorskip("ray")
+    from tracker.cluster import follow_on_ray
+
+    clips = find_clips([write_clips(tmp_path / "clips", 4)], tmp_path)
+    run_batch(clips, task(tmp_path / "here"), progress="none", follow=in_this_process)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        mark = tmp_path / "killed"
+
+        def follow(listed, todo, _jobs, watch, *, stopped):  # type: ignore[no-untyped-def]
+            return follow_on_ray(listed, todo, watch, stopped=stopped, open_networks=partial(deadly_truth, mark))
+
+        table = run_batch(clips, task(tmp_path / "ray"), progress="none", follow=follow)
+        assert summary(table) == "4 clips: 4 complete"
+        assert mark.exists()
+        assert data_files(tmp_path / "ray") == data_files(tmp_path / "here")
+
+        with pytest.raises(InputError, match="no such weights"):
+            list(follow_on_ray(clips, task(tmp_path / "none"), Silent(), open_networks=no_networks))
+        with pytest.raises(InputError, match="no machine of the Ray cluster has 1 CPUs and 99 GPUs"):
+            list(follow_on_ray(clips, task(tmp_path / "none"), Silent(), gpus=99))
+        stopped = list(
+            follow_on_ray(clips, task(tmp_path / "none"), Silent(), stopped=lambda: True, open_networks=truth)
+        )
+        assert stopped == []
+    finally:
+        ray.shutdown()
+
+
+def test_without_ray_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    from tracker.cluster import follow_on_ray
+
+    todo = replace(task(tmp_path), settings=Settings(networks=NetworkSettings()))
+    with pytest.raises(InputError, match=r"pip install posetrail\[cluster\]"):
+        list(follow_on_ray([], todo, Silent()))

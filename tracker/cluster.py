@@ -1,0 +1,152 @@
+"""A batch on the machines of a Ray cluster: one Ray task for each clip. `pip install posetrail[cluster]`.
+
+Ray, because labs run it and it starts on one machine without set-up; it is imported here only. All machines see the
+input and the output under the same paths. A worker that is lost loses nothing but its place: Ray gives the clip to
+another one, which goes on from the pose log. Each Ray process loads the networks once and keeps them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from core.errors import InputError
+from tracker.batch import Row, Task, Watch, follow_listed
+from tracker.clip_list import ListedClip
+from tracker.networks import Networks, open_networks
+from tracker.settings import Settings
+from tracker.workers import OpenNetworks, divide_threads
+
+_POLL_S = 0.5
+_RETRIES = 5  # of a clip whose worker was lost
+
+
+def follow_on_ray(
+    clips: Sequence[ListedClip],
+    task: Task,
+    watch: Watch,
+    *,
+    address: str | None = None,
+    cpus: float = 1,
+    gpus: float = 0,
+    stopped: Callable[[], bool] = lambda: False,
+    open_networks: OpenNetworks = open_networks,
+) -> Iterator[Row]:
+    """Follow clips wherever the cluster has room; a row for each as it ends.
+
+    Args:
+        clips: what to follow.
+        task: what to do with each; its output is absolute and seen by every machine.
+        watch: told which clips ended; Ray does not tell of frames.
+        address: of the cluster, as `ray.init` wants it; a new one on this machine when not given.
+        cpus: that a clip takes; the networks run in so many threads, at least one.
+        gpus: that a clip takes; parts of one are shared.
+        stopped: asked now and then; once true, clips at work are cancelled, and go on with the next batch.
+        open_networks: loads them; can be sent to another machine.
+
+    Raises:
+        InputError: Ray is not installed, the cluster does not answer, or has no machine with so much room.
+    """
+    ray = _ray()
+    was_running = ray.is_initialized()
+    if not was_running:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of ours tells nobody of itself
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+        except (ConnectionError, ValueError) as error:
+            raise InputError(f"--address {address}: no Ray cluster answers there ({error}); see `ray status`") from None
+    try:
+        _check_room(ray, cpus, gpus)
+        settings = task.settings
+        if settings.networks.threads is None:
+            settings = replace(settings, networks=replace(settings.networks, threads=max(1, int(cpus))))
+        remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=_RETRIES)(_follow)
+        yield from _run(
+            ray, remote, clips, replace(task, output=task.output.resolve()), settings, watch, stopped, open_networks
+        )
+    finally:
+        if not was_running:
+            ray.shutdown()
+
+
+def _run(
+    ray: Any,
+    remote: Any,
+    clips: Sequence[ListedClip],
+    task: Task,
+    settings: Settings,
+    watch: Watch,
+    stopped: Callable[[], bool],
+    open_networks: OpenNetworks,
+) -> Iterator[Row]:
+    waiting = deque(clips)
+    at_work: dict[Any, ListedClip] = {}
+    most = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))  # queued ahead, so that no machine waits for us
+    while waiting or at_work:
+        if stopped():
+            waiting.clear()
+            for reference in at_work:
+                ray.cancel(reference, force=True)
+        while waiting and len(at_work) < most:
+            clip = waiting.popleft()
+            at_work[remote.remote(clip, task, settings, open_networks)] = clip
+        done, _ = ray.wait(list(at_work), timeout=_POLL_S) if at_work else ([], None)
+        for reference in done:
+            row = _row(ray, reference, at_work.pop(reference))
+            watch.finished(row)
+            yield row
+
+
+def _row(ray: Any, reference: Any, clip: ListedClip) -> Row:
+    try:
+        row: Row = ray.get(reference)
+    except (ray.exceptions.TaskCancelledError, ray.exceptions.WorkerCrashedError) as error:
+        cancelled = isinstance(error, ray.exceptions.TaskCancelledError)
+        said = "stopped" if cancelled else f"its workers died, {_RETRIES + 1} times"
+        return Row(
+            clip=clip.name,
+            status="interrupted" if cancelled else "failed",
+            warnings=f"{said}; the same command goes on",
+            input=str(clip.path),
+        )
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, InputError):  # the networks cannot be loaded
+            raise error.cause from None
+        raise
+    return row
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--engine ray needs Ray: pip install posetrail[cluster]") from None
+    return ray
+
+
+def _check_room(ray: Any, cpus: float, gpus: float) -> None:
+    """Ray would wait for such a machine for ever."""
+    rooms = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(room.get("CPU", 0) >= cpus and room.get("GPU", 0) >= gpus for room in rooms):
+        raise InputError(f"no machine of the Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs; ask for less")
+
+
+# In a Ray process -----------------------------------------------------------------------------------------------------
+
+
+def _follow(clip: ListedClip, task: Task, settings: Settings, open_networks: OpenNetworks) -> Row:
+    started = time.perf_counter()
+    row = follow_listed(clip, _networks(settings, open_networks), task)
+    return replace(row, seconds=row.seconds or time.perf_counter() - started)
+
+
+@lru_cache(maxsize=1)
+def _networks(settings: Settings, open_networks: OpenNetworks) -> Networks:
+    """Loaded once in a process; they end with it."""
+    divide_threads(settings.networks.threads or 1)
+    return open_networks(settings).__enter__()
