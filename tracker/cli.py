@@ -29,8 +29,8 @@ from tracker.settings import PRESETS, FollowSettings, NetworkSettings, SeeSettin
 if TYPE_CHECKING:
     from tracker.run_file import Outcome
 
-_SOME_FAILED = 3
-_INTERRUPTED = 128 + signal.SIGINT
+SOME_FAILED = 3
+INTERRUPTED = 128 + signal.SIGINT
 _THE_MACHINES_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -130,11 +130,11 @@ def track(
     from tracker.writers import default_formats
 
     settings = Settings(networks=networks, see=see, follow=_way(follow, online))
-    wished = _names_of_formats(save)
+    wished = names_of_formats(save)
     source = open_source(input, start_s=start, end_s=end, stride=stride, fps=fps)
     with (
         open_networks(settings) as loaded,
-        _stop_on_ctrl_c() as stopped,
+        stop_on_ctrl_c() as stopped,
         _told_by_stage(progress, source.name, source.num_frames) as (on_frame, on_drawn),
     ):
         outcome = track_to_folder(
@@ -149,7 +149,14 @@ def track(
             stopped=stopped,
         )
     _tell(outcome)
-    return _INTERRUPTED if stopped() else {"complete": 0, "damaged": 2, "interrupted": _INTERRUPTED}[outcome.status]
+    return INTERRUPTED if stopped() else {"complete": 0, "damaged": 2, "interrupted": INTERRUPTED}[outcome.status]
+
+
+app.command(
+    "tracker.batch_cli:batch_command",
+    name="batch",
+    help="Follow everybody in many clips; goes on where it was stopped.",
+)
 
 
 @app.command
@@ -181,7 +188,7 @@ def follow(
     """Give ids to poses that are found already, of a run or of another program: no pixels, no network."""
     from tracker.run import follow_poses
 
-    wished = _names_of_formats(save)
+    wished = names_of_formats(save)
     if truth and not both:
         raise InputError("--truth goes with --both; otherwise there is `posetrail eval`")
     if both:
@@ -198,7 +205,7 @@ def follow(
             _tell(follow_poses(file, follow, output=folder / name, fps=fps, more_saves=wished))
         except InputError as error:
             _warn(str(error))
-            code = _SOME_FAILED
+            code = SOME_FAILED
     return code
 
 
@@ -215,10 +222,10 @@ def draw(
     """Draw the tracks of a run onto its clip."""
     from tracker.run import draw_run
 
-    with _stop_on_ctrl_c() as stopped, telling(progress, run.name, None) as on_frame:
+    with stop_on_ctrl_c() as stopped, telling(progress, run.name, None) as on_frame:
         path = draw_run(run, input=input, output=output, on_frame=on_frame, stopped=stopped)
     _say(path)
-    return _INTERRUPTED if stopped() else 0
+    return INTERRUPTED if stopped() else 0
 
 
 app.command("eval_posetrack.cli:eval_command", name="eval", help="Score PoseTrack files against ground truth.")
@@ -249,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _warn(str(error))
         code = 2
     except KeyboardInterrupt:
-        code = _INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         sys.stderr.close()
         code = 0
@@ -299,7 +306,8 @@ def _follow_both(poses: Path, follow: FollowSettings, output: Path, **options: A
     Console().print(table.to_rich())
 
 
-def _names_of_formats(save: str) -> tuple[str, ...]:
+def names_of_formats(save: str) -> tuple[str, ...]:
+    """The formats that --save names, with commas."""
     from tracker.writers import WRITERS
 
     wished = [name.strip() for name in save.split(",") if name.strip()]
@@ -340,7 +348,7 @@ def _told_by_stage(style: ProgressStyle, name: str, total: int | None) -> Iterat
 
 
 @contextmanager
-def _stop_on_ctrl_c() -> Iterator[Callable[[], bool]]:
+def stop_on_ctrl_c() -> Iterator[Callable[[], bool]]:
     """The first Ctrl-C is a wish, asked for between frames; a second one ends the program at once."""
     asked = False
 

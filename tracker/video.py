@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -157,6 +157,31 @@ def open_source(
         whole = _look_at_images(path.parent, (path,), fps) if is_image else _look_at_video(path, fps)
     if start_s is not None and whole.total_frames is not None:
         _check_start(path, start_s, whole.total_frames / whole.fps)
+    return replace(whole, start_s=start_s, end_s=end_s, stride=stride)
+
+
+def open_images(
+    folder: Path,
+    images: Sequence[Path],
+    name: str,
+    *,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    stride: int = 1,
+    fps: float | None = None,
+) -> Source:
+    """These images in this order, as `open_source` opens all of a folder; frames are named relative to the folder.
+
+    Raises:
+        InputError: one of them is missing, none can be read, or an argument makes no sense.
+    """
+    _check_part(start_s, end_s, stride, fps)
+    missing = [image for image in images if not image.is_file()]
+    if missing:
+        raise InputError(f"{missing[0]}: no such image, one of {len(missing)} missing ones of {len(images)}")
+    whole = replace(_look_at_images(folder, tuple(images), fps), name=name)
+    if start_s is not None:
+        _check_start(folder, start_s, len(images) / whole.fps)
     return replace(whole, start_s=start_s, end_s=end_s, stride=stride)
 
 

@@ -1,0 +1,60 @@
+"""Kills a batch at random moments, again and again: `python -m tests.batch_kills INPUT OUTPUT SEED KILLS`.
+
+A program of its own, because only a process without threads forks cheaply: 20 batches start in the time of one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from tracker.batch_cli import run_batch
+from tracker.clip_list import find_clips
+from tracker.workers import follow_here
+
+from .batch_worlds import slow_truth, task
+
+
+def batch(folder: Path, output: Path) -> None:
+    follow = partial(follow_here, open_networks=slow_truth, start_method="fork")
+    run_batch(find_clips([folder], output), task(output), jobs=2, progress="none", follow=follow)
+
+
+def forked(folder: Path, output: Path) -> int:
+    """A batch in a process group of its own."""
+    process = os.fork()
+    if process == 0:
+        os.setsid()
+        try:
+            batch(folder, output)
+        except BaseException as error:
+            sys.stderr.write(f"{error!r}\n")
+            sys.stderr.flush()
+            os._exit(1)
+        os._exit(0)
+    return process
+
+
+def main() -> None:
+    folder, output = map(Path, sys.argv[1:3])
+    moments = random.Random(int(sys.argv[3]))
+    killed = 0
+    for _ in range(int(sys.argv[4])):
+        process = forked(folder, output)
+        time.sleep(moments.uniform(0.05, 0.45))
+        if os.waitpid(process, os.WNOHANG)[0] == 0:
+            os.killpg(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            killed += 1
+    _, status = os.waitpid(forked(folder, output), 0)
+    sys.stdout.write(f"killed {killed}\n")
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""A folder of tiny clips and networks that read the truth, for batches in processes of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tracker.batch import Row, Task
+from tracker.networks import Networks
+from tracker.propagation import create_flow
+from tracker.settings import SeeSettings, Settings
+
+from .worlds import TruthDetector, TruthEstimator, Walker, World, line, write_images
+
+SETTINGS = Settings(see=SeeSettings(queue_frames=2, detect_every=2))
+WORLD = World(
+    (
+        Walker(line((10, 40), (200, 0)), missed=lambda f: 8 <= f < 12, hidden=lambda f: f >= 100),
+        Walker(line((150, 55), (-120, 0)), missed=lambda f: f % 5 == 3, hidden=lambda f: f >= 100),
+    ),
+    num_frames=22,
+    size=(200, 160),
+)
+
+
+def write_clips(folder: Path, count: int) -> Path:
+    for clip in range(count):
+        write_images(World(WORLD.walkers, WORLD.num_frames + clip, size=WORLD.size), folder / f"clip {clip}")
+    return folder
+
+
+@contextmanager
+def truth(_settings: Settings) -> Iterator[Networks]:
+    yield Networks(TruthDetector(WORLD), TruthEstimator(WORLD), create_flow("lk"), (), "cpu")
+
+
+class SlowDetector(TruthDetector):
+    def __call__(self, images):  # type: ignore[no-untyped-def]
+        time.sleep(0.05)
+        return super().__call__(images)
+
+
+@contextmanager
+def slow_truth(_settings: Settings) -> Iterator[Networks]:
+    yield Networks(SlowDetector(WORLD), TruthEstimator(WORLD), create_flow("lk"), (), "cpu")
+
+
+class Silent:
+    """Watches and says nothing."""
+
+    def opened(self, clip: str, total: int | None) -> None:
+        pass
+
+    def advanced(self, clip: str, frames: int, people: int) -> None:
+        pass
+
+    def finished(self, row: Row) -> None:
+        pass
+
+
+def task(output: Path) -> Task:
+    return Task(output=output, settings=SETTINGS, more_saves=("mot", "parquet"))
+
+
+def data_files(output: Path) -> dict[str, bytes]:
+    """Every file of the clips' folders; run.json and the table tell of seconds, the locks are no data."""
+    files = (path for path in output.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(output)): path.read_bytes()
+        for path in files
+        if path.name not in ("run.json", "batch.csv") and ".posetrail" not in path.parts
+    }

@@ -1,0 +1,301 @@
+"""A folder of clips in one command, whatever is in it and whatever happens to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import cv2
+import pytest
+
+from core.errors import InputError
+from tracker.batch import Row, Table, Task, follow_listed, locked, read_table
+from tracker.batch_cli import run_batch, summary
+from tracker.cli import main
+from tracker.clip_list import ListedClip, find_clips, folder_names, of_shard
+from tracker.workers import follow_here
+
+from .batch_worlds import SETTINGS, WORLD, data_files, slow_truth, task, truth, write_clips
+from .media import write_video
+from .worlds import write_images
+
+CLIPS = 3
+here = partial(follow_here, open_networks=truth)
+
+
+def in_this_process(clips: list[ListedClip], todo: Task, *_: object, **__: object) -> Iterator[Row]:
+    with truth(SETTINGS) as networks:
+        for clip in clips:
+            yield follow_listed(clip, networks, todo)
+
+
+def batch(inputs: Path | list[Path], output: Path, **options: object) -> Table:
+    listed = find_clips(inputs if isinstance(inputs, list) else [inputs], output)
+    options = {"follow": in_this_process, "progress": "none", **options}
+    return run_batch(listed, options.pop("task", task(output)), **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clips(tmp_path_factory.mktemp("batch") / "recordings", CLIPS)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    output = tmp_path_factory.mktemp("undisturbed")
+    assert summary(batch(clips, output)) == "3 clips: 3 complete"
+    return data_files(output)
+
+
+def test_every_clip_gets_a_folder_and_a_row_whoever_does_it(
+    clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    table = batch(clips, tmp_path / "out", follow=here, jobs=2)
+    rows = read_table(tmp_path / "out" / "batch.csv")
+    assert [(row.clip, row.status, row.frames, row.people) for row in rows] == [
+        ("clip 0", "complete", 22, 2),
+        ("clip 1", "complete", 23, 2),
+        ("clip 2", "complete", 24, 2),
+    ]
+    assert [row.clip for row in rows] == sorted(table.rows)
+    assert rows[1].input == str(clips / "clip 1")
+    assert (tmp_path / "out" / "clip 2" / "tracks.mot.txt").is_file()
+    assert data_files(tmp_path / "out") == undisturbed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process group")
+def test_killed_at_twenty_moments_it_writes_what_it_writes_undisturbed(
+    clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "tests.batch_kills", str(clips), str(tmp_path / "out"), "1", "20"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) >= 5  # the first ones at least met it at work
+    assert data_files(tmp_path / "out") == undisturbed
+
+
+def test_what_is_no_good_clip_ends_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    write_images(WORLD, folder / "a folder of images")
+    (folder / "nobody").mkdir()
+    for index in range(100, 104):  # when both have left
+        cv2.imwrite(str(folder / "nobody" / f"{index}.png"), WORLD.frame(index).image[:, :, ::-1])
+    whole = write_video(folder / "good.mp4", 6).read_bytes()
+    (folder / "cut.mp4").write_bytes(whole[: len(whole) * 3 // 4])
+    (folder / "no bytes.mp4").write_bytes(b"")
+    (folder / "text.mp4").write_text("this is not a video\n" * 100)
+    (folder / "notes.md").write_text("not taken for a clip")
+    (folder / "torn").mkdir()
+    (folder / "torn" / "1.png").write_bytes(b"torn")
+    (folder / "unreadable.mkv").symlink_to("nowhere")
+    (folder / "missing.txt").write_text("# a list\n\ngone.mp4\n")
+    table = batch([folder, folder / "missing.txt"], tmp_path / "out")
+    assert {clip: row.status for clip, row in table.rows.items()} == {
+        "a folder of images": "complete",
+        "nobody": "complete",
+        "good": "complete",
+        "cut": "failed",  # this one's index stands at its end
+        "no bytes": "failed",
+        "text": "failed",
+        "torn": "failed",
+        "unreadable": "failed",
+        "gone": "failed",
+    }
+    assert table.rows["nobody"].people == 0
+    assert "empty" in table.rows["no bytes"].warnings
+    assert "no such file" in table.rows["gone"].warnings
+    assert not (tmp_path / "out" / "text").exists()
+
+
+def test_frames_that_are_damaged_are_left_out_and_told(tmp_path: Path) -> None:
+    images = write_images(WORLD, tmp_path / "in" / "clip")
+    (images / "000007.png").write_bytes(b"torn")
+    row = batch(tmp_path / "in", tmp_path / "out").rows["clip"]
+    assert (row.status, row.frames) == ("damaged", 21)
+    assert "000007.png" in row.warnings
+    again = batch(tmp_path / "in", tmp_path / "out").rows["clip"]
+    assert (again.status, again.frames, again.warnings) == (row.status, row.frames, row.warnings)
+
+
+def test_only_what_failed_is_tried_again(clips: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "in" / "later.mp4"
+    bad.parent.mkdir()
+    bad.write_bytes(b"")
+    tried: list[str] = []
+
+    def follow(listed: list[ListedClip], *rest: object, **__: object) -> Iterator[Row]:
+        tried.extend(clip.name for clip in listed)
+        return in_this_process(listed, rest[0])  # type: ignore[arg-type]
+
+    with pytest.raises(InputError, match="leave out --retry-failed"):
+        batch([clips, bad.parent], tmp_path / "out", retry_failed=True)
+    batch([clips, bad.parent], tmp_path / "out", follow=follow)
+    assert len(tried) == 4
+    write_video(bad, 6)
+    table = batch([clips, bad.parent], tmp_path / "out", follow=follow, retry_failed=True)
+    assert tried[4:] == ["later"]
+    assert summary(table) == "4 clips: 4 complete"
+
+
+def test_a_second_batch_on_the_same_folder_says_so_and_stops(clips: Path, tmp_path: Path) -> None:
+    with locked(tmp_path, "batch"), pytest.raises(InputError, match="another posetrail is at work here"):
+        batch(clips, tmp_path)
+    assert summary(batch(clips, tmp_path)) == "3 clips: 3 complete"
+
+
+def test_the_lock_of_a_process_that_died_is_free(tmp_path: Path) -> None:
+    program = "import os, sys; from pathlib import Path; from tracker.batch import locked\n"
+    program += "with locked(Path(sys.argv[1]), 'batch'): os.kill(os.getpid(), 9)"
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert done.returncode == -9
+    with locked(tmp_path, "batch"):
+        pass
+
+
+def test_a_worker_that_dies_takes_one_clip_with_it(clips: Path, tmp_path: Path) -> None:
+    table = batch(clips, tmp_path, follow=partial(follow_here, open_networks=dies_at_23_frames), jobs=1)
+    assert [row.status for _, row in sorted(table.rows.items())] == ["complete", "failed", "failed"]
+    assert "its worker died (SIGKILL" in table.rows["clip 1"].warnings
+    assert summary(batch(clips, tmp_path)) == "3 clips: 3 complete"
+
+
+def dies_at_23_frames(settings):  # type: ignore[no-untyped-def]
+    from contextlib import contextmanager
+    from dataclasses import replace
+
+    from .worlds import TruthDetector
+
+    class Deadly(TruthDetector):
+        def _detect(self, index):  # type: ignore[no-untyped-def]
+            if index == 22:
+                os.kill(os.getpid(), 9)
+            return super()._detect(index)
+
+    @contextmanager
+    def opened():  # type: ignore[no-untyped-def]
+        with truth(settings) as networks:
+            yield replace(networks, detector=Deadly(WORLD))
+
+    return opened()
+
+
+def test_a_batch_that_is_asked_to_stop_goes_on_later(
+    clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    advanced = False
+
+    class Watch:
+        opened = finished = staticmethod(lambda *_: None)
+
+        def advanced(self, *_: object) -> None:
+            nonlocal advanced
+            advanced = True
+
+    def follow(listed, todo, jobs, _watch, *, stopped):  # type: ignore[no-untyped-def]
+        return follow_here(listed, todo, jobs, Watch(), stopped=stopped, open_networks=slow_truth)
+
+    table = batch(clips, tmp_path, follow=follow, stopped=lambda: advanced)
+    assert [row.status for row in table.rows.values()] == ["interrupted"]
+    batch(clips, tmp_path)
+    assert data_files(tmp_path) == undisturbed
+
+
+def test_shards_share_the_clips(clips: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    for shard in ("1/2", "2/2"):
+        batch(clips, tmp_path, shard=shard)
+    assert [len(read_table(tmp_path / f"batch.{part}.csv")) for part in ("1of2", "2of2")] == [2, 1]
+    files = {name: data for name, data in data_files(tmp_path).items() if not name.startswith("batch.")}
+    assert files == undisturbed
+    listed = find_clips([clips], tmp_path)
+    for wrong in ("0/2", "3/2", "2", "a/b", "1/0"):
+        with pytest.raises(InputError, match="wanted i/n"):
+            of_shard(listed, wrong)
+
+
+def test_other_settings_are_refused_clip_by_clip_and_nothing_is_touched(
+    clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    batch(clips, tmp_path)
+    from dataclasses import replace
+
+    other = replace(task(tmp_path), stride=2)
+    table = batch(clips, tmp_path, task=other)
+    assert {row.status for row in table.rows.values()} == {"failed"}
+    assert "stride was 1, now 2" in table.rows["clip 0"].warnings
+    assert data_files(tmp_path) == undisturbed
+    assert summary(batch(clips, tmp_path, task=replace(other, earlier="adapt"))) == "3 clips: 3 complete"
+
+
+def test_a_full_disk_fails_the_clip_and_the_next_batch_goes_on(
+    clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    program = "import resource, signal, sys; from pathlib import Path; from tests.test_batch import batch, summary\n"
+    program += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    program += "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
+    program += "print(summary(batch(Path(sys.argv[1]), Path(sys.argv[2]))))"
+    command = [sys.executable, "-c", program, str(clips), str(tmp_path)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert done.stdout == "3 clips: 3 failed\n", done.stderr
+    assert "File too large" in (tmp_path / "batch.csv").read_text()
+    batch(clips, tmp_path)
+    assert data_files(tmp_path) == undisturbed
+
+
+def test_clips_are_found_in_directories_globs_and_lists(tmp_path: Path) -> None:
+    for name in ("b.mp4", "a/2.mkv", "a/deep/frames/1.png", "a/deep/frames/2.png", ".hidden/x.mp4", "a/with/t.jpg"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    (tmp_path / "in" / "a" / "with" / "c.MOV").touch()
+    (tmp_path / "in" / "done" / "clip").mkdir(parents=True)
+    (tmp_path / "in" / "done" / "clip" / "run.json").touch()
+    (tmp_path / "in" / "done" / "clip" / "video.mp4").touch()
+
+    def names(*inputs: str) -> list[str]:
+        return [clip.name for clip in find_clips([tmp_path / given for given in inputs], tmp_path / "out")]
+
+    assert names("in") == ["b", "2", "frames", "c"]
+    assert names("in/*.mp4", "in/**/*.mkv", "in/b.mp4") == ["b", "2"]
+    (tmp_path / "list.txt").write_text("in/b.mp4\n# in/none.mp4\n\nin/a/deep/frames\n")
+    assert names("list.txt") == ["b", "frames"]
+    with pytest.raises(InputError, match="matches nothing"):
+        names("in/*.avi")
+    with pytest.raises(InputError, match="no video and no folder of images"):
+        names("in/done")
+
+
+def test_no_two_clips_share_a_folder() -> None:
+    def names(*paths: str) -> list[str]:
+        return folder_names([Path(path) for path in paths])
+
+    assert names("/x/a.mp4", "/x/b.mp4") == ["a", "b"]
+    assert names("/x/a.mp4", "/x/a.mkv", "/x/b.mp4") == ["a.mp4", "a.mkv", "b"]
+    assert names("/x/mon/a.mp4", "/x/tue/a.mp4", "/x/b.mp4") == ["mon__a.mp4", "tue__a.mp4", "b"]
+    assert len({name.casefold() for name in names("/x/A.mp4", "/x/a.mp4", "/x/a.mp4.avi", "/y/a.mp4")}) == 4
+    assert names("/x/Ångström 走る.mp4") == ["Ångström 走る"]
+    long = names(f"/x/{'走' * 80}1.mp4", f"/x/{'走' * 80}2.mp4")
+    assert len(set(long)) == 2
+    assert max(len(name.encode()) for name in long) <= 120
+
+
+def test_the_command_tells_in_a_table_and_a_code(
+    capsys: pytest.CaptureFixture[str], example_clip: Path, tmp_path: Path
+) -> None:
+    def code(*arguments: str) -> int:
+        with pytest.raises(SystemExit) as ended:
+            main(["batch", *arguments, "-o", str(tmp_path / "out"), "--end", "0.06", "--progress", "json"])
+        return int(str(ended.value.code))
+
+    (tmp_path / "bad.mp4").write_bytes(b"")
+    assert code(str(example_clip), str(tmp_path / "bad.mp4")) == 3
+    told = capsys.readouterr()
+    assert "2 clips: " in told.out
+    assert {json.loads(line)["clip"] for line in told.err.splitlines()} == {"bad", "pose2sim_cam01"}
+    assert code() == 2
+    assert code(str(example_clip), "--jobs", "0") == 2
+    assert code(str(example_clip), "--estimator", "nobody") == 2
+    assert "unknown estimator" in capsys.readouterr().err

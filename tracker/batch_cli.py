@@ -1,0 +1,207 @@
+"""`posetrail batch`: parses, calls, prints."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from core.errors import InputError
+from tracker.batch_progress import batch_progress
+from tracker.cli import (
+    INTERRUPTED,
+    SOME_FAILED,
+    Config,
+    Follow,
+    Networks,
+    Online,
+    Output,
+    Preset,
+    Progress,
+    Save,
+    See,
+    Set,
+    names_of_formats,
+    stop_on_ctrl_c,
+)
+from tracker.progress import ProgressStyle
+from tracker.settings import FollowSettings, NetworkSettings, SeeSettings, Settings
+
+if TYPE_CHECKING:
+    from tracker.batch import Row, Table, Task, Watch
+    from tracker.clip_list import ListedClip
+
+Engine = Literal["local", "ray"]
+
+
+def run_batch(
+    clips: Sequence[ListedClip],
+    task: Task,
+    *,
+    jobs: int = 1,
+    shard: str | None = None,
+    retry_failed: bool = False,
+    engine: Engine = "local",
+    address: str | None = None,
+    progress: ProgressStyle = "auto",
+    stopped: Callable[[], bool] = lambda: False,
+    follow: Callable[..., Iterator[Row]] | None = None,
+) -> Table:
+    """Follow all clips, alone in the output folder, and write the table.
+
+    Args:
+        clips: all clips of the batch, of every shard.
+        task: what to do with each.
+        jobs: clips at a time.
+        shard: "i/n", the part that is done here; its table is a file of its own.
+        retry_failed: only clips that stand as failed in the table.
+        engine: processes of this machine, or Ray.
+        address: of the Ray cluster.
+        progress: how it is told.
+        stopped: asked a few times a second.
+        follow: instead of an engine's own function.
+
+    Raises:
+        InputError: another batch is at work there, the networks cannot be loaded, or nothing can be written.
+    """
+    from tracker import batch
+    from tracker.clip_list import of_shard
+
+    if jobs < 1:
+        raise InputError(f"--jobs: wanted 1 or more, got {jobs}")
+    mine = of_shard(clips, shard)
+    name = f"batch.{shard.replace('/', 'of')}" if shard else "batch"
+    if retry_failed and not (task.output / f"{name}.csv").is_file():
+        raise InputError(f"{task.output}: has no {name}.csv to tell what failed; leave out --retry-failed")
+    with batch.locked(task.output, name):
+        table = batch.Table(task.output / f"{name}.csv")
+        table.keep_only(clip.name for clip in mine)
+        failed = {clip for clip, row in table.rows.items() if row.status == "failed"}
+        wanted = [clip for clip in mine if clip.name in failed or not retry_failed]
+        with batch_progress(progress, len(wanted)) as watch:
+            for row in (follow or _engine(engine, address))(wanted, task, jobs, watch, stopped=stopped):
+                table.add(row)
+        table.write()
+    return table
+
+
+def _engine(engine: Engine, address: str | None) -> Callable[..., Iterator[Row]]:
+    if engine == "ray":
+        from tracker.cluster import follow_on_ray
+
+        def on_ray(
+            clips: Sequence[ListedClip], task: Task, jobs: int, watch: Watch, *, stopped: Callable[[], bool]
+        ) -> Iterator[Row]:
+            return follow_on_ray(clips, task, watch, address=address, stopped=stopped)
+
+        return on_ray
+    if address:
+        raise InputError("--address goes with --engine ray")
+    from tracker.workers import follow_here
+
+    return follow_here
+
+
+def show(table: Table) -> None:
+    """Print the rows, and how many ended how."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table as Printed
+
+    printed = Printed("clip", "status")
+    for column in ("frames", "seconds", "people"):
+        printed.add_column(column, justify="right")
+    printed.add_column("warnings", overflow="fold")
+    for _, row in sorted(table.rows.items()):
+        printed.add_row(
+            escape(row.clip),
+            row.status,
+            str(row.frames),
+            f"{row.seconds:.1f}",
+            str(row.people),
+            escape(row.warnings),
+        )
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(printed)
+    console.print(f"{table.path}: {summary(table)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def summary(table: Table) -> str:
+    """Like "12 clips: 10 complete, 1 damaged, 1 failed"."""
+    counts = Counter(row.status for row in table.rows.values())
+    return f"{len(table.rows)} clips: " + ", ".join(f"{count} {status}" for status, count in counts.most_common())
+
+
+def listed(inputs: Sequence[str], output: Path) -> list[ListedClip]:
+    """The clips of the arguments."""
+    from tracker.clip_list import find_clips
+
+    if not inputs:
+        raise InputError("wanted clips, directories, globs or .txt lists of clips, got none")
+    return find_clips(inputs, output)
+
+
+def batch_command(
+    *inputs: Annotated[str, Parameter(help="Video files, folders of images, directories of them, globs, .txt lists.")],
+    output: Output = Path("posetrail_out"),
+    jobs: Annotated[int, Parameter(name=["--jobs", "-j"], help="Clips at a time, in a process each.")] = 1,
+    shard: Annotated[str | None, Parameter(help="i/n: only the i-th of n parts, for n machines.")] = None,
+    retry_failed: Annotated[bool, Parameter(negative=(), help="Only the clips that failed last time.")] = False,
+    redo: Annotated[
+        bool, Parameter(negative=(), help="Replace results of other settings; what still fits is kept.")
+    ] = False,
+    engine: Annotated[Engine, Parameter(help="local, or ray for the machines of a Ray cluster.")] = "local",
+    address: Annotated[
+        str | None, Parameter(help="Of the Ray cluster; a new one on this machine if not given.")
+    ] = None,
+    video: Annotated[bool, Parameter(negative=(), help="Draw video.mp4 too.")] = False,
+    save: Save = "",
+    start: Annotated[float | None, Parameter(help="Leave out frames before this time, in seconds.")] = None,
+    end: Annotated[float | None, Parameter(help="Leave out frames from this time on, in seconds.")] = None,
+    stride: Annotated[int, Parameter(help="Take every n-th frame.")] = 1,
+    fps: Annotated[float | None, Parameter(help="Frames per second of folders of images [default: 30].")] = None,
+    online: Online = False,
+    preset: Preset = "default",
+    config: Config = None,
+    set: Set = (),
+    progress: Progress = "auto",
+    networks: Networks = NetworkSettings(),
+    see: See = SeeSettings(),
+    follow: Follow = FollowSettings(),
+) -> int:
+    """Follow everybody in many clips. Stopped or killed, the same command goes on where it was."""
+    from tracker.batch import Task
+
+    task = Task(
+        output=output,
+        settings=Settings(networks=networks, see=see, follow=replace(follow, offline=follow.offline and not online)),
+        more_saves=names_of_formats(save),
+        video=video,
+        earlier="adapt" if redo else "continue",
+        start_s=start,
+        end_s=end,
+        stride=stride,
+        fps=fps,
+    )
+    clips = listed(inputs, output)
+    with stop_on_ctrl_c() as stopped:
+        table = run_batch(
+            clips,
+            task,
+            jobs=jobs,
+            shard=shard,
+            retry_failed=retry_failed,
+            engine=engine,
+            address=address,
+            progress=progress,
+            stopped=stopped,
+        )
+        show(table)
+        if stopped():
+            return INTERRUPTED
+    return 0 if all(row.status == "complete" for row in table.rows.values()) else SOME_FAILED

@@ -1,0 +1,152 @@
+"""Which clips a batch is about, and in which folder the results of each go."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import InputError
+from tracker.run_file import RUN
+from tracker.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+
+_LIST_SUFFIX = ".txt"
+_LONGEST_NAME = 120  # bytes; file systems take 255, and files are written beside under longer names
+
+
+@dataclass(frozen=True)
+class ListedClip:
+    """One clip of a batch."""
+
+    path: Path  # a video file or a folder of images
+    name: str  # of its folder in the output
+    images: tuple[Path, ...] = ()  # exactly these, in this order, of the folder `path`
+
+
+def find_clips(inputs: Sequence[str | Path], output: Path) -> list[ListedClip]:
+    """All clips of directories, globs, lists and single paths, each once, in a fixed order.
+
+    A directory is searched with everything below it: each video file is a clip, and each folder with images and
+    without videos. Hidden files and folders are left out, as is the output. A list is a text file with one path a line,
+    relative to the list's folder; lines that begin with # are left out. A single path is a clip as it is, readable or
+    not, so that what is wrong with it is told in the batch's table.
+
+    Raises:
+        InputError: a directory, glob or list has no clip, or a list cannot be read.
+    """
+    found = [path for given in inputs for path in _expanded(Path(given), output.resolve())]
+    paths = list(dict.fromkeys(Path(os.path.abspath(path)) for path in found))  # noqa: PTH100 links stay what they are
+    return [ListedClip(path, name) for path, name in zip(paths, folder_names(paths), strict=True)]
+
+
+def of_shard(clips: Sequence[ListedClip], shard: str | None) -> list[ListedClip]:
+    """The clips of part i of n, "i/n" with i from 1: every n-th, so that each part has short and long ones.
+
+    Raises:
+        InputError: it is not such a part.
+    """
+    if shard is None:
+        return list(clips)
+    try:
+        part, parts = map(int, shard.split("/"))
+    except ValueError:
+        part, parts = 0, 0
+    if not 1 <= part <= parts:
+        raise InputError(f"--shard: wanted i/n such as 1/4, with i from 1 to n; got {shard!r}")
+    return list(clips[part - 1 :: parts])
+
+
+def folder_names(paths: Sequence[Path]) -> list[str]:
+    """A folder's name for each path, no two alike, not even where case or accents are folded.
+
+    The stem where that is enough, or the file's name, or as many folders before it as tell them apart.
+    """
+    names = [_shortened(path.stem if _is_video(path) else path.name) for path in paths]
+    longest = max((len(path.parts) for path in paths), default=0)
+    ways: list[Callable[[Path], str]] = [lambda path: path.name]
+    ways += [lambda path, depth=depth: "__".join(path.parts[-depth:]) for depth in range(2, longest + 1)]  # type: ignore[misc]
+    ways.append(lambda path: f"{path.stem}-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}")
+    for way in ways:
+        taken = Counter(map(_folded, names))
+        if taken.most_common(1)[:1] and taken.most_common(1)[0][1] == 1:
+            break
+        names = [
+            _shortened(way(path)) if taken[_folded(name)] > 1 else name for path, name in zip(paths, names, strict=True)
+        ]
+    return names
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def _shortened(name: str) -> str:
+    """The name, its middle replaced by a hash where it is too long; characters no folder should have become _."""
+    name = (
+        "".join("_" if char in '/\\:*?"<>|' or not char.isprintable() else char for char in name).strip(" .") or "clip"
+    )
+    data = name.encode(errors="replace")
+    if len(data) <= _LONGEST_NAME:
+        return data.decode()
+    keep = (_LONGEST_NAME - 10) // 2
+    head, tail = data[:keep].decode(errors="ignore"), data[-keep:].decode(errors="ignore")
+    return f"{head}-{hashlib.sha256(data).hexdigest()[:8]}-{tail}"
+
+
+def _expanded(given: Path, output: Path) -> Iterator[Path]:
+    if given.is_dir():
+        yield from _required(_within(given, output), given, "no video and no folder of images in this directory")
+    elif given.suffix.lower() == _LIST_SUFFIX and given.is_file():
+        yield from _required(_listed(given), given, "no path in this list")
+    elif not given.exists() and glob.has_magic(str(given)):
+        for match in _required(_matching(given), given, "matches nothing"):
+            if match.is_dir():
+                yield from _within(match, output)
+            elif match.suffix.lower() not in IMAGE_SUFFIXES:
+                yield match
+    else:
+        yield given
+
+
+def _matching(pattern: Path) -> list[Path]:
+    return [Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207 it may be absolute
+
+
+def _required(paths: Iterable[Path], given: Path, lack: str) -> list[Path]:
+    found = list(paths)
+    if not found:
+        raise InputError(f"{given}: {lack}; give video files, folders of images, directories, globs or .txt lists")
+    return found
+
+
+def _listed(path: Path) -> Iterator[Path]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a list ({error}); write one path a line, as UTF-8") from None
+    for line in map(str.strip, lines):
+        if line and not line.startswith("#"):
+            yield path.parent / line
+
+
+def _within(directory: Path, output: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(directory):
+        here = Path(folder)
+        if here.resolve() == output or RUN in files:
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        shown = sorted(name for name in files if not name.startswith("."))
+        videos = [here / name for name in shown if _is_video(Path(name))]
+        yield from videos
+        if not videos and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in shown):
+            yield here
