@@ -21,7 +21,7 @@ class Rows:
     """Selecting, counting and joining people, for dataclasses of parallel arrays."""
 
     def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+        return len(getattr(self, next(iter(self.__dataclass_fields__))))  # type: ignore[attr-defined]
 
     def __getitem__(self, rows: Any) -> Self:
         """The people of a slice, a boolean mask (N,) or row numbers (M,)."""

@@ -97,8 +97,8 @@ class Tracks:
     @property
     def size(self) -> np.ndarray:
         """(T,) pixels: the body size, root of the box's area."""
-        sides = np.maximum(self.edges[:, 2:] - self.edges[:, :2], _MIN_SIZE_PX)
-        return np.sqrt(sides[:, 0] * sides[:, 1])
+        width, height = self.edges[:, 2] - self.edges[:, 0], self.edges[:, 3] - self.edges[:, 1]
+        return np.sqrt(np.maximum(width, _MIN_SIZE_PX) * np.maximum(height, _MIN_SIZE_PX))
 
     @property
     def boxes(self) -> np.ndarray:

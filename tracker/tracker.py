@@ -70,7 +70,9 @@ class Tracker:
         Raises:
             ValueError: a frame earlier than the last one, or poses of another skeleton.
         """
-        return self.update_seen(SeenFrame(self._frames, time_s, "", poses, Carried.empty(poses.keypoints.shape[1])))
+        if self._frames == 0:
+            self._no_flow = Carried.empty(poses.keypoints.shape[1])
+        return self.update_seen(SeenFrame(self._frames, time_s, "", poses, self._no_flow))
 
     def update_seen(self, seen: SeenFrame) -> TrackedPoses:
         """As `update`, with all that the pose log knows of the frame: flow, the camera's motion, appearance."""
@@ -239,7 +241,7 @@ class Tracker:
             if self._settings.crowd_motion and len(rows) < len(tracks) and known.sum() >= _CROWD:
                 unseen = np.ones(len(tracks), bool)
                 unseen[rows] = False
-                tracks.place[unseen] += np.median(off[known], axis=0)
+                tracks.place[unseen] += _median(off[known])
         else:
             tracks.put(rows, seen.time_s, keypoints[poses], boxes[poses])
         self._note(rows, seen, poses)
@@ -293,13 +295,12 @@ class Tracker:
     def _confirm(self, time_s: float) -> None:
         """People seen for long enough get their ids; in a clip's first frame at once."""
         tracks, confirm_s = self._tracks, self._settings.confirm_s
-        if tracks.ids.all():
-            return
-        long_enough = (time_s - tracks.started_s >= confirm_s) & ((tracks.hits > 1) | (confirm_s == 0))
-        from_the_first_frame = tracks.started_s == self._first_s
-        new = np.flatnonzero((tracks.ids == 0) & (tracks.seen_s == time_s) & (long_enough | from_the_first_frame))
-        tracks.ids[new] = self._next_id + np.arange(len(new))
-        self._next_id += len(new)
+        for row in np.flatnonzero(tracks.ids == 0).tolist():
+            started_s = tracks.started_s[row]
+            long_enough = time_s - started_s >= confirm_s and (tracks.hits[row] > 1 or confirm_s == 0)
+            if tracks.seen_s[row] == time_s and (long_enough or started_s == self._first_s):
+                tracks.ids[row] = self._next_id
+                self._next_id += 1
 
     def _forget(self, time_s: float) -> None:
         """Drop people unseen for too long; who was seen in the queue's frames stays."""
@@ -325,6 +326,13 @@ def _boxes(poses: Poses) -> np.ndarray:
     boxes = poses.boxes.astype(float)
     known = np.isfinite(boxes).all(axis=1)
     return boxes if known.all() else np.where(known[:, None], boxes, keypoint_boxes(poses.keypoints))
+
+
+def _median(off: np.ndarray) -> np.ndarray:
+    """The median (2,) of shifts (M, 2), as np.median gives it, in a fifth of the time for few."""
+    ordered = np.sort(off, axis=0)
+    middle = len(off) // 2
+    return (ordered[middle] + ordered[-middle - 1]) / 2
 
 
 def _middle_shift(off: np.ndarray) -> np.ndarray:
