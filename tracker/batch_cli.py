@@ -33,6 +33,7 @@ from tracker.progress import ProgressStyle
 from tracker.settings import FollowSettings, NetworkSettings, SeeSettings, Settings
 
 if TYPE_CHECKING:
+    from eval_posetrack.clip import Clip
     from tracker.batch import Row, Table, Task, Watch
     from tracker.clip_list import ListedClip
 
@@ -152,6 +153,10 @@ def batch_command(
     jobs: Annotated[int, Parameter(name=["--jobs", "-j"], help="Clips at a time, in a process each.")] = 1,
     shard: Annotated[str | None, Parameter(help="i/n: only the i-th of n parts, for n machines.")] = None,
     retry_failed: Annotated[bool, Parameter(negative=(), help="Only the clips that failed last time.")] = False,
+    posetrack: Annotated[
+        Path | None, Parameter(help="Instead of INPUT: a PoseTrack data set, with annotations/ and images/ in it.")
+    ] = None,
+    split: Annotated[str, Parameter(help="Of the data set: val, test, ...")] = "val",
     redo: Annotated[
         bool, Parameter(negative=(), help="Replace results of other settings; what still fits is kept.")
     ] = False,
@@ -176,6 +181,7 @@ def batch_command(
 ) -> int:
     """Follow everybody in many clips. Stopped or killed, the same command goes on where it was."""
     from tracker.batch import Task
+    from tracker.posetrack_set import annotations_of, listed_sequences
 
     task = Task(
         output=output,
@@ -188,7 +194,8 @@ def batch_command(
         stride=stride,
         fps=fps,
     )
-    clips = listed(inputs, output)
+    truth = annotated(posetrack, split, inputs, whole=(start, end, stride) == (None, None, 1) and not shard)
+    clips = listed_sequences(posetrack, truth) if posetrack else listed(inputs, output)
     with stop_on_ctrl_c() as stopped:
         table = run_batch(
             clips,
@@ -204,4 +211,38 @@ def batch_command(
         show(table)
         if stopped():
             return INTERRUPTED
-    return 0 if all(row.status == "complete" for row in table.rows.values()) else SOME_FAILED
+    fine = all(row.status == "complete" for row in table.rows.values())
+    if posetrack:
+        fine = submit(output, annotations_of(posetrack, split), truth) and fine
+    return 0 if fine else SOME_FAILED
+
+
+def annotated(root: Path | None, split: str, inputs: Sequence[str], *, whole: bool) -> dict[str, Clip]:
+    """The sequences of --posetrack; none without."""
+    if root is None:
+        return {}
+    if inputs or not whole:
+        raise InputError("--posetrack takes whole sequences: leave out INPUT, --start, --end, --stride and --shard")
+    from tracker.posetrack_set import sequences
+
+    return sequences(root, split)
+
+
+def submit(output: Path, annotations: Path, truth: dict[str, Clip]) -> bool:
+    """Write the submission, print every complaint and the score; whether there was nothing to complain of."""
+    from rich.console import Console
+
+    from eval_posetrack.evaluation import evaluate
+    from eval_posetrack.tables import benchmark_tables
+    from tracker.posetrack_set import SUBMISSION, ZIP, has_truth, write_submission
+
+    complaints = write_submission(output, truth)
+    for line in complaints:
+        sys.stderr.write(f"posetrail: {line}\n")
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(f"{output / ZIP}: {len(truth)} sequences", highlight=False, markup=False, soft_wrap=True)
+    if has_truth(truth) and all((output / SUBMISSION / f"{name}.json").is_file() for name in truth):
+        report = evaluate(annotations, output / SUBMISSION)
+        for table in benchmark_tables({annotations.name: report}):
+            console.print(table.to_rich())
+    return not complaints
