@@ -385,6 +385,7 @@ _KEYPOINT_RCNN = replace(
     _torchvision("keypointrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn_coco-fc266e95.pth", "65.0 COCO AP", 237.0),
     kind="estimator",
     skeleton="coco_17",
+    scored_by="torchvision, COCO val2017",
 )
 
 

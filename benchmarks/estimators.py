@@ -1,0 +1,282 @@
+"""How well an estimator places joints on annotated images, and what it costs.
+
+    uv run python -m benchmarks.estimators --data FOLDER [FOLDER ...]       # movenet_thunder, in annotated boxes
+    uv run python -m benchmarks.estimators --data FOLDER --estimator hrnet_w32 --weights FILE --flip-test
+    uv run python -m benchmarks.estimators --data FOLDER --detector nanodet # in boxes that are found
+    uv run python -m benchmarks.estimators --published                      # what others measured
+
+A folder is one of COCO, CrowdPose, PoseTrack 2018, MPII, AI Challenger or OCHuman, see `benchmarks.annotated`. Joints
+are those of the data set: what the estimator calls otherwise or lacks is made as `core.joint_mapping` says.
+
+AP is that of COCO's own program, pycocotools, with the sigmas of the data set's skeleton. PCKh is MPII's: the share of
+joints, pelvis and thorax aside, within half a head of where they are; a head is measured from neck to top, because the
+list of people that is read does not have the head boxes. Milliseconds are medians over repeats, of the first people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import re
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+
+from benchmarks.annotated import FORMATS, Annotated, read_annotated
+from core.errors import InputError
+from core.joint_mapping import mapped
+from core.people import Detections, Detector, Estimator, Image, Poses
+from core.published import PUBLISHED, Published
+from core.runtime import Runtime, usable_cpus
+from core.similarity import box_iou
+from core.skeletons import MPII_16
+from detectors import create_detector
+from estimators import create_estimator
+from estimators.one_pass import OnePass
+from eval_posetrack.clean import in_regions
+
+TIMED_PEOPLE = 32
+FEW_IMAGES = 500
+_FAR_AWAY_PX = -1e5  # where COCO's program is told that missing joints are
+_NOT_IN_PCKH = [MPII_16.index("pelvis"), MPII_16.index("thorax")]
+
+
+def find_people(data: Annotated, estimator: Estimator, detector: Detector | None = None) -> list[Poses]:
+    """Who is found in each image, with the joints of the data.
+
+    Args:
+        data: the images; they are read one after the other.
+        estimator: places the joints.
+        detector: finds the boxes; those of the annotated people when not given, each as sure as the next.
+
+    Returns:
+        one Poses per image, without people found in the middle of an ignore region.
+    """
+    found = []
+    for i, path in enumerate(data.images):
+        boxes = data.boxes[(data.image == i) & data.counted]
+        if detector is None and len(boxes) == 0:
+            found.append(Poses.empty(len(data.skeleton)))
+            continue
+        image = read_image(path)
+        given = detector([image])[0] if detector else Detections(boxes, np.ones(len(boxes)))
+        [poses] = estimator([image], [given.boxes])
+        poses = replace(poses, scores=given.scores)
+        keypoints, scores = mapped(poses.keypoints, poses.keypoint_scores, estimator.skeleton, data.skeleton)
+        poses = replace(poses, keypoints=keypoints, keypoint_scores=scores)
+        found.append(_outside(poses, data.regions[i]) if detector else poses)
+    return found
+
+
+def read_image(path: Path) -> Image:
+    """(H, W, 3) uint8 RGB, as it is stored: annotations know nothing of how a camera was held.
+
+    Raises:
+        InputError: it is no image.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise InputError(f"{path}: cannot be read as an image; is it whole?")
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+def _outside(poses: Poses, regions: tuple[np.ndarray, ...]) -> Poses:
+    middles = (poses.boxes[:, :2] + poses.boxes[:, 2:]).astype(float) / 2
+    return poses[~in_regions(np.zeros(len(poses), int), middles[:, None], (regions,))[:, 0]]
+
+
+def average_precision(data: Annotated, found: Sequence[Poses]) -> dict[str, float]:
+    """AP, AP50 and AP75 in percent by COCO's own program, with the sigmas of the data's skeleton.
+
+    A box in which no joint was found is nobody.
+    """
+    from pycocotools.cocoeval import COCOeval
+
+    found = [poses[(poses.keypoint_scores > 0).any(axis=1)] for poses in found]
+    images = [{"id": i} for i in range(len(data.images))]
+    rows = [(i, row) for i, poses in enumerate(found) for row in range(len(poses))]
+    quality = [poses.quality for poses in found]
+    with contextlib.redirect_stdout(io.StringIO()):  # it tells what it does
+        coco = COCOeval(
+            _as_coco(images, map(_annotation, *_columns(data))),
+            _as_coco(images, (_result(found[i], row, i, quality[i][row]) for i, row in rows)),
+            "keypoints",
+        )
+        coco.params.kpt_oks_sigmas = np.array(data.skeleton.oks_sigmas)
+        coco.evaluate()
+        coco.accumulate()
+    precision = coco.eval["precision"][:, :, 0, 0, 0]  # thresholds x recalls, of people of all sizes
+    return {name: 100 * float(precision[t].mean()) for name, t in (("AP", slice(None)), ("AP50", 0), ("AP75", 5))}
+
+
+def _columns(data: Annotated) -> Iterable[np.ndarray]:
+    return data.image, data.keypoints, data.boxes, data.areas, data.crowd
+
+
+def _annotation(image: int, keypoints: np.ndarray, box: np.ndarray, area: float, crowd: bool) -> dict[str, object]:
+    seen = np.isfinite(keypoints).all(axis=1)
+    triples = np.concatenate([np.where(seen[:, None], keypoints, 0), 2.0 * seen[:, None]], axis=1)
+    return {
+        "image_id": int(image),
+        "category_id": 1,
+        "keypoints": triples.ravel().tolist(),
+        "num_keypoints": int(seen.sum()),
+        "bbox": [*box[:2], *(box[2:] - box[:2])],
+        "area": float(area),
+        "iscrowd": int(crowd),
+    }
+
+
+def _result(poses: Poses, row: int, image: int, score: float) -> dict[str, object]:
+    keypoints = np.nan_to_num(poses.keypoints[row].astype(float), nan=_FAR_AWAY_PX)
+    return {
+        "image_id": image,
+        "category_id": 1,
+        "keypoints": np.insert(keypoints, 2, 1, axis=1).ravel().tolist(),
+        "area": float(np.prod(poses.boxes[row, 2:] - poses.boxes[row, :2])),
+        "score": float(score),
+    }
+
+
+def _as_coco(images: list[dict[str, int]], people: Iterable[dict[str, object]]) -> object:
+    from pycocotools.coco import COCO
+
+    coco = COCO()
+    numbered = [{**person, "id": number} for number, person in enumerate(people, start=1)]  # 0 is no match to it
+    coco.dataset = {"images": images, "annotations": numbered, "categories": [{"id": 1, "name": "person"}]}
+    coco.createIndex()
+    return coco
+
+
+def pckh(data: Annotated, found: Sequence[Poses], threshold: float = 0.5) -> float:
+    """Percent of the annotated joints that lie within so many heads; NaN where no head is annotated.
+
+    Each annotated person is compared with whose box is most like theirs; where there is nobody, all joints are missed.
+    """
+    within = np.zeros(data.keypoints.shape[:2], bool)
+    for p, (i, box) in enumerate(zip(data.image, data.boxes, strict=True)):
+        alike = box_iou(box[None], found[i].boxes)[0]
+        if alike.max(initial=0) > 0:
+            off = np.linalg.norm(found[i].keypoints[alike.argmax()] - data.keypoints[p], axis=1)
+            within[p] = off <= threshold * data.head_sizes[p]
+    asked = np.isfinite(data.keypoints).all(axis=2) & np.isfinite(data.head_sizes)[:, None]
+    asked[:, _NOT_IN_PCKH] &= data.name != "mpii"
+    return 100 * float(within[asked].mean()) if asked.any() else float("nan")
+
+
+def ms_per_person(estimator: Estimator, data: Annotated, repeats: int) -> float:
+    """Median milliseconds for each of the first people, of one call with all their images."""
+    rows = np.flatnonzero(data.counted)[:TIMED_PEOPLE]
+    used = list(dict.fromkeys(data.image[rows].tolist()))
+    boxes = [data.boxes[rows[data.image[rows] == i]] for i in used]
+    images, times = [read_image(data.images[i]) for i in used], []
+    for _ in range(repeats + 1):
+        fresh = [image.view() for image in images]  # networks that look once must look again
+        started = time.perf_counter()
+        estimator(fresh, boxes)
+        times.append(time.perf_counter() - started)
+    return 1000 * median(times[1:]) / len(rows)  # the first call warms up
+
+
+def measure(folder: Path, options: argparse.Namespace) -> None:
+    """Print a row of the table for one folder."""
+    data = read_annotated(folder, format=options.format, annotations=options.annotations)
+    if not data.counted.any():
+        raise InputError(f"{folder}: nobody is annotated in its {len(data.images)} images")
+    make = _maker(options)
+    times = []
+    for threads in dict.fromkeys((1, usable_cpus())):
+        with Runtime(options.device, threads) as runtime:
+            estimator = make(runtime)
+            times.append(ms_per_person(estimator, data, options.repeats))
+    with Runtime(options.device) as runtime:
+        estimator = make(runtime)
+        found = find_people(data, estimator, _detector(options, runtime, estimator))
+    if data.name == "mpii":
+        figures = f"- | - | - | {pckh(data, found):.1f}"
+    else:
+        scores = average_precision(data, found)
+        figures = f"{scores['AP']:.1f} | {scores['AP50']:.1f} | {scores['AP75']:.1f} | -"
+    print(
+        f"| {options.estimator} | {options.detector or 'annotated'} | {data.name} | {len(data.images)} | "
+        f"{data.counted.sum()} | {figures} | {times[0]:.0f} | {times[-1]:.0f} |",
+        flush=True,
+    )
+    if len(data.images) < FEW_IMAGES:
+        print(f"{folder.name}: {len(data.images)} images make a demonstration, not a benchmark", file=sys.stderr)
+
+
+def _maker(options: argparse.Namespace) -> Callable[[Runtime], Estimator]:
+    asked = {"weights": options.weights, "flip_test": options.flip_test or None}
+    chosen = {name: value for name, value in asked.items() if value is not None}
+    return lambda runtime: create_estimator(options.estimator, runtime=runtime, **chosen)
+
+
+def _detector(options: argparse.Namespace, runtime: Runtime, estimator: Estimator) -> Detector | None:
+    if options.detector is None:
+        return None
+    if options.detector == "auto" and isinstance(estimator, OnePass):
+        return estimator.detect
+    name = "nanodet" if options.detector == "auto" else options.detector
+    weights = {} if options.detector_weights is None else {"weights": options.detector_weights}
+    return create_detector(name, runtime=runtime, **weights)
+
+
+def published_table() -> str:
+    """What others say of the estimators here, as Markdown: a line for each family and measure."""
+    lines = ["| family | published scores | told by |", "| --- | --- | --- |"]
+    scored = [each for each in PUBLISHED.values() if each.kind == "estimator" and each.scored_by != "nobody"]
+    for (family, measure, source), group in groupby(sorted(scored, key=_told), key=_told):
+        said = ", ".join(f"{each.name} {each.score.partition(' ')[0]}" for each in group)
+        lines.append(f"| {family} | {measure}: {said} | {source} |")
+    return "\n".join(lines)
+
+
+def _told(published: Published) -> tuple[str, str, str]:
+    return published.family, re.sub(r"^[\d.]+ ", "", published.score), published.scored_by
+
+
+def main() -> None:
+    """Print a table of what was measured here, or of what was published."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", type=Path, default=[], help="folders of annotated images")
+    parser.add_argument("--format", choices=FORMATS, help="told from the files when not given")
+    parser.add_argument("--annotations", type=Path, help="file, or folder of files, where a folder has several")
+    parser.add_argument("--estimator", default="movenet_thunder")
+    parser.add_argument("--weights", help="file, or a name that posetrail models fetch has put here")
+    parser.add_argument("--flip-test", action="store_true")
+    parser.add_argument("--detector", help="instead of the annotated boxes; auto: the estimator's own, or nanodet")
+    parser.add_argument("--detector-weights")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--published", action="store_true", help="print the published scores")
+    options = parser.parse_args()
+    if options.published:
+        print(published_table())
+    if not options.data:
+        return
+    print(
+        "| estimator | boxes | data | images | people | AP | AP50 | AP75 | PCKh@0.5 | ms a person, 1 thread | ", end=""
+    )
+    print(f"{usable_cpus()} threads |")
+    print(f"| --- | --- | --- |{' ---: |' * 8}")
+    try:
+        for folder in options.data:
+            measure(folder, options)
+    except InputError as error:
+        sys.exit(str(error))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
+    print(f"\nPeak memory of the process: {peak:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
