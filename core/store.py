@@ -73,7 +73,7 @@ def weights_file(network: str, given: Path | str | None = None, home: Path | Non
         return Path(given)
     published = PUBLISHED.get(name)
     if published is None:
-        raise InputError(f"{network} travels without weights: give weights=FILE (.pth or .safetensors)")
+        raise InputError(f"{network} travels without weights: give --weights FILE (.pth or .safetensors)")
     if published.network != network:
         raise InputError(f"weights {name} are for {published.network}, not for {network}")
     path = stored_path(published, home)
@@ -192,14 +192,14 @@ def _how_to_get(published: Published, path: Path) -> str:
     if published.address:
         return (
             f"{how}, and they are not here: `posetrail models fetch {published.name}` gets them from "
-            f"{published.address}, or put that file at {path}, or give weights=FILE"
+            f"{published.address}, or put that file at {path}, or give --weights FILE"
         )
     if not published.page:
-        return f"{how}, and nobody publishes any: give weights=FILE, or put it at {path}"
+        return f"{how}, and nobody publishes any: give --weights FILE, or put it at {path}"
     remark = f" ({published.remark})" if published.remark else ""
     return (
         f"{how}, and they cannot be fetched: its authors' {published.file or 'files'} are linked at "
-        f"{published.page}{remark}; put one at {path}, or give weights=FILE"
+        f"{published.page}{remark}; put one at {path}, or give --weights FILE"
     )
 
 
