@@ -350,6 +350,37 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert one.poses.keypoints.tolist() == other.poses.keypoints.tolist()
 
 
+def test_a_track_that_runs_over_blocks_is_one_to_the_backward_tracker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offline, "_BLOCK_FRAMES", 20)
+    monkeypatch.setattr(offline, "_LEAD_FRAMES", 15)
+    world = World((CROSSING.walkers[0], CROSSING.walkers[2]), 90)
+    both_ways = offline._both_ways(seen(world), DEFAULT, COCO_17, 1)
+    serials = [sorted(backward.tolist()) for _, _, backward in both_ways]
+    assert serials == [serials[0]] * 90
+    assert len(set(serials[0])) == 2
+
+
+def test_reversed_frames_tell_of_the_camera_as_if_filmed_so() -> None:
+    def view(frame: int) -> np.ndarray:  # of the scene, by a camera that pans and zooms
+        zoom = 1.03**frame
+        return np.array([[zoom, 0, 5.0 * frame], [0, zoom, -3.0 * frame]])
+
+    scene = np.array([[0.0, 0.0], [300.0, 20.0]])
+    frames = []
+    for index, frame in enumerate(seen(World(CROSSING.walkers, 8))):
+        back = undone(view(index - 1)) if index else np.eye(2, 3)
+        turn = view(index)[:, :2] @ back[:, :2]
+        frames.append(replace(frame, camera=np.column_stack([turn, moved(back[:, 2], view(index))])))
+    for earlier, later in pairwise(frames):
+        assert np.allclose(moved(moved(scene, view(earlier.index)), later.camera), moved(scene, view(later.index)))
+    backwards = list(offline._reversed(frames))
+    assert [frame.name for frame in backwards] == [frame.name for frame in frames[::-1]]
+    for i, (later, earlier) in enumerate(pairwise(backwards)):
+        assert later.time_s < earlier.time_s
+        now = moved(moved(scene, view(7 - i)), earlier.camera)
+        assert np.allclose(now, moved(scene, view(6 - i)))
+
+
 def test_no_more_frames_are_held_than_a_block_and_its_lead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(offline, "_BLOCK_FRAMES", 20)
     monkeypatch.setattr(offline, "_LEAD_FRAMES", 10)
