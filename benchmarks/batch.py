@@ -1,0 +1,146 @@
+"""Whether N jobs do the work of N, and whether memory stays flat with the number of clips and with their length.
+
+    uv run python -m benchmarks.batch                       # throughput and memory, some minutes
+    uv run python -m benchmarks.batch --only memory --clips 1 10 100
+
+Throughput: the same clips by one job with the threads of one CPU, and by N jobs, in turns, so that other work on the
+machine meets both. From the first clip's start to the last one's end; the processes' own start is told beside it, and
+the CPU seconds, which tell on a busy machine what the wall clock cannot: N jobs should take no more than one.
+Memory: the peak of all processes of a batch together, as /proc tells of them ten times a second (shared pages count
+for each process by their share).
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from core.runtime import usable_cpus
+from tracker.batch import read_table
+
+from .memory import EXAMPLE, looped
+
+PROGRAM = "from tracker.cli import main; main()"
+
+
+def batch(inputs: Path, output: Path, jobs: int, flags: list[str]) -> subprocess.Popen[bytes]:
+    """A batch in processes of its own."""
+    command = [sys.executable, "-c", PROGRAM, "batch", str(inputs), "-o", str(output), "--jobs", str(jobs)]
+    return subprocess.Popen([*command, "--progress", "none", *flags], stdout=subprocess.DEVNULL)
+
+
+def seconds(inputs: Path, output: Path, jobs: int, flags: list[str]) -> tuple[float, float, float]:
+    """Wall seconds of a batch with all, and without the start of its processes; CPU seconds of its processes."""
+    shutil.rmtree(output, ignore_errors=True)
+    started, used = time.time(), _cpu_seconds()
+    process = batch(inputs, output, jobs, flags)
+    if process.wait():
+        raise SystemExit("the batch failed")
+    ended = time.time()
+    first = min(path.stat().st_mtime for path in (output / ".posetrail").glob("*.lock") if path.stem != "batch")
+    return ended - started, ended - first, _cpu_seconds() - used
+
+
+def _cpu_seconds() -> float:
+    """Of all processes started from here that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def throughput(clips: Path, output: Path, jobs: int, rounds: int, flags: list[str]) -> None:
+    """One job against N, in turns."""
+    alone, together = [], []
+    for _ in range(rounds):
+        alone.append(seconds(clips, output, 1, ["--threads", "1", *flags]))
+        together.append(seconds(clips, output, jobs, flags))
+        frames = sum(row.frames for row in read_table(output / "batch.csv"))
+        one, many = alone[-1], together[-1]
+        print(
+            f"1 job {one[1]:6.1f} s, CPU {one[2]:6.1f} s   {jobs} jobs {many[1]:6.1f} s, CPU {many[2]:6.1f} s   "
+            f"{frames} frames",
+            flush=True,
+        )
+    whole, working = (
+        (statistics.median(a[i] for a in alone), statistics.median(t[i] for t in together)) for i in (0, 1)
+    )
+    for name, (one, many) in (("working", working), ("with their start", whole)):
+        print(f"{name}: {jobs} jobs do {one / many:.2f} times as much as one, {one / many / jobs:.2f} of {jobs}")
+
+
+def peak_mb(inputs: Path, output: Path, jobs: int, flags: list[str]) -> tuple[float, int]:
+    """Peak memory of a batch's processes together, megabytes, and most files open in any."""
+    shutil.rmtree(output, ignore_errors=True)
+    process = batch(inputs, output, jobs, flags)
+    peak, files = 0.0, 0
+    while process.poll() is None:
+        family = _family(process.pid)
+        peak = max(peak, sum(map(_share_mb, family)))
+        files = max([files, *map(_open_files, family)])
+        time.sleep(0.1)
+    if process.returncode:
+        raise SystemExit("the batch failed")
+    return peak, files
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *(member for child in children for member in _family(int(child)))]
+
+
+def _share_mb(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def _open_files(pid: int) -> int:
+    try:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except OSError:
+        return 0
+
+
+def copies(clip: Path, folder: Path, count: int) -> Path:
+    """So many clips with the same content, as links."""
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"clip {number:03d}{clip.suffix}").symlink_to(clip)
+    return folder
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["throughput", "memory"])
+    parser.add_argument("--jobs", type=int, default=usable_cpus())
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clips", type=int, nargs="+", default=[1, 10, 100])
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a clip")
+    parser.add_argument("flags", nargs="*", help="flags of posetrail batch, after --")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        clip = looped(EXAMPLE, given.seconds / 60, folder / "clip.mp4")
+        if given.only != "memory":
+            clips = copies(clip, folder / "throughput", 4 * given.jobs)
+            throughput(clips, folder / "out", given.jobs, given.rounds, given.flags)
+        if given.only != "throughput":
+            for count in given.clips:
+                peak, files = peak_mb(copies(clip, folder / f"{count}", count), folder / "out", given.jobs, given.flags)
+                print(f"{count:4d} clips, {given.jobs} jobs: peak {peak:7.1f} MB, {files} open files", flush=True)
+
+
+if __name__ == "__main__":
+    main()
