@@ -21,13 +21,19 @@ from platformdirs import user_cache_path
 
 from core.errors import InputError, unknown_name
 from core.files import digest, fits, written_whole
-from core.published import PUBLISHED, Published
+from core.published import PUBLISHED, Kind, Published
 
 if TYPE_CHECKING:
     from core.download import Patience, Told
 
 HOME_VARIABLE = "POSETRAIL_HOME"
 MANIFEST = "manifest.json"
+_FLAGS: dict[Kind, str] = {
+    "estimator": "--weights",
+    "detector": "--detector-weights",
+    "appearance": "--appearance-weights",
+    "flow": "--flow-weights",
+}
 
 
 def home_folder(home: Path | None = None) -> Path:
@@ -188,18 +194,18 @@ def write_manifest(fetched: list[Published], home: Path) -> Path:
 
 
 def _how_to_get(published: Published, path: Path) -> str:
-    how = f"{published.name} travels without weights"
+    how, give = f"{published.name} travels without weights", f"give {_FLAGS[published.kind]} FILE"
     if published.address:
         return (
             f"{how}, and they are not here: `posetrail models fetch {published.name}` gets them from "
-            f"{published.address}, or put that file at {path}, or give --weights FILE"
+            f"{published.address}, or put that file at {path}, or {give}"
         )
     if not published.page:
-        return f"{how}, and nobody publishes any: give --weights FILE, or put it at {path}"
+        return f"{how}, and nobody publishes any: {give}, or put it at {path}"
     remark = f" ({published.remark})" if published.remark else ""
     return (
         f"{how}, and they cannot be fetched: its authors' {published.file or 'files'} are linked at "
-        f"{published.page}{remark}; put one at {path}, or give --weights FILE"
+        f"{published.page}{remark}; put one at {path}, or {give}"
     )
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from core.checkpoints import load_checkpoint, load_into
-from core.errors import InputError, unknown_name
+from core.checkpoints import given_weights, load_checkpoint, load_into
+from core.errors import unknown_name
 from core.people import Embedder, Image, Poses
 from core.runtime import Runtime
 from core.skeletons import Skeleton
-from core.weights import Weights
 from estimators.colour_layout import ColourLayout
 from estimators.crops import usable_boxes
 from estimators.networks import NETWORKS
@@ -22,21 +20,24 @@ from estimators.networks import NETWORKS
 COLOUR_LAYOUT = "colour_layout"
 _OSNETS = tuple(name for name in NETWORKS if name.startswith("osnet"))
 EMBEDDERS = ("none", COLOUR_LAYOUT, *_OSNETS)
-"""Embedders by name; all but the first two need a file of weights."""
+"""Embedders by name; all but the first two need weights, from a file or from the store."""
 
 _CROP_PX = (128, 256)  # width, height
 _CROPS_AT_ONCE = 32  # bounds the memory: OSNet also hands out its maps, 0.3 MB for a crop
 _MEAN, _STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)  # ImageNet's
 
 
-def create_embedder(name: str, *, runtime: Runtime, skeleton: Skeleton, weights: Path | None = None) -> Embedder | None:
+def create_embedder(
+    name: str, *, runtime: Runtime, skeleton: Skeleton, weights: Path | str | None = None
+) -> Embedder | None:
     """What tells how people look; None for "none".
 
     Args:
         name: one of EMBEDDERS.
         runtime: where a network runs.
         skeleton: of the poses to come.
-        weights: checkpoint of an OSNet trained for re-identification, .pth or .safetensors.
+        weights: checkpoint of an OSNet trained for re-identification, .pth or .safetensors; the one in the store, see
+            `core.store`, when not given.
 
     Raises:
         InputError: an unknown name, or no usable file of weights for a network.
@@ -47,8 +48,6 @@ def create_embedder(name: str, *, runtime: Runtime, skeleton: Skeleton, weights:
         return None
     if name == COLOUR_LAYOUT:
         return ColourLayout(skeleton)
-    if weights is None:
-        raise InputError(f"appearance {name} needs its weights: give --appearance-weights FILE (.pth or .safetensors)")
     return OSNetEmbedder(name, weights, runtime)
 
 
@@ -57,7 +56,7 @@ class OSNetEmbedder:
 
     Args:
         name: which OSNet, a name in estimators.NETWORKS.
-        checkpoint: its weights.
+        weights: its checkpoint; the one in the store when None.
         runtime: where it runs.
 
     Raises:
@@ -66,22 +65,13 @@ class OSNetEmbedder:
 
     size = 512
 
-    def __init__(self, name: str, checkpoint: Path, runtime: Runtime) -> None:
-        network, state = NETWORKS[name](), load_checkpoint(checkpoint)
+    def __init__(self, name: str, weights: Path | str | None, runtime: Runtime) -> None:
+        self.weights = given_weights(name, weights, source="how a person looks, as 512 numbers")
+        network, state = NETWORKS[name](), load_checkpoint(self.weights.path)
         # Tells the people of the training set apart, however many they were: nobody will ask.
         unused = {key: value for key, value in network.state_dict().items() if key.startswith("classifier.")}
-        load_into(network, {**state, **unused}, checkpoint)
+        load_into(network, {**state, **unused}, self.weights.path)
         self._run = runtime.load_module(network)
-        with checkpoint.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        self.weights = Weights(
-            name=name,
-            path=checkpoint,
-            sha256=sha256,
-            licence="as given with the file",
-            source=checkpoint.name,
-            about="how a person looks, as 512 numbers",
-        )
 
     def __call__(self, images: Sequence[Image], poses: Sequence[Poses]) -> list[np.ndarray]:
         """How everybody looks, as (N, 512) unit vectors; zeros for boxes that have nothing of the image in them."""

@@ -48,7 +48,7 @@ def open_networks(settings: Settings) -> Iterator[Networks]:
         embedder = create_embedder(
             chosen.appearance, runtime=runtime, skeleton=estimator.skeleton, weights=chosen.appearance_weights
         )
-        loaded = [network for network in (detector, estimator, embedder) if network is not None]
+        loaded = [network for network in (detector, estimator, flow, embedder) if network is not None]
         weights = tuple(found for network in loaded if (found := getattr(network, "weights", None)) is not None)
         yield Networks(detector, estimator, flow, weights, runtime.device, embedder)
 

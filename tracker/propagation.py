@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from core.checkpoints import given_weights, load_checkpoint, load_into
 from core.errors import InputError
 from core.people import Image
 from core.similarity import grown_boxes, keypoint_boxes
@@ -23,6 +24,7 @@ _LONG_SIDE_PX = 960  # flow is looked for at this size: finer costs time and gai
 _LK_WINDOW_PX = 21
 _LK_LEVELS = 4
 _MAX_ROUND_TRIP_PX = 1.5  # at flow size: a point farther from home than this after there and back is lost
+_RAFTS = ("torchvision:raft_small", "torchvision:raft_large")  # in the store; the first where nobody says which
 _MIN_KEPT = 3  # a person keeps at least so many joints ...
 _MIN_KEPT_SHARE = 0.25  # ... and this share of those it had, or flow has lost it
 
@@ -127,28 +129,29 @@ class DenseInverseSearch:
 
 
 class Raft:
-    """RAFT from torchvision (Teed and Deng, ECCV 2020), read off at the joints; weights come from a given file."""
+    """RAFT from torchvision (Teed and Deng, ECCV 2020), read off at the joints.
 
-    def __init__(self, weights: Path, device: str) -> None:
-        import torch
+    Args:
+        weights: of its raft_small or raft_large: a file, or their names in the store; raft_small's when None.
+        device: "cpu" or "cuda".
+
+    Raises:
+        InputError: the weights are not here, damaged or of another network.
+    """
+
+    def __init__(self, weights: Path | str | None, device: str) -> None:
         from torchvision.models.optical_flow import raft_large, raft_small
 
-        try:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise InputError(
-                f"flow raft: no weights file {weights}; give torchvision's raft_small or raft_large"
-            ) from None
-        except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"flow raft: {weights} is not a file of torch weights ({reason})") from None
+        name = str(weights) if str(weights) in _RAFTS else _RAFTS[0]
+        self.weights = given_weights(name, weights, source="optical flow")
+        state = load_checkpoint(self.weights.path)
         for build in (raft_small, raft_large):
             network = build(weights=None)
-            if isinstance(state, dict) and network.state_dict().keys() == state.keys():
+            if network.state_dict().keys() == state.keys():
                 break
         else:
-            raise InputError(f"flow raft: {weights} fits neither raft_small nor raft_large of torchvision")
-        network.load_state_dict(state)
+            raise InputError(f"flow raft: {self.weights.path} fits neither raft_small nor raft_large of torchvision")
+        load_into(network, state, self.weights.path)
         self._network = network.eval().to(device)
         self._device = device
 
@@ -172,21 +175,17 @@ class Raft:
         return _sampled(np.ascontiguousarray(flow.cpu().numpy()), before.scale, points)
 
 
-def create_flow(name: Flow, *, weights: Path | None = None, device: str = "cpu") -> FlowMethod | None:
+def create_flow(name: Flow, *, weights: Path | str | None = None, device: str = "cpu") -> FlowMethod | None:
     """The flow method of this name; None for "none".
 
     Raises:
-        InputError: RAFT without a usable weights file.
+        InputError: RAFT without usable weights.
     """
     if name == "lk":
         return LucasKanade()
     if name == "dis":
         return DenseInverseSearch()
     if name == "raft":
-        if weights is None:
-            raise InputError(
-                "flow raft needs its weights: give --flow-weights FILE (torchvision's raft_small or raft_large)"
-            )
         return Raft(weights, device)
     return None
 

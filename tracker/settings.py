@@ -89,7 +89,7 @@ class NetworkSettings:
     appearance: str = "none"
     """Tell how people look: colour_layout, or a re-identification network such as osnet_x1_0; none does not."""
     appearance_weights: Path | None = None
-    """File of that network's weights."""
+    """File of that network's weights; those in the store when not given."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -106,9 +106,9 @@ class SeeSettings:
     carry: bool = True
     """Look for joints, too, where optical flow says that people whom no detection explains are now."""
     flow: Flow = "lk"
-    """Optical flow: Lucas-Kanade on the joints, dense DIS, RAFT (needs --flow-weights), or none."""
+    """Optical flow: Lucas-Kanade on the joints, dense DIS, RAFT (needs weights), or none."""
     flow_weights: Path | None = None
-    """File of torchvision's raft_small or raft_large weights."""
+    """File of torchvision's raft_small or raft_large weights; raft_small's in the store when not given."""
     carry_margin: float = 0.15
     """A carried box is the bounding box of the moved joints, its sides enlarged by this share."""
     box_nms_iou: float = 0.5
