@@ -15,9 +15,9 @@ import pytest
 
 from core.errors import InputError
 from core.people import Poses, TrackedPoses
-from core.skeletons import COCO_17, POSETRACK_15, POSETRACK_18, Skeleton, coco_to_posetrack
+from core.skeletons import COCO_17, POSETRACK_15, SKELETONS, Skeleton, coco_to_posetrack, mapped
 from eval_posetrack.files import read_clip
-from tracker.writers import WRITERS, Clip, TrackedFrame, open_writer, refusal
+from tracker.writers import WRITERS, Clip, TrackedFrame, default_formats, open_writer, refusal
 
 CLIP = Clip(name="000042_walk", skeleton=COCO_17, fps=25, width=640, height=480)
 
@@ -224,6 +224,19 @@ def test_nothing_stands_there_before_the_clip_is_done(tmp_path: Path, name: str)
     assert (tmp_path / WRITERS[name].file_name).exists()
 
 
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=list(SKELETONS))
+def test_posetrack_files_have_what_any_skeleton_gives(tmp_path: Path, skeleton: Skeleton) -> None:
+    clip, frame = replace(CLIP, skeleton=skeleton), tracked(0, [1, 2], skeleton)
+    back = read_clip(save("posetrack18", tmp_path, [frame], clip))
+    poses = frame.people.poses
+    keypoints, _ = mapped(poses.keypoints, poses.keypoint_scores, skeleton, POSETRACK_15)
+    assert back.keypoints == pytest.approx(keypoints, abs=1e-3, nan_ok=True)
+    knee = back.keypoints[1, POSETRACK_15.index("left_knee")]
+    assert knee == pytest.approx(poses.keypoints[1, skeleton.index("left_knee")], abs=1e-3)
+    assert np.isnan(back.keypoints[:, POSETRACK_15.index("left_wrist")]).all()
+    assert default_formats(skeleton) == ("posetrack18", "csv")
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -242,9 +255,10 @@ def test_after_an_id_beyond_its_last_posetrack_makes_no_file_and_says_why(tmp_pa
 
 
 def test_posetrack_refuses_a_skeleton_it_has_no_joints_for(tmp_path: Path) -> None:
-    clip = Clip(name="walk", skeleton=POSETRACK_18, fps=25, width=640, height=480)
-    with pytest.raises(InputError, match=r"these are of posetrack_18; save csv"):
-        open_writer("posetrack18", tmp_path, clip)
+    bust = Skeleton(name="bust", joints=("nose", "left_shoulder", "right_shoulder"), limbs=(), oks_sigmas=(0.1,) * 3)
+    with pytest.raises(InputError, match=r"bust lacks some; save csv"):
+        open_writer("posetrack18", tmp_path, replace(CLIP, skeleton=bust))
+    assert default_formats(bust) == ("csv",)
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------

@@ -29,8 +29,9 @@ import pyarrow.parquet as pq
 
 from core.errors import InputError, unknown_name
 from core.files import written_whole
+from core.joint_mapping import mapped
 from core.people import Image, TrackedPoses
-from core.skeletons import COCO_17, POSETRACK_15, Skeleton, coco_to_posetrack
+from core.skeletons import POSETRACK_15, Skeleton
 from eval_posetrack import files as posetrack
 from eval_posetrack.clip import LARGEST_TRACK_ID
 
@@ -82,7 +83,7 @@ class Format:
 
 def default_formats(skeleton: Skeleton) -> tuple[str, ...]:
     """What is written of poses with these joints when nobody asks for more."""
-    return ("posetrack18", "csv") if skeleton.name in _POSETRACK_HAS_ROOM_FOR else ("csv",)
+    return ("posetrack18", "csv") if _reaches_posetrack(skeleton) else ("csv",)
 
 
 def open_writer(name: str, folder: Path, clip: Clip) -> AbstractContextManager[Writer]:
@@ -287,7 +288,6 @@ def _next_record(position: int, record: dict[str, object]) -> bytes:
 
 # --- PoseTrack --------------------------------------------------------------------------------------------------------
 
-_POSETRACK_HAS_ROOM_FOR = (COCO_17.name, POSETRACK_15.name)
 _PERSON = np.dtype(
     [
         ("frames", np.int64),
@@ -328,9 +328,7 @@ class _PosetrackWriter:
             )
             return
         poses = frame.people.poses
-        keypoints, scores = poses.keypoints, poses.keypoint_scores
-        if self._clip.skeleton.name == COCO_17.name:
-            keypoints, scores = coco_to_posetrack(keypoints, scores)
+        keypoints, scores = mapped(poses.keypoints, poses.keypoint_scores, self._clip.skeleton, POSETRACK_15)
         people = np.zeros(len(ids), _PERSON)
         people["frames"] = len(self._names)
         people["track_ids"] = ids
@@ -368,11 +366,18 @@ class _PosetrackWriter:
         posetrack.write_clip(clip, self._path, version=version)
 
 
+def _reaches_posetrack(skeleton: Skeleton) -> bool:
+    """Whether its joints give PoseTrack's arms and legs; of a head, files have what there is."""
+    keypoints, _ = mapped(np.zeros((1, len(skeleton), 2)), np.ones((1, len(skeleton))), skeleton, POSETRACK_15)
+    sides = [k for k, joint in enumerate(POSETRACK_15.joints) if joint.startswith(("left_", "right_"))]
+    return bool(np.isfinite(keypoints[0, sides]).all())
+
+
 def _open_posetrack(path: Path, clip: Clip, *, version: int) -> AbstractContextManager[_PosetrackWriter]:
-    if clip.skeleton.name not in _POSETRACK_HAS_ROOM_FOR:
+    if not _reaches_posetrack(clip.skeleton):
         raise InputError(
-            f"PoseTrack files need the joints of {COCO_17.name} or {POSETRACK_15.name}, these are of "
-            f"{clip.skeleton.name}; save csv, parquet, coco or mot instead"
+            f"PoseTrack files need shoulders, elbows, wrists, hips, knees and ankles, {clip.skeleton.name} lacks some; "
+            "save csv, parquet, coco or mot instead"
         )
     return _whole_posetrack(path, clip, version)
 
