@@ -1,16 +1,18 @@
-"""How each published top-down network is fed and read, a line for each; as its authors' code or paper has it.
+"""The published top-down networks, a line for each: how it is fed and read, as its authors' code or paper has it.
 
 A network for which a recipe is right to the letter gives the joints its authors scored. Adding one: its file in
-`networks/`, its line in `networks.NETWORKS`, its line here.
+`networks/` and its line in TOP_DOWN.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from core.errors import InputError, unknown_name
 from core.feed import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, ZERO_TO_ONE, Feed
+from core.lazy import lazily
 from core.skeletons import COCO_17, MPII_16, Skeleton
 from estimators.heatmaps import DECODERS, Alignment
 
@@ -85,8 +87,10 @@ class Recipe:
 
 # The authors of Simple Baselines read images as BGR and normalise them by the numbers for RGB.
 _SIMPLE = Recipe(feed=Feed(bgr=True, mean=IMAGENET_MEAN, std=IMAGENET_STD))
+_SIMPLE_MPII = replace(_SIMPLE, input_size=(256, 256), skeleton=MPII_16)
 _HRNET = Recipe()
 _MMPOSE = Recipe()
+_DEEPPOSE = replace(_MMPOSE, output="coordinates")
 _UDP = Recipe(crop="unbiased", decoder="udp", alignment="ends", flip_shift=False)
 _VITPOSE = replace(_UDP, any_size=False)
 _RTMPOSE = replace(_MMPOSE, output="simcc", any_size=False)
@@ -99,6 +103,7 @@ _CPN = replace(
     padding=(1.1, 1.15),
     decoder="cpn",
 )
+_CPN_LARGE = replace(_CPN, input_size=(288, 384))
 _MSPN = replace(
     _OF_255,
     feed=Feed(bgr=True, mean=IMAGENET_MEAN[::-1], std=IMAGENET_STD[::-1]),
@@ -114,39 +119,51 @@ _HOURGLASS = Recipe(
     skeleton=MPII_16,
 )
 
-RECIPES: dict[str, Recipe] = {
-    "simplebaseline_r18": _SIMPLE,
-    "simplebaseline_r50": _SIMPLE,
-    "simplebaseline_r50_mpii": replace(_SIMPLE, input_size=(256, 256), skeleton=MPII_16),
-    "simplebaseline_r50_caffe": _SIMPLE,
-    "simplebaseline_r101": _SIMPLE,
-    "simplebaseline_r152": _SIMPLE,
-    "mobilenetv2_simple": _MMPOSE,
-    "deeppose_r50": replace(_MMPOSE, output="coordinates"),
-    "deeppose_r50_rle": replace(_MMPOSE, output="coordinates"),
-    "fastpose_r50": _FASTPOSE,
-    "fastpose_r152_duc256": _FASTPOSE,
-    "cpn_r50_256x192": _CPN,
-    "cpn_r50_384x288": replace(_CPN, input_size=(288, 384)),
-    "cpn_r101_384x288": replace(_CPN, input_size=(288, 384)),
-    "mspn_r50_1stg": _MSPN,
-    "mspn_r50_2stg": _MSPN,
-    "mspn_r50_4stg": _MSPN,
-    "hrnet_w32": _HRNET,
-    "hrnet_w48": _HRNET,
-    "litehrnet_18": _MMPOSE,
-    "litehrnet_30": _MMPOSE,
-    "hourglass_2stack": _HOURGLASS,
-    "hourglass_8stack": _HOURGLASS,
-    "softgated_4stack": _HOURGLASS,
-    "cpm_mmpose": _MMPOSE,
-    "rtmpose_t": _RTMPOSE,
-    "rtmpose_s": _RTMPOSE,
-    "rtmpose_m": _RTMPOSE,
-    "rtmpose_l": _RTMPOSE,
-    "vitpose_s_mmpose": _VITPOSE,
-    "vitpose_b_mmpose": _VITPOSE,
-    "vitpose_s_vitae": _VITPOSE,
-    "vitpose_b_vitae": _VITPOSE,
+
+def _network(file: str, name: str, **options: Any) -> Callable[[], Any]:
+    return lazily(f"estimators.networks.{file}", name, **options)
+
+
+TOP_DOWN: dict[str, tuple[Recipe, Callable[[], Any]]] = {
+    # ResNets with deconvolutions
+    "simplebaseline_r18": (_SIMPLE, _network("simplebaseline", "SimpleBaseline", depth=18)),
+    "simplebaseline_r50": (_SIMPLE, _network("simplebaseline", "SimpleBaseline", depth=50)),
+    "simplebaseline_r50_mpii": (_SIMPLE_MPII, _network("simplebaseline", "SimpleBaseline", depth=50, joints=16)),
+    "simplebaseline_r50_caffe": (_SIMPLE, _network("simplebaseline", "SimpleBaseline", depth=50, caffe=True)),
+    "simplebaseline_r101": (_SIMPLE, _network("simplebaseline", "SimpleBaseline", depth=101)),
+    "simplebaseline_r152": (_SIMPLE, _network("simplebaseline", "SimpleBaseline", depth=152)),
+    "mobilenetv2_simple": (_MMPOSE, _network("mobilenetv2_simple", "MobileNetV2Simple")),
+    "deeppose_r50": (_DEEPPOSE, _network("deeppose", "DeepPose")),
+    "deeppose_r50_rle": (_DEEPPOSE, _network("deeppose", "DeepPose", rle=True)),
+    "fastpose_r50": (_FASTPOSE, _network("fastpose", "FastPose", depth=50)),
+    "fastpose_r152_duc256": (_FASTPOSE, _network("fastpose", "FastPose", depth=152, width=256)),
+    "cpn_r50_256x192": (_CPN, _network("cpn", "CPN", depth=50)),
+    "cpn_r50_384x288": (_CPN_LARGE, _network("cpn", "CPN", depth=50)),
+    "cpn_r101_384x288": (_CPN_LARGE, _network("cpn", "CPN", depth=101)),
+    "mspn_r50_1stg": (_MSPN, _network("mspn", "MSPN", stages=1)),
+    "mspn_r50_2stg": (_MSPN, _network("mspn", "MSPN", stages=2)),
+    "mspn_r50_4stg": (_MSPN, _network("mspn", "MSPN", stages=4)),
+    # High resolution
+    "hrnet_w32": (_HRNET, _network("hrnet", "HRNet", width=32)),
+    "hrnet_w48": (_HRNET, _network("hrnet", "HRNet", width=48)),
+    "litehrnet_18": (_MMPOSE, _network("litehrnet", "LiteHRNet", modules=(2, 4, 2))),
+    "litehrnet_30": (_MMPOSE, _network("litehrnet", "LiteHRNet", modules=(3, 8, 3))),
+    # Hourglasses and cascades
+    "hourglass_2stack": (_HOURGLASS, _network("hourglass", "stacked_hourglass", stacks=2)),
+    "hourglass_8stack": (_HOURGLASS, _network("hourglass", "stacked_hourglass", stacks=8)),
+    "softgated_4stack": (_HOURGLASS, _network("softgated", "softgated", stacks=4)),
+    "cpm_mmpose": (_MMPOSE, _network("cpm", "CPM")),
+    # Transformers and coordinate classification
+    "rtmpose_t": (_RTMPOSE, _network("rtmpose", "RTMPose", deepen=0.167, widen=0.375)),
+    "rtmpose_s": (_RTMPOSE, _network("rtmpose", "RTMPose", deepen=0.33, widen=0.5)),
+    "rtmpose_m": (_RTMPOSE, _network("rtmpose", "RTMPose", deepen=0.67, widen=0.75)),
+    "rtmpose_l": (_RTMPOSE, _network("rtmpose", "RTMPose", deepen=1, widen=1)),
+    "vitpose_s_mmpose": (_VITPOSE, _network("vitpose", "vitpose_mmpose", width=384)),
+    "vitpose_b_mmpose": (_VITPOSE, _network("vitpose", "vitpose_mmpose", width=768)),
+    "vitpose_s_vitae": (_VITPOSE, _network("vitpose", "vitpose_vitae", width=384)),
+    "vitpose_b_vitae": (_VITPOSE, _network("vitpose", "vitpose_vitae", width=768)),
 }
-"""By the names in `networks.NETWORKS`; for a network of your own there is `top_down.TopDown`."""
+"""By name, how each is fed and read and what makes it with random numbers; for one of your own: `top_down.TopDown`."""
+
+RECIPES = {name: recipe for name, (recipe, _) in TOP_DOWN.items()}
+"""The recipes of TOP_DOWN by name."""
