@@ -31,6 +31,7 @@ CONTENT = hashlib.shake_256(b"models").digest(100_000)
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "120")  # as wide as a page is that goes to no terminal; pytest's workers say 80
     return tmp_path / "home"
 
 
