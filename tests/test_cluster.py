@@ -30,8 +30,10 @@ class KillsItselfOnce(TruthDetector):
     """The worker dies in the middle of a clip, the first time somebody gets there."""
 
     mark: Path = Path()
+    is_closed: bool = False
 
     def _detect(self, index: int) -> Detections:
+        assert not self.is_closed
         if index == 16 and not self.mark.exists():
             self.mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -41,7 +43,11 @@ class KillsItselfOnce(TruthDetector):
 @contextmanager
 def deadly_truth(mark: Path, settings: Settings) -> Iterator[Networks]:
     with truth(settings) as networks:
-        yield replace(networks, detector=KillsItselfOnce(WORLD, mark=mark))
+        detector = KillsItselfOnce(WORLD, mark=mark)
+        try:
+            yield replace(networks, detector=detector)
+        finally:
+            detector.is_closed = True  # also where nobody holds what would close them
 
 
 @contextmanager

@@ -49,6 +49,8 @@ def run_batch(
     retry_failed: bool = False,
     engine: Engine = "local",
     address: str | None = None,
+    cpus: float = 1,
+    gpus: float = 0,
     progress: ProgressStyle = "auto",
     stopped: Callable[[], bool] = lambda: False,
     follow: Callable[..., Iterator[Row]] | None = None,
@@ -63,6 +65,8 @@ def run_batch(
         retry_failed: only clips that stand as failed in the table.
         engine: processes of this machine, or Ray.
         address: of the Ray cluster.
+        cpus: of a machine of the cluster that a clip takes.
+        gpus: likewise; parts of one are shared.
         progress: how it is told.
         stopped: asked a few times a second.
         follow: instead of an engine's own function.
@@ -85,24 +89,24 @@ def run_batch(
         failed = {clip for clip, row in table.rows.items() if row.status == "failed"}
         wanted = [clip for clip in mine if clip.name in failed or not retry_failed]
         with batch_progress(progress, len(wanted)) as watch:
-            for row in (follow or _engine(engine, address))(wanted, task, jobs, watch, stopped=stopped):
+            for row in (follow or _engine(engine, address, cpus, gpus))(wanted, task, jobs, watch, stopped=stopped):
                 table.add(row)
         table.write()
     return table
 
 
-def _engine(engine: Engine, address: str | None) -> Callable[..., Iterator[Row]]:
+def _engine(engine: Engine, address: str | None, cpus: float, gpus: float) -> Callable[..., Iterator[Row]]:
     if engine == "ray":
         from tracker.cluster import follow_on_ray
 
         def on_ray(
             clips: Sequence[ListedClip], task: Task, jobs: int, watch: Watch, *, stopped: Callable[[], bool]
         ) -> Iterator[Row]:
-            return follow_on_ray(clips, task, watch, address=address, stopped=stopped)
+            return follow_on_ray(clips, task, watch, address=address, cpus=cpus, gpus=gpus, stopped=stopped)
 
         return on_ray
-    if address:
-        raise InputError("--address goes with --engine ray")
+    if address or (cpus, gpus) != (1, 0):
+        raise InputError("--address, --cpus and --gpus go with --engine ray")
     from tracker.workers import follow_here
 
     return follow_here
@@ -164,6 +168,8 @@ def batch_command(
     address: Annotated[
         str | None, Parameter(help="Of the Ray cluster; a new one on this machine if not given.")
     ] = None,
+    cpus: Annotated[float, Parameter(help="Of a machine of the cluster that a clip takes.")] = 1,
+    gpus: Annotated[float, Parameter(help="Likewise, where the networks run on CUDA; 0.5 is shared by two.")] = 0,
     video: Annotated[bool, Parameter(negative=(), help="Draw video.mp4 too.")] = False,
     save: Save = "",
     start: Annotated[float | None, Parameter(help="Leave out frames before this time, in seconds.")] = None,
@@ -205,6 +211,8 @@ def batch_command(
             retry_failed=retry_failed,
             engine=engine,
             address=address,
+            cpus=cpus,
+            gpus=gpus,
             progress=progress,
             stopped=stopped,
         )

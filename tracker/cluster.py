@@ -11,6 +11,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -145,8 +146,13 @@ def _follow(clip: ListedClip, task: Task, settings: Settings, open_networks: Ope
     return replace(row, seconds=row.seconds or time.perf_counter() - started)
 
 
-@lru_cache(maxsize=1)
 def _networks(settings: Settings, open_networks: OpenNetworks) -> Networks:
-    """Loaded once in a process; they end with it."""
+    return _opened(settings, open_networks)[0]
+
+
+@lru_cache(maxsize=1)
+def _opened(settings: Settings, open_networks: OpenNetworks) -> tuple[Networks, ExitStack]:
+    """Loaded once in a process; they end with it, because what would close them is kept too."""
     divide_threads(settings.networks.threads or 1)
-    return open_networks(settings).__enter__()
+    stack = ExitStack()
+    return stack.enter_context(open_networks(settings)), stack
