@@ -20,6 +20,7 @@ Alignment = Literal["corner", "middle", "ends"]
 
 _SHIFT = 0.25  # cells; maps have a cell for four pixels, so this is one pixel
 _SECOND_PEAK_MARGIN = 10  # cells of nothing around the map, into which the smoothing of CPN and MSPN may reach
+_LEAST_PEAK = 1e-30  # a lower one is no scale: what is divided by it overflows
 _DARK_FLOOR = 1e-10  # what DARK and ...
 _UDP_RANGE = (1e-3, 50.0)  # ... UDP bound a map by before its logarithm is taken
 
@@ -151,7 +152,7 @@ def decode_cpn(heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     the joint's score.
     """
     highest = heatmaps.max(axis=(2, 3), keepdims=True)
-    keypoints = _between_two_peaks(heatmaps / np.where(highest > 0, highest, 1), kernel=21)
+    keypoints = _between_two_peaks(heatmaps / np.where(highest > _LEAST_PEAK, highest, 1), kernel=21)
     return _nan_where_flat(keypoints, highest[..., 0, 0]), _values_near(heatmaps, keypoints)
 
 
