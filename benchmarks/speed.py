@@ -121,7 +121,7 @@ def plain_loop(source: Source, networks: Networks) -> float:
         found = found[found.scores >= SETTINGS.see.keep_box_score]
         (poses,) = networks.estimator([frame.image], [found.boxes])
         seen = SeenFrame(frame.index, frame.time_s, frame.name, replace(poses, scores=found.scores), Carried.empty(17))
-        tracker.update(seen)
+        tracker.update_seen(seen)
     return time.perf_counter() - started
 
 
@@ -164,7 +164,7 @@ def stages(source: Source, most: int = 60) -> dict[str, float]:
                 before, last = now, poses.keypoints
                 seen = SeenFrame(frame.index, frame.time_s, "", replace(poses, scores=found.scores), Carried.empty(17))
                 with watch.of("associate"):
-                    people = tracker.update(seen)
+                    people = tracker.update_seen(seen)
                 with watch.of("draw"):
                     trails.add(frame.time_s, people, COCO_17)
                     drawn = draw_people(frame.image, people, COCO_17, trails=trails)
