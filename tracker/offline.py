@@ -125,18 +125,12 @@ class _Evidence:
 
     def __init__(self, settings: FollowSettings) -> None:
         self._doubtful = _DOUBTFUL_SHARE * settings.start_score
-        self._scale = ScoreScale() if settings.adapt_scores else None
-        self._last_s: float | None = None
+        self._scale = ScoreScale(adapt=settings.adapt_scores)
 
     def of(self, seen: SeenFrame) -> np.ndarray:
         """(N,) of the next frame's poses; all the same where no score is asked for."""
-        quality = seen.poses.quality.astype(float)
-        here = self._doubtful
-        if self._scale is not None:
-            elapsed_s = 0.0 if self._last_s is None else seen.time_s - self._last_s
-            self._scale.add(quality[~seen.poses.carried], elapsed_s)
-            self._last_s = seen.time_s
-            here = self._scale.score(self._doubtful)
+        quality = self._scale.add(seen.poses, seen.time_s)
+        here = self._scale.score(self._doubtful)
         return self._doubtful * (quality / here - 1) if here > 0 else np.ones(len(quality))
 
 

@@ -53,7 +53,7 @@ class Tracker:
     ) -> None:
         self._settings = settings.follow if isinstance(settings, Settings) else settings
         self._skeleton = skeleton
-        self._scale = ScoreScale()
+        self._scale = ScoreScale(adapt=self._settings.adapt_scores)
         self._tracks: Tracks  # from the first frame on, which tells how many joints there are
         self._next_serial = self._next_id = 1
         self._frames = 0
@@ -86,11 +86,11 @@ class Tracker:
         """
         settings, poses = self._settings, seen.poses
         tracks = self._expect(seen)
-        quality = np.nan_to_num(poses.quality.astype(float))
+        quality = self._scale.add(poses, seen.time_s)
         keypoints = sure_keypoints(poses, settings.match_joint_score).astype(float)
         boxes = _boxes(poses)
         usable = np.isfinite(boxes).all(axis=1)
-        sure = (quality >= self._start_score(seen, quality)) & ~poses.carried
+        sure = (quality >= self._scale.score(settings.start_score)) & ~poses.carried
         if settings.twice_oks < 1 and len(poses) > 1:
             usable &= ~seen_twice(keypoints, boxes, quality, self._joint_var, settings.twice_oks)
 
@@ -133,13 +133,6 @@ class Tracker:
         self._joint_var = (2 * np.array(skeleton.oks_sigmas)) ** 2
         self._tracks = Tracks.nobody(num_joints, self._queue_s.maxlen or 1, seen.appearance.shape[1])
         self._first_s = self._last_s = seen.time_s
-
-    def _start_score(self, seen: SeenFrame, quality: np.ndarray) -> float:
-        """From which quality on a pose is sure of being a person, in this clip so far."""
-        if not self._settings.adapt_scores:
-            return self._settings.start_score
-        self._scale.add(quality[~seen.poses.carried], self._elapsed_s)
-        return self._scale.score(self._settings.start_score)
 
     def _similarity(self, seen: SeenFrame, keypoints: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         """How like each person (T,) each pose (N,) of this frame is: (T, N)."""
