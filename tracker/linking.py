@@ -19,6 +19,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+from tracker.motion import wandered
 from tracker.pieces import ENDS, Pieces
 
 _ROUNDS = 3
@@ -158,16 +159,13 @@ class _Motion:
 
     def after(self, elapsed_s: np.ndarray) -> _Motion:
         """The same people so much later (M,): an Ornstein-Uhlenbeck process in the velocity, as in motion.py."""
-        tau, variance = _VELOCITY_MEMORY_S, _SPEED**2
-        kept = np.exp(-elapsed_s / tau)
-        reach = tau * (1 - kept)
-        grown = variance * tau**2 * np.maximum(2 * elapsed_s / tau - 3 + 4 * kept - kept**2, 0.0)
+        kept, reach, grown = wandered(elapsed_s, _VELOCITY_MEMORY_S, _SPEED)
         return _Motion(
             self.place + reach[:, None] * self.velocity,
             kept[:, None] * self.velocity,
-            self.place_var + 2 * reach * self.cov + reach**2 * self.velocity_var + grown,
-            kept * (self.cov + reach * self.velocity_var) + variance * tau * (1 - kept) ** 2,
-            kept**2 * self.velocity_var + variance * (1 - kept**2),
+            self.place_var + 2 * reach * self.cov + reach**2 * self.velocity_var + grown[0],
+            kept * (self.cov + reach * self.velocity_var) + grown[1],
+            kept**2 * self.velocity_var + grown[2],
             self.size,
         )
 

@@ -10,6 +10,7 @@ resolution nor the distance to the camera matters, and in seconds, so that the f
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,24 @@ _EDGE_SPREAD = 0.15  # body sizes: an edge of a box that is farther off than thi
 _LEAST_EDGE_TRUST = 0.1  # ... moves the box but by this share: half a box is hidden more often than it jumps
 _JUMP = 3.0  # body sizes: who is so far off did not walk there; flow knew, or the picture was cut
 _MIN_SIZE_PX = 4.0
+
+
+def wandered(elapsed_s: Any, memory_s: float, speed: float) -> tuple[Any, Any, np.ndarray]:
+    """What an Ornstein-Uhlenbeck velocity comes to so much later; numbers or arrays (M,) of seconds.
+
+    Args:
+        elapsed_s: 0 or more.
+        memory_s: velocities are forgotten over about so long.
+        speed: spread of the velocities that people take up.
+
+    Returns:
+        the share of the velocity that is kept; the seconds' worth of it that the place has moved by; and what the
+        variance of the place, its covariance with the velocity and the variance of the velocity grow by.
+    """
+    kept = np.exp(-elapsed_s / memory_s)
+    place = np.maximum(memory_s**2 * (2 * elapsed_s / memory_s - 3 + 4 * kept - kept**2), 0.0)
+    grown = speed**2 * np.array([place, memory_s * (1 - kept) ** 2, 1 - kept**2])
+    return kept, memory_s * (1 - kept), grown
 
 
 @dataclass(eq=False)
@@ -121,17 +140,13 @@ class Tracks:
 
     def predict(self, elapsed_s: float) -> None:
         """Everybody, so much later."""
-        tau, variance = _VELOCITY_MEMORY_S, _SPEED**2
-        kept = np.exp(-elapsed_s / tau)
-        reach = tau * (1 - kept)  # seconds' worth of the old velocity
+        kept, reach, grown = wandered(elapsed_s, _VELOCITY_MEMORY_S, _SPEED)
+        cov, velocity_var = self.place_velocity_cov, self.velocity_var
         self.place = self.place + self.velocity * reach
         self.velocity = self.velocity * kept
-        grown = variance * tau**2 * (2 * elapsed_s / tau - 3 + 4 * kept - kept**2)
-        self.place_var = self.place_var + 2 * reach * self.place_velocity_cov + reach**2 * self.velocity_var + grown
-        self.place_velocity_cov = (
-            kept * (self.place_velocity_cov + reach * self.velocity_var) + variance * tau * (1 - kept) ** 2
-        )
-        self.velocity_var = kept**2 * self.velocity_var + variance * (1 - kept**2)
+        self.place_var = self.place_var + 2 * reach * cov + reach**2 * velocity_var + grown[0]
+        self.place_velocity_cov = kept * (cov + reach * velocity_var) + grown[1]
+        self.velocity_var = kept**2 * velocity_var + grown[2]
 
     def see(
         self,
