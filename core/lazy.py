@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -10,3 +10,14 @@ from typing import Any
 def lazily(module: str, name: str, **options: Any) -> Callable[[], Any]:
     """A function without arguments that imports `module`, calls its `name` with the options and gives what it made."""
     return lambda: getattr(import_module(module), name)(**options)
+
+
+def names_from(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """A package's `__getattr__`: its public names come from the modules `homes` tells, imported when asked for."""
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(homes[name]), name)
+
+    return get

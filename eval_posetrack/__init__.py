@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from core.lazy import names_from
 
 if TYPE_CHECKING:
     from eval_posetrack.clip import Clip as Clip
@@ -21,11 +23,5 @@ _HOMES = {
     "write_clip": "eval_posetrack.files",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Names from the modules, imported when they are asked for: `posetrail --help` waits for none of them."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'eval_posetrack' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+# `posetrail --help` waits for none of them.
+__getattr__ = names_from(__name__, _HOMES)
