@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,6 +16,7 @@ from tracker.cli import (
     INTERRUPTED,
     SOME_FAILED,
     Config,
+    End,
     Follow,
     Networks,
     Online,
@@ -26,8 +26,12 @@ from tracker.cli import (
     Save,
     See,
     Set,
+    Start,
+    Stride,
+    Video,
     names_of_formats,
     stop_on_ctrl_c,
+    way,
 )
 from tracker.progress import ProgressStyle
 from tracker.settings import FollowSettings, NetworkSettings, SeeSettings, Settings
@@ -170,11 +174,11 @@ def batch_command(
     ] = None,
     cpus: Annotated[float, Parameter(help="Of a machine of the cluster that a clip takes.")] = 1,
     gpus: Annotated[float, Parameter(help="Likewise, where the networks run on CUDA; 0.5 is shared by two.")] = 0,
-    video: Annotated[bool, Parameter(negative=(), help="Draw video.mp4 too.")] = False,
+    video: Video = False,
     save: Save = "",
-    start: Annotated[float | None, Parameter(help="Leave out frames before this time, in seconds.")] = None,
-    end: Annotated[float | None, Parameter(help="Leave out frames from this time on, in seconds.")] = None,
-    stride: Annotated[int, Parameter(help="Take every n-th frame.")] = 1,
+    start: Start = None,
+    end: End = None,
+    stride: Stride = 1,
     fps: Annotated[float | None, Parameter(help="Frames per second of folders of images [default: 30].")] = None,
     online: Online = False,
     preset: Preset = "default",
@@ -191,7 +195,7 @@ def batch_command(
 
     task = Task(
         output=output,
-        settings=Settings(networks=networks, see=see, follow=replace(follow, offline=follow.offline and not online)),
+        settings=Settings(networks=networks, see=see, follow=way(follow, online)),
         more_saves=names_of_formats(save),
         video=video,
         earlier="adapt" if redo else "continue",

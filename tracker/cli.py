@@ -99,6 +99,10 @@ Online = Annotated[
         negative=(), help="Without hindsight: who is who is told from the frames before. The same as --no-offline."
     ),
 ]
+Video = Annotated[bool, Parameter(negative=(), help="Draw video.mp4 too.")]
+Start = Annotated[float | None, Parameter(help="Leave out frames before this time, in seconds.")]
+End = Annotated[float | None, Parameter(help="Leave out frames from this time on, in seconds.")]
+Stride = Annotated[int, Parameter(help="Take every n-th frame.")]
 Run = Annotated[Path, Parameter(help="Folder of a run: OUTPUT/CLIP of `posetrail track`.")]
 Progress = Annotated[ProgressStyle, Parameter(help="bar, lines, json or none; auto looks for a terminal.")]
 
@@ -108,11 +112,11 @@ def track(
     input: Input,
     *,
     output: Output = Path("posetrail_out"),
-    video: Annotated[bool, Parameter(negative=(), help="Draw video.mp4 too.")] = False,
+    video: Video = False,
     save: Save = "",
-    start: Annotated[float | None, Parameter(help="Leave out frames before this time, in seconds.")] = None,
-    end: Annotated[float | None, Parameter(help="Leave out frames from this time on, in seconds.")] = None,
-    stride: Annotated[int, Parameter(help="Take every n-th frame.")] = 1,
+    start: Start = None,
+    end: End = None,
+    stride: Stride = 1,
     fps: Annotated[float | None, Parameter(help="Frames per second of a folder of images [default: 30].")] = None,
     online: Online = False,
     preset: Preset = "default",
@@ -129,7 +133,7 @@ def track(
     from tracker.video import open_source
     from tracker.writers import default_formats
 
-    settings = Settings(networks=networks, see=see, follow=_way(follow, online))
+    settings = Settings(networks=networks, see=see, follow=way(follow, online))
     wished = names_of_formats(save)
     source = open_source(input, start_s=start, end_s=end, stride=stride, fps=fps)
     with (
@@ -194,7 +198,7 @@ def follow(
     if both:
         _follow_both(poses, follow, _given(output), fps=fps, more_saves=wished, truth=truth)
         return 0
-    follow = _way(follow, online)
+    follow = way(follow, online)
     clips = _clips_of_folder(poses)
     if not clips:
         _tell(follow_poses(poses, follow, output=output, fps=fps, more_saves=wished))
@@ -285,7 +289,8 @@ def _warn(text: str) -> None:
     print("posetrail: " + " ".join(text.split()), file=sys.stderr)  # noqa: T201
 
 
-def _way(follow: FollowSettings, online: bool) -> FollowSettings:
+def way(follow: FollowSettings, online: bool) -> FollowSettings:
+    """The settings, without hindsight if `--online` says so."""
     return replace(follow, offline=follow.offline and not online)
 
 
