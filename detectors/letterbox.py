@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 
 from core.errors import InputError
-from core.people import Image
+from core.people import Detections, Image
+from core.similarity import box_area, box_iou
+from core.suppression import suppress
 
 _GREY = 114
 _STRIDE = 32  # pixels per cell of the coarsest level
@@ -54,6 +56,13 @@ class Letterbox:
         height, width = self.scaled(size)
         scale = np.array([size[1] / width, size[0] / height] * 2, np.float32)
         return np.clip(boxes * scale, 0, np.array([size[1], size[0]] * 2, np.float32))
+
+    def people(self, boxes: np.ndarray, scores: np.ndarray, image: Image, nms_iou: float) -> Detections:
+        """Boxes (N, 4) of the canvas, best score (N,) first, as people of the image; of those alike the best stays."""
+        height, width, _ = image.shape
+        people = Detections(self.take(boxes, (height, width)), scores)
+        people = people[box_area(people.boxes) > 0]  # the rest lay in the padding, or inside out
+        return people[suppress(box_iou(people.boxes, people.boxes), people.scores, nms_iou)]
 
     def batches(self, images: Sequence[Image]) -> Iterator[tuple[list[int], np.ndarray]]:
         """Canvases of one size in one array (B, H, W, 3) uint8, and the positions of their images."""

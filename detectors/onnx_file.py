@@ -13,8 +13,6 @@ from core.errors import InputError
 from core.feed import normalised
 from core.people import Detections, Image
 from core.runtime import Runtime
-from core.similarity import box_area, box_iou
-from core.suppression import suppress
 from detectors.decode import Candidates, decode_rtmdet, decode_yolox
 from detectors.letterbox import Letterbox
 
@@ -79,10 +77,7 @@ class OnnxDetector:
             for row, (boxes, scores) in zip(
                 rows, self._read(self._file.run(self._feed(batch)), self.min_score), strict=True
             ):
-                height, width, _ = images[row].shape
-                people = Detections(self._letterbox.take(boxes, (height, width)), scores)
-                people = people[box_area(people.boxes) > 0]
-                found[row] = people[suppress(box_iou(people.boxes, people.boxes), people.scores, self.nms_iou)]
+                found[row] = self._letterbox.people(boxes, scores, images[row], self.nms_iou)
         return found
 
 

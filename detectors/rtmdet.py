@@ -10,8 +10,6 @@ from core.errors import unknown_name
 from core.feed import IMAGENET_MEAN, IMAGENET_STD, Feed
 from core.people import Detections, Image
 from core.runtime import Runtime
-from core.similarity import box_area, box_iou
-from core.suppression import suppress
 from detectors.decode import decode_rtmdet
 from detectors.letterbox import Letterbox
 from detectors.networks import NETWORKS
@@ -70,8 +68,5 @@ class RTMDet:
             answers = self._run(batch)
             levels = list(zip(answers[::2], answers[1::2], strict=True))
             for row, (boxes, scores) in zip(rows, decode_rtmdet(levels, self.min_score), strict=True):
-                height, width, _ = images[row].shape
-                people = Detections(self._letterbox.take(boxes, (height, width)), scores)
-                people = people[box_area(people.boxes) > 0]  # the rest lay in the padding, or inside out
-                found[row] = people[suppress(box_iou(people.boxes, people.boxes), people.scores, self.nms_iou)]
+                found[row] = self._letterbox.people(boxes, scores, images[row], self.nms_iou)
         return found

@@ -10,8 +10,6 @@ from core.errors import unknown_name
 from core.feed import Feed
 from core.people import Detections, Image
 from core.runtime import Runtime
-from core.similarity import box_area, box_iou
-from core.suppression import suppress
 from detectors.decode import decode_yolox
 from detectors.letterbox import Letterbox
 from detectors.networks import NETWORKS
@@ -68,8 +66,5 @@ class YOLOX:
         for rows, batch in self._letterbox.batches(images):
             _, sure, decoded = self._run(batch)
             for row, (boxes, scores) in zip(rows, decode_yolox(decoded, sure, self.min_score), strict=True):
-                height, width, _ = images[row].shape
-                people = Detections(self._letterbox.take(boxes, (height, width)), scores)
-                people = people[box_area(people.boxes) > 0]  # the rest lay in the padding
-                found[row] = people[suppress(box_iou(people.boxes, people.boxes), people.scores, self.nms_iou)]
+                found[row] = self._letterbox.people(boxes, scores, images[row], self.nms_iou)
         return found
