@@ -13,12 +13,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from core.errors import InputError, unknown_name
-from core.skeletons import COCO_17, POSETRACK_15, POSETRACK_18, coco_to_posetrack
+from core.skeletons import COCO_17, POSETRACK_15, POSETRACK_18, SKELETONS, coco_to_posetrack
 from eval_posetrack.columns import shown
 
-_FEET = ("big_toe", "small_toe", "heel")
-_LEFT_FOOT = tuple(f"left_{part}" for part in _FEET)
-_RIGHT_FOOT = tuple(f"right_{part}" for part in _FEET)
 _NECK_AND_ARMS = (
     "neck",
     "right_shoulder",
@@ -29,62 +26,18 @@ _NECK_AND_ARMS = (
     "left_wrist",
 )
 _LEGS = ("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle")
-_HALPE_26 = (
-    *COCO_17.joints,
-    "head_top",
-    "neck",
-    "pelvis",
-    *(f"{side}_{part}" for part in _FEET for side in ("left", "right")),
-)
-
 # Published orders: the tools' own documentation, and the papers of the datasets they are trained on.
 LAYOUTS: dict[str, tuple[str, ...]] = {
     "coco_17": COCO_17.joints,
     "coco_133": (*COCO_17.joints, *(f"body_{k}" for k in range(17, 133))),  # COCO-WholeBody: feet, face, hands follow
-    "halpe_26": _HALPE_26,
-    "halpe_136": (*_HALPE_26, *(f"body_{k}" for k in range(26, 136))),  # face and hands follow
-    "body_25": (
-        "nose",
-        *_NECK_AND_ARMS,
-        "pelvis",
-        *_LEGS,
-        "right_eye",
-        "left_eye",
-        "right_ear",
-        "left_ear",
-        *_LEFT_FOOT,
-        *_RIGHT_FOOT,
-    ),
-    "openpose_18": ("nose", *_NECK_AND_ARMS, *_LEGS, "right_eye", "left_eye", "right_ear", "left_ear"),
+    "halpe_26": SKELETONS["halpe_26"].joints,
+    "halpe_136": (*SKELETONS["halpe_26"].joints, *(f"body_{k}" for k in range(26, 136))),  # face and hands follow
+    "body_25": SKELETONS["body_25"].joints,
+    "openpose_18": SKELETONS["openpose_18"].joints,
     "openpose_15": ("head_top", *_NECK_AND_ARMS, *_LEGS, "chest"),  # trained on MPII, whose head is its top
-    "mpii_16": (
-        "right_ankle",
-        "right_knee",
-        "right_hip",
-        "left_hip",
-        "left_knee",
-        "left_ankle",
-        "pelvis",
-        "thorax",
-        "neck",
-        "head_top",
-        "right_wrist",
-        "right_elbow",
-        "right_shoulder",
-        "left_shoulder",
-        "left_elbow",
-        "left_wrist",
-    ),
-    "crowdpose_14": (
-        *(
-            f"{side}_{part}"
-            for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-            for side in ("left", "right")
-        ),
-        "head_top",
-        "neck",
-    ),
-    "aic_14": (*_NECK_AND_ARMS[1:], *_LEGS, "head_top", "neck"),
+    "mpii_16": SKELETONS["mpii_16"].joints,
+    "crowdpose_14": SKELETONS["crowdpose_14"].joints,
+    "aic_14": SKELETONS["aic_14"].joints,
     "posetrack_15": POSETRACK_15.joints,
     "posetrack_17": POSETRACK_18.joints,
 }
