@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from unicodedata import category
 
 from cyclopts import Parameter
 
@@ -66,7 +68,7 @@ def run_batch(
         task: what to do with each.
         jobs: clips at a time.
         shard: "i/n", the part that is done here; its table is a file of its own.
-        retry_failed: only clips that stand as failed in the table.
+        retry_failed: only clips that stand as failed in the table; they do so until a retry has come to its end.
         engine: processes of this machine, or Ray.
         address: of the Ray cluster.
         cpus: of a machine of the cluster that a clip takes.
@@ -94,9 +96,36 @@ def run_batch(
         wanted = [clip for clip in mine if clip.name in failed or not retry_failed]
         with batch_progress(progress, len(wanted)) as watch:
             for row in (follow or _engine(engine, address, cpus, gpus))(wanted, task, jobs, watch, stopped=stopped):
-                table.add(row)
+                table.add(_told(row, retry_failed))
+        for clip in mine:
+            table.rows.setdefault(clip.name, _not_begun(clip, retry_failed))
         table.write()
     return table
+
+
+def _told(row: Row, retry_failed: bool) -> Row:
+    """A row as the table has it."""
+    if retry_failed and row.status == "interrupted":  # or the same command, which takes what failed, would not go on
+        row = replace(row, status="failed", warnings="stopped while it was tried again; the same command goes on")
+    return replace(row, warnings=printable(row.warnings), input=printable(row.input))
+
+
+def _not_begun(clip: ListedClip, retry_failed: bool) -> Row:
+    from tracker.batch import Row
+
+    left_out = "left out by --retry-failed; the same command without it begins it"
+    said = left_out if retry_failed else "stopped before its turn; the same command begins it"
+    return Row(clip=clip.name, status="not begun", warnings=said, input=printable(str(clip.path)))
+
+
+def printable(text: str, encoding: str = "utf-8") -> str:
+    """A path as tables and terminals take it: what they cannot - control characters, bytes that are no UTF-8 - escaped.
+
+    >>> printable(os.fsdecode(b"clip\\xff\\n.mp4"))
+    'clip\\\\udcff\\\\n.mp4'
+    """
+    escaped = (c.encode("unicode_escape").decode() if category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    return "".join(escaped).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _engine(engine: Engine, address: str | None, cpus: float, gpus: float) -> Callable[..., Iterator[Row]]:
@@ -122,22 +151,25 @@ def show(table: Table) -> None:
     from rich.markup import escape
     from rich.table import Table as Printed
 
-    printed = Printed("clip", "status")
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    printed = Printed()
+    printed.add_column("clip", overflow="fold")
+    printed.add_column("status")
     for column in ("frames", "seconds", "people"):
         printed.add_column(column, justify="right")
     printed.add_column("warnings", overflow="fold")
     for _, row in sorted(table.rows.items()):
         printed.add_row(
-            escape(row.clip),
+            escape(printable(row.clip, console.encoding)),
             row.status,
             str(row.frames),
             f"{row.seconds:.1f}",
             str(row.people),
-            escape(row.warnings),
+            escape(printable(row.warnings, console.encoding)),
         )
-    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(printed)
-    console.print(f"{table.path}: {summary(table)}", highlight=False, markup=False, soft_wrap=True)
+    path = printable(str(table.path), console.encoding)
+    console.print(f"{path}: {summary(table)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def summary(table: Table) -> str:
