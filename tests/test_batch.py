@@ -17,7 +17,7 @@ from core.errors import InputError
 from tracker.batch import Row, Table, Task, follow_listed, locked, read_table
 from tracker.batch_cli import run_batch, summary
 from tracker.cli import main
-from tracker.clip_list import ListedClip, find_clips, folder_names, of_shard
+from tracker.clip_list import ListedClip, find_clips, of_shard
 from tracker.workers import follow_here
 
 from .batch_worlds import SETTINGS, WORLD, data_files, slow_truth, task, truth, write_clips
@@ -244,42 +244,6 @@ def test_a_full_disk_fails_the_clip_and_the_next_batch_goes_on(
     assert "File too large" in (tmp_path / "batch.csv").read_text()
     batch(clips, tmp_path)
     assert data_files(tmp_path) == undisturbed
-
-
-def test_clips_are_found_in_directories_globs_and_lists(tmp_path: Path) -> None:
-    for name in ("b.mp4", "a/2.mkv", "a/deep/frames/1.png", "a/deep/frames/2.png", ".hidden/x.mp4", "a/with/t.jpg"):
-        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "in" / name).touch()
-    (tmp_path / "in" / "a" / "with" / "c.MOV").touch()
-    (tmp_path / "in" / "done" / "clip").mkdir(parents=True)
-    (tmp_path / "in" / "done" / "clip" / "run.json").touch()
-    (tmp_path / "in" / "done" / "clip" / "video.mp4").touch()
-
-    def names(*inputs: str) -> list[str]:
-        return [clip.name for clip in find_clips([tmp_path / given for given in inputs], tmp_path / "out")]
-
-    assert names("in") == ["b", "2", "frames", "c"]
-    assert names("in/*.mp4", "in/**/*.mkv", "in/b.mp4") == ["b", "2"]
-    (tmp_path / "list.txt").write_text("in/b.mp4\n# in/none.mp4\n\nin/a/deep/frames\n")
-    assert names("list.txt") == ["b", "frames"]
-    with pytest.raises(InputError, match="matches nothing"):
-        names("in/*.avi")
-    with pytest.raises(InputError, match="no video and no folder of images"):
-        names("in/done")
-
-
-def test_no_two_clips_share_a_folder() -> None:
-    def names(*paths: str) -> list[str]:
-        return folder_names([Path(path) for path in paths])
-
-    assert names("/x/a.mp4", "/x/b.mp4") == ["a", "b"]
-    assert names("/x/a.mp4", "/x/a.mkv", "/x/b.mp4") == ["a.mp4", "a.mkv", "b"]
-    assert names("/x/mon/a.mp4", "/x/tue/a.mp4", "/x/b.mp4") == ["mon__a.mp4", "tue__a.mp4", "b"]
-    assert len({name.casefold() for name in names("/x/A.mp4", "/x/a.mp4", "/x/a.mp4.avi", "/y/a.mp4")}) == 4
-    assert names("/x/Ångström 走る.mp4") == ["Ångström 走る"]
-    long = names(f"/x/{'走' * 80}1.mp4", f"/x/{'走' * 80}2.mp4")
-    assert len(set(long)) == 2
-    assert max(len(name.encode()) for name in long) <= 120
 
 
 def test_the_command_tells_in_a_table_and_a_code(

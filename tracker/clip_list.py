@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from tracker.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 _LIST_SUFFIX = ".txt"
 _LONGEST_NAME = 120  # bytes; file systems take 255, and files are written beside under longer names
+_OF_THE_BATCH = re.compile(r"batch(\.\d+of\d+)?(\.csv)?", re.IGNORECASE)  # its tables and locks stand beside the clips
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def find_clips(inputs: Sequence[str | Path], output: Path) -> list[ListedClip]:
     A directory is searched with everything below it: each video file is a clip, and each folder with images and
     without videos. Hidden files and folders are left out, as is the output. A list is a text file with one path a line,
     relative to the list's folder; lines that begin with # are left out. A single path is a clip as it is, readable or
-    not, so that what is wrong with it is told in the batch's table.
+    not, and so is a folder that cannot be looked into, so that what is wrong is told in the batch's table.
 
     Raises:
         InputError: a directory, glob or list has no clip, or a list cannot be read.
@@ -70,7 +72,7 @@ def folder_names(paths: Sequence[Path]) -> list[str]:
     longest = max((len(path.parts) for path in paths), default=0)
     ways: list[Callable[[Path], str]] = [lambda path: path.name]
     ways += [lambda path, depth=depth: "__".join(path.parts[-depth:]) for depth in range(2, longest + 1)]  # type: ignore[misc]
-    ways.append(lambda path: f"{path.stem}-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}")
+    ways.append(lambda path: f"{path.stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}")
     for way in ways:
         taken = Counter(map(_folded, names))
         if taken.most_common(1)[:1] and taken.most_common(1)[0][1] == 1:
@@ -94,7 +96,8 @@ def _shortened(name: str) -> str:
     name = (
         "".join("_" if char in '/\\:*?"<>|' or not char.isprintable() else char for char in name).strip(" .") or "clip"
     )
-    data = name.encode(errors="replace")
+    name += "_" * bool(_OF_THE_BATCH.fullmatch(name))
+    data = name.encode()
     if len(data) <= _LONGEST_NAME:
         return data.decode()
     keep = (_LONGEST_NAME - 10) // 2
@@ -103,11 +106,11 @@ def _shortened(name: str) -> str:
 
 
 def _expanded(given: Path, output: Path) -> Iterator[Path]:
-    if given.is_dir():
+    if os.path.isdir(given):  # noqa: PTH112 what cannot be asked is told in the table
         yield from _required(_within(given, output), given, "no video and no folder of images in this directory")
-    elif given.suffix.lower() == _LIST_SUFFIX and given.is_file():
+    elif given.suffix.lower() == _LIST_SUFFIX and os.path.isfile(given):  # noqa: PTH113
         yield from _required(_listed(given), given, "no path in this list")
-    elif not given.exists() and glob.has_magic(str(given)):
+    elif glob.has_magic(str(given)) and not os.path.exists(given):  # noqa: PTH110
         for match in _required(_matching(given), given, "matches nothing"):
             if match.is_dir():
                 yield from _within(match, output)
@@ -130,7 +133,7 @@ def _required(paths: Iterable[Path], given: Path, lack: str) -> list[Path]:
 
 def _listed(path: Path) -> Iterator[Path]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # names may hold what else splits lines
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a list ({error}); write one path a line, as UTF-8") from None
     for line in map(str.strip, lines):
@@ -139,7 +142,8 @@ def _listed(path: Path) -> Iterator[Path]:
 
 
 def _within(directory: Path, output: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(directory):
+    shut: list[OSError] = []
+    for folder, folders, files in os.walk(directory, onerror=shut.append):
         here = Path(folder)
         if here.resolve() == output or RUN in files:
             folders.clear()
@@ -150,3 +154,4 @@ def _within(directory: Path, output: Path) -> Iterator[Path]:
         yield from videos
         if not videos and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in shown):
             yield here
+    yield from (Path(error.filename) for error in shut)
