@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tracker.batch import Row, Table, Task, follow_listed, locked, read_table
 from tracker.batch_cli import run_batch, summary
 from tracker.cli import main
 from tracker.clip_list import ListedClip, find_clips, of_shard
+from tracker.settings import FollowSettings, NetworkSettings
 from tracker.workers import follow_here
 
 from .batch_worlds import SETTINGS, WORLD, data_files, slow_truth, task, truth, write_clips
@@ -166,7 +168,6 @@ def test_a_worker_that_dies_takes_one_clip_with_it(clips: Path, tmp_path: Path) 
 
 def dies_at_23_frames(settings):  # type: ignore[no-untyped-def]
     from contextlib import contextmanager
-    from dataclasses import replace
 
     from .worlds import TruthDetector
 
@@ -217,18 +218,42 @@ def test_shards_share_the_clips(clips: Path, undisturbed: dict[str, bytes], tmp_
             of_shard(listed, wrong)
 
 
-def test_other_settings_are_refused_clip_by_clip_and_nothing_is_touched(
+def test_other_settings_for_the_whole_batch_are_a_slip_and_nothing_is_begun(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    batch(clips, tmp_path)
-    from dataclasses import replace
+    output = tmp_path / "out"
+    batch(clips, output)
+    table = (output / "batch.csv").read_bytes()
+    new = write_images(WORLD, tmp_path / "new clip")  # would be unlike the others
+    forgetful = replace(SETTINGS, follow=FollowSettings(memory_s=1.0))
+    for other, said in (
+        (replace(task(output), stride=2), "stride was 1, now 2"),
+        (replace(task(output), settings=forgetful), r"memory_s was 2\.0, now 1\.0"),
+    ):
+        with pytest.raises(
+            InputError, match=rf"all 3 clips begun here were made with other settings \({said}\).*--redo"
+        ):
+            batch([clips, new], output, task=other)
+    assert data_files(output) == undisturbed
+    assert (output / "batch.csv").read_bytes() == table
+    threads = replace(SETTINGS, networks=NetworkSettings(threads=1, device="cpu"))  # change nothing
+    assert summary(batch(clips, output, task=replace(task(output), settings=threads))) == "3 clips: 3 complete"
+    assert summary(batch(clips, output, task=replace(other, earlier="adapt"))) == "3 clips: 3 complete"
 
-    other = replace(task(tmp_path), stride=2)
-    table = batch(clips, tmp_path, task=other)
-    assert {row.status for row in table.rows.values()} == {"failed"}
-    assert "stride was 1, now 2" in table.rows["clip 0"].warnings
-    assert data_files(tmp_path) == undisturbed
-    assert summary(batch(clips, tmp_path, task=replace(other, earlier="adapt"))) == "3 clips: 3 complete"
+
+def test_one_clip_of_other_settings_fails_alone_and_is_not_touched(
+    clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    forgetful = replace(SETTINGS, follow=FollowSettings(memory_s=1.0))
+    batch(clips / "clip 1", tmp_path, task=replace(task(tmp_path), settings=forgetful))
+    by_hand = data_files(tmp_path)
+    (tmp_path / "clip 0").mkdir()
+    batch(clips / "clip 0", tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "clip 0").rename(tmp_path / "clip 0")
+    table = batch(clips, tmp_path)
+    assert [row.status for _, row in sorted(table.rows.items())] == ["complete", "failed", "complete"]
+    assert "memory_s was 1.0, now 2.0" in table.rows["clip 1"].warnings
+    assert data_files(tmp_path) == undisturbed | by_hand
 
 
 def test_a_full_disk_fails_the_clip_and_the_next_batch_goes_on(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from unicodedata import category
@@ -78,7 +78,8 @@ def run_batch(
         follow: instead of an engine's own function.
 
     Raises:
-        InputError: another batch is at work there, the networks cannot be loaded, or nothing can be written.
+        InputError: another batch is at work there, all that is done was made with other settings, the networks cannot
+            be loaded, or nothing can be written.
     """
     from tracker import batch
     from tracker.clip_list import of_shard
@@ -90,6 +91,7 @@ def run_batch(
     if retry_failed and not (task.output / f"{name}.csv").is_file():
         raise InputError(f"{task.output}: has no {name}.csv to tell what failed; leave out --retry-failed")
     with batch.locked(task.output, name):
+        refuse_other_settings(clips, task)
         table = batch.Table(task.output / f"{name}.csv")
         table.keep_only(clip.name for clip in mine)
         failed = {clip for clip, row in table.rows.items() if row.status == "failed"}
@@ -101,6 +103,47 @@ def run_batch(
             table.rows.setdefault(clip.name, _not_begun(clip, retry_failed))
         table.write()
     return table
+
+
+def refuse_other_settings(clips: Sequence[ListedClip], task: Task) -> None:
+    """All that is done was made with other settings: a slip in the command, which would make new clips unlike the old.
+
+    Where some clips agree, those that do not were meant to differ, and fail in their rows.
+
+    Raises:
+        InputError: that is so, and the task does not replace results.
+    """
+    if task.earlier != "continue":
+        return
+    changes = [_changed_settings(task.output / clip.name, task) for clip in clips]
+    done = [each for each in changes if each is not None]
+    if done and all(done):
+        many = f"all {len(done)} clips begun here were" if len(done) > 1 else "the one clip begun here was"
+        raise InputError(
+            f"{task.output}: {many} made with other settings ({'; '.join(done[0])}); nothing was done: give those "
+            "again, choose another output folder, or give --redo to replace what is there"
+        )
+
+
+def _changed_settings(folder: Path, task: Task) -> list[str] | None:
+    """What is not as it was when the clip was begun; None if it was not."""
+    from tracker import run_file
+    from tracker.pose_log import read_pose_log
+
+    try:
+        header, _ = read_pose_log(folder / run_file.LOG)
+        was = header.see_settings | header.made_of
+        if (folder / run_file.RUN).is_file():
+            was |= run_file.read(folder)["settings"].get("follow", {})
+    except InputError:
+        return None  # or it cannot be told; its row will
+    rooms = run_file.plain(asdict(task.settings))
+    wanted = {setting: value for room in rooms.values() for setting, value in room.items()}
+    wanted |= {"start_s": task.start_s, "end_s": task.end_s, "stride": task.stride}
+    wanted.pop("device")  # "auto" may be what it was
+    return [
+        f"{name} was {was[name]}, now {wanted[name]}" for name in wanted if wanted[name] != was.get(name, wanted[name])
+    ]
 
 
 def _told(row: Row, retry_failed: bool) -> Row:
