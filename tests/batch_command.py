@@ -1,4 +1,8 @@
-"""`python -m tests.batch_command INPUT ... -o OUTPUT`: the batch command, with networks that read the truth, slowly."""
+"""The batch command with networks that read the truth: `python -m tests.batch_command truth fork INPUT ... -o OUTPUT`.
+
+The first argument is the name of the networks in tests/batch_worlds.py; the second how workers start: forked, which
+takes a tenth of the time, or spawned, as they should be where a bar is shown by a thread.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,11 @@ from functools import partial
 from tracker import workers
 from tracker.cli import main
 
-from .batch_worlds import slow_truth
+from . import batch_worlds
 
 if __name__ == "__main__":
-    workers.follow_here = partial(workers.follow_here, open_networks=slow_truth)
-    main(["batch", *sys.argv[1:]])
+    networks, start_method, *arguments = sys.argv[1:]
+    workers.follow_here = partial(
+        workers.follow_here, open_networks=getattr(batch_worlds, networks), start_method=start_method
+    )
+    main(["batch", *arguments])

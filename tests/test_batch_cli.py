@@ -20,7 +20,6 @@ from .media import write_video
 from .test_batch import batch
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals")
-COMMAND = [sys.executable, "-m", "tests.batch_command"]
 SETTINGS = ["--queue-frames", "2", "--detect-every", "2", "--save", "mot,parquet"]  # as batch_worlds.task
 
 
@@ -37,7 +36,7 @@ def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 def started(*arguments: object, **options: object) -> subprocess.Popen[str]:
-    command = [*COMMAND, *map(str, arguments), *SETTINGS]
+    command = [sys.executable, "-m", "tests.batch_command", *map(str, arguments), *SETTINGS]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.Popen(command, cwd=REPOSITORY, text=True, **pipes)  # type: ignore[call-overload, no-any-return]
 
@@ -63,7 +62,7 @@ def in_a_terminal(*arguments: object) -> tuple[subprocess.Popen[str], int]:
 def test_ctrl_c_in_a_terminal_leaves_a_row_for_every_clip_and_the_same_command_goes_on(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    running, terminal = in_a_terminal(clips, "-o", tmp_path)
+    running, terminal = in_a_terminal("slow_truth", "spawn", clips, "-o", tmp_path)
     shown = ""
     while " people" not in shown:  # a clip is at work
         shown += os.read(terminal, 4096).decode()
