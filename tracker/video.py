@@ -81,6 +81,8 @@ class Source:
     start_s: float | None = None
     end_s: float | None = None
     stride: int = 1
+    first_index: int = 0  # frames before this one are left out, too ...
+    end_index: int | None = None  # ... and those from this one on: a part that somebody else reads
 
     @property
     def is_video(self) -> bool:
@@ -92,9 +94,10 @@ class Source:
         """How many frames to expect between start and end, every stride-th: an estimate, for progress bars."""
         if self.total_frames is None:
             return None
-        first = math.ceil((self.start_s or 0) * self.fps)
+        first = max(math.ceil((self.start_s or 0) * self.fps), self.first_index)
         end = self.total_frames if self.end_s is None else math.ceil(self.end_s * self.fps)
-        return len(range(math.ceil(first / self.stride) * self.stride, min(self.total_frames, end), self.stride))
+        end = min(end, self.total_frames, self.total_frames if self.end_index is None else self.end_index)
+        return len(range(math.ceil(first / self.stride) * self.stride, end, self.stride))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -120,6 +123,9 @@ class Source:
 
     def _has_ended(self, time_s: float) -> bool:
         return self.end_s is not None and time_s - self.origin_s >= self.end_s - _MICROSECOND
+
+    def _wants(self, index: int, time_s: float) -> bool:
+        return index >= self.first_index and index % self.stride == 0 and self._has_started(time_s)
 
 
 def open_source(
@@ -306,9 +312,9 @@ def _image_frames(source: Source) -> Iterator[Frame]:
     broken = []
     for index, path in enumerate(source.images):
         time_s = index / source.fps
-        if source._has_ended(time_s):
+        if source._has_ended(time_s) or index == source.end_index:
             break
-        if source._has_started(time_s) and index % source.stride == 0:
+        if source._wants(index, time_s):
             image = _read_image(path)
             if image is None:
                 broken.append(path.name)
@@ -449,6 +455,8 @@ def _video_frames(source: Source) -> Iterator[Frame]:
     with _open_container(source.path) as container:
         stream = _video_stream(container, source.path)
         for index, picture in enumerate(_pictures(container, stream, flaws)):
+            if index == source.end_index:
+                return  # whoever reads what follows reads this, too, and tells of its damage
             next_s = _time(source, index, picture, time_s)
             if source._has_ended(next_s):
                 break
@@ -458,7 +466,7 @@ def _video_frames(source: Source) -> Iterator[Frame]:
                 flaws.reasons.append(f"{change} at {next_s:.2f} s: cut the clip there")
                 break
             count, time_s = index + 1, next_s
-            if source._has_started(time_s) and index % source.stride == 0:
+            if source._wants(index, time_s):
                 yield Frame(index, time_s, _upright(picture), f"{index:06d}.jpg")
         else:
             flaws.reasons += _missing_at_the_end(source, container, flaws)
