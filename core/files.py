@@ -8,6 +8,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from core.errors import InputError
+
+
+@contextmanager
+def folder_made(folder: Path) -> Iterator[None]:
+    """Make a folder; after an error, folders that were made and hold nothing go again.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another output folder") from None
+    try:
+        yield
+    except BaseException:
+        for path in missing:
+            if not any(path.iterdir()):
+                path.rmdir()
+        raise
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:

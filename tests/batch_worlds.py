@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.people import Detections
 from tracker.batch import Row, Task
 from tracker.networks import Networks
 from tracker.propagation import create_flow
@@ -45,6 +49,31 @@ class SlowDetector(TruthDetector):
 @contextmanager
 def slow_truth(_settings: Settings) -> Iterator[Networks]:
     yield Networks(SlowDetector(WORLD), TruthEstimator(WORLD), create_flow("lk"), (), "cpu")
+
+
+@dataclass
+class KillsItselfOnce(TruthDetector):
+    """The worker dies in the middle of a clip, the first time somebody gets there."""
+
+    mark: Path = Path()
+    is_closed: bool = False
+
+    def _detect(self, index: int) -> Detections:
+        assert not self.is_closed
+        if index == 16 and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._detect(index)
+
+
+@contextmanager
+def deadly_truth(mark: Path, settings: Settings) -> Iterator[Networks]:
+    with truth(settings) as networks:
+        detector = KillsItselfOnce(WORLD, mark=mark)
+        try:
+            yield replace(networks, detector=detector)
+        finally:
+            detector.is_closed = True  # also where nobody holds what would close them
 
 
 class Silent:

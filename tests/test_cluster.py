@@ -3,51 +3,23 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from core.errors import InputError
-from core.people import Detections
 from tracker.batch_cli import run_batch, summary
 from tracker.clip_list import find_clips
 from tracker.networks import Networks
 from tracker.settings import NetworkSettings, Settings
 
-from .batch_worlds import WORLD, Silent, data_files, task, truth, write_clips
+from .batch_worlds import Silent, data_files, deadly_truth, task, truth, write_clips
 from .test_batch import in_this_process
-from .worlds import TruthDetector
-
-
-@dataclass
-class KillsItselfOnce(TruthDetector):
-    """The worker dies in the middle of a clip, the first time somebody gets there."""
-
-    mark: Path = Path()
-    is_closed: bool = False
-
-    def _detect(self, index: int) -> Detections:
-        assert not self.is_closed
-        if index == 16 and not self.mark.exists():
-            self.mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super()._detect(index)
-
-
-@contextmanager
-def deadly_truth(mark: Path, settings: Settings) -> Iterator[Networks]:
-    with truth(settings) as networks:
-        detector = KillsItselfOnce(WORLD, mark=mark)
-        try:
-            yield replace(networks, detector=detector)
-        finally:
-            detector.is_closed = True  # also where nobody holds what would close them
 
 
 @contextmanager

@@ -22,19 +22,27 @@ from core.runtime import usable_cpus
 from tracker.clip_list import ListedClip
 from tracker.networks import Networks
 from tracker.resume import Earlier
-from tracker.run import OnFrame, track_to_folder
+from tracker.run import track_to_folder
+from tracker.seeing import OnFrame
+from tracker.segments import Segment, cut, is_joined, is_seen, see_segment
 from tracker.settings import Settings
 from tracker.video import Source, open_images, open_source
 from tracker.writers import default_formats
 
 TABLE = "batch.csv"
 _LOCKS = ".posetrail"  # folder in the output
+SEEN = "seen"  # a segment of the clip, while others are missing: who sees the last one follows the clip
+FINE = frozenset({"complete", SEEN})
 _CLIP_LOCK_S = 20.0  # a worker whose batch was killed notices at its next frame
 _WRITE_TABLE_EVERY_S = 2.0
 
 
 class Stopped(Exception):
     """Somebody asked for an end; what was seen is in the pose log."""
+
+
+class AtWork(InputError):
+    """Another process is at work on the same clip or batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +58,7 @@ class Task:
     end_s: float | None = None
     stride: int = 1
     fps: float | None = None
+    segment_s: float | None = None  # longer clips are seen in segments of about this length
 
     def open(self, listed: ListedClip) -> Source:
         """The clip, the part of it that is wanted."""
@@ -58,13 +67,17 @@ class Task:
             return open_images(listed.path, listed.images, listed.name, **part)  # type: ignore[arg-type]
         return open_source(listed.path, **part)  # type: ignore[arg-type]
 
+    def segments(self, source: Source) -> tuple[Segment, ...]:
+        """Those of a clip; none where it stays in one piece."""
+        return cut(source, self.settings.see, self.segment_s)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """How it went with one clip."""
 
     clip: str  # name of its folder
-    status: str  # complete, damaged (what could be read was followed), failed, interrupted
+    status: str  # complete, damaged (what could be read was followed), failed, interrupted, or see `SEEN`
     frames: int = 0
     seconds: float = 0.0
     people: int = 0
@@ -75,14 +88,27 @@ class Row:
 class Watch(Protocol):
     """Told how a batch goes."""
 
-    def opened(self, clip: str, total: int | None) -> None:
-        """Work on a clip begins; it has so many frames, where that is known."""
+    def opened(self, label: str, total: int | None) -> None:
+        """Work on a clip, or on a segment of one, begins; it has so many frames, where that is known."""
 
-    def advanced(self, clip: str, frames: int, people: int) -> None:
+    def advanced(self, label: str, frames: int, people: int) -> None:
         """So many frames of it are done, with so many people in the last one."""
 
-    def finished(self, row: Row) -> None:
-        """Work on a clip has ended."""
+    def finished(self, label: str, row: Row) -> None:
+        """Work on it has ended."""
+
+
+def in_segments(clips: Iterable[ListedClip], task: Task) -> list[ListedClip]:
+    """The same clips, long ones once for each of their segments, where the task wants that."""
+    return [part for clip in clips for part in _parts(clip, task)]
+
+
+def _parts(clip: ListedClip, task: Task) -> list[ListedClip]:
+    try:
+        segments = task.segments(task.open(clip)) if task.segment_s else ()
+    except InputError:
+        segments = ()  # what is wrong with it is told when it is its turn
+    return [replace(clip, segment=segment.number) for segment in segments] or [clip]
 
 
 def follow_listed(
@@ -96,7 +122,7 @@ def follow_listed(
     """Follow one clip, or go on with it, or find that it is done. Whatever is wrong with the clip stands in the row.
 
     Args:
-        listed: the clip.
+        listed: the clip, or a segment of it; whoever sees the last one that was missing follows the clip.
         networks: opened with the task's settings.
         task: what is to be done.
         on_open: told the number of frames, where it is known.
@@ -105,26 +131,65 @@ def follow_listed(
     row = Row(clip=listed.name, status="failed", input=str(listed.path))
     started = time.perf_counter()
     try:
-        with locked(task.output, listed.name, _CLIP_LOCK_S):
-            source = task.open(listed)
-            on_open(source.num_frames and source.num_frames * (2 if task.video else 1))  # seen, and drawn
-            outcome = track_to_folder(
-                source,
-                task.output / listed.name,
-                networks,
-                task.settings,
-                saves=(*default_formats(networks.estimator.skeleton), *task.more_saves),
-                video=task.video,
-                earlier=task.earlier,
-                on_frame=on_frame,
-                on_drawn=on_frame,
-            )
+        source = task.open(listed)
+        if listed.segment:
+            return _see_segment(listed, source, networks, task, row, on_open, on_frame)
+        on_open(source.num_frames and source.num_frames * (2 if task.video else 1))  # seen, and drawn
+        return _follow(listed, source, networks, task, row, on_frame, _CLIP_LOCK_S)
     except Stopped:
         return replace(row, status="interrupted", warnings="stopped; the same command goes on")
     except (InputError, OSError, MemoryError) as error:
         return replace(row, seconds=time.perf_counter() - started, warnings=_one_line(error))
     except Exception as error:  # a fault of ours in one clip is no reason to lose the others
         return replace(row, seconds=time.perf_counter() - started, warnings=f"a fault of posetrail: {_one_line(error)}")
+
+
+def _see_segment(
+    listed: ListedClip,
+    source: Source,
+    networks: Networks,
+    task: Task,
+    row: Row,
+    on_open: Callable[[int | None], None],
+    on_frame: OnFrame,
+) -> Row:
+    """See a segment; when that was the last one, follow the clip."""
+    segments, folder = task.segments(source), task.output / listed.name
+    if listed.segment > len(segments):
+        raise InputError(f"{source.path}: has become shorter since the batch began; give the same command again")
+    row = replace(row, status=SEEN, warnings="followed when all its segments are seen")
+    if not is_joined(segments, source, folder, networks, task.settings, task.earlier):
+        segment = segments[listed.segment - 1]
+        on_open(segment.part_of(source).num_frames)
+        with locked(task.output, f"{listed.name}.{segment.name}", _CLIP_LOCK_S):
+            outcome = see_segment(
+                segment, source, folder, networks, task.settings, earlier=task.earlier, on_frame=on_frame
+            )
+        row = replace(row, frames=outcome.frames, seconds=outcome.seconds)
+        if not all(is_seen(each, source, folder, networks, task.settings, task.earlier) for each in segments):
+            return row
+    try:
+        return _follow(listed, source, networks, task, row, on_frame, 0.0)
+    except AtWork:  # on this clip: who saw another segment at the same moment
+        return row
+
+
+def _follow(
+    listed: ListedClip, source: Source, networks: Networks, task: Task, row: Row, on_frame: OnFrame, wait_s: float
+) -> Row:
+    with locked(task.output, listed.name, wait_s):
+        outcome = track_to_folder(
+            source,
+            task.output / listed.name,
+            networks,
+            task.settings,
+            saves=(*default_formats(networks.estimator.skeleton), *task.more_saves),
+            video=task.video,
+            earlier=task.earlier,
+            segments=task.segments(source),
+            on_frame=on_frame,
+            on_drawn=on_frame,
+        )
     return replace(
         row,
         status=outcome.status,
@@ -147,7 +212,8 @@ def locked(output: Path, name: str, wait_s: float = 0.0) -> Iterator[None]:
     """Alone with a clip of an output folder, or with the batch of all; the lock of a process that died is free.
 
     Raises:
-        InputError: another process has it.
+        AtWork: another process has it.
+        InputError: nothing can be written there.
     """
     folder = output / _LOCKS
     try:
@@ -158,7 +224,7 @@ def locked(output: Path, name: str, wait_s: float = 0.0) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise InputError(
+        raise AtWork(
             f"{output}: another posetrail is at work here ({name}); wait for its end, or share the work with --shard"
         ) from None
     except OSError as error:
@@ -188,6 +254,7 @@ class Table:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, Row] = {row.clip: row for row in read_table(path)} if path.is_file() else {}
+        self._ended: set[str] = set()  # clips of which this batch knows the end
         self._written = 0.0
 
     def keep_only(self, clips: Iterable[str]) -> None:
@@ -195,8 +262,16 @@ class Table:
         wanted = set(clips)
         self.rows = {clip: row for clip, row in self.rows.items() if clip in wanted}
 
+    def status(self, clip: str) -> str:
+        """Of a clip; empty where it has no row."""
+        return self.rows[clip].status if clip in self.rows else ""
+
     def add(self, row: Row) -> None:
-        """A clip is done with."""
+        """A clip is done with, or a segment of it, which may be told of after the last one."""
+        if row.status == SEEN and row.clip in self._ended:
+            return
+        if row.status != SEEN:
+            self._ended.add(row.clip)
         self.rows[row.clip] = row
         if time.monotonic() - self._written > _WRITE_TABLE_EVERY_S:
             self.write()

@@ -86,7 +86,7 @@ def run_batch(
 
     if jobs < 1:
         raise InputError(f"--jobs: wanted 1 or more, got {jobs}")
-    mine = of_shard(clips, shard)
+    mine = of_shard(batch.in_segments(clips, task), shard)
     name = f"batch.{shard.replace('/', 'of')}" if shard else "batch"
     if retry_failed and not (task.output / f"{name}.csv").is_file():
         raise InputError(f"{task.output}: has no {name}.csv to tell what failed; leave out --retry-failed")
@@ -96,8 +96,13 @@ def run_batch(
         table.keep_only(clip.name for clip in mine)
         failed = {clip for clip, row in table.rows.items() if row.status == "failed"}
         wanted = [clip for clip in mine if clip.name in failed or not retry_failed]
+        run = follow or _engine(engine, address, cpus, gpus)
         with batch_progress(progress, len(wanted)) as watch:
-            for row in (follow or _engine(engine, address, cpus, gpus))(wanted, task, jobs, watch, stopped=stopped):
+            for row in run(wanted, task, jobs, watch, stopped=stopped):
+                table.add(_told(row, retry_failed))
+            # A worker of an earlier batch, killed just now, may still have been at a clip when its segments were seen.
+            left = [clip for clip in clips if table.status(clip.name) == batch.SEEN and not shard and not stopped()]
+            for row in run(left, task, jobs, watch, stopped=stopped) if left else ():
                 table.add(_told(row, retry_failed))
         for clip in mine:
             table.rows.setdefault(clip.name, _not_begun(clip, retry_failed))
@@ -240,6 +245,9 @@ def batch_command(
         Path | None, Parameter(help="Instead of INPUT: a PoseTrack data set, with annotations/ and images/ in it.")
     ] = None,
     split: Annotated[str, Parameter(help="Of the data set: val, test, ...")] = "val",
+    segment_s: Annotated[
+        float | None, Parameter(help="See longer clips in segments of so many seconds, side by side.")
+    ] = None,
     redo: Annotated[
         bool, Parameter(negative=(), help="Replace results of other settings; what still fits is kept.")
     ] = False,
@@ -265,7 +273,7 @@ def batch_command(
     follow: Follow = FollowSettings(),
 ) -> int:
     """Follow everybody in many clips. Stopped or killed, the same command goes on where it was."""
-    from tracker.batch import Task
+    from tracker.batch import FINE, Task
     from tracker.posetrack_set import annotations_of, listed_sequences
 
     task = Task(
@@ -278,6 +286,7 @@ def batch_command(
         end_s=end,
         stride=stride,
         fps=fps,
+        segment_s=segment_s,
     )
     truth = annotated(posetrack, split, inputs, whole=(start, end, stride) == (None, None, 1) and not shard)
     clips = listed_sequences(posetrack, truth) if posetrack else listed(inputs, output)
@@ -298,7 +307,7 @@ def batch_command(
         show(table)
         if stopped():
             return INTERRUPTED
-    fine = all(row.status == "complete" for row in table.rows.values())
+    fine = all(row.status in FINE for row in table.rows.values())
     if posetrack:
         fine = submit(output, annotations_of(posetrack, split), truth) and fine
     return 0 if fine else SOME_FAILED

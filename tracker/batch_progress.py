@@ -34,13 +34,13 @@ def batch_progress(style: ProgressStyle, clips: int, stream: TextIO | None = Non
 
 
 class _Silent:
-    def opened(self, clip: str, total: int | None) -> None:
+    def opened(self, label: str, total: int | None) -> None:
         pass
 
-    def advanced(self, clip: str, frames: int, people: int) -> None:
+    def advanced(self, label: str, frames: int, people: int) -> None:
         pass
 
-    def finished(self, row: Row) -> None:
+    def finished(self, label: str, row: Row) -> None:
         pass
 
 
@@ -55,27 +55,27 @@ class _Lines:
         self._totals: dict[str, int | None] = {}
         self._told: dict[str, float] = {}
 
-    def opened(self, clip: str, total: int | None) -> None:
-        self._totals[clip] = total
-        self._told[clip] = time.monotonic()
+    def opened(self, label: str, total: int | None) -> None:
+        self._totals[label] = total
+        self._told[label] = time.monotonic()
 
-    def advanced(self, clip: str, frames: int, people: int) -> None:
-        if time.monotonic() - self._told.get(clip, 0.0) >= self.every_s:
-            self._told[clip] = time.monotonic()
-            self._say(self._of_clip(clip, frames, self._totals.get(clip), people))
+    def advanced(self, label: str, frames: int, people: int) -> None:
+        if time.monotonic() - self._told.get(label, 0.0) >= self.every_s:
+            self._told[label] = time.monotonic()
+            self._say(self._of_clip(label, frames, self._totals.get(label), people))
 
-    def finished(self, row: Row) -> None:
+    def finished(self, label: str, row: Row) -> None:
         self._done += 1
-        self._totals.pop(row.clip, None)
-        self._told.pop(row.clip, None)
-        self._say(self._of_row(row))
+        self._totals.pop(label, None)
+        self._told.pop(label, None)
+        self._say(self._of_row(label, row))
 
-    def _of_clip(self, clip: str, frames: int, total: int | None, people: int) -> str:
-        return f"{clip}: {frames}{f'/{total}' if total else ''} frames, {people} people"
+    def _of_clip(self, label: str, frames: int, total: int | None, people: int) -> str:
+        return f"{label}: {frames}{f'/{total}' if total else ''} frames, {people} people"
 
-    def _of_row(self, row: Row) -> str:
+    def _of_row(self, label: str, row: Row) -> str:
         why = f": {row.warnings}" if row.warnings else ""
-        return f"{self._done}/{self._clips} {row.clip}: {row.status}, {row.frames} frames{why}"
+        return f"{self._done}/{self._clips} {label}: {row.status}, {row.frames} frames{why}"
 
     def _say(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
@@ -84,11 +84,11 @@ class _Lines:
 class _Json(_Lines):
     every_s = _JSON_EVERY_S
 
-    def _of_clip(self, clip: str, frames: int, total: int | None, people: int) -> str:
-        return json.dumps({"clip": clip, "frames": frames, "total": total, "people": people})
+    def _of_clip(self, label: str, frames: int, total: int | None, people: int) -> str:
+        return json.dumps({"clip": label, "frames": frames, "total": total, "people": people})
 
-    def _of_row(self, row: Row) -> str:
-        told = {"clip": row.clip, "status": row.status, "frames": row.frames, "people": row.people}
+    def _of_row(self, label: str, row: Row) -> str:
+        told = {"clip": label, "status": row.status, "frames": row.frames, "people": row.people}
         return json.dumps({**told, "warnings": row.warnings, "clips_done": self._done, "clips": self._clips})
 
 
@@ -97,6 +97,8 @@ def _bars(clips: int, stream: TextIO) -> Iterator[Watch]:
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from tracker.batch import FINE
 
     columns = (
         TextColumn("{task.description}"),
@@ -113,19 +115,19 @@ def _bars(clips: int, stream: TextIO) -> Iterator[Watch]:
             self._tasks: dict[str, Any] = {}
             self._bad = 0
 
-        def opened(self, clip: str, total: int | None) -> None:
-            self._tasks[clip] = self._bars.add_task(escape(clip), total=total, told="")
+        def opened(self, label: str, total: int | None) -> None:
+            self._tasks[label] = self._bars.add_task(escape(label), total=total, told="")
 
-        def advanced(self, clip: str, frames: int, people: int) -> None:
-            if clip in self._tasks:
-                self._bars.update(self._tasks[clip], completed=frames, told=f"{people} people")
+        def advanced(self, label: str, frames: int, people: int) -> None:
+            if label in self._tasks:
+                self._bars.update(self._tasks[label], completed=frames, told=f"{people} people")
 
-        def finished(self, row: Row) -> None:
-            if row.clip in self._tasks:
-                self._bars.remove_task(self._tasks.pop(row.clip))
-            if row.status != "complete":
+        def finished(self, label: str, row: Row) -> None:
+            if label in self._tasks:
+                self._bars.remove_task(self._tasks.pop(label))
+            if row.status not in FINE:
                 self._bad += 1
-                self._bars.console.print(escape(f"{row.clip}: {row.status}: {row.warnings}"), highlight=False)
+                self._bars.console.print(escape(f"{label}: {row.status}: {row.warnings}"), highlight=False)
             self._bars.update(self._all, advance=1, told=f"{self._bad} with trouble" if self._bad else "")
 
     with Progress(*columns, console=Console(file=stream)) as bars:

@@ -28,6 +28,12 @@ class ListedClip:
     path: Path  # a video file or a folder of images
     name: str  # of its folder in the output
     images: tuple[Path, ...] = ()  # exactly these, in this order, of the folder `path`
+    segment: int = 0  # only this one of its segments, counted from 1; 0: all of it
+
+    @property
+    def label(self) -> str:
+        """The name, and which segment."""
+        return f"{self.name} [{self.segment}]" if self.segment else self.name
 
 
 def find_clips(inputs: Sequence[str | Path], output: Path) -> list[ListedClip]:

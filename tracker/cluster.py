@@ -1,4 +1,4 @@
-"""A batch on the machines of a Ray cluster: one Ray task for each clip. `pip install posetrail[cluster]`.
+"""A batch on the machines of a Ray cluster: one Ray task for each clip or segment. `pip install posetrail[cluster]`.
 
 Ray, because labs run it and it starts on one machine without set-up; it is imported here only. All machines see the
 input and the output under the same paths. A worker that is lost loses nothing but its place: Ray gives the clip to
@@ -11,7 +11,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -43,7 +43,7 @@ def follow_on_ray(
     Args:
         clips: what to follow.
         task: what to do with each; its output is absolute and seen by every machine.
-        watch: told which clips ended; Ray does not tell of frames.
+        watch: told how it goes, twice a second.
         address: of the cluster, as `ray.init` wants it; a new one on this machine when not given.
         cpus: that a clip takes; the networks run in so many threads, at least one.
         gpus: that a clip takes; parts of one are shared.
@@ -88,6 +88,8 @@ def _run(
     waiting = deque(clips)
     at_work: dict[Any, ListedClip] = {}
     most = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))  # queued ahead, so that no machine waits for us
+    board = ray.remote(num_cpus=0, max_restarts=-1)(_Board).remote()
+    news = _News(ray, board, watch)
     while waiting or at_work:
         if stopped():
             waiting.clear()
@@ -95,12 +97,51 @@ def _run(
                 ray.cancel(reference, force=True)
         while waiting and len(at_work) < most:
             clip = waiting.popleft()
-            at_work[remote.remote(clip, task, settings, open_networks)] = clip
+            at_work[remote.remote(clip, task, settings, open_networks, board)] = clip
         done, _ = ray.wait(list(at_work), timeout=_POLL_S) if at_work else ([], None)
+        news.pass_on({clip.label for clip in at_work.values()})
         for reference in done:
-            row = _row(ray, reference, at_work.pop(reference))
-            watch.finished(row)
+            clip = at_work.pop(reference)
+            row = _row(ray, reference, clip)
+            watch.finished(clip.label, row)
             yield row
+
+
+class _Board:
+    """An actor of Ray on which tasks write how far they are."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, tuple[int | None, int, int]] = {}
+
+    def write(self, label: str, total: int | None, frames: int, people: int) -> None:
+        self._notes[label] = total, frames, people
+
+    def take(self) -> dict[str, tuple[int | None, int, int]]:
+        notes, self._notes = self._notes, {}
+        return notes
+
+
+class _News:
+    """Passes on what stands on the board; should its machine be lost, less is told, and the work goes on."""
+
+    def __init__(self, ray: Any, board: Any, watch: Watch) -> None:
+        self._ray, self._board, self._watch = ray, board, watch
+        self._asked = board.take.remote()
+        self._opened: set[str] = set()
+
+    def pass_on(self, at_work: set[str]) -> None:
+        """What there is, of clips that are still at work."""
+        if not self._ray.wait([self._asked], timeout=0)[0]:
+            return
+        with suppress(self._ray.exceptions.RayActorError):
+            for label, (total, frames, people) in self._ray.get(self._asked).items():
+                if label not in at_work:
+                    continue
+                if label not in self._opened:
+                    self._opened.add(label)
+                    self._watch.opened(label, total)
+                self._watch.advanced(label, frames, people)
+        self._asked = self._board.take.remote()
 
 
 def _row(ray: Any, reference: Any, clip: ListedClip) -> Row:
@@ -140,10 +181,30 @@ def _check_room(ray: Any, cpus: float, gpus: float) -> None:
 # In a Ray process -----------------------------------------------------------------------------------------------------
 
 
-def _follow(clip: ListedClip, task: Task, settings: Settings, open_networks: OpenNetworks) -> Row:
+def _follow(clip: ListedClip, task: Task, settings: Settings, open_networks: OpenNetworks, board: Any) -> Row:
     started = time.perf_counter()
-    row = follow_listed(clip, _networks(settings, open_networks), task)
+    note = _Note(clip.label, board)
+    row = follow_listed(clip, _networks(settings, open_networks), task, on_open=note.opened, on_frame=note.advanced)
     return replace(row, seconds=row.seconds or time.perf_counter() - started)
+
+
+class _Note:
+    """Writes on the board now and then how far a clip is."""
+
+    def __init__(self, label: str, board: Any) -> None:
+        self._label, self._board = label, board
+        self._total: int | None = None
+        self._frames = 0
+        self._told = 0.0
+
+    def opened(self, total: int | None) -> None:
+        self._total = total
+
+    def advanced(self, people: int) -> None:
+        self._frames += 1
+        if time.monotonic() - self._told >= _POLL_S:
+            self._told = time.monotonic()
+            self._board.write.remote(self._label, self._total, self._frames, people)
 
 
 def _networks(settings: Settings, open_networks: OpenNetworks) -> Networks:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import asdict, replace
-from importlib.metadata import version
-from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
 
 from core.errors import InputError
+from core.files import folder_made
 from core.people import Image
 from core.skeletons import SKELETONS, Skeleton
 from tracker import resume, run_file
@@ -25,10 +24,11 @@ from tracker.drawing import Trails, draw_people
 from tracker.following import followed
 from tracker.imports import read_poses
 from tracker.networks import Networks, open_networks
-from tracker.pipeline import see
-from tracker.pose_log import Place, PoseLogHeader, PoseLogWriter, SeenFrame, read_pose_log
+from tracker.pose_log import PoseLogHeader, read_pose_log
 from tracker.resume import Earlier
-from tracker.run_file import LOG, RUN, VIDEO, Outcome, Status
+from tracker.run_file import LOG, RUN, VIDEO, Outcome
+from tracker.seeing import OnFrame, header_of, see_to_log, seen
+from tracker.segments import Segment, made_of, remove_segments, see_in_segments
 from tracker.settings import FollowSettings, Settings
 from tracker.tracker import Tracker
 from tracker.video import DamagedInput, Frame, Source, open_source
@@ -37,7 +37,6 @@ from tracker.writers import WRITERS, Clip, TrackedFrame, Writer, default_formats
 
 _AHEAD_FRAMES = 4  # pictures read before they are drawn on, and drawn before they are encoded
 
-OnFrame = Callable[[int], None]
 Writers = dict[str, AbstractContextManager[Writer]]
 """By the names of their files, not opened yet."""
 
@@ -77,9 +76,9 @@ def track(
     """
     settings = settings or Settings()
     source = open_source(path, start_s=start_s, end_s=end_s, stride=stride, fps=fps)
-    with open_networks(settings) as networks, closing(_see(source, networks, settings)) as seen:
+    with open_networks(settings) as networks, closing(seen(source, networks, settings)) as looking:
         tracker = Tracker(settings.follow, networks.estimator.skeleton, queue_frames=settings.see.queue_frames)
-        for frame, what in seen:
+        for frame, what in looking:
             yield TrackedFrame(frame.index, frame.time_s, frame.name, tracker.update_seen(what), frame.image)
 
 
@@ -92,6 +91,7 @@ def track_to_folder(
     saves: Sequence[str] | None = None,
     video: bool = False,
     earlier: Earlier = "replace",
+    segments: Sequence[Segment] = (),
     on_frame: OnFrame = lambda _: None,
     on_drawn: OnFrame = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -109,6 +109,7 @@ def track_to_folder(
         saves: names in tracker.writers.WRITERS; those that suit the skeleton when not given.
         video: draw video.mp4 too, once there are tracks; not after `stopped()`.
         earlier: what becomes of an earlier run in the folder (tracker/resume.py): by default it is replaced.
+        segments: see the clip in these (tracker/segments.py); those that others have seen into the folder are taken.
         on_frame: told the number of poses seen in each frame. What it raises ends the run at once, and leaves a log
             that can be gone on with.
         on_drawn: told the number of people drawn in each frame.
@@ -119,17 +120,30 @@ def track_to_folder(
             of other settings or of another clip stands there.
     """
     started = time.perf_counter()
-    header = _header(source, networks, settings)
+    header = header_of(source, networks, settings, **made_of(segments))
     saves = default_formats(networks.estimator.skeleton) if saves is None else saves
     writers = _writers(folder, _clip(header), saves)  # what cannot be written is refused now, not after an hour
     drawing = VideoWriter(folder / VIDEO, source.width, source.height, source.fps) if video else None
     kept = resume.find(folder, source, header, settings.follow, saves=saves, video=video, earlier=earlier)
     if kept.outcome:
+        remove_segments(folder)
         return kept.outcome
-    status, reason = kept.seen or _see_to_log(source, folder, header, networks, settings, kept.after, on_frame, stopped)
+    if kept.seen:
+        status, reason = kept.seen
+    elif segments:
+        status, reason, seconds = see_in_segments(
+            segments, source, folder, header, networks, settings, earlier=earlier, on_frame=on_frame, stopped=stopped
+        )
+        started = time.perf_counter() - seconds  # also those that others spent
+    else:
+        status, reason = see_to_log(
+            source, folder, header, networks, settings, after=kept.after, on_frame=on_frame, stopped=stopped
+        )
     (folder / RUN).unlink(missing_ok=True)  # from here to its end, the folder is not of one piece
     told = {**run_file.describe(source, networks, settings), "status": status, "reason": reason}
     outcome = _follow_log(folder, told, settings.follow, writers, started, filter(None, [kept.note]))
+    if status != "interrupted":
+        remove_segments(folder)
     if drawing is None:
         return outcome
     said = f"{VIDEO}: not drawn; `posetrail draw {folder}` does it"
@@ -161,7 +175,7 @@ def follow_run(
     header, _ = read_pose_log(run / LOG)
     folder = output or run
     writers = _writers(folder, _clip(header), (*run_file.saves(told), *more_saves))
-    with _made(folder):
+    with folder_made(folder):
         if folder.resolve() != run.resolve():
             shutil.copyfile(run / LOG, folder / LOG)
     return _follow_log(folder, told, settings, writers, started)
@@ -204,7 +218,7 @@ def follow_poses(
     if foreign.cut_off:
         told |= {"status": "interrupted", "reason": f"{poses}: ends without an end mark; its whole frames are kept"}
     writers = _writers(output, _clip(foreign.header), (*foreign.saves, *more_saves))
-    with _made(output):
+    with folder_made(output):
         foreign.write_log(output / LOG)
     return _follow_log(output, told, settings, writers, started, foreign.notes)
 
@@ -238,75 +252,6 @@ def draw_run(
     by_name = not run_file.of_clip(told) and PurePath(first).name in {image.name for image in source.images}
     _draw(run / LOG, run_file.follow_settings(told), source, video, on_frame, stopped, by_name=by_name)
     return path
-
-
-# First pass: pixels to the pose log -----------------------------------------------------------------------------------
-
-
-def _see(
-    source: Source, networks: Networks, settings: Settings, known: Iterable[SeenFrame] = ()
-) -> Generator[tuple[Frame, SeenFrame]]:
-    detector, estimator, flow, embedder = networks.detector, networks.estimator, networks.flow, networks.embedder
-    return see(source.frames(), detector, estimator, settings.see, flow, embedder, known=known)
-
-
-def _see_to_log(
-    source: Source,
-    folder: Path,
-    header: PoseLogHeader,
-    networks: Networks,
-    settings: Settings,
-    after: Place | None,
-    on_frame: OnFrame,
-    stopped: Callable[[], bool],
-) -> tuple[Status, str]:
-    """Write the pose log, or go on with it behind a frame; how that ended, and why."""
-    frames = after.position + 1 if after else 0
-    known = _told_of(resume.frames_until(folder / LOG, after), on_frame) if after else ()
-    with closing(_see(source, networks, settings, known)) as seen:
-        begun = [] if after else [_first(seen, source)]
-        with _made(folder), ExitStack() as files:
-            (folder / RUN).unlink(missing_ok=True)  # it tells of the log as it was
-            log = files.enter_context(PoseLogWriter(folder / LOG, header, after=after))
-            try:
-                for _, what in chain(begun, seen):
-                    log.append(what)
-                    on_frame(len(what.poses))
-                    frames += 1
-                    if stopped():
-                        return "interrupted", f"{source.path}: stopped; {frames} frames are kept"
-            except DamagedInput as damage:
-                return "damaged", str(damage)
-    return "complete", ""
-
-
-def _told_of(known: Iterable[SeenFrame], on_frame: OnFrame) -> Iterator[SeenFrame]:
-    for seen in known:
-        on_frame(len(seen.poses))
-        yield seen
-
-
-def _first(seen: Iterator[tuple[Frame, SeenFrame]], source: Source) -> tuple[Frame, SeenFrame]:
-    first = next(seen, None)
-    if first is None:
-        raise InputError(f"{source.path}: no frame between start and end; the clip has {source.total_frames} frames")
-    return first
-
-
-def _header(source: Source, networks: Networks, settings: Settings) -> PoseLogHeader:
-    return PoseLogHeader(
-        skeleton=networks.estimator.skeleton.name,
-        fps=source.fps,
-        width=source.width,
-        height=source.height,
-        source=source.name,
-        source_fingerprint=source.fingerprint,
-        see_settings=run_file.plain(asdict(settings.see)),
-        models=[{"name": weights.name, "sha256": weights.sha256} for weights in networks.weights],
-        posetrail_version=version("posetrail"),
-        appearance_size=networks.embedder.size if networks.embedder else 0,
-        made_of=resume.made_of(source, settings, networks.device),
-    )
 
 
 # Second pass: the pose log to people, and to files --------------------------------------------------------------------
@@ -425,21 +370,3 @@ def _writers(folder: Path, clip: Clip, saves: Sequence[str]) -> Writers:
     """Refuses formats that are not known or do not suit the clip."""
     opened = {name: open_writer(name, folder, clip) for name in saves}
     return {WRITERS[name].file_name: writer for name, writer in opened.items()}
-
-
-@contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """Make a folder; after an error, folders that were made and hold nothing go again."""
-    missing = [folder, *folder.parents]
-    missing = [path for path in missing if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another output folder") from None
-    try:
-        yield
-    except BaseException:
-        for path in missing:
-            if not any(path.iterdir()):
-                path.rmdir()
-        raise

@@ -72,9 +72,7 @@ def follow_here(
                     worker.stop()
             ready = wait([worker.pipe for worker in workers], _POLL_S)
             for worker in [worker for worker in workers if worker.pipe in ready]:
-                row = worker.hear(watch)
-                if row:
-                    watch.finished(row)
+                if row := worker.hear(watch):
                     yield row
                 if worker.is_gone:
                     workers.remove(worker)
@@ -115,23 +113,25 @@ class _Worker:
 
     def hear(self, watch: Watch) -> Row | None:
         """What the process has to say; a row when it is done with a clip."""
+        label = self._clip.label if self._clip else ""
+        row: Row | None = None
         try:
             kind, *told = self.pipe.recv()
         except (EOFError, OSError):
-            return self._lost()
-        clip = self._clip.name if self._clip else ""
+            kind, row = "lost", self._lost()
         if kind == "unusable":
             raise InputError(told[0])
         if kind == "opened":
-            watch.opened(clip, told[0])
+            watch.opened(label, told[0])
         elif kind == "advanced":
-            watch.advanced(clip, *told)
+            watch.advanced(label, *told)
         elif kind == "free":
             self.is_free = True
         elif kind == "row":
-            self._clip, self.is_free = None, True
-            return told[0]
-        return None
+            self._clip, self.is_free, row = None, True, told[0]
+        if row:
+            watch.finished(label, row)
+        return row
 
     def _lost(self) -> Row | None:
         self.is_gone = True
