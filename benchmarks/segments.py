@@ -1,0 +1,118 @@
+"""How closely a clip seen in segments agrees with the same clip seen in one piece, and how long a lead that takes.
+
+    uv run python -m benchmarks.segments                            # the example clip, looped to 40 seconds
+    uv run python -m benchmarks.segments --clip CLIP --segment-s 60 --leads 2
+
+For each lead: the share of frames in which exactly the same was seen, to the last bit; after how many frames beyond a
+seam that is so for good (the median and the most of all seams); and how the ids agree: IDF1 and switches, 100 and 0
+where everybody has the same id throughout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from core.people import TrackedPoses
+from core.similarity import box_iou
+from tracker.association import associate
+from tracker.following import followed
+from tracker.networks import Networks, open_networks
+from tracker.pose_log import SeenFrame, read_pose_log
+from tracker.run import track_to_folder
+from tracker.run_file import LOG
+from tracker.segments import LEAD_S, Segment, cut
+from tracker.settings import Settings
+from tracker.video import Source, open_source
+
+from .memory import EXAMPLE, looped
+
+ONE = "one piece"
+
+
+def frames(run: Path) -> list[SeenFrame]:
+    """What was seen."""
+    return list(read_pose_log(run / LOG)[1])
+
+
+def same(a: SeenFrame, b: SeenFrame) -> bool:
+    """Whether two frames are the same in all that following looks at, to the last bit."""
+
+    def content(seen: SeenFrame) -> list[bytes]:
+        arrays = [*vars(seen.poses).values(), *vars(seen.carried).values(), seen.camera]
+        return [array.tobytes() for array in arrays]
+
+    return a.index == b.index and content(a) == content(b)
+
+
+def settled_after(alike: list[bool], segments: tuple[Segment, ...]) -> list[int]:
+    """For each seam, the frames beyond it up to the last one of its segment that is not alike."""
+    settled = []
+    for segment in segments[1:]:
+        part = alike[segment.first : segment.end]
+        settled.append(len(part) - next((i for i, each in enumerate(reversed(part)) if not each), len(part)))
+    return settled
+
+
+def same_ids(one: list[TrackedPoses], many: list[TrackedPoses]) -> tuple[float, int]:
+    """IDF1 (percent) of the ids in the one by those in the other, and how often a person's id changes."""
+    pairs: Counter[tuple[int, int]] = Counter()
+    newest: dict[int, int] = {}
+    switches = 0
+    for a, b in zip(one, many, strict=True):
+        for row, column in associate(box_iou(a.poses.boxes, b.poses.boxes), 0.5, "hungarian").tolist():
+            person, called = int(a.track_ids[row]), int(b.track_ids[column])
+            pairs[person, called] += 1
+            switches += newest.get(person, called) != called
+            newest[person] = called
+    people, names = (np.unique(each) for each in zip(*pairs, strict=True))
+    table = np.array([[pairs[person, name] for name in names.tolist()] for person in people.tolist()])
+    shared = table[linear_sum_assignment(-table)].sum()
+    return 200 * float(shared) / sum(map(len, (*one, *many))), switches
+
+
+def row(source: Source, folder: Path, networks: Networks, segments: tuple[Segment, ...], lead_s: float) -> str:
+    """The line of a lead."""
+    settings = Settings()
+    run = track_to_folder(source, folder / f"lead {lead_s:g}", networks, settings, segments=segments)
+    one, many = frames(folder / ONE), frames(run.folder)
+    alike = [same(a, b) for a, b in zip(one, many, strict=True)]
+    settled = settled_after(alike, segments)
+    skeleton = networks.estimator.skeleton
+    idf1, switches = same_ids(
+        *([people for _, people in followed(lambda seen=seen: seen, settings.follow, skeleton)] for seen in (one, many))
+    )
+    return (
+        f"{lead_s:6.2f} s {len(segments):9d} {100 * statistics.mean(alike):12.2f} % {statistics.median(settled):8.0f}"
+        f" {max(settled):6d} {idf1:8.2f} {switches:8d} {run.people:7d}"
+    )
+
+
+def main() -> None:
+    """Print a line for each lead."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clip", type=Path, default=EXAMPLE)
+    parser.add_argument("--seconds", type=float, default=40.0, help="what the clip is looped to; 0: as it is")
+    parser.add_argument("--segment-s", type=float, default=4.0)
+    parser.add_argument("--leads", type=float, nargs="+", default=[0.0, 0.5, LEAD_S], help="seconds")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place, open_networks(Settings()) as networks:
+        folder = Path(place)
+        clip = looped(given.clip, given.seconds / 60, folder / "clip.mp4") if given.seconds else given.clip
+        source = open_source(clip)
+        one = track_to_folder(source, folder / ONE, networks, Settings())
+        print(f"{one.frames} frames, {one.people} people in one piece, {one.frames / one.seconds:.1f} frames/s")
+        print("  lead    segments  same frames   settled after    IDF1  switches  people")
+        for lead_s in given.leads:
+            segments = cut(source, Settings().see, given.segment_s, lead_s=lead_s)
+            print(row(source, folder, networks, segments, lead_s), flush=True)
+
+
+if __name__ == "__main__":
+    main()
