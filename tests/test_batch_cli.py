@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from tracker.batch import Row, read_table
 from tracker.batch_cli import summary
+from tracker.cli import main
 from tracker.clip_list import ListedClip
+from tracker.run import track_to_folder
+from tracker.run_file import VIDEO, Outcome
+from tracker.video import open_source
 
-from .batch_worlds import data_files, write_clips
+from . import batch_worlds
+from .batch_worlds import data_files, truth, write_clips
 from .conftest import REPOSITORY
 from .media import write_video
 from .test_batch import batch
@@ -104,3 +113,127 @@ def test_a_retry_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path) -
     assert "stopped" in stopped.rows["clip"].warnings
     write_video(tmp_path / "clip.mp4", 6)
     assert summary(batch(tmp_path / "clip.mp4", tmp_path, retry_failed=True)) == "1 clips: 1 complete"
+
+
+def pictures(video: Path) -> list[np.ndarray]:
+    """Every frame of a video as it is shown, and when."""
+    with av.open(video) as container:
+        return [np.append(frame.to_ndarray(format="rgb24"), frame.pts) for frame in container.decode(video=0)]
+
+
+def same_but_for_the_encoding(folder: Path, other: Path) -> bool:
+    """A drawn video need not have the same bytes, but the same frames."""
+    files, others = data_files(folder), data_files(other)
+    videos = [name for name in files if name.endswith(".mp4")]
+    drawn = all(np.array_equal(pictures(folder / name), pictures(other / name)) for name in videos)
+    return (
+        drawn and files.keys() == others.keys() and all(files[name] == others[name] for name in files.keys() - videos)
+    )
+
+
+def drawn(clip: Path, folder: Path, **options: object) -> Outcome:
+    with truth(batch_worlds.SETTINGS) as networks:
+        return track_to_folder(
+            open_source(clip),
+            folder / "clip",
+            networks,
+            batch_worlds.SETTINGS,
+            saves=("posetrack18", "csv", "mot", "parquet"),
+            video=True,
+            earlier="continue",
+            **options,  # type: ignore[arg-type]
+        )
+
+
+@pytest.fixture(scope="module")
+def drawn_undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("drawn")
+    drawn(clips / "clip 0", output)
+    assert len(pictures(output / "clip" / "video.mp4")) == 22
+    return output
+
+
+@pytest.mark.parametrize("frames", [1, 2, 11, 21, 22])
+def test_a_video_whose_drawing_broke_off_is_drawn_as_if_nothing_had_happened(
+    clips: Path, drawn_undisturbed: Path, tmp_path: Path, frames: int
+) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    new: list[int] = []
+
+    def cut(people: int) -> None:
+        new.append(people)
+        if len(new) == frames:
+            raise PowerCut
+
+    with pytest.raises(PowerCut):
+        drawn(clips / "clip 0", tmp_path, on_drawn=cut)
+    assert not (tmp_path / "clip" / "video.mp4").exists()
+    seen: list[int] = []
+    assert VIDEO in drawn(clips / "clip 0", tmp_path, on_frame=seen.append).files
+    assert seen == []  # drawing alone was left
+    assert same_but_for_the_encoding(tmp_path, drawn_undisturbed)
+
+
+def test_a_video_whose_drawing_was_killed_is_drawn_as_if_nothing_had_happened(
+    clips: Path, drawn_undisturbed: Path, tmp_path: Path
+) -> None:
+    program = """
+        import os, sys
+        from pathlib import Path
+        from tests.test_batch_cli import drawn
+
+        for frames in (1, 12, 22):
+            new = []
+            def kill(people):
+                new.append(people)
+                if len(new) == frames:
+                    os.kill(os.getpid(), 9)
+            if os.fork() == 0:
+                drawn(Path(sys.argv[1]), Path(sys.argv[2]) / f"killed at {frames}", on_drawn=kill)
+            assert os.waitstatus_to_exitcode(os.wait()[1]) == -9
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(clips / "clip 0"), str(tmp_path)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.iterdir())) == 3
+    assert (tmp_path / "killed at 22" / "clip" / ".video.mp4.part").exists()
+    for folder in tmp_path.iterdir():
+        assert not (folder / "clip" / "video.mp4").exists()
+        drawn(clips / "clip 0", folder)
+        assert same_but_for_the_encoding(folder, drawn_undisturbed)
+
+
+def test_a_second_batch_at_work_in_the_same_folder_ends_with_one_line_and_leaves_the_first_alone(
+    clips: Path, undisturbed: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with started("slow_truth", "fork", clips, "-o", tmp_path, "--progress", "json") as first:
+        assert first.stderr is not None
+        assert "frames" in first.stderr.readline()  # it is at work
+        first.send_signal(signal.SIGSTOP)
+        with pytest.raises(SystemExit) as second:
+            main(["batch", str(clips), "-o", str(tmp_path)])
+        first.send_signal(signal.SIGCONT)
+        table, said = first.communicate(timeout=60)
+    assert second.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("posetrail: ")
+    assert "another posetrail is at work here" in line
+    assert first.returncode == 0, said
+    assert "3 clips: 3 complete" in table
+    assert data_files(tmp_path) == undisturbed
+
+
+def test_two_shards_at_work_at_once_write_together_what_one_batch_writes(
+    clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    shards = [started("slow_truth", "fork", clips, "-o", tmp_path, "--shard", f"{part}/2") for part in (1, 2)]
+    for shard in shards:
+        _, said = shard.communicate(timeout=60)
+        assert shard.returncode == 0, said
+    tables = [tmp_path / f"batch.{part}of2.csv" for part in (1, 2)]
+    assert [[row.clip for row in read_table(table)] for table in tables] == [["clip 0", "clip 2"], ["clip 1"]]
+    for table in tables:
+        table.unlink()
+    assert data_files(tmp_path) == undisturbed

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
+import json
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +21,14 @@ import pytest
 
 from eval_posetrack.files import read_clip
 from tracker.batch import Row, read_table
+from tracker.batch_cli import printable, show
 from tracker.clip_list import ListedClip
 
-from .batch_worlds import WORLD, data_files
+from .batch_worlds import WORLD, data_files, task
 from .conftest import REPOSITORY
 from .media import add_silence, write_video
 from .test_batch import batch, in_this_process
+from .test_clip_list import write_odd_names
 from .worlds import write_images
 
 FAILED = "failed"
@@ -32,6 +37,7 @@ LOSSLESS = {"codec": "libx264rgb", "pix_fmt": "rgb24", "options": {"qp": "0", "g
 
 def film(path: Path, **container_options: str) -> Path:
     """The first frames of the world as a video, whose networks find the people in it."""
+    path.parent.mkdir(exist_ok=True)
     frames = [frame.image for frame in WORLD.frames()[:16]]
     return write_video(path, frames, container_options=container_options, **LOSSLESS)  # type: ignore[arg-type]
 
@@ -201,3 +207,98 @@ def test_what_was_mended_is_tried_again_with_all_that_failed_and_nothing_else(
     assert {name: data for name, data in data_files(output).items() if name in before} == before
     with (output / "batch.csv").open(encoding="utf-8", newline="") as file:
         assert [row["clip"] for row in csv.DictReader(file)] == sorted(odd[1])
+
+
+# Names ----------------------------------------------------------------------------------------------------------------
+
+
+def test_clips_of_any_name_are_followed_and_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video = write_video(tmp_path / "clip.mp4", 3)
+    written = write_odd_names(tmp_path / "in")
+    for path in written:
+        path.write_bytes(video.read_bytes())
+    table = batch(tmp_path / "in", tmp_path / "out")
+    show(table)
+    shown = capsys.readouterr().out
+    with (tmp_path / "out" / "batch.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(written)
+    assert "\x1b" not in shown
+    assert {row.input for row in read_table(tmp_path / "out" / "batch.csv")} == {
+        printable(str(path)) for path in written
+    }
+    for row in rows:
+        assert row["input"].isprintable() or "\N{ZERO WIDTH JOINER}" in row["input"]
+        if "\\udc" not in row["input"]:
+            assert (row["status"], row["frames"]) == ("complete", "3"), row
+            told = json.loads((tmp_path / "out" / row["clip"] / "run.json").read_text(encoding="utf-8"))
+            assert printable(told["input"]["path"]) == row["input"]
+
+
+def test_a_path_as_long_as_systems_take_is_followed(tmp_path: Path) -> None:
+    deep = tmp_path / "in"
+    while len(os.fsencode(deep)) < 3700:
+        deep /= "d" * 200
+    deep.mkdir(parents=True)
+    write_video(tmp_path / "clip.mp4", 3).rename(deep / f"{'n' * 200}.mp4")
+    (row,) = batch(tmp_path / "in", tmp_path / "out").rows.values()
+    assert (row.status, row.frames) == ("complete", 3)
+    assert row.input == str(deep / f"{'n' * 200}.mp4")
+
+
+def test_a_table_can_be_shown_where_little_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Å 走る.mp4").touch()
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="latin-1"))
+    show(batch(tmp_path, tmp_path / "out"))
+    sys.stdout.flush()
+    assert "Å \\u8d70\\u308b" in shown.getvalue().decode("latin-1")
+
+
+# Places ---------------------------------------------------------------------------------------------------------------
+
+
+def file_systems() -> dict[int, Path]:
+    """A place to write to on each of this machine's file systems, by their numbers."""
+    places = {}
+    for place in map(Path, ("/dev/shm", "/run/user/" + str(os.getuid()), "/run", "/var/tmp", "/dev", REPOSITORY)):
+        if place.is_dir() and os.access(place, os.W_OK):
+            places.setdefault(place.stat().st_dev, place)
+    return places
+
+
+def everything_in(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Size, mode and time of last change of a folder and all in it."""
+    paths = [folder, *folder.rglob("*")]
+    return {str(path): (path.lstat().st_size, path.lstat().st_mode, path.lstat().st_mtime_ns) for path in paths}
+
+
+def test_nothing_is_written_to_the_input_nor_needs_to_be(tmp_path: Path) -> None:
+    write_images(WORLD, tmp_path / "in" / "images")
+    film(tmp_path / "in" / "video.mp4")
+    for path in [tmp_path / "in", *(tmp_path / "in").rglob("*")]:
+        path.chmod(path.stat().st_mode & ~0o222)
+    before = everything_in(tmp_path / "in")
+    try:
+        table = batch(tmp_path / "in", tmp_path / "out", task=replace(task(tmp_path / "out"), video=True))
+        assert {row.status for row in table.rows.values()} == {"complete"}
+        assert everything_in(tmp_path / "in") == before
+    finally:
+        for folder in (tmp_path / "in", tmp_path / "in" / "images"):
+            folder.chmod(0o755)  # or it could not be removed
+
+
+def test_input_output_and_temporary_files_may_lie_on_three_file_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [place for device, place in file_systems().items() if device != tmp_path.stat().st_dev]
+    if len(places) < 2:
+        pytest.skip("has no three file systems to write to")
+    film(tmp_path / "in" / "video.mp4")
+    batch(tmp_path / "in", tmp_path / "out", task=replace(task(tmp_path / "out"), video=True))
+    with tempfile.TemporaryDirectory(dir=places[0]) as output, tempfile.TemporaryDirectory(dir=places[1]) as temporary:
+        monkeypatch.setenv("TMPDIR", temporary)
+        monkeypatch.setattr(tempfile, "tempdir", None)  # asks the environment anew
+        batch(tmp_path / "in", Path(output), task=replace(task(Path(output)), video=True))
+        assert data_files(Path(output)) == data_files(tmp_path / "out")
+        assert list(Path(temporary).iterdir()) == []
