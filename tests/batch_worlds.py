@@ -79,13 +79,13 @@ def deadly_truth(mark: Path, settings: Settings) -> Iterator[Networks]:
 class Silent:
     """Watches and says nothing."""
 
-    def opened(self, clip: str, total: int | None) -> None:
+    def opened(self, label: str, total: int | None) -> None:
         pass
 
-    def advanced(self, clip: str, frames: int, people: int) -> None:
+    def advanced(self, label: str, frames: int, people: int) -> None:
         pass
 
-    def finished(self, row: Row) -> None:
+    def finished(self, label: str, row: Row) -> None:
         pass
 
 

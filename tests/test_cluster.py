@@ -4,22 +4,60 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from core.errors import InputError
+from core.people import Detections, Image
 from tracker.batch_cli import run_batch, summary
 from tracker.clip_list import find_clips
 from tracker.networks import Networks
 from tracker.settings import NetworkSettings, Settings
 
-from .batch_worlds import Silent, data_files, deadly_truth, task, truth, write_clips
+from .batch_worlds import WORLD, Silent, data_files, deadly_truth, task, truth, write_clips
 from .test_batch import in_this_process
+from .worlds import TruthDetector
+
+
+@dataclass
+class WaitsToBeTold(TruthDetector):
+    """Stops after the first frames until somebody has heard of them."""
+
+    mark: Path = Path()
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        give_up_s = time.monotonic() + 120
+        while self.images_seen and not self.mark.exists() and time.monotonic() < give_up_s:
+            time.sleep(0.05)
+        return super().__call__(images)
+
+
+@contextmanager
+def waiting_truth(mark: Path, settings: Settings) -> Iterator[Networks]:
+    with truth(settings) as networks:
+        yield replace(networks, detector=WaitsToBeTold(WORLD, mark=mark))
+
+
+class Told(Silent):
+    """Remembers what it was told."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+        self.totals: dict[str, int | None] = {}
+        self.frames: dict[str, int] = {}
+
+    def opened(self, label: str, total: int | None) -> None:
+        self.totals[label] = total
+
+    def advanced(self, label: str, frames: int, people: int) -> None:
+        self.frames[label] = frames
+        self.mark.touch()
 
 
 @contextmanager
@@ -50,6 +88,20 @@ def test_a_cluster_writes_what_one_process_writes_though_a_worker_is_killed(
         assert summary(table) == "4 clips: 4 complete"
         assert mark.exists()
         assert data_files(tmp_path / "ray") == data_files(tmp_path / "here")
+
+        parts = replace(task(tmp_path / "parts"), segment_s=2.0, fps=4.0)
+        told = Told(tmp_path / "told")
+
+        def follow_slowly(listed, todo, _jobs, _watch, *, stopped):  # type: ignore[no-untyped-def]
+            return follow_on_ray(listed, todo, told, stopped=stopped, open_networks=partial(waiting_truth, told.mark))
+
+        run_batch(clips[:1], replace(parts, output=tmp_path / "parts here"), progress="none", follow=in_this_process)
+        assert summary(run_batch(clips[:1], parts, progress="none", follow=follow_slowly)) == "1 clips: 1 complete"
+        assert data_files(tmp_path / "parts") == data_files(tmp_path / "parts here")
+        totals = {f"{clips[0].name} [{part}]": frames for part, frames in ((1, 8), (2, 16), (3, 14))}  # with leads
+        assert 0 < len(told.totals.items() & totals.items()) == len(told.totals)
+        assert told.frames.keys() == told.totals.keys()
+        assert min(told.frames.values()) > 0
 
         with pytest.raises(InputError, match="no such weights"):
             list(follow_on_ray(clips, task(tmp_path / "none"), Silent(), open_networks=no_networks))
