@@ -1,4 +1,4 @@
-"""Kills a batch at random moments, again and again: `python -m tests.batch_kills INPUT OUTPUT SEED KILLS`.
+"""Kills a batch at random moments, again and again: `python -m tests.batch_kills INPUT OUTPUT SEED KILLS [SEGMENT_S]`.
 
 A program of its own, because only a process without threads forks cheaply: 20 batches start in the time of one.
 """
@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,18 +21,19 @@ from tracker.workers import follow_here
 from .batch_worlds import slow_truth, task
 
 
-def batch(folder: Path, output: Path) -> None:
+def batch(folder: Path, output: Path, segment_s: float | None) -> None:
+    todo = replace(task(output), segment_s=segment_s, fps=4.0 if segment_s else None)
     follow = partial(follow_here, open_networks=slow_truth, start_method="fork")
-    run_batch(find_clips([folder], output), task(output), jobs=2, progress="none", follow=follow)
+    run_batch(find_clips([folder], output), todo, jobs=2, progress="none", follow=follow)
 
 
-def forked(folder: Path, output: Path) -> int:
+def forked(folder: Path, output: Path, segment_s: float | None) -> int:
     """A batch in a process group of its own."""
     process = os.fork()
     if process == 0:
         os.setsid()
         try:
-            batch(folder, output)
+            batch(folder, output, segment_s)
         except BaseException as error:
             sys.stderr.write(f"{error!r}\n")
             sys.stderr.flush()
@@ -42,16 +44,17 @@ def forked(folder: Path, output: Path) -> int:
 
 def main() -> None:
     folder, output = map(Path, sys.argv[1:3])
+    segment_s = float(sys.argv[5]) if len(sys.argv) > 5 else None
     moments = random.Random(int(sys.argv[3]))
     killed = 0
     for _ in range(int(sys.argv[4])):
-        process = forked(folder, output)
+        process = forked(folder, output, segment_s)
         time.sleep(moments.uniform(0.05, 0.45))
         if os.waitpid(process, os.WNOHANG)[0] == 0:
             os.killpg(process, signal.SIGKILL)
             os.waitpid(process, 0)
             killed += 1
-    _, status = os.waitpid(forked(folder, output), 0)
+    _, status = os.waitpid(forked(folder, output, segment_s), 0)
     sys.stdout.write(f"killed {killed}\n")
     sys.exit(os.waitstatus_to_exitcode(status))
 

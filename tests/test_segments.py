@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -306,3 +309,14 @@ def test_a_worker_that_dies_takes_a_segment_with_it_and_the_next_batch_goes_on(
     assert "its worker died" in table.rows["clip 0"].warnings
     assert summary(batch(clips, tmp_path / "out", task=cut_task(tmp_path / "out"))) == "2 clips: 2 complete"
     assert data_files(tmp_path / "out") == undisturbed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process group")
+def test_killed_again_and_again_segments_end_with_the_same_bytes(
+    clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "tests.batch_kills", str(clips), str(tmp_path), "2", "8", str(SEGMENT_S)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) >= 3
+    assert data_files(tmp_path) == undisturbed
