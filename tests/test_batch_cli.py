@@ -228,10 +228,13 @@ def test_a_second_batch_at_work_in_the_same_folder_ends_with_one_line_and_leaves
 def test_two_shards_at_work_at_once_write_together_what_one_batch_writes(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    shards = [started("slow_truth", "fork", clips, "-o", tmp_path, "--shard", f"{part}/2") for part in (1, 2)]
-    for shard in shards:
-        _, said = shard.communicate(timeout=60)
-        assert shard.returncode == 0, said
+    with started("slow_truth", "fork", clips, "-o", tmp_path, "--shard", "1/2", "--progress", "json") as first:
+        assert first.stderr is not None
+        assert "frames" in first.stderr.readline()  # it is at work
+        batch(clips, tmp_path, shard="2/2")
+        assert first.poll() is None
+        _, said = first.communicate(timeout=60)
+    assert first.returncode == 0, said
     tables = [tmp_path / f"batch.{part}of2.csv" for part in (1, 2)]
     assert [[row.clip for row in read_table(table)] for table in tables] == [["clip 0", "clip 2"], ["clip 1"]]
     for table in tables:

@@ -215,6 +215,9 @@ def test_what_was_mended_is_tried_again_with_all_that_failed_and_nothing_else(
 def test_clips_of_any_name_are_followed_and_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     video = write_video(tmp_path / "clip.mp4", 3)
     written = write_odd_names(tmp_path / "in")
+    for day in ("monday", "tuesday"):
+        (tmp_path / "in" / day).mkdir()
+        written.append(tmp_path / "in" / day / "one name.mp4")
     for path in written:
         path.write_bytes(video.read_bytes())
     table = batch(tmp_path / "in", tmp_path / "out")
@@ -223,6 +226,7 @@ def test_clips_of_any_name_are_followed_and_told_of(tmp_path: Path, capsys: pyte
     with (tmp_path / "out" / "batch.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(written)
+    assert {"monday__one name.mp4", "tuesday__one name.mp4"} < {row["clip"] for row in rows}
     assert "\x1b" not in shown
     assert {row.input for row in read_table(tmp_path / "out" / "batch.csv")} == {
         printable(str(path)) for path in written
