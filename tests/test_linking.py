@@ -336,6 +336,15 @@ def test_no_pieces_are_nobody() -> None:
     assert link(nobody, SIGMAS, 3.0).tolist() == []
 
 
+def test_pairs_are_weighed_a_few_at_a_time_or_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    pieces = [piece(12 * i, walk(x, v)) for i in range(20) for x, v in random.uniform(-9, 9, (4, 2)).tolist()]
+    at_once = linked(*pieces)
+    monkeypatch.setattr("tracker.linking._PAIRS_AT_A_TIME", 7)
+    assert linked(*pieces) == at_once
+    assert 4 < len(set(at_once)) < 80
+
+
 # The stream.
 
 

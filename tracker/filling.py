@@ -44,17 +44,21 @@ def fill_gaps(
     """
     still = StillPicture()
     waiting: deque[_Waiting] = deque()
-    newest: dict[int, int] = {}  # in which frame a person was last seen, counted here from 0
+    newest: dict[int, int] = {}  # in which of the waiting frames a person was last seen, all counted from 0
     done = 0  # so many frames have left
     for seen, people in frames:
         while waiting and seen.time_s - waiting[0].seen.time_s > max_gap_s + 1e-9:
-            yield _finished(waiting.popleft())
+            first = waiting.popleft()
+            yield _finished(first)
+            for person in first.people.track_ids.tolist():
+                if newest[person] == done:
+                    del newest[person]
             done += 1
         waiting.append(_Waiting(seen, people, still.add(seen.camera), []))
         now = done + len(waiting) - 1
         for row, person in enumerate(people.track_ids.tolist()):
             before = newest.get(person, now)
-            if done <= before < now - 1:
+            if before < now - 1:
                 _fill([waiting[t - done] for t in range(before, now + 1)], row)
             newest[person] = now
     yield from map(_finished, waiting)

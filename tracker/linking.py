@@ -13,6 +13,7 @@ The numbers below are natural logarithms of odds unless they say otherwise; the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -37,7 +38,7 @@ _LOOKS, _USUAL_LOOKS = 8.0, 0.6  # cosine of two people's appearance
 _MIN_SHARED = 3  # joints
 _NEAR, _FAST = 2.0, 6.0  # body sizes, and per second: farther apart nobody is compared ...
 _HOPE = 1.0  # ... nor whose motion and best bodies do not add up to 0 with this: later rounds tell motion better
-_PAIRS_AT_A_TIME = 200_000
+_PAIRS_AT_A_TIME = 20_000  # bounds the memory that weighing them takes, about a kilobyte each
 
 
 def link(pieces: Pieces, joint_sigmas: np.ndarray, max_gap_s: float) -> np.ndarray:
@@ -53,12 +54,10 @@ def link(pieces: Pieces, joint_sigmas: np.ndarray, max_gap_s: float) -> np.ndarr
     successors = np.full(len(pieces), -1)
     if len(pieces):
         pairs = _candidates(pieces, max_gap_s)
-        known = _votes(pieces, pairs) + _evidence_of_bodies(pieces, pairs, joint_sigmas)
-        off = _mean_off(pieces, pairs)
+        bodies = _by_blocks(lambda some: _evidence_of_bodies(pieces, some, joint_sigmas), pairs)
+        known = _votes(_next_of_tracks(pieces), pairs) + bodies
         for _ in range(_ROUNDS):
-            ends, starts = _with_context(pieces, successors)
-            motion = _evidence_of_motion(pairs, _moving(ends), _moving(_turned(starts)), off)
-            successors = _assign(len(pieces), pairs, known + motion)
+            successors = _assign(len(pieces), pairs, known + _evidence_in_context(pieces, pairs, successors))
     people = np.arange(len(pieces))
     for piece in np.flatnonzero(successors >= 0):  # the pieces of a person come in order of time
         people[successors[piece]] = people[piece]
@@ -73,8 +72,14 @@ class _Pairs:
     later: np.ndarray
     gap_s: np.ndarray  # from the last pose of the one to the first pose of the other
 
-    def __getitem__(self, rows: np.ndarray) -> _Pairs:
+    def __getitem__(self, rows: np.ndarray | slice) -> _Pairs:
         return _Pairs(self.earlier[rows], self.later[rows], self.gap_s[rows])
+
+
+def _by_blocks(weigh: Callable[[_Pairs], np.ndarray], pairs: _Pairs) -> np.ndarray:
+    """What `weigh` says of each pair (L,), asked for some of them at a time."""
+    starts = range(0, max(len(pairs.gap_s), 1), _PAIRS_AT_A_TIME)
+    return np.concatenate([weigh(pairs[start : start + _PAIRS_AT_A_TIME]) for start in starts])
 
 
 def _candidates(pieces: Pieces, max_gap_s: float) -> _Pairs:
@@ -84,6 +89,7 @@ def _candidates(pieces: Pieces, max_gap_s: float) -> _Pairs:
     first = np.searchsorted(ended[by_end, 0], began[:, 0] - max_gap_s - 1e-9)
     count = np.maximum(np.searchsorted(pieces.last[by_end], pieces.first) - first, 0)
     leading, coming = _moving(pieces.ends), _moving(_turned(pieces.starts))
+    following = _next_of_tracks(pieces)
     best = _SHAPE * (1 - _USUAL_OKS) + _LOOKS * (1 - _USUAL_LOOKS) * bool(pieces.appearance.any())
     parts = []
     block_of_piece = np.cumsum(count) // _PAIRS_AT_A_TIME
@@ -95,7 +101,7 @@ def _candidates(pieces: Pieces, max_gap_s: float) -> _Pairs:
         pairs = _Pairs(earlier, later, began[later, 0] - ended[earlier, 0])
         apart = np.abs(began[later, 1:3] - ended[earlier, 1:3]).max(axis=1)
         size = np.maximum(began[later, 3], ended[earlier, 3])
-        votes = _votes(pieces, pairs)
+        votes = _votes(following, pairs)
         near = (apart < size * (_NEAR + _FAST * pairs.gap_s)) | (votes > 0)
         pairs, votes = pairs[near], votes[near]
         hope = votes + _evidence_of_motion(pairs, leading, coming, np.zeros((len(votes), 2)))
@@ -103,17 +109,20 @@ def _candidates(pieces: Pieces, max_gap_s: float) -> _Pairs:
     return _Pairs(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(_Pairs)))
 
 
-def _votes(pieces: Pieces, pairs: _Pairs) -> np.ndarray:
-    """What the two trackers say of each pair (L,): whether the later piece is the next of the earlier one's track."""
-    votes = np.zeros(len(pairs.later))
-    for serials in (pieces.forward, pieces.backward):
+def _next_of_tracks(pieces: Pieces) -> np.ndarray:
+    """The next piece (2, P) of each one's track, as the forward tracker says and as the backward one; -1 for none."""
+    following = np.full((2, len(pieces)), -1)
+    for next_piece, serials in zip(following, (pieces.forward, pieces.backward), strict=True):
         order = np.argsort(serials, kind="stable")
         order = order[serials[order] > 0]
         goes_on = serials[order[1:]] == serials[order[:-1]]
-        following = np.full(len(pieces), -1)
-        following[order[:-1][goes_on]] = order[1:][goes_on]
-        votes += _VOTE * (following[pairs.earlier] == pairs.later)
-    return votes
+        next_piece[order[:-1][goes_on]] = order[1:][goes_on]
+    return following
+
+
+def _votes(following: np.ndarray, pairs: _Pairs) -> np.ndarray:
+    """What the two trackers say of each pair (L,): whether the later piece is the next of the earlier one's track."""
+    return _VOTE * (following[:, pairs.earlier] == pairs.later).sum(axis=0)
 
 
 def _mean_off(pieces: Pieces, pairs: _Pairs) -> np.ndarray:
@@ -234,6 +243,13 @@ def _evidence_of_motion(pairs: _Pairs, leading: _Motion, coming: _Motion, off: n
     evidence = -(_TAIL + 4) / 2 * np.log1p(squared / _TAIL) - np.log(det / (2 * _SPEED**2))
     growth = np.log(back.size / ahead.size) / _SIZE_SPREAD
     return evidence - _SIZE * np.minimum(growth**2 / 2 - _USUAL_SIZE, _LARGEST_SIZE)
+
+
+def _evidence_in_context(pieces: Pieces, pairs: _Pairs, successors: np.ndarray) -> np.ndarray:
+    """What motion and size say of each pair (L,), short pieces being continued by those they are linked to."""
+    ends, starts = _with_context(pieces, successors)
+    leading, coming = _moving(ends), _moving(_turned(starts))
+    return _by_blocks(lambda some: _evidence_of_motion(some, leading, coming, _mean_off(pieces, some)), pairs)
 
 
 def _with_context(pieces: Pieces, successors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,11 +5,12 @@ agree, poses are a piece of somebody (pieces.py), and pieces are linked to peopl
 person with too little evidence nothing is kept. Then, frame by frame, everybody gets their id from the first pose on,
 and who was missed for a moment is put back (filling.py).
 
-An hour of video is not held in memory: of each pose only the number of its piece stays, of each piece its two ends.
+An hour of video is not held in memory: of each pose four bytes stay, of each piece, until it is linked, its two ends.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -47,23 +48,24 @@ def follow_offline(
         skeleton: of the poses.
         queue_frames: how many earlier frames' poses the log carries by flow.
     """
-    pieces_of_frames, pieces = _pieces(frames(), settings, skeleton, queue_frames)
-    person_of_piece = _people(pieces, len(pieces_of_frames), skeleton, settings)
-    people = steady(_named(frames(), pieces_of_frames, person_of_piece, settings), settings)
+    person_of_pose = _who_is_who(frames(), settings, skeleton, queue_frames)
+    people = steady(_named(frames(), person_of_pose, settings), settings)
     return fill_gaps(people, settings.fill_gap_s) if settings.fill_gap_s > 0 else people
 
 
-def _pieces(
+def _who_is_who(
     frames: Iterable[SeenFrame], settings: FollowSettings, skeleton: Skeleton, queue_frames: int
-) -> tuple[list[np.ndarray], Pieces]:
-    """For each frame, which piece (N,) each pose belongs to (-1: none); and the pieces."""
+) -> np.ndarray:
+    """The person (M,) int32 of each pose of the clip, frame by frame; -1 for those who were nobody."""
     recorder = PieceRecorder(settings.match_joint_score)
     evidence = _Evidence(settings)
-    pieces_of_frames = [
-        recorder.add(seen, forward, backward, evidence.of(seen)).astype(np.int32)
-        for seen, forward, backward in _both_ways(frames, settings, skeleton, queue_frames)
-    ]
-    return pieces_of_frames, recorder.pieces()
+    piece_of_pose = array("i")  # one flat array that grows: an array for each frame would take ten times as much
+    num_frames = 0
+    for seen, forward, backward in _both_ways(frames, settings, skeleton, queue_frames):
+        piece_of_pose.extend(recorder.add(seen, forward, backward, evidence.of(seen)).tolist())
+        num_frames += 1
+    person_of_piece = _people(recorder.pieces(), num_frames, skeleton, settings)
+    return np.append(person_of_piece, -1).astype(np.int32)[np.array(piece_of_pose, np.intc)]  # piece -1 is nobody's
 
 
 def _both_ways(
@@ -143,16 +145,14 @@ def _people(pieces: Pieces, num_frames: int, skeleton: Skeleton, settings: Follo
 
 
 def _named(
-    frames: Iterable[SeenFrame],
-    pieces_of_frames: list[np.ndarray],
-    person_of_piece: np.ndarray,
-    settings: FollowSettings,
+    frames: Iterable[SeenFrame], person_of_pose: np.ndarray, settings: FollowSettings
 ) -> Iterator[tuple[SeenFrame, TrackedPoses]]:
     """Every frame with those of its poses that are somebody."""
     ids: dict[int, int] = {}
-    nobody = np.append(person_of_piece, -1)  # piece -1 is nobody's
-    for seen, pieces in zip(frames, pieces_of_frames, strict=True):
-        people = nobody[pieces]
+    begin = 0
+    for seen in frames:
+        people = person_of_pose[begin : begin + len(seen.poses)]
+        begin += len(seen.poses)
         rows = np.flatnonzero(people >= 0)
         track_ids = [ids.setdefault(person, len(ids) + 1) for person in people[rows].tolist()]
         yield seen, TrackedPoses(without_unsure_joints(seen.poses[rows], settings), np.array(track_ids, np.int64))

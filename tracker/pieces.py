@@ -8,7 +8,8 @@ kept of a piece is bounded, however long it is: how it begins and how it ends.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Pieces:
     ends: np.ndarray  # (P, ENDS, 4) the same of the last poses, NaN before
     first_joints: np.ndarray  # (P, K, 2) at the start, pixels from the place; NaN where missing
     last_joints: np.ndarray  # (P, K, 2) at the end
-    appearance: np.ndarray  # (P, E) mean of the poses' appearance, unit length or zeros
+    appearance: np.ndarray  # (P, E) float32 mean of the poses' appearance, unit length or zeros
     evidence: np.ndarray  # (P,) that it is somebody: the sum over its poses
 
     def __len__(self) -> int:
@@ -65,8 +66,8 @@ class PieceRecorder:
         self._frames = 0
         self._pieces = 0
         self._growing: dict[tuple[int, int], tuple[int, _Piece]] = {}
-        self._rows: list[tuple[np.ndarray, ...]] = []  # of the pieces that have ended ...
-        self._numbers: list[int] = []  # ... and which they are
+        self._ended = bytearray()  # records of pieces, one flat buffer: a row of arrays each would take twice as much
+        self._record = _record(0, 0)  # until the first frame tells how many joints there are
 
     def add(self, seen: SeenFrame, forward: np.ndarray, backward: np.ndarray, evidence: np.ndarray) -> np.ndarray:
         """The piece (N,) that each pose of the next frame belongs to, -1 for nobody's.
@@ -77,6 +78,8 @@ class PieceRecorder:
             backward: (N,) serials of the backward tracker.
             evidence: (N,) how much each pose says that it is somebody.
         """
+        if self._frames == 0:
+            self._record = _record(seen.poses.keypoints.shape[1], seen.appearance.shape[1])
         measured, joints = self._measure(seen)
         pieces = np.full(len(forward), -1)
         growing = {}
@@ -106,15 +109,14 @@ class PieceRecorder:
     def pieces(self) -> Pieces:
         """All pieces; nothing can be added afterwards."""
         self._end()
-        order = np.argsort(self._numbers)
-        columns = zip(*self._rows, strict=True)
-        return Pieces(*(np.array(column)[order] for column in columns)) if self._rows else _no_pieces()
+        records = np.frombuffer(self._ended, self._record)
+        order = np.argsort(records["number"])
+        return Pieces(**{column.name: records[column.name][order] for column in fields(Pieces)})
 
     def _end(self) -> None:
         """Write down the pieces that have not grown."""
         for number, piece in self._growing.values():
-            self._numbers.append(number)
-            self._rows.append(_row(piece))
+            self._ended += np.array((number, *_row(piece)), self._record).tobytes()
         self._growing = {}
 
     def _measure(self, seen: SeenFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -137,16 +139,28 @@ class PieceRecorder:
         return np.column_stack([times, moved(places, to_still), sizes]), joints
 
 
-def _row(piece: _Piece) -> tuple[np.ndarray, ...]:
+def _record(num_joints: int, appearance_size: int) -> np.dtype:
+    """The number of a piece, and its row of Pieces."""
+    shapes = {
+        **dict.fromkeys(("number", "forward", "backward", "first", "last"), (np.int64, ())),
+        **dict.fromkeys(("starts", "ends"), (np.float64, (ENDS, 4))),
+        **dict.fromkeys(("first_joints", "last_joints"), (np.float64, (num_joints, 2))),
+        "appearance": (np.float32, (appearance_size,)),
+        "evidence": (np.float64, ()),
+    }
+    return np.dtype([(name, *kind) for name, kind in shapes.items()])
+
+
+def _row(piece: _Piece) -> tuple[Any, ...]:
     """The fields of Pieces."""
     starts, ends = np.full((2, ENDS, 4), np.nan)
     starts[: len(piece.starts)] = piece.starts
     ends[ENDS - len(piece.ends) :] = piece.ends
     appearance = np.asarray(piece.appearance)
     length = np.linalg.norm(appearance)
-    whole = (np.array(each) for each in (*piece.serials, piece.first, piece.last))
     shapes = (_mean_shape(np.array(each)) for each in (piece.first_joints, piece.last_joints))
-    return (*whole, starts, ends, *shapes, appearance / (length or 1.0), np.array(piece.evidence))
+    looks = appearance / (length or 1.0)
+    return (*piece.serials, piece.first, piece.last, starts, ends, *shapes, looks, piece.evidence)
 
 
 def _mean_shape(joints: np.ndarray) -> np.ndarray:
@@ -154,8 +168,3 @@ def _mean_shape(joints: np.ndarray) -> np.ndarray:
     there = ~np.isnan(joints)
     count = there.sum(axis=0)
     return np.where(count > 0, np.where(there, joints, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
-
-
-def _no_pieces() -> Pieces:
-    none, ends, joints = np.zeros(0, np.int64), np.zeros((0, ENDS, 4)), np.zeros((0, 0, 2))
-    return Pieces(none, none, none, none, ends, ends, joints, joints, np.zeros((0, 0)), np.zeros(0))

@@ -15,7 +15,7 @@ import numpy as np
 from core.people import Poses, TrackedPoses
 from tracker.pose_log import SeenFrame
 from tracker.settings import FollowSettings
-from tracker.smoothing import OVERLAP_S, OneEuro, smooth_butterworth, smooth_kalman
+from tracker.smoothing import MAX_GAP_S, OVERLAP_S, OneEuro, smooth_butterworth, smooth_kalman
 
 Followed = tuple[SeenFrame, TrackedPoses]
 _Smooth = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -55,15 +55,25 @@ def steady(followed: Iterable[Followed], settings: FollowSettings) -> Iterator[F
 
 def steady_live(followed: Iterable[Followed], settings: FollowSettings) -> Iterator[Followed]:
     """The same people on paths smoothed by the past alone, if `smooth` is "one_euro"; each frame comes at once."""
-    filters: dict[int, OneEuro] = {}
+    filters: dict[int, tuple[OneEuro, float]] = {}  # with the time of their last poses, the oldest first
     for seen, people in followed:
         if settings.smooth == "one_euro" and len(people):
             points, size = _points(people.poses), _sizes(people.poses)
             for row, track_id in enumerate(people.track_ids.tolist()):
-                smooth = filters.setdefault(track_id, OneEuro())
+                smooth, _ = filters.pop(track_id, (OneEuro(), 0.0))
                 points[row] = smooth(points[row], seen.time_s, float(size[row]))
+                filters[track_id] = smooth, seen.time_s
+            filters = _without_old(filters, seen.time_s)
             people = _with_points(people, points)
         yield seen, people
+
+
+def _without_old(filters: dict[int, tuple[OneEuro, float]], time_s: float) -> dict[int, tuple[OneEuro, float]]:
+    """Those of people away for so long that they begin anew are kept no longer."""
+    oldest_s = next(iter(filters.values()))[1]
+    if time_s - oldest_s <= MAX_GAP_S:
+        return filters
+    return {track_id: each for track_id, each in filters.items() if time_s - each[1] <= MAX_GAP_S}
 
 
 def _between(frames: list[Followed], begin_s: float, end_s: float) -> list[Followed]:

@@ -13,8 +13,10 @@ Poses that were not seen but put in between are marked as filled wherever a form
 
 from __future__ import annotations
 
+import mmap
 import shutil
 import tempfile
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -32,8 +34,10 @@ from core.files import written_whole
 from core.joint_mapping import mapped
 from core.people import Image, TrackedPoses
 from core.skeletons import POSETRACK_15, Skeleton
-from eval_posetrack import files as posetrack
+from eval_posetrack import clip as posetrack
 from eval_posetrack.clip import LARGEST_TRACK_ID
+from eval_posetrack.posetrack_2017 import lines_2017
+from eval_posetrack.posetrack_2018 import lines_2018
 
 _DECIMALS_PX, _DECIMALS_SCORE, _DECIMALS_S = 3, 4, 6
 _ROWS_PER_GROUP = 100_000  # of a Parquet file: some megabytes in memory
@@ -290,7 +294,6 @@ def _next_record(position: int, record: dict[str, object]) -> bytes:
 
 _PERSON = np.dtype(
     [
-        ("frames", np.int64),
         ("track_ids", np.int64),
         ("scores", np.float32),
         ("keypoints", np.float64, (len(POSETRACK_15), 2)),
@@ -299,10 +302,14 @@ _PERSON = np.dtype(
         ("filled", np.bool_),
     ]
 )
+_LINES_AT_A_TIME = 1000
 
 
 class _PosetrackWriter:
-    """Keeps people as records of a temporary file until the clip is whole; eval_posetrack writes the JSON.
+    """Keeps people as records of a temporary file until the clip is whole; eval_posetrack makes the JSON of them.
+
+    The format begins with how many frames there are and numbers people by how many stand in one frame, so that nothing
+    of it can be written before the end.
 
     Ids are written as they are, so that the files of a run agree. The format ends at id 9999: after a frame with a
     greater one there will be no file, and `refusal` says why. The other files of a long run do not suffer from it.
@@ -315,7 +322,8 @@ class _PosetrackWriter:
         self._clip = clip
         self._path = path
         self._names: list[str] = []
-        self._times: list[float] = []
+        self._times = array("d")
+        self._people_in_frame = array("i")
 
     def add(self, frame: TrackedFrame) -> None:
         ids = frame.people.track_ids
@@ -330,7 +338,6 @@ class _PosetrackWriter:
         poses = frame.people.poses
         keypoints, scores = mapped(poses.keypoints, poses.keypoint_scores, self._clip.skeleton, POSETRACK_15)
         people = np.zeros(len(ids), _PERSON)
-        people["frames"] = len(self._names)
         people["track_ids"] = ids
         people["scores"] = poses.quality
         people["keypoints"] = keypoints
@@ -340,18 +347,26 @@ class _PosetrackWriter:
         self._records.write(people.tobytes())
         self._names.append(frame.name)
         self._times.append(frame.time_s)
+        self._people_in_frame.append(len(ids))
 
     def finish(self, version: int) -> None:
         """Write the JSON, unless it was refused."""
         if self.refusal:
             return
-        size = self._records.tell()
         self._records.flush()
-        people = np.memmap(self._records, _PERSON, mode="r") if size else np.zeros(0, _PERSON)
-        clip = posetrack.Clip(
+        pages = mmap.mmap(self._records.fileno(), 0, access=mmap.ACCESS_READ) if self._records.tell() else b""
+        clip = self._whole(np.frombuffer(pages, _PERSON))
+        with written_whole(self._path) as beside, beside.open("wb") as file:
+            for i, line in enumerate(lines_2017(clip) if version == 2017 else lines_2018(clip, version)):
+                file.write(line)
+                if i % _LINES_AT_A_TIME == 0 and isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                    pages.madvise(mmap.MADV_DONTNEED)  # or all that was read would count as memory of this process
+
+    def _whole(self, people: np.ndarray) -> posetrack.Clip:
+        return posetrack.Clip(
             name=self._clip.name,
             image_names=tuple(self._names),
-            frames=people["frames"].copy(),  # side by side: it is searched for every frame
+            frames=np.repeat(np.arange(len(self._names)), self._people_in_frame),
             track_ids=people["track_ids"],
             scores=people["scores"],
             keypoints=people["keypoints"],
@@ -363,7 +378,6 @@ class _PosetrackWriter:
             labeled=np.ones(len(self._names), bool),
             times=np.array(self._times),
         )
-        posetrack.write_clip(clip, self._path, version=version)
 
 
 def _reaches_posetrack(skeleton: Skeleton) -> bool:
