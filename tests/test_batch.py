@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -201,7 +202,7 @@ def test_a_batch_that_is_asked_to_stop_goes_on_later(
         return follow_here(listed, todo, jobs, Watch(), stopped=stopped, open_networks=slow_truth)
 
     table = batch(clips, tmp_path, follow=follow, stopped=lambda: advanced)
-    assert [row.status for row in table.rows.values()] == ["interrupted"]
+    assert [row.status for row in table.rows.values()] == ["interrupted", "not begun", "not begun"]
     batch(clips, tmp_path)
     assert data_files(tmp_path) == undisturbed
 
@@ -286,5 +287,8 @@ def test_the_command_tells_in_a_table_and_a_code(
     assert {json.loads(line)["clip"] for line in told.err.splitlines()} == {"bad", "pose2sim_cam01"}
     assert code() == 2
     assert code(str(example_clip), "--jobs", "0") == 2
+    assert code(str(example_clip), "--estimator", "nobody") == 2
+    assert "estimator was movenet_thunder, now nobody" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "out")
     assert code(str(example_clip), "--estimator", "nobody") == 2
     assert "unknown estimator" in capsys.readouterr().err
