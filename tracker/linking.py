@@ -249,6 +249,7 @@ def _evidence_in_context(pieces: Pieces, pairs: _Pairs, successors: np.ndarray) 
     """What motion and size say of each pair (L,), short pieces being continued by those they are linked to."""
     ends, starts = _with_context(pieces, successors)
     leading, coming = _moving(ends), _moving(_turned(starts))
+    del ends, starts
     return _by_blocks(lambda some: _evidence_of_motion(some, leading, coming, _mean_off(pieces, some)), pairs)
 
 

@@ -66,7 +66,7 @@ class PieceRecorder:
         self._frames = 0
         self._pieces = 0
         self._growing: dict[tuple[int, int], tuple[int, _Piece]] = {}
-        self._ended = bytearray()  # records of pieces, one flat buffer: a row of arrays each would take twice as much
+        self._records = bytearray()  # of all pieces, blank while they grow; arrays for each would take twice as much
         self._record = _record(0, 0)  # until the first frame tells how many joints there are
 
     def add(self, seen: SeenFrame, forward: np.ndarray, backward: np.ndarray, evidence: np.ndarray) -> np.ndarray:
@@ -90,6 +90,7 @@ class PieceRecorder:
             if piece is None:
                 piece = _Piece(serials, self._frames)
                 self._pieces += 1
+                self._records += bytes(self._record.itemsize)
             growing[serials] = number, piece
             pieces[row] = number
             piece.last = self._frames
@@ -109,14 +110,14 @@ class PieceRecorder:
     def pieces(self) -> Pieces:
         """All pieces; nothing can be added afterwards."""
         self._end()
-        records = np.frombuffer(self._ended, self._record)
-        order = np.argsort(records["number"])
-        return Pieces(**{column.name: records[column.name][order] for column in fields(Pieces)})
+        records = np.frombuffer(self._records, self._record)
+        return Pieces(**{column.name: records[column.name] for column in fields(Pieces)})
 
     def _end(self) -> None:
         """Write down the pieces that have not grown."""
         for number, piece in self._growing.values():
-            self._ended += np.array((number, *_row(piece)), self._record).tobytes()
+            place = slice(number * self._record.itemsize, (number + 1) * self._record.itemsize)
+            self._records[place] = np.array(_row(piece), self._record).tobytes()
         self._growing = {}
 
     def _measure(self, seen: SeenFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -140,15 +141,15 @@ class PieceRecorder:
 
 
 def _record(num_joints: int, appearance_size: int) -> np.dtype:
-    """The number of a piece, and its row of Pieces."""
+    """A row of Pieces."""
     shapes = {
-        **dict.fromkeys(("number", "forward", "backward", "first", "last"), (np.int64, ())),
+        **dict.fromkeys(("forward", "backward", "first", "last"), (np.int64, ())),
         **dict.fromkeys(("starts", "ends"), (np.float64, (ENDS, 4))),
         **dict.fromkeys(("first_joints", "last_joints"), (np.float64, (num_joints, 2))),
         "appearance": (np.float32, (appearance_size,)),
         "evidence": (np.float64, ()),
     }
-    return np.dtype([(name, *kind) for name, kind in shapes.items()])
+    return np.dtype([(name, *kind) for name, kind in shapes.items()], align=True)
 
 
 def _row(piece: _Piece) -> tuple[Any, ...]:
