@@ -37,6 +37,17 @@ def torch_cpu() -> Iterator[Runtime]:
         yield runtime
 
 
+def test_nobody_is_told_that_networks_run(tmp_path: Path) -> None:
+    program = "import os; import core.runtime; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    places = {name: str(tmp_path) for name in ("TMPDIR", "HOME", "XDG_CACHE_HOME")}
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    root = Path(runtime_module.__file__).parents[1]
+    command = [sys.executable, "-c", program]
+    told = subprocess.run(command, cwd=root, env=kept | places, capture_output=True, text=True, check=True)
+    assert told.stdout == "1\n"
+    assert list(tmp_path.iterdir()) == []  # ONNX Runtime keeps what it tells in a file first
+
+
 def images(count: int, size: tuple[int, int], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, *size, 3), dtype=np.uint8)
 
