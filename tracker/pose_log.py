@@ -16,6 +16,7 @@ that failed or was killed leaves it out. To go on after that, cut the log off be
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -303,7 +304,7 @@ def is_complete(path: Path) -> bool:
 
 def _open(path: Path) -> pa.OSFile:
     try:
-        return pa.OSFile(str(path))
+        return pa.OSFile(os.fsencode(path))
     except OSError as error:
         raise InputError(f"pose log {path}: cannot be read ({error.strerror or error}); give a poses.arrow") from None
 

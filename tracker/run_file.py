@@ -109,7 +109,9 @@ def write(outcome: Outcome, told: dict[str, Any]) -> None:
         "files": list(outcome.files),
     }
     with written_whole(outcome.folder / RUN) as beside:
-        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        # A path that is not UTF-8 is written with JSON's own escapes, and read again as it was.
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read(run: Path) -> dict[str, Any]:

@@ -204,6 +204,8 @@ def _check_part(start_s: float | None, end_s: float | None, stride: int, fps: fl
 
 
 def _check_readable(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path}: a link to {path.readlink()}, which is not there; mend or remove it")
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
     if not path.is_file():
@@ -282,7 +284,7 @@ def _look_at_images(folder: Path, images: tuple[Path, ...], fps: float | None) -
     height, width, _ = first.shape
     return Source(
         path=folder,
-        name=folder.resolve().name or "images",
+        name=_text(folder.resolve().name) or "images",
         images=images,
         fps=fps or ASSUMED_FPS,
         timed_by_fps=True,
@@ -305,7 +307,12 @@ def _read_image(path: Path) -> Image | None:
 
 
 def _name_in(folder: Path, image: Path) -> str:
-    return image.relative_to(folder).as_posix()
+    return _text(image.relative_to(folder).as_posix())
+
+
+def _text(name: str) -> str:
+    """A name that files can hold: of one that is not UTF-8, the bytes that are not as escapes."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _image_frames(source: Source) -> Iterator[Frame]:
@@ -321,8 +328,9 @@ def _image_frames(source: Source) -> Iterator[Frame]:
             else:
                 yield Frame(index, time_s, image, _name_in(source.path, path))
     if broken:
-        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-        raise DamagedInput(f"{source.path}: {broken[0]}{more} cannot be read as images; all others were read")
+        few = f"{broken[0]} cannot be read as an image"
+        many = f"{broken[0]} and {len(broken) - 1} more cannot be read as images"
+        raise DamagedInput(f"{source.path}: {few if len(broken) == 1 else many}; all others were read")
 
 
 # Video files --------------------------------------------------------------------------------------------------------
@@ -344,7 +352,7 @@ def _look_at_video(path: Path, fps: float | None) -> Source:
         width, height = _upright_size(first)
         return Source(
             path=path,
-            name=path.stem,
+            name=_text(path.stem),
             images=(),
             fps=fps or own_fps,
             timed_by_fps=timed_by_fps,

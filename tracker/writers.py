@@ -202,7 +202,8 @@ def _open_csv(path: Path, clip: Clip) -> Iterator[_CsvWriter]:
 def _open_parquet(path: Path, clip: Clip) -> Iterator[_ParquetWriter]:
     with (
         written_whole(path) as beside,
-        pq.ParquetWriter(beside, _ParquetWriter.SCHEMA, compression="zstd") as parquet,
+        beside.open("wb") as file,  # Arrow takes no path that is not UTF-8
+        pq.ParquetWriter(file, _ParquetWriter.SCHEMA, compression="zstd") as parquet,
     ):
         writer = _ParquetWriter(parquet, clip)
         yield writer
