@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 from core.runtime import usable_cpus
-from tracker.batch import read_table
+from tracker.batch_table import read_table
 
 from .memory import EXAMPLE, looped
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tracker.batch_cli import run_batch
+from tracker.batch import run_batch
 from tracker.clip_list import find_clips
 from tracker.workers import follow_here
 

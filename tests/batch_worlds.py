@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.people import Detections
-from tracker.batch import Row, Task
+from tracker.batch_clip import Task
+from tracker.batch_table import Row
 from tracker.networks import Networks
 from tracker.propagation import create_flow
 from tracker.settings import SeeSettings, Settings

@@ -16,8 +16,9 @@ import cv2
 import pytest
 
 from core.errors import InputError
-from tracker.batch import Row, Table, Task, follow_listed, locked, read_table
-from tracker.batch_cli import run_batch, summary
+from tracker.batch import run_batch
+from tracker.batch_clip import Task, follow_listed, locked
+from tracker.batch_table import Row, Table, read_table, summary
 from tracker.cli import main
 from tracker.clip_list import ListedClip, find_clips, of_shard
 from tracker.settings import FollowSettings, NetworkSettings
@@ -152,7 +153,7 @@ def test_a_second_batch_on_the_same_folder_says_so_and_stops(clips: Path, tmp_pa
 
 
 def test_the_lock_of_a_process_that_died_is_free(tmp_path: Path) -> None:
-    program = "import os, sys; from pathlib import Path; from tracker.batch import locked\n"
+    program = "import os, sys; from pathlib import Path; from tracker.batch_clip import locked\n"
     program += "with locked(Path(sys.argv[1]), 'batch'): os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     assert done.returncode == -9

@@ -14,8 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from tracker.batch import Row, read_table
-from tracker.batch_cli import summary
+from tracker.batch_table import Row, read_table, summary
 from tracker.cli import main
 from tracker.clip_list import ListedClip
 from tracker.run import track_to_folder
@@ -107,12 +106,12 @@ def test_a_retry_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path) -
         for clip in listed:
             yield Row(clip=clip.name, status="interrupted", warnings="stopped; the same command goes on")
 
-    assert summary(batch(tmp_path / "clip.mp4", tmp_path)) == "1 clips: 1 failed"
+    assert summary(batch(tmp_path / "clip.mp4", tmp_path)) == "1 clip: 1 failed"
     stopped = batch(tmp_path / "clip.mp4", tmp_path, follow=stopped_in_the_middle, retry_failed=True)
     assert stopped.rows["clip"].status == "failed"
     assert "stopped" in stopped.rows["clip"].warnings
     write_video(tmp_path / "clip.mp4", 6)
-    assert summary(batch(tmp_path / "clip.mp4", tmp_path, retry_failed=True)) == "1 clips: 1 complete"
+    assert summary(batch(tmp_path / "clip.mp4", tmp_path, retry_failed=True)) == "1 clip: 1 complete"
 
 
 def pictures(video: Path) -> list[np.ndarray]:

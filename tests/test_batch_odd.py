@@ -20,8 +20,8 @@ import pyarrow.parquet
 import pytest
 
 from eval_posetrack.files import read_clip
-from tracker.batch import Row, read_table
-from tracker.batch_cli import printable, show
+from tracker.batch_cli import show
+from tracker.batch_table import Row, printable, read_table
 from tracker.clip_list import ListedClip
 
 from .batch_worlds import WORLD, data_files, task
@@ -136,7 +136,7 @@ def test_every_warning_is_one_line_that_names_the_clip_and_says_what_to_do(
     words = {
         "empty": "empty",
         "gone": "no such file",
-        "dangling": "no such file",
+        "dangling": "a link to ",
         "pipe": "neither a file nor a folder",
         "device": "neither a file nor a folder",
         "text": "no video",
@@ -233,15 +233,14 @@ def test_clips_of_any_name_are_followed_and_told_of(tmp_path: Path, capsys: pyte
     }
     for row in rows:
         assert row["input"].isprintable() or "\N{ZERO WIDTH JOINER}" in row["input"]
-        if "\\udc" not in row["input"]:
-            assert (row["status"], row["frames"]) == ("complete", "3"), row
-            told = json.loads((tmp_path / "out" / row["clip"] / "run.json").read_text(encoding="utf-8"))
-            assert printable(told["input"]["path"]) == row["input"]
+        assert (row["status"], row["frames"]) == ("complete", "3"), row
+        told = json.loads((tmp_path / "out" / row["clip"] / "run.json").read_text(encoding="utf-8"))
+        assert printable(told["input"]["path"]) == row["input"]
 
 
 def test_a_path_as_long_as_systems_take_is_followed(tmp_path: Path) -> None:
     deep = tmp_path / "in"
-    while len(os.fsencode(deep)) < 3700:
+    while len(os.fsencode(deep)) < 3680:  # with the name, under 4096
         deep /= "d" * 200
     deep.mkdir(parents=True)
     write_video(tmp_path / "clip.mp4", 3).rename(deep / f"{'n' * 200}.mp4")

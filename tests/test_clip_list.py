@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
-from tracker.batch_cli import printable
+from tracker.batch_table import Row, Table, printable
 from tracker.clip_list import find_clips, folder_names
 
 
@@ -46,6 +46,22 @@ def test_no_two_clips_share_a_folder() -> None:
     long = names(f"/x/{'走' * 80}1.mp4", f"/x/{'走' * 80}2.mp4")
     assert len(set(long)) == 2
     assert max(len(name.encode()) for name in long) <= 120
+
+
+def test_a_clip_keeps_the_folder_it_has_when_another_of_its_name_comes(tmp_path: Path) -> None:
+    for day in ("mon", "tue"):
+        (tmp_path / "in" / day).mkdir(parents=True)
+        (tmp_path / "in" / day / "a.mp4").touch()
+    monday = tmp_path / "in" / "mon" / "a.mp4"
+    (first,) = find_clips([monday], tmp_path / "out")
+    table = Table(tmp_path / "out" / "batch.csv")
+    table.path.parent.mkdir()
+    table.add(Row(clip=first.name, status="complete", input=printable(str(monday))))
+    table.write()
+    both = find_clips([tmp_path / "in"], tmp_path / "out")
+    assert [(clip.path.parent.name, clip.name) for clip in both] == [("mon", "a"), ("tue", "a.mp4")]
+    elsewhere = find_clips([tmp_path / "in"], tmp_path / "elsewhere")
+    assert [clip.name for clip in elsewhere] == ["mon__a.mp4", "tue__a.mp4"]
 
 
 ODD_NAMES = (

@@ -15,7 +15,8 @@ import pytest
 
 from core.errors import InputError
 from core.people import Detections, Image
-from tracker.batch_cli import run_batch, summary
+from tracker.batch import run_batch
+from tracker.batch_table import summary
 from tracker.clip_list import find_clips
 from tracker.networks import Networks
 from tracker.settings import NetworkSettings, Settings
@@ -96,7 +97,7 @@ def test_a_cluster_writes_what_one_process_writes_though_a_worker_is_killed(
             return follow_on_ray(listed, todo, told, stopped=stopped, open_networks=partial(waiting_truth, told.mark))
 
         run_batch(clips[:1], replace(parts, output=tmp_path / "parts here"), progress="none", follow=in_this_process)
-        assert summary(run_batch(clips[:1], parts, progress="none", follow=follow_slowly)) == "1 clips: 1 complete"
+        assert summary(run_batch(clips[:1], parts, progress="none", follow=follow_slowly)) == "1 clip: 1 complete"
         assert data_files(tmp_path / "parts") == data_files(tmp_path / "parts here")
         totals = {f"{clips[0].name} [{part}]": frames for part, frames in ((1, 8), (2, 16), (3, 14))}  # with leads
         assert 0 < len(told.totals.items() & totals.items()) == len(told.totals)

@@ -16,7 +16,8 @@ from core.errors import InputError
 from core.skeletons import coco_to_posetrack
 from eval_posetrack.evaluation import evaluate
 from eval_posetrack.files import Clip, read_clip, write_clip
-from tracker.batch_cli import run_batch, submit
+from tracker.batch import run_batch
+from tracker.batch_cli import submit
 from tracker.posetrack_set import annotations_of, check_submission, listed_sequences, sequences, write_submission
 
 from .batch_worlds import WORLD, task

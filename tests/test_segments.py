@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from core.errors import InputError
 from core.people import Poses
 from core.skeletons import COCO_17
-from tracker.batch import Task, in_segments, read_table
-from tracker.batch_cli import summary
+from tracker.batch_clip import Task, in_segments
+from tracker.batch_table import read_table, summary
 from tracker.clip_list import find_clips
 from tracker.pose_log import Carried, PoseLogHeader, SeenFrame, read_pose_log
 from tracker.run import track_to_folder
@@ -274,6 +274,13 @@ def test_long_clips_are_listed_once_for_each_segment(clips: Path, tmp_path: Path
     listed = in_segments(find_clips([clips], tmp_path), cut_task(tmp_path))
     assert [clip.label for clip in listed] == ["clip 0 [1]", "clip 0 [2]", "clip 0 [3]", "clip 1"]
     assert len(in_segments(find_clips([clips], tmp_path), task(tmp_path))) == 2
+
+
+def test_what_cannot_be_opened_is_told_when_its_turn_comes(tmp_path: Path) -> None:
+    gone, long = tmp_path / "gone.mp4", tmp_path / f"{'n' * 300}.mp4"
+    table = batch([gone, long], tmp_path / "out", task=cut_task(tmp_path / "out"))
+    assert [row.status for row in table.rows.values()] == ["failed", "failed"]
+    assert "no such file" in table.rows["gone"].warnings
 
 
 def test_whoever_sees_the_last_segment_follows_the_clip(

@@ -1,313 +1,154 @@
-"""Many clips, one folder of results each: what is done with one of them, and the table of all.
+"""Many clips, one folder of results each: the batch as a whole, alone in its output folder.
 
-Who does it - processes of this machine (tracker/workers.py) or of several (tracker/cluster.py) - is another matter: all
-of them call `follow_listed`, which never fails for what a clip may hold, and goes on with what it finds half done.
+Who follows the clips - processes of this machine (tracker/workers.py) or of several (tracker/cluster.py) - is another
+matter: an engine takes them and gives a row for each as it ends.
 """
 
 from __future__ import annotations
 
-import csv
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Protocol
-
-from filelock import FileLock, Timeout
+from typing import Literal
 
 from core.errors import InputError
-from core.files import written_whole
-from core.runtime import usable_cpus
-from tracker.clip_list import ListedClip
-from tracker.networks import Networks
-from tracker.resume import Earlier
-from tracker.run import track_to_folder
-from tracker.seeing import OnFrame
-from tracker.segments import Segment, cut, is_joined, is_seen, see_segment
-from tracker.settings import Settings
-from tracker.video import Source, open_images, open_source
-from tracker.writers import default_formats
+from tracker import run_file
+from tracker.batch_clip import Task, in_segments, locked
+from tracker.batch_progress import Watch, batch_progress
+from tracker.batch_table import SEEN, Row, Table, printable
+from tracker.clip_list import ListedClip, of_shard
+from tracker.pose_log import read_pose_log
+from tracker.progress import ProgressStyle
 
-TABLE = "batch.csv"
-_LOCKS = ".posetrail"  # folder in the output
-SEEN = "seen"  # a segment of the clip, while others are missing: who sees the last one follows the clip
-FINE = frozenset({"complete", SEEN})
-_CLIP_LOCK_S = 20.0  # a worker whose batch was killed notices at its next frame
-_WRITE_TABLE_EVERY_S = 2.0
+EngineName = Literal["local", "ray"]
+Engine = Callable[..., Iterator[Row]]
+"""clips, task, jobs, watch, stopped=... -> rows."""
 
 
-class Stopped(Exception):
-    """Somebody asked for an end; what was seen is in the pose log."""
-
-
-class AtWork(InputError):
-    """Another process is at work on the same clip or batch."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What is to be done with every clip."""
-
-    output: Path
-    settings: Settings
-    more_saves: tuple[str, ...] = ()  # names in tracker.writers.WRITERS, besides those that suit the skeleton
-    video: bool = False
-    earlier: Earlier = "continue"
-    start_s: float | None = None
-    end_s: float | None = None
-    stride: int = 1
-    fps: float | None = None
-    segment_s: float | None = None  # longer clips are seen in segments of about this length
-
-    def open(self, listed: ListedClip) -> Source:
-        """The clip, the part of it that is wanted."""
-        part = {"start_s": self.start_s, "end_s": self.end_s, "stride": self.stride, "fps": self.fps}
-        if listed.images:
-            return open_images(listed.path, listed.images, listed.name, **part)  # type: ignore[arg-type]
-        return open_source(listed.path, **part)  # type: ignore[arg-type]
-
-    def segments(self, source: Source) -> tuple[Segment, ...]:
-        """Those of a clip; none where it stays in one piece."""
-        return cut(source, self.settings.see, self.segment_s)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """How it went with one clip."""
-
-    clip: str  # name of its folder
-    status: str  # complete, damaged (what could be read was followed), failed, interrupted, or see `SEEN`
-    frames: int = 0
-    seconds: float = 0.0
-    people: int = 0
-    warnings: str = ""  # what went wrong, or is not as asked for; of several joined by "; "
-    input: str = ""
-
-
-class Watch(Protocol):
-    """Told how a batch goes."""
-
-    def opened(self, label: str, total: int | None) -> None:
-        """Work on a clip, or on a segment of one, begins; it has so many frames, where that is known."""
-
-    def advanced(self, label: str, frames: int, people: int) -> None:
-        """So many frames of it are done, with so many people in the last one."""
-
-    def finished(self, label: str, row: Row) -> None:
-        """Work on it has ended."""
-
-
-def in_segments(clips: Iterable[ListedClip], task: Task) -> list[ListedClip]:
-    """The same clips, long ones once for each of their segments, where the task wants that."""
-    return [part for clip in clips for part in _parts(clip, task)]
-
-
-def _parts(clip: ListedClip, task: Task) -> list[ListedClip]:
-    try:
-        segments = task.segments(task.open(clip)) if task.segment_s else ()
-    except InputError:
-        segments = ()  # what is wrong with it is told when it is its turn
-    return [replace(clip, segment=segment.number) for segment in segments] or [clip]
-
-
-def follow_listed(
-    listed: ListedClip,
-    networks: Networks,
+def run_batch(
+    clips: Sequence[ListedClip],
     task: Task,
     *,
-    on_open: Callable[[int | None], None] = lambda _: None,
-    on_frame: OnFrame = lambda _: None,
-) -> Row:
-    """Follow one clip, or go on with it, or find that it is done. Whatever is wrong with the clip stands in the row.
+    jobs: int = 1,
+    shard: str | None = None,
+    retry_failed: bool = False,
+    engine: EngineName = "local",
+    address: str | None = None,
+    cpus: float = 1,
+    gpus: float = 0,
+    progress: ProgressStyle = "auto",
+    stopped: Callable[[], bool] = lambda: False,
+    follow: Engine | None = None,
+) -> Table:
+    """Follow all clips, alone in the output folder, and write the table.
 
     Args:
-        listed: the clip, or a segment of it; whoever sees the last one that was missing follows the clip.
-        networks: opened with the task's settings.
-        task: what is to be done.
-        on_open: told the number of frames, where it is known.
-        on_frame: told the number of people of each frame; may raise `Stopped`.
+        clips: all clips of the batch, of every shard.
+        task: what to do with each.
+        jobs: clips at a time.
+        shard: "i/n", the part that is done here; its table is a file of its own.
+        retry_failed: only clips that stand as failed in the table; they do so until a retry has come to its end.
+        engine: processes of this machine, or Ray.
+        address: of the Ray cluster.
+        cpus: of a machine of the cluster that a clip takes.
+        gpus: likewise; parts of one are shared.
+        progress: how it is told.
+        stopped: asked a few times a second.
+        follow: instead of an engine's own function.
+
+    Raises:
+        InputError: another batch is at work there, all that is done was made with other settings, the networks cannot
+            be loaded, or nothing can be written.
     """
-    row = Row(clip=listed.name, status="failed", input=str(listed.path))
-    started = time.perf_counter()
-    try:
-        source = task.open(listed)
-        if listed.segment:
-            return _see_segment(listed, source, networks, task, row, on_open, on_frame)
-        on_open(source.num_frames and source.num_frames * (2 if task.video else 1))  # seen, and drawn
-        return _follow(listed, source, networks, task, row, on_frame, _CLIP_LOCK_S)
-    except Stopped:
-        return replace(row, status="interrupted", warnings="stopped; the same command goes on")
-    except (InputError, OSError, MemoryError) as error:
-        return replace(row, seconds=time.perf_counter() - started, warnings=_one_line(error))
-    except Exception as error:  # a fault of ours in one clip is no reason to lose the others
-        return replace(row, seconds=time.perf_counter() - started, warnings=f"a fault of posetrail: {_one_line(error)}")
+    if jobs < 1:
+        raise InputError(f"--jobs: wanted 1 or more, got {jobs}")
+    mine = of_shard(in_segments(clips, task), shard)
+    name = f"batch.{shard.replace('/', 'of')}" if shard else "batch"
+    if retry_failed and not (task.output / f"{name}.csv").is_file():
+        raise InputError(f"{task.output}: has no {name}.csv to tell what failed; leave out --retry-failed")
+    with locked(task.output, name):
+        refuse_other_settings(clips, task)
+        table = Table(task.output / f"{name}.csv")
+        table.keep_only(clip.name for clip in mine)
+        failed = {clip for clip, row in table.rows.items() if row.status == "failed"}
+        wanted = [clip for clip in mine if clip.name in failed or not retry_failed]
+        run = follow or _engine(engine, address, cpus, gpus)
+        with batch_progress(progress, len(wanted)) as watch:
+            for row in run(wanted, task, jobs, watch, stopped=stopped):
+                table.add(_told(row, retry_failed))
+            # A worker of an earlier batch, killed just now, may still have been at a clip when its segments were seen.
+            left = [clip for clip in clips if table.status(clip.name) == SEEN and not shard and not stopped()]
+            for row in run(left, task, jobs, watch, stopped=stopped) if left else ():
+                table.add(_told(row, retry_failed))
+        for clip in mine:
+            table.rows.setdefault(clip.name, _not_begun(clip, retry_failed))
+        table.write()
+    return table
 
 
-def _see_segment(
-    listed: ListedClip,
-    source: Source,
-    networks: Networks,
-    task: Task,
-    row: Row,
-    on_open: Callable[[int | None], None],
-    on_frame: OnFrame,
-) -> Row:
-    """See a segment; when that was the last one, follow the clip."""
-    segments, folder = task.segments(source), task.output / listed.name
-    if listed.segment > len(segments):
-        raise InputError(f"{source.path}: has become shorter since the batch began; give the same command again")
-    row = replace(row, status=SEEN, warnings="followed when all its segments are seen")
-    if not is_joined(segments, source, folder, networks, task.settings, task.earlier):
-        segment = segments[listed.segment - 1]
-        on_open(segment.part_of(source).num_frames)
-        with locked(task.output, f"{listed.name}.{segment.name}", _CLIP_LOCK_S):
-            outcome = see_segment(
-                segment, source, folder, networks, task.settings, earlier=task.earlier, on_frame=on_frame
-            )
-        row = replace(row, frames=outcome.frames, seconds=outcome.seconds)
-        if not all(is_seen(each, source, folder, networks, task.settings, task.earlier) for each in segments):
-            return row
-    try:
-        return _follow(listed, source, networks, task, row, on_frame, 0.0)
-    except AtWork:  # on this clip: who saw another segment at the same moment
-        return row
+def refuse_other_settings(clips: Sequence[ListedClip], task: Task) -> None:
+    """All that is done was made with other settings: a slip in the command, which would make new clips unlike the old.
 
+    Where some clips agree, those that do not were meant to differ, and fail in their rows.
 
-def _follow(
-    listed: ListedClip, source: Source, networks: Networks, task: Task, row: Row, on_frame: OnFrame, wait_s: float
-) -> Row:
-    with locked(task.output, listed.name, wait_s):
-        outcome = track_to_folder(
-            source,
-            task.output / listed.name,
-            networks,
-            task.settings,
-            saves=(*default_formats(networks.estimator.skeleton), *task.more_saves),
-            video=task.video,
-            earlier=task.earlier,
-            segments=task.segments(source),
-            on_frame=on_frame,
-            on_drawn=on_frame,
+    Raises:
+        InputError: that is so, and the task does not replace results.
+    """
+    if task.earlier != "continue":
+        return
+    changes = [_changed_settings(task.output / clip.name, task) for clip in clips]
+    done = [each for each in changes if each is not None]
+    if done and all(done):
+        many = f"all {len(done)} clips begun here were" if len(done) > 1 else "the one clip begun here was"
+        raise InputError(
+            f"{task.output}: {many} made with other settings ({'; '.join(done[0])}); nothing was done: give those "
+            "again, choose another output folder, or give --redo to replace what is there"
         )
-    return replace(
-        row,
-        status=outcome.status,
-        frames=outcome.frames,
-        seconds=outcome.seconds,
-        people=outcome.people,
-        warnings="; ".join(filter(None, (outcome.reason, *outcome.warnings))),
-    )
 
 
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'output'}: {error.strerror}"
-    text = " ".join(str(error).split())
-    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
-
-
-@contextmanager
-def locked(output: Path, name: str, wait_s: float = 0.0) -> Iterator[None]:
-    """Alone with a clip of an output folder, or with the batch of all; the lock of a process that died is free.
-
-    Raises:
-        AtWork: another process has it.
-        InputError: nothing can be written there.
-    """
-    folder = output / _LOCKS
+def _changed_settings(folder: Path, task: Task) -> list[str] | None:
+    """What is not as it was when the clip was begun; None if it was not."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written to ({error.strerror}); choose another output folder") from None
-    lock = FileLock(folder / f"{name}.lock", timeout=wait_s)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise AtWork(
-            f"{output}: another posetrail is at work here ({name}); wait for its end, or share the work with --shard"
-        ) from None
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written to ({error.strerror}); choose another output folder") from None
-    try:
-        yield
-    finally:
-        lock.release()
+        header, _ = read_pose_log(folder / run_file.LOG)
+        was = header.see_settings | header.made_of
+        if (folder / run_file.RUN).is_file():
+            was |= run_file.read(folder)["settings"].get("follow", {})
+    except InputError:
+        return None  # or it cannot be told; its row will
+    rooms = run_file.plain(asdict(task.settings))
+    wanted = {setting: value for room in rooms.values() for setting, value in room.items()}
+    wanted |= {"start_s": task.start_s, "end_s": task.end_s, "stride": task.stride}
+    wanted.pop("device")  # "auto" may be what it was
+    return [
+        f"{name} was {was[name]}, now {wanted[name]}" for name in wanted if wanted[name] != was.get(name, wanted[name])
+    ]
 
 
-def part_of_cpus(settings: Settings, jobs: int) -> Settings:
-    """The same settings, the threads divided among so many workers where their number was left open."""
-    if settings.networks.threads is not None:
-        return settings
-    return replace(settings, networks=replace(settings.networks, threads=max(1, usable_cpus() // jobs)))
+def _told(row: Row, retry_failed: bool) -> Row:
+    """A row as the table has it."""
+    if retry_failed and row.status == "interrupted":  # or the same command, which takes what failed, would not go on
+        row = replace(row, status="failed", warnings="stopped while it was tried again; the same command goes on")
+    return replace(row, warnings=printable(row.warnings), input=printable(row.input))
 
 
-# The table ------------------------------------------------------------------------------------------------------------
+def _not_begun(clip: ListedClip, retry_failed: bool) -> Row:
+    left_out = "left out by --retry-failed; the same command without it begins it"
+    said = left_out if retry_failed else "stopped before its turn; the same command begins it"
+    return Row(clip=clip.name, status="not begun", warnings=said, input=printable(str(clip.path)))
 
 
-class Table:
-    """batch.csv: a row for each clip, written anew every few seconds while there is news, whole at any time.
+def _engine(engine: EngineName, address: str | None, cpus: float, gpus: float) -> Engine:
+    if engine == "ray":
+        from tracker.cluster import follow_on_ray
 
-    Rows of clips that are not at work now are kept from the file as it was.
-    """
+        def on_ray(
+            clips: Sequence[ListedClip], task: Task, jobs: int, watch: Watch, *, stopped: Callable[[], bool]
+        ) -> Iterator[Row]:
+            return follow_on_ray(clips, task, watch, address=address, cpus=cpus, gpus=gpus, stopped=stopped)
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: dict[str, Row] = {row.clip: row for row in read_table(path)} if path.is_file() else {}
-        self._ended: set[str] = set()  # clips of which this batch knows the end
-        self._written = 0.0
+        return on_ray
+    if address or (cpus, gpus) != (1, 0):
+        raise InputError("--address, --cpus and --gpus go with --engine ray")
+    from tracker.workers import follow_here
 
-    def keep_only(self, clips: Iterable[str]) -> None:
-        """Forget clips that are no longer asked for."""
-        wanted = set(clips)
-        self.rows = {clip: row for clip, row in self.rows.items() if clip in wanted}
-
-    def status(self, clip: str) -> str:
-        """Of a clip; empty where it has no row."""
-        return self.rows[clip].status if clip in self.rows else ""
-
-    def add(self, row: Row) -> None:
-        """A clip is done with, or a segment of it, which may be told of after the last one."""
-        if row.status == SEEN and row.clip in self._ended:
-            return
-        if row.status != SEEN:
-            self._ended.add(row.clip)
-        self.rows[row.clip] = row
-        if time.monotonic() - self._written > _WRITE_TABLE_EVERY_S:
-            self.write()
-
-    def write(self) -> None:
-        """Write it, in the order of the names."""
-        with written_whole(self.path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-            table.writeheader()
-            for clip in sorted(self.rows):
-                row = self.rows[clip]
-                table.writerow({**asdict(row), "seconds": f"{row.seconds:.2f}"})
-        self._written = time.monotonic()
-
-
-def read_table(path: Path) -> list[Row]:
-    """The rows of a batch.csv.
-
-    Raises:
-        InputError: it cannot be read, or is none.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [
-                Row(
-                    clip=row["clip"],
-                    status=row["status"],
-                    frames=int(row["frames"]),
-                    seconds=float(row["seconds"]),
-                    people=int(row["people"]),
-                    warnings=row["warnings"],
-                    input=row["input"],
-                )
-                for row in csv.DictReader(file)
-            ]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); run the batch first") from None
-    except (KeyError, TypeError, ValueError, csv.Error):
-        raise InputError(f"{path}: is no table of a batch; remove it and run the batch again") from None
+    return follow_here

@@ -7,15 +7,26 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, Protocol, TextIO
 
+from tracker.batch_table import FINE, Row
 from tracker.progress import ProgressStyle
-
-if TYPE_CHECKING:
-    from tracker.batch import Row, Watch
 
 _LINE_EVERY_S = 10.0
 _JSON_EVERY_S = 0.5
+
+
+class Watch(Protocol):
+    """Told how a batch goes."""
+
+    def opened(self, label: str, total: int | None) -> None:
+        """Work on a clip, or on a segment of one, begins; it has so many frames, where that is known."""
+
+    def advanced(self, label: str, frames: int, people: int) -> None:
+        """So many frames of it are done, with so many people in the last one."""
+
+    def finished(self, label: str, row: Row) -> None:
+        """Work on it has ended."""
 
 
 @contextmanager
@@ -97,8 +108,6 @@ def _bars(clips: int, stream: TextIO) -> Iterator[Watch]:
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from tracker.batch import FINE
 
     columns = (
         TextColumn("{task.description}"),

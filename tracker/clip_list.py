@@ -8,11 +8,13 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from core.errors import InputError
+from tracker.batch_table import names_before, printable
 from tracker.run_file import RUN
 from tracker.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
@@ -49,7 +51,9 @@ def find_clips(inputs: Sequence[str | Path], output: Path) -> list[ListedClip]:
     """
     found = [path for given in inputs for path in _expanded(Path(given), output.resolve())]
     paths = list(dict.fromkeys(Path(os.path.abspath(path)) for path in found))  # noqa: PTH100 links stay what they are
-    return [ListedClip(path, name) for path, name in zip(paths, folder_names(paths), strict=True)]
+    before = names_before(output)
+    kept = {path: before[printable(str(path))] for path in paths if printable(str(path)) in before}
+    return [ListedClip(path, name) for path, name in zip(paths, folder_names(paths, kept), strict=True)]
 
 
 def of_shard(clips: Sequence[ListedClip], shard: str | None) -> list[ListedClip]:
@@ -69,24 +73,30 @@ def of_shard(clips: Sequence[ListedClip], shard: str | None) -> list[ListedClip]
     return list(clips[part - 1 :: parts])
 
 
-def folder_names(paths: Sequence[Path]) -> list[str]:
+def folder_names(paths: Sequence[Path], kept: Mapping[Path, str] = MappingProxyType({})) -> list[str]:
     """A folder's name for each path, no two alike, not even where case or accents are folded.
 
-    The stem where that is enough, or the file's name, or as many folders before it as tell them apart.
+    The stem where that is enough, or the file's name, or as many folders before it as tell them apart; but a clip keeps
+    the folder that it has, whatever comes to stand beside it.
+
+    Args:
+        paths: of the clips.
+        kept: the folders that some of them have.
     """
-    names = [_shortened(path.stem if _is_video(path) else path.name) for path in paths]
     longest = max((len(path.parts) for path in paths), default=0)
-    ways: list[Callable[[Path], str]] = [lambda path: path.name]
+    ways: list[Callable[[Path], str]] = [lambda path: path.stem if _is_video(path) else path.name]
+    ways += [lambda path: path.name]
     ways += [lambda path, depth=depth: "__".join(path.parts[-depth:]) for depth in range(2, longest + 1)]  # type: ignore[misc]
     ways.append(lambda path: f"{path.stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}")
+    names = dict(kept)
     for way in ways:
-        taken = Counter(map(_folded, names))
-        if taken.most_common(1)[:1] and taken.most_common(1)[0][1] == 1:
-            break
-        names = [
-            _shortened(way(path)) if taken[_folded(name)] > 1 else name for path, name in zip(paths, names, strict=True)
-        ]
-    return names
+        taken = Counter(_folded(names[path]) for path in names)
+        names |= {
+            path: _shortened(way(path))
+            for path in paths
+            if path not in kept and (path not in names or taken[_folded(names[path])] > 1)
+        }
+    return [names[path] for path in paths]
 
 
 def _is_video(path: Path) -> bool:

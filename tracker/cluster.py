@@ -17,7 +17,9 @@ from functools import lru_cache
 from typing import Any
 
 from core.errors import InputError
-from tracker.batch import Row, Task, Watch, follow_listed
+from tracker.batch_clip import Task, follow_listed
+from tracker.batch_progress import Watch
+from tracker.batch_table import Row
 from tracker.clip_list import ListedClip
 from tracker.networks import Networks, open_networks
 from tracker.settings import Settings

@@ -14,11 +14,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
-from tracker.batch import Row, Stopped, Task, Watch, follow_listed, part_of_cpus
+from core.runtime import usable_cpus
+from tracker.batch_clip import Stopped, Task, follow_listed
+from tracker.batch_progress import Watch
+from tracker.batch_table import Row
 from tracker.clip_list import ListedClip
 from tracker.networks import Networks, open_networks
 from tracker.settings import Settings
@@ -86,6 +90,13 @@ def follow_here(
     finally:
         for worker in workers:
             worker.end()
+
+
+def part_of_cpus(settings: Settings, jobs: int) -> Settings:
+    """The same settings, the threads divided among so many workers where their number was left open."""
+    if settings.networks.threads is not None:
+        return settings
+    return replace(settings, networks=replace(settings.networks, threads=max(1, usable_cpus() // jobs)))
 
 
 class _Worker:
