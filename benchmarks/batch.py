@@ -6,8 +6,10 @@
 Throughput: the same clips by one job with the threads of one CPU, and by N jobs, in turns, so that other work on the
 machine meets both. From the first clip's start to the last one's end; the processes' own start is told beside it, and
 the CPU seconds, which tell on a busy machine what the wall clock cannot: N jobs should take no more than one.
-Memory: the peak of all processes of a batch together, as /proc tells of them ten times a second (shared pages count
-for each process by their share).
+Memory: what all processes of a batch take at most together, and the largest of them alone, as /proc tells of them four
+times a second (shared pages count for each process by their share); the files open in one process; and what lies on
+disc besides results: in TMPDIR, in files without a name, and in results that have not got their names yet. Give at
+least as many clips as jobs, or there are fewer workers.
 """
 
 from __future__ import annotations
@@ -25,24 +27,19 @@ from pathlib import Path
 from core.runtime import usable_cpus
 from tracker.batch_table import read_table
 
-from .memory import EXAMPLE, looped
-
-PROGRAM = "from tracker.cli import main; main()"
+from .memory import EXAMPLE, FLAGS, PROGRAM, looped, watched
 
 
-def batch(inputs: Path, output: Path, jobs: int, flags: list[str]) -> subprocess.Popen[bytes]:
-    """A batch in processes of its own."""
+def _command(inputs: Path, output: Path, jobs: int) -> list[str]:
     command = [sys.executable, "-c", PROGRAM, "batch", str(inputs), "-o", str(output), "--jobs", str(jobs)]
-    return subprocess.Popen([*command, "--progress", "none", *flags], stdout=subprocess.DEVNULL)
+    return [*command, "--progress", "none"]
 
 
 def seconds(inputs: Path, output: Path, jobs: int, flags: list[str]) -> tuple[float, float, float]:
     """Wall seconds of a batch with all, and without the start of its processes; CPU seconds of its processes."""
     shutil.rmtree(output, ignore_errors=True)
     started, used = time.time(), _cpu_seconds()
-    process = batch(inputs, output, jobs, flags)
-    if process.wait():
-        raise SystemExit("the batch failed")
+    subprocess.run([*_command(inputs, output, jobs), *flags], stdout=subprocess.DEVNULL, check=True)
     ended = time.time()
     first = min(path.stat().st_mtime for path in (output / ".posetrail").glob("*.lock") if path.stem != "batch")
     return ended - started, ended - first, _cpu_seconds() - used
@@ -74,42 +71,20 @@ def throughput(clips: Path, output: Path, jobs: int, rounds: int, flags: list[st
         print(f"{name}: {jobs} jobs do {one / many:.2f} times as much as one, {one / many / jobs:.2f} of {jobs}")
 
 
-def peak_mb(inputs: Path, output: Path, jobs: int, flags: list[str]) -> tuple[float, int]:
-    """Peak memory of a batch's processes together, megabytes, and most files open in any."""
-    shutil.rmtree(output, ignore_errors=True)
-    process = batch(inputs, output, jobs, flags)
-    peak, files = 0.0, 0
-    while process.poll() is None:
-        family = _family(process.pid)
-        peak = max(peak, sum(map(_share_mb, family)))
-        files = max([files, *map(_open_files, family)])
-        time.sleep(0.1)
-    if process.returncode:
-        raise SystemExit("the batch failed")
-    return peak, files
-
-
-def _family(pid: int) -> list[int]:
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [pid, *(member for child in children for member in _family(int(child)))]
-
-
-def _share_mb(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-
-
-def _open_files(pid: int) -> int:
-    try:
-        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    except OSError:
-        return 0
+def memory(clip: Path, folder: Path, counts: list[int], jobs: int, flags: list[str]) -> None:
+    """One line for each number of clips. A worker is a process, and of fewer clips than jobs there are fewer."""
+    print("clips  workers  peak MB  largest worker MB  open files  temporary MB  unfinished results MB", flush=True)
+    for count in counts:
+        output = folder / "out"
+        shutil.rmtree(output, ignore_errors=True)
+        command = [*_command(copies(clip, folder / f"{count}", count), output, jobs), *flags]
+        use = watched(command, output)[0][""]
+        workers = min(jobs, count)
+        print(
+            f"{count:5d}  {workers:7d}  {use.mb:7.1f}  {use.largest_mb:17.1f}  {use.files:10d}  "
+            f"{use.temporary_mb:12.2f}  {use.unfinished_mb:21.2f}",
+            flush=True,
+        )
 
 
 def copies(clip: Path, folder: Path, count: int) -> Path:
@@ -126,7 +101,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["throughput", "memory"])
     parser.add_argument("--jobs", type=int, default=usable_cpus())
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--clips", type=int, nargs="+", default=[1, 10, 100])
+    parser.add_argument("--clips", type=int, nargs="+", default=[1, 10, 100], help="for memory")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a clip")
     parser.add_argument("flags", nargs="*", help="flags of posetrail batch, after --")
     given = parser.parse_args()
@@ -137,9 +112,7 @@ def main() -> None:
             clips = copies(clip, folder / "throughput", 4 * given.jobs)
             throughput(clips, folder / "out", given.jobs, given.rounds, given.flags)
         if given.only != "throughput":
-            for count in given.clips:
-                peak, files = peak_mb(copies(clip, folder / f"{count}", count), folder / "out", given.jobs, given.flags)
-                print(f"{count:4d} clips, {given.jobs} jobs: peak {peak:7.1f} MB, {files} open files", flush=True)
+            memory(clip, folder, given.clips, given.jobs, given.flags or FLAGS)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Whether memory stays flat: peak memory of `posetrail track` on a clip looped to one minute and to ten.
+"""Whether memory stays flat: what `posetrail track` takes at most on a clip looped to 1, 10 and 60 minutes.
 
-    uv run python -m benchmarks.memory                     # the example clip, 640 x 360, 30 frames/s
-    uv run python -m benchmarks.memory --minutes 1 60 --clip CLIP
+    uv run python -m benchmarks.memory                           # the example clip, 640 x 360, 30 frames/s
+    uv run python -m benchmarks.memory --minutes 1 10 60         # the table of the docs; hours
+    uv run python -m benchmarks.memory --minutes 1 60 --clip CLIP -- --online
 
-Each run is a process of its own; its peak is what the operating system says of it at its end.
+Each run is a process of its own. Its peak is what the operating system says of it at its end; that of each of its
+stages, its open files and its temporary space are looked at four times a second.
 """
 
 from __future__ import annotations
@@ -13,6 +15,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -24,6 +32,64 @@ from tracker.video_out import VideoWriter
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "pose2sim_cam01.mp4"
 SIZE, FPS = (640, 360), 30
+PROGRAM = "from tracker.cli import main; main()"
+FLAGS = ["--video", "--detect-every", "4", "--detector-input-px", "416"]
+STAGES = ("seeing", "following", "drawing")
+LOOK_EVERY_S = 0.25
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a program takes at a moment, or at most."""
+
+    mb: float = 0.0  # of all its processes; each counts its share of the pages that several have
+    largest_mb: float = 0.0  # of its largest process, with all pages that it has
+    files: int = 0  # open in one process
+    temporary_mb: float = 0.0  # on disc, in TMPDIR or without a name
+    unfinished_mb: float = 0.0  # on disc, results that have not got their names yet
+
+    def at_most(self, other: Use) -> Use:
+        """The greater of each."""
+        return Use(*map(max, astuple(self), astuple(other)))
+
+
+def watched(command: list[str], output: Path, stage: Callable[[], str] = lambda: "") -> tuple[dict[str, Use], float]:
+    """Run a command that writes to a folder: the most it took, by stage, and the peak of its first process in MB."""
+    uses: dict[str, Use] = defaultdict(Use)
+    with tempfile.TemporaryDirectory() as scratch:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": scratch})
+        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+            with suppress(OSError):  # a process or a file that has just gone
+                now = stage()
+                uses[now] = uses[now].at_most(_use(process.pid, Path(scratch), output))
+            time.sleep(LOOK_EVERY_S)
+    if ended[1]:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return uses, ended[2].ru_maxrss / 1024
+
+
+def _use(pid: int, scratch: Path, output: Path) -> Use:
+    family = _family(pid)
+    share_mb, whole_mb = zip(*map(_memory_mb, family), strict=True)
+    opened = [list(Path(f"/proc/{member}/fd").iterdir()) for member in family]
+    unnamed = [file.stat() for files in opened for file in files if str(file.readlink()).endswith("(deleted)")]
+    hidden = [file for file in output.rglob(".*.part") if ".posetrail" not in file.parts]
+    in_scratch = [file for file in scratch.rglob("*") if file.is_file()]
+    temporary = sum(each.st_size for each in (*unnamed, *(file.stat() for file in in_scratch)))
+    unfinished = sum(file.stat().st_size for file in hidden)
+    return Use(sum(share_mb), max(whole_mb), max(map(len, opened)), temporary / 1e6, unfinished / 1e6)
+
+
+def _family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(member for child in children for member in _family(int(child)))]
+
+
+def _memory_mb(pid: int) -> tuple[float, float]:
+    """What a process has in memory: its share, and with all that others have too."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    kilobytes = {line.split()[0]: int(line.split()[1]) for line in lines[1:]}
+    return kilobytes["Pss:"] / 1024, kilobytes["Rss:"] / 1024
 
 
 def looped(clip: Path, minutes: float, path: Path) -> Path:
@@ -45,15 +111,11 @@ def fitted(image: np.ndarray) -> np.ndarray:
     return canvas
 
 
-def peak_mb(clip: Path, folder: Path, flags: list[str]) -> float:
-    """Peak resident memory of one run, megabytes."""
-    program = "from tracker.cli import main; main()"
-    command = [sys.executable, "-c", program, "track", str(clip), "-o", str(folder), "--progress", "none", *flags]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return usage.ru_maxrss / 1024
+def stage_of(run: Path) -> str:
+    """What is being done in a run's folder, by the files that are there."""
+    if (run / "tracks.csv").exists():
+        return "drawing"
+    return "following" if (run / ".tracks.csv.part").exists() else "seeing"
 
 
 def main() -> None:
@@ -61,15 +123,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=EXAMPLE)
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 10])
-    parser.add_argument("flags", nargs="*", help="flags of posetrail track, after --")
-    arguments = parser.parse_args()
-    first = None
-    with tempfile.TemporaryDirectory() as folder:
-        for minutes in arguments.minutes:
-            clip = looped(arguments.clip, minutes, Path(folder) / f"{minutes:g} minutes.mp4")
-            peak = peak_mb(clip, Path(folder) / "out", arguments.flags)
+    parser.add_argument("flags", nargs="*", default=FLAGS, help=f"flags of posetrail track, after --: {FLAGS}")
+    given = parser.parse_args()
+    print("flags:", *given.flags)
+    print(f"minutes  peak MB  of the first  {'  '.join(STAGES)}  open files  temporary MB  took", flush=True)
+    first = 0.0
+    with tempfile.TemporaryDirectory() as place:
+        for minutes in given.minutes:
+            clip = looped(given.clip, minutes, Path(place) / f"{minutes:g} minutes.mp4")
+            run = Path(place) / "out" / clip.stem
+            command = [sys.executable, "-c", PROGRAM, "track", str(clip), "-o", str(run.parent), "--progress", "none"]
+            began = time.monotonic()
+            uses, peak = watched([*command, *given.flags], run, partial(stage_of, run))
             first = first or peak
-            print(f"{minutes:6g} minutes  peak {peak:7.1f} MB  {peak / first:.3f} of the first", flush=True)
+            stages = "  ".join(f"{uses[stage].largest_mb:{len(stage)}.0f}" for stage in STAGES)
+            files, temporary = (max(getattr(use, what) for use in uses.values()) for what in ("files", "temporary_mb"))
+            took = f"{(time.monotonic() - began) / 60:.1f} min"
+            print(
+                f"{minutes:7g}  {peak:7.1f}  {peak / first:12.3f}  {stages}  {files:10d}  {temporary:12.1f}  {took}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
