@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +142,20 @@ def test_a_run_that_fails_leaves_its_frames_but_no_end(tmp_path: Path) -> None:
         interrupted()
     assert same(next(read_pose_log(path)[1]), seen(0))
     assert not is_complete(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other locks")
+def test_a_second_writer_is_refused_and_harms_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "poses.arrow"
+    with PoseLogWriter(path, HEADER) as log:
+        log.append(seen(0))
+        with pytest.raises(InputError, match="another posetrail is writing this"):
+            write(path, [seen(1)])
+        log.append(seen(2))
+    assert is_complete(path)
+    assert [frame.index for frame in read_pose_log(path)[1]] == [0, 2]
+    write(path, [seen(1)])
+    assert [frame.index for frame in read_pose_log(path)[1]] == [1]
 
 
 def test_cut_off_at_any_byte_it_gives_exactly_the_whole_frames(tmp_path: Path) -> None:

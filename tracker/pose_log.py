@@ -26,6 +26,11 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import pyarrow as pa
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from core.errors import InputError
 from core.people import Poses, Rows, check_array, check_same_length
 from core.skeletons import SKELETONS
@@ -141,7 +146,7 @@ class Place:
 class PoseLogWriter:
     """Appends frames to a new pose log: `with PoseLogWriter(path, header) as log: log.append(seen_frame)`.
 
-    Each frame is with the operating system before `append` returns. Left by an exception, the log keeps its frames but
+    Nobody else can write it meanwhile. Each frame is with the operating system before `append` returns. Left by an exception, the log keeps its frames but
     gets no end mark (`is_complete` says so).
 
     Args:
@@ -161,14 +166,18 @@ class PoseLogWriter:
         self._last_index = after.index if after else -1
 
     def __enter__(self) -> Self:
-        if self._after:
-            self._file = self._path.open("r+b")
-            self._file.truncate(self._after.end)
-            self._file.seek(self._after.end)
-            return self
-        self._file = self._path.open("wb")
-        # Arrow's own stream writer holds the schema back until the first batch; so each message is written here.
-        self._write(self._schema.serialize())
+        end = self._after.end if self._after else 0
+        self._file = self._path.open("r+b" if self._after else "ab")
+        try:
+            _hold(self._file, self._path)
+            self._file.truncate(end)
+            self._file.seek(end)
+            if not self._after:
+                # Arrow's own stream writer holds the schema back until the first batch; so messages are written here.
+                self._write(self._schema.serialize())
+        except BaseException:
+            self._file.close()
+            raise
         return self
 
     def _write(self, message: pa.Buffer | bytes) -> None:
@@ -200,6 +209,20 @@ class PoseLogWriter:
                 self._write(_END_MARK)
         finally:
             self._file.close()
+
+
+def _hold(file: BinaryIO, path: Path) -> None:
+    """Keep other processes from writing the same log, until the file is closed; where the system can."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(
+            f"{path}: another posetrail is writing this; wait for its end, or choose another output folder"
+        ) from None
+    except OSError:  # some network file systems have no locks
+        return
 
 
 def _batch(frame: SeenFrame, schema: pa.Schema) -> pa.RecordBatch:
