@@ -146,8 +146,8 @@ class Place:
 class PoseLogWriter:
     """Appends frames to a new pose log: `with PoseLogWriter(path, header) as log: log.append(seen_frame)`.
 
-    Nobody else can write it meanwhile. Each frame is with the operating system before `append` returns. Left by an exception, the log keeps its frames but
-    gets no end mark (`is_complete` says so).
+    Each frame is with the operating system before `append` returns. Left by an exception, the log keeps its frames but
+    gets no end mark (`is_complete` says so). No other process can write it meanwhile.
 
     Args:
         path: the file.
