@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from core.errors import InputError
 from core.people import Poses
 from core.skeletons import COCO_17
-from tracker.batch_clip import Task, in_segments
+from tracker.batch_clip import Task, in_segments, locked
 from tracker.batch_table import read_table, summary
 from tracker.clip_list import find_clips
 from tracker.pose_log import Carried, PoseLogHeader, SeenFrame, read_pose_log
@@ -29,7 +30,7 @@ from tracker.workers import follow_here
 
 from .batch_worlds import SETTINGS, WORLD, data_files, deadly_truth, task, truth, write_clips
 from .media import write_video
-from .test_batch import batch
+from .test_batch import batch, in_this_process
 from .worlds import STANDING, write_images
 
 FPS = 4.0  # of the images: a lead of 2 s is 8 frames
@@ -326,4 +327,23 @@ def test_killed_again_and_again_segments_end_with_the_same_bytes(
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) >= 3
+    assert data_files(tmp_path) == undisturbed
+
+
+def test_a_clip_that_somebody_was_at_when_it_was_seen_is_followed_in_the_end(
+    clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    given: list[list[str]] = []
+    with ExitStack() as held:
+        held.enter_context(locked(tmp_path, "clip 0"))
+
+        def follow(listed, *rest, **more):  # type: ignore[no-untyped-def]
+            given.append([clip.label for clip in listed])
+            if len(given) == 2:
+                held.close()
+            return in_this_process(listed, *rest, **more)
+
+        table = batch(clips, tmp_path, task=cut_task(tmp_path), follow=follow)
+    assert given == [["clip 0 [1]", "clip 0 [2]", "clip 0 [3]", "clip 1"], ["clip 0"]]
+    assert summary(table) == "2 clips: 2 complete"
     assert data_files(tmp_path) == undisturbed

@@ -76,14 +76,27 @@ def run_batch(
         with batch_progress(progress, len(wanted)) as watch:
             for row in run(wanted, task, jobs, watch, stopped=stopped):
                 table.add(_told(row, retry_failed))
-            # A worker of an earlier batch, killed just now, may still have been at a clip when its segments were seen.
-            left = [clip for clip in clips if table.status(clip.name) == SEEN and not shard and not stopped()]
-            for row in run(left, task, jobs, watch, stopped=stopped) if left else ():
-                table.add(_told(row, retry_failed))
+            if not shard and not stopped():
+                for row in _follow_left(run, wanted, task, jobs, watch, table, stopped):
+                    table.add(_told(row, retry_failed))
         for clip in mine:
             table.rows.setdefault(clip.name, _not_begun(clip, retry_failed))
         table.write()
     return table
+
+
+def _follow_left(
+    run: Engine,
+    wanted: Sequence[ListedClip],
+    task: Task,
+    jobs: int,
+    watch: Watch,
+    table: Table,
+    stopped: Callable[[], bool],
+) -> Iterator[Row]:
+    """Follow clips that are seen, but a worker of an earlier batch, killed just now, was at them at that moment."""
+    left = {clip.name: replace(clip, segment=0) for clip in wanted if table.status(clip.name) == SEEN}
+    return run(list(left.values()), task, jobs, watch, stopped=stopped) if left else iter(())
 
 
 def refuse_other_settings(clips: Sequence[ListedClip], task: Task) -> None:
