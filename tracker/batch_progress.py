@@ -120,7 +120,7 @@ def _bars(clips: int, stream: TextIO) -> Iterator[Watch]:
     class Bars:
         def __init__(self, bars: Progress) -> None:
             self._bars = bars
-            self._all: Any = bars.add_task("clips", total=clips, told="")
+            self._all: Any = bars.add_task("batch", total=clips, told="")
             self._tasks: dict[str, Any] = {}
             self._bad = 0
 
