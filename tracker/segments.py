@@ -128,6 +128,8 @@ def is_seen(
     Raises:
         InputError: with "continue", one of other settings stands there.
     """
+    if not (folder / SEGMENTS / segment.name / RUN).is_file():  # somebody is at it, perhaps; no need to read its log
+        return False
     kept = _kept(segment, source, folder, networks, settings, earlier)
     return bool(kept.outcome or kept.seen)
 
