@@ -13,7 +13,7 @@ from core.people import Poses, TrackedPoses
 from core.similarity import box_area, box_iou, oks
 from core.skeletons import COCO_17
 from tracker.association import associate
-from tracker.following import followed
+from tracker.following import following
 from tracker.pose_log import Carried, SeenFrame
 from tracker.settings import FollowSettings
 
@@ -67,7 +67,7 @@ class Ours:
             for t, (poses, time_s) in enumerate(sequence.frames)
         ]
         started = time.perf_counter()
-        out = [people for _, people in followed(lambda: seen, self._settings(sequence), COCO_17)]
+        out = [people for _, people in following(lambda: seen, self._settings(sequence), COCO_17)()]
         self.seconds += time.perf_counter() - started
         return out
 

@@ -22,7 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from core.people import TrackedPoses
 from core.similarity import box_iou
 from tracker.association import associate
-from tracker.following import followed
+from tracker.following import following
 from tracker.networks import Networks, open_networks
 from tracker.pose_log import SeenFrame, read_pose_log
 from tracker.run import track_to_folder
@@ -86,7 +86,10 @@ def row(source: Source, folder: Path, networks: Networks, segments: tuple[Segmen
     settled = settled_after(alike, segments)
     skeleton = networks.estimator.skeleton
     idf1, switches = same_ids(
-        *([people for _, people in followed(lambda seen=seen: seen, settings.follow, skeleton)] for seen in (one, many))
+        *(
+            [people for _, people in following(lambda seen=seen: seen, settings.follow, skeleton)()]
+            for seen in (one, many)
+        )
     )
     return (
         f"{lead_s:6.2f} s {len(segments):9d} {100 * statistics.mean(alike):12.2f} % {statistics.median(settled):8.0f}"

@@ -246,7 +246,7 @@ def test_what_fails_after_seeing_leaves_the_log_and_no_half_files(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("out of the blue")
 
-    monkeypatch.setattr("tracker.run.followed", fail)
+    monkeypatch.setattr("tracker.run.following", fail)
     with pytest.raises(RuntimeError, match="out of the blue"):
         run(images, tmp_path / "clip", saves=tuple(WRITERS), video=True)
     assert [path.name for path in (tmp_path / "clip").iterdir()] == ["poses.arrow"]

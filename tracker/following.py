@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from core.people import Poses, TrackedPoses
 from core.skeletons import Skeleton, guessed_skeleton
 from tracker import tracker
-from tracker.offline import follow_offline
+from tracker.offline import hindsight
 from tracker.pose_log import Carried, SeenFrame
 from tracker.settings import FollowSettings, Settings
 from tracker.steady import steady_live
@@ -15,24 +15,24 @@ from tracker.steady import steady_live
 Followed = tuple[SeenFrame, TrackedPoses]
 
 
-def followed(
+def following(
     frames: Callable[[], Iterable[SeenFrame]],
     settings: FollowSettings,
     skeleton: Skeleton,
     *,
     queue_frames: int = 1,
-) -> Iterator[Followed]:
-    """Every frame with its people, in order, as `settings.offline` wants it.
+) -> Callable[[], Iterator[Followed]]:
+    """Gives every frame with its people, in order, each time it is called, as `settings.offline` wants it.
 
     Args:
-        frames: gives the frames from the first one on, each time it is called: offline reads them twice.
+        frames: gives the frames from the first one on, each time it is called.
         settings: who is who.
         skeleton: of the poses.
         queue_frames: how many earlier frames' poses the log carries by flow.
     """
     if settings.offline:
-        return follow_offline(frames, settings, skeleton, queue_frames)
-    return steady_live(tracker.follow(frames(), settings, skeleton, queue_frames=queue_frames), settings)
+        return hindsight(frames, settings, skeleton, queue_frames)
+    return lambda: steady_live(tracker.follow(frames(), settings, skeleton, queue_frames=queue_frames), settings)
 
 
 def follow(
@@ -58,7 +58,7 @@ def follow(
     if not clip:
         return []
     skeleton = guessed_skeleton(clip[0].poses.keypoints.shape[1])
-    return [people for _, people in followed(lambda: clip, settings, skeleton)]
+    return [people for _, people in following(lambda: clip, settings, skeleton)()]
 
 
 def _as_seen(index: int, poses: Poses, time_s: float) -> SeenFrame:

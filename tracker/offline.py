@@ -34,23 +34,39 @@ _DOUBTFUL_SHARE = 0.9  # of start_score: a pose so sure says neither that it is 
 _FULL_EVIDENCE_FRAMES = 10  # a shorter clip asks for less evidence: it has no room for more
 
 
+def hindsight(
+    frames: Callable[[], Iterable[SeenFrame]],
+    settings: FollowSettings,
+    skeleton: Skeleton,
+    queue_frames: int = 1,
+) -> Callable[[], Iterator[tuple[SeenFrame, TrackedPoses]]]:
+    """Decides who is who, once; then gives every frame with its people, in order, each time it is called.
+
+    Ids count from 1 in the order in which people appear.
+
+    Args:
+        frames: gives the frames from the first one on, each time it is called.
+        settings: of the two trackers, of the links, of what is put back in between, and of smoothing.
+        skeleton: of the poses.
+        queue_frames: how many earlier frames' poses the log carries by flow.
+    """
+    person_of_pose = _who_is_who(frames(), settings, skeleton, queue_frames)
+
+    def followed() -> Iterator[tuple[SeenFrame, TrackedPoses]]:
+        people = steady(_named(frames(), person_of_pose, settings), settings)
+        return fill_gaps(people, settings.fill_gap_s) if settings.fill_gap_s > 0 else people
+
+    return followed
+
+
 def follow_offline(
     frames: Callable[[], Iterable[SeenFrame]],
     settings: FollowSettings,
     skeleton: Skeleton,
     queue_frames: int = 1,
 ) -> Iterator[tuple[SeenFrame, TrackedPoses]]:
-    """Every frame with its people, in order; ids count from 1 in the order in which people appear.
-
-    Args:
-        frames: gives the frames from the first one on, each time it is called; they are read twice.
-        settings: of the two trackers, of the links, of what is put back in between, and of smoothing.
-        skeleton: of the poses.
-        queue_frames: how many earlier frames' poses the log carries by flow.
-    """
-    person_of_pose = _who_is_who(frames(), settings, skeleton, queue_frames)
-    people = steady(_named(frames(), person_of_pose, settings), settings)
-    return fill_gaps(people, settings.fill_gap_s) if settings.fill_gap_s > 0 else people
+    """Every frame with its people, in order, as `hindsight` gives them; frames are read twice."""
+    return hindsight(frames, settings, skeleton, queue_frames)()
 
 
 def _who_is_who(

@@ -21,7 +21,7 @@ from core.skeletons import SKELETONS, Skeleton
 from tracker import resume, run_file
 from tracker.ahead import ahead
 from tracker.drawing import Trails, draw_people
-from tracker.following import followed
+from tracker.following import following
 from tracker.imports import read_poses
 from tracker.networks import Networks, open_networks
 from tracker.pose_log import PoseLogHeader, read_pose_log
@@ -39,6 +39,9 @@ _AHEAD_FRAMES = 4  # pictures read before they are drawn on, and drawn before th
 
 Writers = dict[str, AbstractContextManager[Writer]]
 """By the names of their files, not opened yet."""
+
+People = Callable[[], Iterator[TrackedFrame]]
+"""Gives the followed frames from the first one on, each time it is called; who is who is decided."""
 
 
 def track(
@@ -141,14 +144,15 @@ def track_to_folder(
         )
     (folder / RUN).unlink(missing_ok=True)  # from here to its end, the folder is not of one piece
     told = {**run_file.describe(source, networks, settings), "status": status, "reason": reason}
-    outcome = _follow_log(folder, told, settings.follow, writers, started, filter(None, [kept.note]))
+    people = _people(folder / LOG, settings.follow)
+    outcome = _write_results(folder, told, settings.follow, people, writers, started, filter(None, [kept.note]))
     if status != "interrupted":
         remove_segments(folder)
     if drawing is None:
         return outcome
     said = f"{VIDEO}: not drawn; `posetrail draw {folder}` does it"
     if not stopped():
-        whole = _draw(folder / LOG, settings.follow, source, drawing, on_drawn, stopped)
+        whole = _draw(people, networks.estimator.skeleton, source, drawing, on_drawn, stopped)
         outcome = replace(outcome, files=(*outcome.files, VIDEO), seconds=time.perf_counter() - started)
         said = "" if whole else f"{VIDEO}: stopped before its end; `posetrail draw {folder}` draws all of it"
     outcome = replace(outcome, warnings=(*outcome.warnings, *filter(None, [said])))
@@ -178,7 +182,7 @@ def follow_run(
     with folder_made(folder):
         if folder.resolve() != run.resolve():
             shutil.copyfile(run / LOG, folder / LOG)
-    return _follow_log(folder, told, settings, writers, started)
+    return _write_results(folder, told, settings, _people(folder / LOG, settings), writers, started)
 
 
 def follow_poses(
@@ -220,7 +224,7 @@ def follow_poses(
     writers = _writers(output, _clip(foreign.header), (*foreign.saves, *more_saves))
     with folder_made(output):
         foreign.write_log(output / LOG)
-    return _follow_log(output, told, settings, writers, started, foreign.notes)
+    return _write_results(output, told, settings, _people(output / LOG, settings), writers, started, foreign.notes)
 
 
 def draw_run(
@@ -248,37 +252,38 @@ def draw_run(
     path = output or run / VIDEO
     video = VideoWriter(path, source.width, source.height, source.fps)
     # Poses from elsewhere may count their frames in a way of their own, but know the names of their images.
-    first = next(read_pose_log(run / LOG)[1]).name
-    by_name = not run_file.of_clip(told) and PurePath(first).name in {image.name for image in source.images}
-    _draw(run / LOG, run_file.follow_settings(told), source, video, on_frame, stopped, by_name=by_name)
+    header, frames = read_pose_log(run / LOG)
+    by_name = not run_file.of_clip(told) and PurePath(next(frames).name).name in {image.name for image in source.images}
+    people = _people(run / LOG, run_file.follow_settings(told))
+    _draw(people, SKELETONS[header.skeleton], source, video, on_frame, stopped, by_name=by_name)
     return path
 
 
 # Second pass: the pose log to people, and to files --------------------------------------------------------------------
 
 
-def _people(log: Path, settings: FollowSettings) -> Iterator[TrackedFrame]:
+def _people(log: Path, settings: FollowSettings) -> People:
     """Everybody in a pose log: the one way there is from poses to people."""
     header, _ = read_pose_log(log)
     queue_frames = header.see_settings.get("queue_frames", 1)
-    skeleton = SKELETONS[header.skeleton]
-    for frame, people in followed(lambda: read_pose_log(log)[1], settings, skeleton, queue_frames=queue_frames):
-        yield TrackedFrame(frame.index, frame.time_s, frame.name, people)
+    followed = following(lambda: read_pose_log(log)[1], settings, SKELETONS[header.skeleton], queue_frames=queue_frames)
+    return lambda: (TrackedFrame(seen.index, seen.time_s, seen.name, people) for seen, people in followed())
 
 
-def _follow_log(
+def _write_results(
     folder: Path,
     told: dict[str, Any],
     settings: FollowSettings,
+    people: People,
     writers: Writers,
     started: float,
     notes: Iterable[str] = (),
 ) -> Outcome:
-    """Give ids to the poses of a folder's log and write its other files; `told` is what run.json will tell of them."""
+    """Write what the people of a folder's log make, by these settings; `told` is what run.json will tell of them."""
     frames, poses, filled, ids = 0, 0, 0, set[int]()
     with ExitStack() as files:
         outputs = {name: files.enter_context(writer) for name, writer in writers.items()}
-        for frame in _people(folder / LOG, settings):
+        for frame in people():
             for output in outputs.values():
                 output.add(frame)
             frames += 1
@@ -304,8 +309,8 @@ def _follow_log(
 
 
 def _draw(
-    log: Path,
-    settings: FollowSettings,
+    people: People,
+    skeleton: Skeleton,
     source: Source,
     video: VideoWriter,
     on_frame: OnFrame,
@@ -314,8 +319,7 @@ def _draw(
     by_name: bool = False,
 ) -> bool:
     """Draw everybody into their pictures; whether all frames were drawn."""
-    skeleton = SKELETONS[read_pose_log(log)[0].skeleton]
-    drawn = _drawn(_pictured(source, _people(log, settings), by_name), skeleton)
+    drawn = _drawn(_pictured(source, people(), by_name), skeleton)
     with video, closing(ahead(drawn, _AHEAD_FRAMES)) as frames:  # drawn while others are read and encoded
         for frame, picture in frames:
             video.add(picture, frame.time_s)
