@@ -45,7 +45,7 @@ def run_batch(
     Args:
         clips: all clips of the batch, of every shard.
         task: what to do with each.
-        jobs: clips at a time.
+        jobs: clips at a time, of processes here.
         shard: "i/n", the part that is done here; its table is a file of its own.
         retry_failed: only clips that stand as failed in the table; they do so until a retry has come to its end.
         engine: processes of this machine, or Ray.
@@ -72,7 +72,7 @@ def run_batch(
         table.keep_only(clip.name for clip in mine)
         failed = {clip for clip, row in table.rows.items() if row.status == "failed"}
         wanted = [clip for clip in mine if clip.name in failed or not retry_failed]
-        run = follow or _engine(engine, address, cpus, gpus)
+        run = follow or _engine(engine, jobs, address, cpus, gpus)
         with batch_progress(progress, len(wanted)) as watch:
             for row in run(wanted, task, jobs, watch, stopped=stopped):
                 table.add(_told(row, retry_failed))
@@ -150,8 +150,12 @@ def _not_begun(clip: ListedClip, retry_failed: bool) -> Row:
     return Row(clip=clip.name, status="not begun", warnings=said, input=printable(str(clip.path)))
 
 
-def _engine(engine: EngineName, address: str | None, cpus: float, gpus: float) -> Engine:
+def _engine(engine: EngineName, jobs: int, address: str | None, cpus: float, gpus: float) -> Engine:
     if engine == "ray":
+        if jobs != 1:
+            raise InputError(
+                "--jobs: a Ray cluster follows as many clips as it has room for; leave it out, or see --cpus"
+            )
         from tracker.cluster import follow_on_ray
 
         def on_ray(
