@@ -71,10 +71,10 @@ def no_networks(_settings: Settings) -> Iterator[Networks]:
 def test_a_cluster_writes_what_one_process_writes_though_a_worker_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # the workers run in this environment
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)]))
-    ray = pytest.importorskip("ray")
-    from tracker.cluster import follow_on_ray
+    from tracker.cluster import _ray, follow_on_ray
+
+    ray = _ray()
 
     clips = find_clips([write_clips(tmp_path / "clips", 4)], tmp_path)
     run_batch(clips, task(tmp_path / "here"), progress="none", follow=in_this_process)

@@ -58,7 +58,6 @@ def follow_on_ray(
     ray = _ray()
     was_running = ray.is_initialized()
     if not was_running:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of ours tells nobody of itself
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
         except (ConnectionError, ValueError) as error:
@@ -135,7 +134,7 @@ class _News:
         """What there is, of clips that are still at work."""
         if not self._ray.wait([self._asked], timeout=0)[0]:
             return
-        with suppress(self._ray.exceptions.RayActorError):
+        with suppress(self._ray.exceptions.RayError):
             for label, (total, frames, people) in self._ray.get(self._asked).items():
                 if label not in at_work:
                     continue
@@ -162,10 +161,16 @@ def _row(ray: Any, reference: Any, clip: ListedClip) -> Row:
         if isinstance(error.cause, InputError):  # the networks cannot be loaded
             raise error.cause from None
         raise
+    except ray.exceptions.RayError as error:  # the cluster's fault, or its environment's
+        said = f"Ray: {' '.join(str(error).split())}; see `ray status`, then give the same command again"
+        return Row(clip=clip.name, status="failed", warnings=said, input=str(clip.path))
     return row
 
 
 def _ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of ours tells nobody of itself
+    # Started by `uv run`, Ray would have every worker make an environment of its own, from what lies in this folder.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     try:
         import ray
     except ImportError:
