@@ -14,7 +14,6 @@ from unicodedata import category
 from core.errors import InputError
 from core.files import written_whole
 
-TABLE = "batch.csv"
 SEEN = "seen"  # a segment of the clip, while others are missing: who sees the last one follows the clip
 FINE = frozenset({"complete", SEEN})
 _WRITE_TABLE_EVERY_S = 2.0
