@@ -127,7 +127,7 @@ def _see_segment(
     if not is_joined(segments, source, folder, networks, task.settings, task.earlier):
         segment = segments[listed.segment - 1]
         on_open(segment.part_of(source).num_frames)
-        with locked(task.output, f"{listed.name}.{segment.name}", _CLIP_LOCK_S):
+        with locked(task.output, f"{listed.name}.{segment.name}.", _CLIP_LOCK_S):  # no clip's name ends with a dot
             outcome = see_segment(
                 segment, source, folder, networks, task.settings, earlier=task.earlier, on_frame=on_frame
             )
