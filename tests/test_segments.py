@@ -277,6 +277,13 @@ def test_long_clips_are_listed_once_for_each_segment(clips: Path, tmp_path: Path
     assert len(in_segments(find_clips([clips], tmp_path), task(tmp_path))) == 2
 
 
+def test_segments_of_no_length_are_refused_before_anything_is_done(clips: Path, tmp_path: Path) -> None:
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(InputError, match="--segment-s: wanted seconds"):
+            batch(clips, tmp_path / "out", task=replace(task(tmp_path / "out"), segment_s=wrong))
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_cannot_be_opened_is_told_when_its_turn_comes(tmp_path: Path) -> None:
     gone, long = tmp_path / "gone.mp4", tmp_path / f"{'n' * 300}.mp4"
     table = batch([gone, long], tmp_path / "out", task=cut_task(tmp_path / "out"))

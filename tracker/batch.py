@@ -62,6 +62,8 @@ def run_batch(
     """
     if jobs < 1:
         raise InputError(f"--jobs: wanted 1 or more, got {jobs}")
+    if task.segment_s is not None and not task.segment_s > 0:
+        raise InputError(f"--segment-s: wanted seconds, more than 0, got {task.segment_s}")
     mine = of_shard(in_segments(clips, task), shard)
     name = f"batch.{shard.replace('/', 'of')}" if shard else "batch"
     if retry_failed and not (task.output / f"{name}.csv").is_file():
