@@ -6,6 +6,7 @@ A `Clip` holds a file of any dialect as flat arrays.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 
@@ -13,11 +14,22 @@ from core.errors import InputError
 from core.files import written_whole
 from eval_posetrack.clip import LARGEST_TRACK_ID, NO_SCORE, Clip
 from eval_posetrack.columns import shown
-from eval_posetrack.posetrack_2017 import lines_2017, read_2017
-from eval_posetrack.posetrack_2018 import lines_2018, read_2018
+from eval_posetrack.posetrack_2017 import Stream2017, read_2017
+from eval_posetrack.posetrack_2018 import Stream2018, read_2018
 
-__all__ = ["NO_SCORE", "Clip", "find_files", "is_one_clip", "read_clip", "read_folder", "write_clip"]
+__all__ = [
+    "NO_SCORE",
+    "Clip",
+    "ClipStream",
+    "clip_stream",
+    "find_files",
+    "is_one_clip",
+    "read_clip",
+    "read_folder",
+    "write_clip",
+]
 
+ClipStream = Stream2017 | Stream2018
 _TRACKS = "tracks.json"  # of a folder that a tracker made of one clip
 
 
@@ -101,4 +113,17 @@ def write_clip(clip: Clip, path: Path | str, *, version: int = 2018) -> None:
         raise InputError(f"{path}: track ids must be below 10000, got {clip.track_ids.max()}; renumber them")
     path = Path(path)
     with written_whole(path) as beside, beside.open("wb") as file:
-        file.writelines(lines_2017(clip) if version == 2017 else lines_2018(clip, version))
+        stream = clip_stream(file, clip.name, version)
+        stream.add(clip)
+        stream.finish()
+
+
+def clip_stream(file: BinaryIO, name: str, version: int) -> ClipStream:
+    """Writes a PoseTrack file as the clip comes, a stretch of frames at a time: `add` each, then `finish`.
+
+    Args:
+        file: to write to.
+        name: of the clip.
+        version: 2017, 2018 or 2021.
+    """
+    return Stream2017(file) if version == 2017 else Stream2018(file, name, version)

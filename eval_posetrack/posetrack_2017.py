@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import orjson
 
 from core.skeletons import POSETRACK_15
 from eval_posetrack.clip import Clip
@@ -15,7 +16,6 @@ from eval_posetrack.dialects import (
     DECIMALS_PX,
     DECIMALS_SCORE,
     file_names,
-    joined,
     only_given,
     rounded,
     times,
@@ -104,18 +104,31 @@ def _regions_2017(path: Path, images: Records) -> tuple[tuple[np.ndarray, ...], 
     return tuple(map(tuple, out))
 
 
-def lines_2017(clip: Clip) -> Iterator[bytes]:
-    """The text of a file, piece by piece."""
-    yield b'{"annolist":[\n'
-    yield from joined(_frame_2017(clip, t) for t in range(clip.num_frames))
-    yield b"]}\n"
+class Stream2017:
+    """Writes a file as the clip comes, a stretch of frames at a time."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._frames = 0
+        self._file.write(b'{"annolist":[\n')
+
+    def add(self, stretch: Clip) -> None:
+        """The next frames."""
+        for t in range(stretch.num_frames):
+            frame = _frame_2017(stretch, t, number=self._frames + 1)
+            self._file.write(b",\n" * (self._frames > 0) + orjson.dumps(frame))
+            self._frames += 1
+
+    def finish(self) -> None:
+        """The end."""
+        self._file.write(b"]}\n")
 
 
-def _frame_2017(clip: Clip, t: int) -> dict[str, Any]:
+def _frame_2017(clip: Clip, t: int, number: int) -> dict[str, Any]:
     rows = range(*np.searchsorted(clip.frames, [t, t + 1]).tolist())
     frame: dict[str, Any] = {
         "image": [{"name": clip.image_names[t]}],
-        "imgnum": [t + 1],
+        "imgnum": [number],
         "is_labeled": [int(clip.labeled[t])],
         "annorect": [_person_2017(clip, p) for p in rows],
         "ignore_regions": [

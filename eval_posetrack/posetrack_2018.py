@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -153,42 +154,76 @@ def _nested(axis: list[Any]) -> list[Any]:
     return axis if all(type(part) is list for part in axis) else [axis]
 
 
-def lines_2018(clip: Clip, version: int) -> Iterator[bytes]:
-    """The text of a file, version 2018 or 2021, piece by piece: a long clip is never in memory as text."""
-    digits = re.match(r"[0-9]{1,6}", clip.name)
-    number = int(digits[0]) if digits else 0
-    most = int(np.bincount(clip.frames).max()) if len(clip) else 0
-    image_ids = _numbered(10**6 + number, clip.num_frames, digits=4) + np.arange(clip.num_frames)
-    ranks = np.arange(len(clip)) - np.searchsorted(clip.frames, clip.frames)
-    ids = _numbered(image_ids[clip.frames], most, digits=2) + ranks
+class Stream2018:
+    """Writes a file of version 2018 or 2021 as the clip comes, a stretch of frames at a time.
 
-    category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": POSETRACK_18.joints, "skeleton": []}
-    yield b'{"categories":[' + orjson.dumps(category) + b'],\n"images":[\n'
-    yield from joined(_image_2018(clip, t, int(image_ids[t]), number) for t in range(clip.num_frames))
-    yield b'],\n"annotations":[\n'
-    yield from joined(_people_2018(clip, image_ids, ids, version))
-    yield b"]}\n"
+    People are written at once; images, each of which names the number of frames, at the end: until then no more is
+    held of a frame than its name, its time and its ignored regions.
+
+    Args:
+        file: to write to.
+        name: of the clip; the number it begins with is that of the video.
+        version: 2018 or 2021.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, version: int) -> None:
+        digits = re.match(r"[0-9]{1,6}", name)
+        self._file = file
+        self._number = int(digits[0]) if digits else 0
+        self._version = version
+        self._any_people = False
+        self._names: list[str] = []
+        self._labeled = bytearray()
+        self._regions: list[tuple[np.ndarray, ...]] = []
+        self._times: array[float] | None = array("d")
+        category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": POSETRACK_18.joints}
+        self._file.write(b'{"categories":[' + orjson.dumps({**category, "skeleton": []}) + b'],\n"annotations":[\n')
+
+    def add(self, stretch: Clip) -> None:
+        """The next frames."""
+        image_ids = self._image_id(len(self._names) + np.arange(stretch.num_frames))
+        for person in _people_2018(stretch, image_ids, self._version):
+            self._file.write(b",\n" * self._any_people + orjson.dumps(person))
+            self._any_people = True
+        self._names += stretch.image_names
+        self._labeled += stretch.labeled.tobytes()
+        self._regions += stretch.ignore_regions
+        if stretch.times is None:
+            self._times = None
+        elif self._times is not None:
+            self._times.extend(stretch.times.tolist())
+
+    def finish(self) -> None:
+        """The images, and the end."""
+        self._file.write(b'],\n"images":[\n')
+        self._file.writelines(joined(self._image(t) for t in range(len(self._names))))
+        self._file.write(b"]}\n")
+
+    def _image_id(self, t: np.ndarray) -> np.ndarray:
+        """As the data set has them: 1, six digits of the video, four of the frame; a longer clip counts on."""
+        return (10**6 + self._number) * 10**4 + t
+
+    def _image(self, t: int) -> dict[str, Any]:
+        regions = [np.round(region, DECIMALS_PX) for region in self._regions[t]]
+        image_id = int(self._image_id(np.array(t)))
+        image = {
+            "file_name": self._names[t],
+            "id": image_id,
+            "frame_id": image_id,
+            "image_id": image_id,
+            "vid_id": f"{self._number:06d}",
+            "nframes": len(self._names),
+            "is_labeled": bool(self._labeled[t]),
+            "has_no_densepose": True,
+            "ignore_regions_x": [region[:, 0].tolist() for region in regions],
+            "ignore_regions_y": [region[:, 1].tolist() for region in regions],
+        }
+        return image if self._times is None else {**image, "time_s": self._times[t]}
 
 
-def _image_2018(clip: Clip, t: int, image_id: int, number: int) -> dict[str, Any]:
-    regions = [np.round(region, DECIMALS_PX) for region in clip.ignore_regions[t]]
-    image = {
-        "file_name": clip.image_names[t],
-        "id": image_id,
-        "frame_id": image_id,
-        "image_id": image_id,
-        "vid_id": f"{number:06d}",
-        "nframes": clip.num_frames,
-        "is_labeled": bool(clip.labeled[t]),
-        "has_no_densepose": True,
-        "ignore_regions_x": [region[:, 0].tolist() for region in regions],
-        "ignore_regions_y": [region[:, 1].tolist() for region in regions],
-    }
-    return image if clip.times is None else {**image, "time_s": float(clip.times[t])}
-
-
-def _people_2018(clip: Clip, image_ids: np.ndarray, ids: np.ndarray, version: int) -> Iterator[dict[str, Any]]:
+def _people_2018(clip: Clip, image_ids: np.ndarray, version: int) -> Iterator[dict[str, Any]]:
     drawn = _SLOTS >= 0
+    ids = _person_ids(clip, image_ids)
     for start in range(0, len(clip), _ROWS_PER_WRITE):
         rows = slice(start, start + _ROWS_PER_WRITE)
         there = np.isfinite(clip.keypoints[rows]).all(axis=2)
@@ -224,11 +259,13 @@ def _people_2018(clip: Clip, image_ids: np.ndarray, ids: np.ndarray, version: in
             yield person
 
 
+def _person_ids(clip: Clip, image_ids: np.ndarray) -> np.ndarray:
+    """The image's id and two digits, as in the data set; from a frame's hundredth person on, longer ones."""
+    ranks = np.arange(len(clip)) - np.searchsorted(clip.frames, clip.frames)
+    of_frame = image_ids[clip.frames] * 100
+    return np.where(ranks < 100, of_frame + ranks, (of_frame + 99) * 10**4 + ranks)
+
+
 def _written_scores(scores: np.ndarray, there: np.ndarray) -> np.ndarray:
     """(R, 15) rounded; 0 for missing joints, the official sign for none where a joint has no score."""
     return np.where(there, rounded(scores, DECIMALS_SCORE, NO_SCORE), 0.0)
-
-
-def _numbered(prefix: np.ndarray | int, count: int, digits: int) -> np.ndarray:
-    """The prefix moved left by as many decimal digits as `count` numbers need, at least `digits`."""
-    return np.asarray(prefix) * 10 ** max(digits, len(str(max(count - 1, 0))))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from core.skeletons import POSETRACK_15
-from eval_posetrack.files import Clip, read_clip, read_folder, write_clip
+from eval_posetrack.files import Clip, clip_stream, read_clip, read_folder, write_clip
 
 GOLDEN = Path(__file__).parent / "golden" / "posetrack"
 NOSE, NECK = POSETRACK_15.index("nose"), POSETRACK_15.index("neck")
@@ -211,6 +211,44 @@ def test_a_file_is_complete_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown PoseTrack version 2019"):
         write_clip(good, tmp_path / "clip.json", version=2019)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("version", [2017, 2018, 2021])
+def test_a_file_written_in_stretches_is_the_one_written_at_once(tmp_path: Path, version: int) -> None:
+    whole = clip(np.random.default_rng(3), people=20, frames=9)
+    write_clip(whole, tmp_path / "clip.json", version=version)
+    with (tmp_path / "stretches.json").open("wb") as file:
+        stream = clip_stream(file, whole.name, version)
+        for first, end in ((0, 1), (1, 6), (6, 6), (6, 9)):
+            stream.add(frames_of(whole, first, end))
+        stream.finish()
+    assert (tmp_path / "stretches.json").read_bytes() == (tmp_path / "clip.json").read_bytes()
+
+
+def frames_of(whole: Clip, first: int, end: int) -> Clip:
+    people = whole.with_people((whole.frames >= first) & (whole.frames < end))
+    return replace(
+        people,
+        frames=people.frames - first,
+        image_names=whole.image_names[first:end],
+        labeled=whole.labeled[first:end],
+        ignore_regions=whole.ignore_regions[first:end],
+        times=None if whole.times is None else whole.times[first:end],
+    )
+
+
+def test_people_beyond_the_hundredth_and_frames_beyond_the_last_have_ids_of_their_own(tmp_path: Path) -> None:
+    crowd = clip(np.random.default_rng(4), frames=2)
+    rows = np.arange(2 * 130) % len(crowd)
+    many = replace(crowd.with_people(rows[:0]), **{
+        name: getattr(crowd, name)[rows]
+        for name in ("scores", "keypoints", "keypoint_scores", "boxes", "head_boxes", "filled")
+    }, frames=np.repeat([0, 1], 130), track_ids=np.tile(np.arange(130), 2))  # fmt: skip
+    write_clip(many, tmp_path / "000007_crowd.json")
+    content = json.loads((tmp_path / "000007_crowd.json").read_text())
+    assert len({person["id"] for person in content["annotations"]}) == 260
+    assert content["annotations"][99]["id"] == 1000007000099
+    assert read_clip(tmp_path / "000007_crowd.json").track_ids.tolist() == many.track_ids.tolist()
 
 
 def test_a_written_file_has_what_the_official_kit_asks_for(tmp_path: Path) -> None:

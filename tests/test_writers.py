@@ -267,7 +267,7 @@ def test_posetrack_refuses_a_skeleton_it_has_no_joints_for(tmp_path: Path) -> No
 @pytest.mark.parametrize("name", WRITERS)
 def test_memory_does_not_grow_with_the_clip(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tracker.writers._ROWS_PER_GROUP", 2000)
-    monkeypatch.setattr("eval_posetrack.posetrack_2018._ROWS_PER_WRITE", 200)
+    monkeypatch.setattr("tracker.writers._ROWS_PER_STRETCH", 200)
     people = tracked(0, range(1, 21)).people
 
     def peak(frames: int) -> int:

@@ -1,8 +1,8 @@
 """Tracks out: followed frames as PoseTrack JSON, tables, COCO JSON or MOT text, each file whole or not there at all.
 
 A writer is opened before the first frame and takes frames one by one; an hour of video needs no more memory than a
-minute, because what a format wants at its end waits in an unnamed temporary file. Leaving the writer cleanly, after
-however many frames, makes a whole file; leaving it by an exception leaves nothing.
+minute, and no temporary files: only the names and times of frames wait for the end of a format that wants them there.
+Leaving the writer cleanly, after however many frames, makes a whole file; leaving it by an exception leaves nothing.
 
     with open_writer("csv", folder, clip) as writer:
         writer.add(frame)
@@ -13,13 +13,10 @@ Poses that were not seen but put in between are marked as filled wherever a form
 
 from __future__ import annotations
 
-import mmap
-import shutil
-import tempfile
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol, TextIO
@@ -32,12 +29,10 @@ import pyarrow.parquet as pq
 from core.errors import InputError, unknown_name
 from core.files import written_whole
 from core.joint_mapping import mapped
-from core.people import Image, TrackedPoses
+from core.people import Image, Poses, TrackedPoses
 from core.skeletons import POSETRACK_15, Skeleton
-from eval_posetrack import clip as posetrack
+from eval_posetrack import files as posetrack
 from eval_posetrack.clip import LARGEST_TRACK_ID
-from eval_posetrack.posetrack_2017 import lines_2017
-from eval_posetrack.posetrack_2018 import lines_2018
 
 _DECIMALS_PX, _DECIMALS_SCORE, _DECIMALS_S = 3, 4, 6
 _ROWS_PER_GROUP = 100_000  # of a Parquet file: some megabytes in memory
@@ -225,18 +220,17 @@ class _CocoWriter:
     An image's id is its frame's index; annotations count from 1, because COCO's evaluation takes id 0 for no match.
     """
 
-    def __init__(self, annotations: BinaryIO, images: BinaryIO, clip: Clip) -> None:
-        self._annotations = annotations
-        self._images = images
+    def __init__(self, file: BinaryIO, clip: Clip) -> None:
+        self._file = file
         self._size = {"width": clip.width, "height": clip.height}
-        self._num_annotations = self._num_images = 0
+        self._num_annotations = 0
+        self._names: list[str] = []
+        self._indices, self._times_s = array("q"), array("d")
 
     def add(self, frame: TrackedFrame) -> None:
-        image = {"id": frame.index, "file_name": frame.name, **self._size, "video_id": 1, "frame_id": frame.index}
-        self._images.write(
-            _next_record(self._num_images, {**image, "time_s": float(_rounded(frame.time_s, _DECIMALS_S))})
-        )
-        self._num_images += 1
+        self._names.append(frame.name)
+        self._indices.append(frame.index)
+        self._times_s.append(frame.time_s)
         poses = frame.people.poses
         there = np.isfinite(poses.keypoints).all(axis=2)
         joints = np.zeros((*there.shape, 3))
@@ -262,8 +256,15 @@ class _CocoWriter:
             }
             if frame.people.filled[row]:
                 annotation["filled"] = True
-            self._annotations.write(_next_record(self._num_annotations, annotation))
+            self._file.write(_next_record(self._num_annotations, annotation))
             self._num_annotations += 1
+
+    def write_images(self) -> None:
+        """What is told of the frames."""
+        frames = zip(self._names, self._indices, self._times_s, strict=True)
+        for position, (name, index, time_s) in enumerate(frames):
+            image = {"id": index, "file_name": name, **self._size, "video_id": 1, "frame_id": index}
+            self._file.write(_next_record(position, {**image, "time_s": float(_rounded(time_s, _DECIMALS_S))}))
 
 
 @contextmanager
@@ -276,13 +277,13 @@ def _open_coco(path: Path, clip: Clip) -> Iterator[_CocoWriter]:
         "skeleton": (clip.skeleton.limb_indices + 1).tolist(),  # COCO counts joints from 1 here
     }
     video = {"id": 1, "name": clip.name, "fps": clip.fps, "width": clip.width, "height": clip.height}
-    with written_whole(path) as beside, beside.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as images:
+    with written_whole(path) as beside, beside.open("wb") as file:
         file.write(b'{"categories":[%b],\n"videos":[%b],\n' % (orjson.dumps(category), orjson.dumps(video)))
         file.write(b'"annotations":[')
-        yield _CocoWriter(file, images, clip)
+        writer = _CocoWriter(file, clip)
+        yield writer
         file.write(b'\n],\n"images":[')
-        images.seek(0)
-        shutil.copyfileobj(images, file)
+        writer.write_images()
         file.write(b"\n]}\n")
 
 
@@ -293,24 +294,11 @@ def _next_record(position: int, record: dict[str, object]) -> bytes:
 
 # --- PoseTrack --------------------------------------------------------------------------------------------------------
 
-_PERSON = np.dtype(
-    [
-        ("track_ids", np.int64),
-        ("scores", np.float32),
-        ("keypoints", np.float64, (len(POSETRACK_15), 2)),
-        ("keypoint_scores", np.float64, (len(POSETRACK_15),)),
-        ("boxes", np.float64, (4,)),
-        ("filled", np.bool_),
-    ]
-)
-_LINES_AT_A_TIME = 1000
+_ROWS_PER_STRETCH = 1000  # people who wait to be written together: some 400 kB
 
 
 class _PosetrackWriter:
-    """Keeps people as records of a temporary file until the clip is whole; eval_posetrack makes the JSON of them.
-
-    The format begins with how many frames there are and numbers people by how many stand in one frame, so that nothing
-    of it can be written before the end.
+    """Hands people to eval_posetrack, which writes the JSON, a stretch of frames at a time.
 
     Ids are written as they are, so that the files of a run agree. The format ends at id 9999: after a frame with a
     greater one there will be no file, and `refusal` says why. The other files of a long run do not suffer from it.
@@ -318,13 +306,12 @@ class _PosetrackWriter:
 
     refusal = ""
 
-    def __init__(self, records: BinaryIO, clip: Clip, path: Path) -> None:
-        self._records = records
+    def __init__(self, stream: posetrack.ClipStream, clip: Clip, path: Path) -> None:
+        self._stream = stream
         self._clip = clip
         self._path = path
-        self._names: list[str] = []
-        self._times = array("d")
-        self._people_in_frame = array("i")
+        self._waiting: list[TrackedFrame] = []
+        self._rows = 0
 
     def add(self, frame: TrackedFrame) -> None:
         ids = frame.people.track_ids
@@ -336,48 +323,36 @@ class _PosetrackWriter:
                 f"{frame.index} has id {ids.max()}; use csv, parquet, coco or mot, or cut the clip into parts"
             )
             return
-        poses = frame.people.poses
+        self._waiting.append(replace(frame, image=None))
+        self._rows += 1 + len(ids)
+        if self._rows >= _ROWS_PER_STRETCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the frames that wait."""
+        if self._waiting:
+            self._stream.add(self._stretch())
+        self._waiting, self._rows = [], 0
+
+    def _stretch(self) -> posetrack.Clip:
+        people = [frame.people for frame in self._waiting]
+        poses = Poses.concatenate([each.poses for each in people])
         keypoints, scores = mapped(poses.keypoints, poses.keypoint_scores, self._clip.skeleton, POSETRACK_15)
-        people = np.zeros(len(ids), _PERSON)
-        people["track_ids"] = ids
-        people["scores"] = poses.quality
-        people["keypoints"] = keypoints
-        people["keypoint_scores"] = np.where(np.isfinite(keypoints).all(axis=2), scores, np.nan)
-        people["boxes"] = poses.boxes
-        people["filled"] = frame.people.filled
-        self._records.write(people.tobytes())
-        self._names.append(frame.name)
-        self._times.append(frame.time_s)
-        self._people_in_frame.append(len(ids))
-
-    def finish(self, version: int) -> None:
-        """Write the JSON, unless it was refused."""
-        if self.refusal:
-            return
-        self._records.flush()
-        pages = mmap.mmap(self._records.fileno(), 0, access=mmap.ACCESS_READ) if self._records.tell() else b""
-        clip = self._whole(np.frombuffer(pages, _PERSON))
-        with written_whole(self._path) as beside, beside.open("wb") as file:
-            for i, line in enumerate(lines_2017(clip) if version == 2017 else lines_2018(clip, version)):
-                file.write(line)
-                if i % _LINES_AT_A_TIME == 0 and isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-                    pages.madvise(mmap.MADV_DONTNEED)  # or all that was read would count as memory of this process
-
-    def _whole(self, people: np.ndarray) -> posetrack.Clip:
+        frames = len(self._waiting)
         return posetrack.Clip(
             name=self._clip.name,
-            image_names=tuple(self._names),
-            frames=np.repeat(np.arange(len(self._names)), self._people_in_frame),
-            track_ids=people["track_ids"],
-            scores=people["scores"],
-            keypoints=people["keypoints"],
-            keypoint_scores=people["keypoint_scores"],
-            boxes=people["boxes"],
-            filled=people["filled"],
-            head_boxes=np.broadcast_to(np.nan, (len(people), 4)),
-            ignore_regions=((),) * len(self._names),
-            labeled=np.ones(len(self._names), bool),
-            times=np.array(self._times),
+            image_names=tuple(frame.name for frame in self._waiting),
+            frames=np.repeat(np.arange(frames), list(map(len, people))),
+            track_ids=np.concatenate([each.track_ids for each in people]),
+            scores=poses.quality,
+            keypoints=keypoints,
+            keypoint_scores=np.where(np.isfinite(keypoints).all(axis=2), scores, np.nan),
+            boxes=poses.boxes,
+            filled=np.concatenate([each.filled for each in people]),
+            head_boxes=np.full((len(poses), 4), np.nan),
+            ignore_regions=((),) * frames,
+            labeled=np.ones(frames, bool),
+            times=np.array([frame.time_s for frame in self._waiting]),
         )
 
 
@@ -397,12 +372,20 @@ def _open_posetrack(path: Path, clip: Clip, *, version: int) -> AbstractContextM
     return _whole_posetrack(path, clip, version)
 
 
+class _Refused(Exception):
+    """Nothing is to be left of the file."""
+
+
 @contextmanager
 def _whole_posetrack(path: Path, clip: Clip, version: int) -> Iterator[_PosetrackWriter]:
-    with tempfile.TemporaryFile(dir=path.parent) as records:
-        writer = _PosetrackWriter(records, clip, path)
+    with suppress(_Refused), written_whole(path) as beside, beside.open("wb") as file:
+        stream = posetrack.clip_stream(file, clip.name, version)
+        writer = _PosetrackWriter(stream, clip, path)
         yield writer
-        writer.finish(version)
+        if writer.refusal:
+            raise _Refused
+        writer.flush()
+        stream.finish()
 
 
 # --- Shared -----------------------------------------------------------------------------------------------------------
