@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ from tracker.pose_log import Carried, PoseLogHeader, SeenFrame, read_pose_log
 from tracker.run import track_to_folder
 from tracker.segments import cut, joined, same_people
 from tracker.settings import SeeSettings
+from tracker.stillness import StillPicture, moved
 from tracker.video import Source, open_source
 from tracker.workers import follow_here
 
@@ -354,3 +356,23 @@ def test_a_clip_that_somebody_was_at_when_it_was_seen_is_followed_in_the_end(
     assert given == [["clip 0 [1]", "clip 0 [2]", "clip 0 [3]", "clip 1"], ["clip 0"]]
     assert summary(table) == "2 clips: 2 complete"
     assert data_files(tmp_path) == undisturbed
+
+
+def test_a_slow_pan_ends_where_it_ends_in_one_piece(tmp_path: Path) -> None:
+    still = write_images(WORLD, tmp_path / "still")
+    (tmp_path / "pan").mkdir()
+    for path in sorted(still.iterdir()):
+        image = cv2.imread(str(path))
+        shift = np.array([[1, 0, 0.11 * int(path.stem)], [0, 1, 0.0]])
+        moved_image = cv2.warpAffine(image, shift, WORLD.size, borderMode=cv2.BORDER_REPLICATE)
+        moved_image[0, 0] = image[0, 0]
+        cv2.imwrite(str(tmp_path / "pan" / path.name), moved_image)
+    ends = []
+    for segment_s in (None, SEGMENT_S):
+        run(open_source(tmp_path / "pan", fps=FPS), tmp_path / str(segment_s), segment_s=segment_s)
+        still_picture = StillPicture()
+        for frame in seen_in(tmp_path / str(segment_s)):
+            to_first = still_picture.add(frame.camera)
+        ends.append(moved(np.array([100.0, 80.0]), to_first))
+    assert np.linalg.norm(ends[0] - [100.0, 80.0]) > 1.5  # it did move
+    assert np.linalg.norm(ends[1] - ends[0]) < 0.75
