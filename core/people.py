@@ -17,6 +17,14 @@ from core.skeletons import Skeleton
 Image = np.ndarray  # (H, W, 3) uint8 RGB
 
 
+def by_size(images: Sequence[Image]) -> list[list[int]]:
+    """Which images are of one size, and so fit into one array; sizes in the order in which they first come."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, image in enumerate(images):
+        groups.setdefault(image.shape, []).append(row)
+    return list(groups.values())
+
+
 class Rows:
     """Selecting, counting and joining people, for dataclasses of parallel arrays."""
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from core.errors import InputError
-from core.people import Detections, Image
+from core.people import Detections, Image, by_size
 from core.similarity import box_area, box_iou
 from core.suppression import suppress
 
@@ -66,11 +66,8 @@ class Letterbox:
 
     def batches(self, images: Sequence[Image]) -> Iterator[tuple[list[int], np.ndarray]]:
         """Canvases of one size in one array (B, H, W, 3) uint8, and the positions of their images."""
-        groups: dict[tuple[int, ...], list[int]] = {}
         canvases = [self.put(image) for image in images]
-        for row, canvas in enumerate(canvases):
-            groups.setdefault(canvas.shape, []).append(row)
-        for rows in groups.values():
+        for rows in by_size(canvases):
             yield rows, np.stack([canvases[row] for row in rows])
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from core.errors import InputError
-from core.people import Detections, Image
+from core.people import Detections, Image, by_size
 from core.runtime import Network, Runtime
 from core.similarity import box_area, box_intersection, box_iou
 from core.suppression import suppress
@@ -112,7 +112,7 @@ class NanoDet:
     def _find(self, images: Sequence[Image], input_size: int) -> list[Detections]:
         """What the network says at this size, before suppression, in pixels of the images."""
         found: list[Detections] = [Detections.empty()] * len(images)
-        for rows in _same_size(images):  # a batch is one array; the images of a clip all have one size
+        for rows in by_size(images):  # a batch is one array; the images of a clip all have one size
             levels = self._run(np.stack([letterbox(images[row], input_size) for row in rows]))
             for row, (boxes, scores) in zip(rows, decode(levels, self.min_score), strict=True):
                 height, width, _ = images[row].shape
@@ -137,13 +137,6 @@ def with_close_ups(people: Detections, near: Detections, image_length: int) -> D
 
 def _lengths(boxes: np.ndarray) -> np.ndarray:
     return (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
-
-
-def _same_size(images: Sequence[Image]) -> list[list[int]]:
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for row, image in enumerate(images):
-        groups.setdefault(image.shape, []).append(row)
-    return list(groups.values())
 
 
 def scaled_size(size: tuple[int, int], input_size: int) -> tuple[int, int]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from core.checkpoints import given_weights, load_checkpoint, load_into
 from core.errors import InputError, unknown_name
-from core.people import Detections, Image
+from core.people import Detections, Image, by_size
 from core.runtime import Runtime
 from core.similarity import box_area
 
@@ -89,20 +89,13 @@ class TorchvisionDetector:
     def __call__(self, images: Sequence[Image]) -> list[Detections]:
         """One Detections per image, boxes in its pixels and inside it, best score first."""
         found: list[Detections] = [Detections.empty()] * len(images)
-        for rows in _same_size(images):
+        for rows in by_size(images):
             boxes, scores = self._run(np.stack([images[row] for row in rows]))
             for row, row_boxes, row_scores in zip(rows, boxes, scores, strict=True):
                 order = np.argsort(-row_scores, kind="stable")
                 people = Detections(row_boxes[order], row_scores[order])
                 found[row] = people[(people.scores > 0) & (box_area(people.boxes) > 0)]
         return found
-
-
-def _same_size(images: Sequence[Image]) -> list[list[int]]:
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for row, image in enumerate(images):
-        groups.setdefault(image.shape, []).append(row)
-    return list(groups.values())
 
 
 def _network(name: str, classes: int, options: dict[str, float]) -> nn.Module:

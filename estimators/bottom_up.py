@@ -13,7 +13,7 @@ import numpy as np
 from core.errors import InputError
 from core.feed import IMAGENET, ZERO_TO_ONE, Feed
 from core.joint_mapping import mapped
-from core.people import Image, Poses
+from core.people import Image, Poses, by_size
 from core.runtime import Run, Runtime
 from core.similarity import box_area, grown_boxes, keypoint_boxes
 from core.skeletons import COCO_17, OPENPOSE_18, Skeleton
@@ -90,11 +90,8 @@ class BottomUpNetwork:
     def __call__(self, images: Sequence[Image]) -> list[Poses]:
         """One Poses per image, surest first; boxes are drawn around the sure joints, and lie within the image."""
         found = [Poses.empty(_K)] * len(images)
-        groups: dict[tuple[int, ...], list[int]] = {}
         canvases = [self._way.canvas(image) for image in images]
-        for i, canvas in enumerate(canvases):
-            groups.setdefault(canvas.shape, []).append(i)
-        for rows in groups.values():
+        for rows in by_size(canvases):
             batch = np.stack([canvases[i] for i in rows])
             mirrored = self._run(batch[:, :, ::-1]) if self._flip_test else None
             for i, people in zip(rows, self._way.read(self._run(batch), mirrored), strict=True):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.checkpoints import given_weights, load_checkpoint, load_into
-from core.people import Image, Poses
+from core.people import Image, Poses, by_size
 from core.runtime import Run, Runtime
 from core.similarity import box_area
 from core.skeletons import COCO_17, Skeleton
@@ -49,10 +49,7 @@ class KeypointRCNN:
     def __call__(self, images: Sequence[Image]) -> list[Poses]:
         """One Poses per image, surest first."""
         found = [Poses.empty(len(COCO_17))] * len(images)
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for i, image in enumerate(images):
-            groups.setdefault(image.shape, []).append(i)
-        for rows in groups.values():
+        for rows in by_size(images):
             answers = self._run(np.stack([images[i] for i in rows]))
             for i, *answer in zip(rows, *answers, strict=True):
                 found[i] = _people(*answer)
