@@ -206,7 +206,8 @@ def see_segment(
         seconds=time.perf_counter() - started,
         files=(LOG, RUN),
     )
-    run_file.write(outcome, {**run_file.describe(part, networks, settings), "status": status, "reason": reason})
+    # Of the whole clip, whose fingerprint is known; that of `part` would be read from the file again.
+    run_file.write(outcome, {**run_file.describe(source, networks, settings), "status": status, "reason": reason})
     return outcome
 
 
@@ -218,8 +219,8 @@ def _kept(
     segment: Segment, source: Source, folder: Path, networks: Networks, settings: Settings, earlier: Earlier
 ) -> resume.Kept:
     header = _header(segment, source, networks, settings)
-    place, part = folder / SEGMENTS / segment.name, segment.part_of(source)
-    return resume.find(place, part, header, settings.follow, saves=(), video=False, earlier=earlier)
+    place = folder / SEGMENTS / segment.name
+    return resume.find(place, source, header, settings.follow, saves=(), video=False, earlier=earlier)
 
 
 # Joining them --------------------------------------------------------------------------------------------------------
