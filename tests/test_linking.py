@@ -17,7 +17,7 @@ from core.people import Poses, TrackedPoses
 from core.skeletons import COCO_17, Skeleton
 from tracker import offline
 from tracker.linking import link
-from tracker.offline import follow_offline
+from tracker.offline import hindsight
 from tracker.pieces import ENDS, Pieces
 from tracker.pose_log import Carried, SeenFrame
 from tracker.settings import FollowSettings
@@ -54,7 +54,7 @@ def seen(world: World, shuffle: int | None = None, *, joints: bool = True) -> li
 
 def followed(frames: list[SeenFrame], follow_settings: FollowSettings = DEFAULT, **more: float) -> list[TrackedPoses]:
     follow_settings = replace(follow_settings, **more)
-    return [people for _, people in follow_offline(lambda: frames, follow_settings, COCO_17)]
+    return [people for _, people in hindsight(lambda: frames, follow_settings, COCO_17)()]
 
 
 def who(world: World, people: list[TrackedPoses]) -> list[dict[int, int]]:
@@ -149,7 +149,7 @@ def test_a_skeleton_that_nobody_knows_is_followed() -> None:
         for f in seen(CROSSING)
     ]
     frames = [replace(f, carried=Carried.empty(3)) for f in frames]
-    people = [p for _, p in follow_offline(lambda: frames, DEFAULT, skeleton)]
+    people = [p for _, p in hindsight(lambda: frames, DEFAULT, skeleton)()]
     assert {len(p) for p in people} == {3}
 
 
@@ -406,7 +406,7 @@ def test_no_more_frames_are_held_than_a_block_and_its_lead(monkeypatch: pytest.M
             most = max(most, len(alive))
             yield copy
 
-    assert sum(1 for _ in follow_offline(read, DEFAULT, COCO_17)) == 200
+    assert sum(1 for _ in hindsight(read, DEFAULT, COCO_17)()) == 200
     assert most <= 20 + 10 + 2
 
 
@@ -418,7 +418,7 @@ def test_the_frames_are_read_twice_and_come_back_as_they_were() -> None:
         reads.append(1)
         return frames
 
-    assert [frame for frame, _ in follow_offline(read, DEFAULT, COCO_17)] == frames
+    assert [frame for frame, _ in hindsight(read, DEFAULT, COCO_17)()] == frames
     assert len(reads) == 2
 
 

@@ -59,16 +59,6 @@ def hindsight(
     return followed
 
 
-def follow_offline(
-    frames: Callable[[], Iterable[SeenFrame]],
-    settings: FollowSettings,
-    skeleton: Skeleton,
-    queue_frames: int = 1,
-) -> Iterator[tuple[SeenFrame, TrackedPoses]]:
-    """Every frame with its people, in order, as `hindsight` gives them; frames are read twice."""
-    return hindsight(frames, settings, skeleton, queue_frames)()
-
-
 def _who_is_who(
     frames: Iterable[SeenFrame], settings: FollowSettings, skeleton: Skeleton, queue_frames: int
 ) -> np.ndarray:
