@@ -19,6 +19,7 @@ from tracker.batch_table import SEEN, Row, Table, printable
 from tracker.clip_list import ListedClip, of_shard
 from tracker.pose_log import read_pose_log
 from tracker.progress import ProgressStyle
+from tracker.resume import differences
 
 EngineName = Literal["local", "ray"]
 Engine = Callable[..., Iterator[Row]]
@@ -134,9 +135,8 @@ def _changed_settings(folder: Path, task: Task) -> list[str] | None:
     wanted = {setting: value for room in rooms.values() for setting, value in room.items()}
     wanted |= {"start_s": task.start_s, "end_s": task.end_s, "stride": task.stride}
     wanted.pop("device")  # "auto" may be what it was
-    return [
-        f"{name} was {was[name]}, now {wanted[name]}" for name in wanted if wanted[name] != was.get(name, wanted[name])
-    ]
+    both = [name for name in wanted if name in was]
+    return differences({name: was[name] for name in both}, {name: wanted[name] for name in both})
 
 
 def _told(row: Row, retry_failed: bool) -> Row:

@@ -120,13 +120,18 @@ def _other_content(folder: Path, source: Source, told: dict[str, Any] | None, ea
 
 
 def _changed(folder: Path, was: dict[str, Any], wanted: dict[str, Any]) -> InputError:
-    names = [name for name in {**was, **wanted} if was.get(name) != wanted.get(name)]
-    changes = [f"{name} was {was.get(name)}, now {wanted.get(name)}" for name in names]
+    changes = differences(was, wanted)
     more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
     return InputError(
         f"{folder}: was made with other settings ({'; '.join(changes[:_SHOWN])}{more}); give those again, choose "
         "another output folder, or give --redo to replace what is there"
     )
+
+
+def differences(was: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Like "memory_s was 2.0, now 1.0", for each value that is not the same."""
+    names = [name for name in {**was, **wanted} if was.get(name) != wanted.get(name)]
+    return [f"{name} was {was.get(name)}, now {wanted.get(name)}" for name in names]
 
 
 def _flat(header: PoseLogHeader) -> dict[str, Any]:
