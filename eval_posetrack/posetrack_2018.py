@@ -170,6 +170,8 @@ class Stream2018:
         digits = re.match(r"[0-9]{1,6}", name)
         self._file = file
         self._number = int(digits[0]) if digits else 0
+        # As the data set has them: 1, six digits of the video, four of the frame; a longer clip counts on.
+        self._first_image_id = (10**6 + self._number) * 10**4
         self._version = version
         self._any_people = False
         self._names: list[str] = []
@@ -181,7 +183,7 @@ class Stream2018:
 
     def add(self, stretch: Clip) -> None:
         """The next frames."""
-        image_ids = self._image_id(len(self._names) + np.arange(stretch.num_frames))
+        image_ids = self._first_image_id + len(self._names) + np.arange(stretch.num_frames)
         for person in _people_2018(stretch, image_ids, self._version):
             self._file.write(b",\n" * self._any_people + orjson.dumps(person))
             self._any_people = True
@@ -199,13 +201,9 @@ class Stream2018:
         self._file.writelines(joined(self._image(t) for t in range(len(self._names))))
         self._file.write(b"]}\n")
 
-    def _image_id(self, t: np.ndarray) -> np.ndarray:
-        """As the data set has them: 1, six digits of the video, four of the frame; a longer clip counts on."""
-        return (10**6 + self._number) * 10**4 + t
-
     def _image(self, t: int) -> dict[str, Any]:
         regions = [np.round(region, DECIMALS_PX) for region in self._regions[t]]
-        image_id = int(self._image_id(np.array(t)))
+        image_id = self._first_image_id + t
         image = {
             "file_name": self._names[t],
             "id": image_id,
