@@ -12,7 +12,6 @@ from pathlib import Path
 
 from core.people import Detections
 from tracker.batch_clip import Task
-from tracker.batch_table import Row
 from tracker.networks import Networks
 from tracker.propagation import create_flow
 from tracker.settings import SeeSettings, Settings
@@ -75,19 +74,6 @@ def deadly_truth(mark: Path, settings: Settings) -> Iterator[Networks]:
             yield replace(networks, detector=detector)
         finally:
             detector.is_closed = True  # also where nobody holds what would close them
-
-
-class Silent:
-    """Watches and says nothing."""
-
-    def opened(self, label: str, total: int | None) -> None:
-        pass
-
-    def advanced(self, label: str, frames: int, people: int) -> None:
-        pass
-
-    def finished(self, label: str, row: Row) -> None:
-        pass
 
 
 def task(output: Path) -> Task:

@@ -66,6 +66,19 @@ def filled(key: str, shape: Sequence[int], gain: float, salt: str = "") -> torch
     return torch.from_numpy(value.astype(np.float32).reshape(tuple(shape)))
 
 
+def sees_people_everywhere(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """A state dict from the formula for a published detector."""
+    state = {key: filled(key, value.shape, 1.7) for key, value in network.state_dict().items()}
+    for key, value in state.items():
+        if key == "backbone.backbone.stem.conv.conv.weight":
+            value /= 1000  # its input is not normalised
+        elif "rtm_reg" in key:
+            value += key.endswith("bias")  # boxes reach outwards
+        elif "cls_preds" in key and key.endswith("bias"):
+            value[0] += 1  # the person is the likeliest class
+    return state
+
+
 def picture(shape: Sequence[int], salt: str = "") -> torch.Tensor:
     """(N, C, H, W) float32 about -1..1: noise and a smooth wave."""
     n, c, y, x = np.ogrid[tuple(slice(length) for length in shape)]

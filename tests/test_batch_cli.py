@@ -26,6 +26,7 @@ from .batch_worlds import data_files, truth, write_clips
 from .conftest import REPOSITORY
 from .media import write_video
 from .test_batch import batch
+from .worlds import PowerCut, power_cut_after
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals")
 SETTINGS = ["--queue-frames", "2", "--detect-every", "2", "--save", "mot,parquet"]  # as batch_worlds.task
@@ -156,18 +157,8 @@ def drawn_undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_a_video_whose_drawing_broke_off_is_drawn_as_if_nothing_had_happened(
     clips: Path, drawn_undisturbed: Path, tmp_path: Path, frames: int
 ) -> None:
-    class PowerCut(BaseException):
-        pass
-
-    new: list[int] = []
-
-    def cut(people: int) -> None:
-        new.append(people)
-        if len(new) == frames:
-            raise PowerCut
-
     with pytest.raises(PowerCut):
-        drawn(clips / "clip 0", tmp_path, on_drawn=cut)
+        drawn(clips / "clip 0", tmp_path, on_drawn=power_cut_after(frames))
     assert not (tmp_path / "clip" / "video.mp4").exists()
     seen: list[int] = []
     assert VIDEO in drawn(clips / "clip 0", tmp_path, on_frame=seen.append).files

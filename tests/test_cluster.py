@@ -16,12 +16,13 @@ import pytest
 from core.errors import InputError
 from core.people import Detections, Image
 from tracker.batch import run_batch
+from tracker.batch_progress import Silent
 from tracker.batch_table import summary
 from tracker.clip_list import find_clips
 from tracker.networks import Networks
 from tracker.settings import NetworkSettings, Settings
 
-from .batch_worlds import WORLD, Silent, data_files, deadly_truth, task, truth, write_clips
+from .batch_worlds import WORLD, data_files, deadly_truth, task, truth, write_clips
 from .test_batch import in_this_process
 from .worlds import TruthDetector
 

@@ -25,7 +25,7 @@ from estimators.onnx_file import recipe_for
 from estimators.recipes import RECIPES, Recipe
 
 from .dots import BOX, DOTS, DotNetwork, picture
-from .goldens import filled
+from .goldens import filled, sees_people_everywhere
 
 PATH = Path("some.onnx")
 LEGACY = pytest.mark.filterwarnings(
@@ -140,16 +140,7 @@ def test_a_file_that_says_which_network_it_is_is_fed_as_that(runtime: Runtime, t
 
 def filled_detector(name: str) -> torch.nn.Module:
     network: torch.nn.Module = detectors_networks.NETWORKS[name]()
-    shapes = {key: value.shape for key, value in network.state_dict().items()}
-    state = {key: filled(key, shape, 1.7) for key, shape in shapes.items()}
-    for key, value in state.items():
-        if key == "backbone.backbone.stem.conv.conv.weight":
-            value /= 1000  # its input is not normalised
-        elif "rtm_reg" in key:
-            value += key.endswith("bias")  # boxes reach outwards
-        elif "cls_preds" in key and key.endswith("bias"):
-            value[0] += 1  # the person is the likeliest class
-    network.load_state_dict(state)
+    network.load_state_dict(sees_people_everywhere(network))
     return network
 
 

@@ -20,7 +20,7 @@ from tracker.run_file import Outcome
 from tracker.settings import FollowSettings, NetworkSettings, SeeSettings, Settings
 from tracker.video import open_source
 
-from .worlds import TruthDetector, TruthEstimator, Walker, World, line
+from .worlds import PowerCut, TruthDetector, TruthEstimator, Walker, World, line, power_cut_after
 
 WORLD = World(
     (
@@ -32,10 +32,6 @@ WORLD = World(
 )
 # Everything that remembers: a queue of poses moved by flow, frames without detection, a camera compared with an anchor.
 SETTINGS = Settings(see=SeeSettings(queue_frames=3, detect_every=2))
-
-
-class PowerCut(Exception):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +59,8 @@ def run(images: Path, folder: Path, settings: Settings = SETTINGS, **options: ob
 
 def run_until(frames: int, images: Path, folder: Path) -> None:
     """A run that ends at once after so many new frames."""
-    new: list[int] = []
-
-    def cut(people: int) -> None:
-        new.append(people)
-        if len(new) == frames:
-            raise PowerCut
-
     with pytest.raises(PowerCut):
-        run(images, folder, on_frame=cut)
+        run(images, folder, on_frame=power_cut_after(frames))
 
 
 def data_files(folder: Path) -> dict[str, bytes]:
@@ -186,12 +175,9 @@ def test_with_redo_other_settings_replace_what_is_there(images: Path, tmp_path: 
 def test_a_log_replaced_half_does_not_pass_for_the_old_run(images: Path, tmp_path: Path) -> None:
     run(images, tmp_path / "clip")
 
-    def cut(_people: int) -> None:
-        raise PowerCut
-
     blind = replace(SETTINGS, see=SeeSettings(carry=False))
     with pytest.raises(PowerCut):
-        run(images, tmp_path / "clip", blind, earlier="adapt", on_frame=cut)
+        run(images, tmp_path / "clip", blind, earlier="adapt", on_frame=power_cut_after(1))
     with pytest.raises(InputError, match="other settings"):
         run(images, tmp_path / "clip")
     assert run(images, tmp_path / "clip", blind).frames == 26

@@ -33,7 +33,7 @@ from tracker.workers import follow_here
 from .batch_worlds import SETTINGS, WORLD, data_files, deadly_truth, task, truth, write_clips
 from .media import write_video
 from .test_batch import batch, in_this_process
-from .worlds import STANDING, write_images
+from .worlds import STANDING, PowerCut, power_cut_after, write_images
 
 FPS = 4.0  # of the images: a lead of 2 s is 8 frames
 SEGMENT_S = 2.0
@@ -150,10 +150,6 @@ def test_whom_flow_carried_over_a_seam_comes_from_the_poses_that_are_kept() -> N
 # Runs -----------------------------------------------------------------------------------------------------------------
 
 
-class PowerCut(Exception):
-    pass
-
-
 def images(folder: Path) -> Source:
     return open_source(write_images(WORLD, folder) if not folder.exists() else folder, fps=FPS)
 
@@ -197,15 +193,8 @@ def test_without_a_lead_a_seam_forgets_whom_flow_carried(tmp_path: Path) -> None
 def test_broken_off_anywhere_it_ends_with_the_same_bytes(tmp_path: Path, frames: int) -> None:
     source = images(tmp_path / "images")
     run(source, tmp_path / "undisturbed")
-    seen: list[int] = []
-
-    def cut_off(people: int) -> None:
-        seen.append(people)
-        if len(seen) == frames:
-            raise PowerCut
-
     with pytest.raises(PowerCut):
-        run(source, tmp_path / "clip", on_frame=cut_off)
+        run(source, tmp_path / "clip", on_frame=power_cut_after(frames))
     if frames > 12:
         stopped = run(source, tmp_path / "clip", stopped=lambda: True)  # by hand, in the next segment
         assert stopped.status == "interrupted"

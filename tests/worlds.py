@@ -145,3 +145,19 @@ def write_images(world: World, folder: FilePath) -> FilePath:
         name = str(folder / frame.name.replace(".jpg", ".png"))
         assert cv2.imwrite(name, cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
     return folder
+
+
+class PowerCut(BaseException):
+    """Nobody catches it: a run that it meets ends at once."""
+
+
+def power_cut_after(frames: int) -> Callable[[int], None]:
+    """To be told of each frame, as `on_frame`; at the last of so many it raises PowerCut."""
+    told: list[int] = []
+
+    def cut(people: int) -> None:
+        told.append(people)
+        if len(told) == frames:
+            raise PowerCut
+
+    return cut

@@ -39,20 +39,22 @@ def batch_progress(style: ProgressStyle, clips: int, stream: TextIO | None = Non
         with _bars(clips, stream) as watch:
             yield watch
     elif style == "none":
-        yield _Silent()
+        yield Silent()
     else:
         yield (_Json if style == "json" else _Lines)(clips, stream)
 
 
-class _Silent:
+class Silent:
+    """Watches and says nothing."""
+
     def opened(self, label: str, total: int | None) -> None:
-        pass
+        """Nothing."""
 
     def advanced(self, label: str, frames: int, people: int) -> None:
-        pass
+        """Nothing."""
 
     def finished(self, label: str, row: Row) -> None:
-        pass
+        """Nothing."""
 
 
 class _Lines:
