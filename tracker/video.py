@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import cv2
@@ -47,6 +47,8 @@ VIDEO_SUFFIXES = frozenset(
 )
 _MAGIC = frozenset("*?[")
 _MATROSKA_GAP = 1024  # bytes: whole files have up to a few dozen of headers between one packet and the next
+# PyAV up to 18 refuses a file whose title is not UTF-8 unless told otherwise; from 19 on it reads metadata on demand.
+_ANY_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 _MICROSECOND = 1e-6  # the precision of FFmpeg's clock of a whole file, so a frame may be as much too early
 ASSUMED_FPS = 30.0  # of images, and of streams that tell neither times nor a rate
 
@@ -367,7 +369,7 @@ def _open_container(path: Path) -> InputContainer:
     try:
         # Absolute, so that a name like "a:b.mp4" is no protocol; files only, so that a playlist downloads nothing.
         options = {"protocol_whitelist": "file"}
-        container = av.open(str(path.absolute()), "r", options=options, metadata_errors="replace")
+        container = av.open(str(path.absolute()), "r", options=options, **_ANY_METADATA)
     except (av.FFmpegError, OSError) as error:
         raise InputError(
             f"{path}: cannot be opened as a video ({error.strerror}); it is no video or its header is lost: "
