@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +12,7 @@ from core.files import written_whole
 from tracker.networks import Networks
 from tracker.pose_log import PoseLogHeader
 from tracker.settings import FollowSettings, Settings
+from tracker.versions import installed_versions
 from tracker.video import Source, open_source
 from tracker.writers import WRITERS
 
@@ -21,7 +20,6 @@ LOG, RUN, VIDEO = "poses.arrow", "run.json", "video.mp4"
 RESULTS = frozenset({VIDEO, *(kind.file_name for kind in WRITERS.values())})
 
 Status = Literal["complete", "damaged", "interrupted"]
-_TOLD_VERSIONS = ("posetrail", "numpy", "opencv-python-headless", "av", "onnxruntime", "torch", "lap", "pyarrow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +95,7 @@ def write(outcome: Outcome, told: dict[str, Any]) -> None:
         "reason": outcome.reason,
         "warnings": list(outcome.warnings),
         **{key: told[key] for key in ("input", "settings", "models", "device")},
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _TOLD_VERSIONS}},
+        "versions": installed_versions(),
         "figures": {
             "frames": outcome.frames,
             "people": outcome.people,
