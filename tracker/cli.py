@@ -243,13 +243,13 @@ app.command("tracker.models_cli:models", name="models", help="Show networks; fet
 
 @app.command
 def doctor() -> int:
-    """Show what this machine has and what a run would use; checks that everything needed works."""
+    """Show what this machine has, and check that it works by tracking a tiny invented clip."""
     from tracker.doctor import examine
 
     findings = examine()
     for finding in findings:
-        _say(f"{'ok  ' if finding.fine else 'BAD '} {finding.what:<12} {finding.told}")
-    return 0 if all(finding.fine for finding in findings) else 2
+        _say(f"{'ok  ' if finding.ok else 'BAD '} {finding.check:<12} {finding.detail}")
+    return 0 if all(finding.ok for finding in findings) else 2
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
