@@ -15,9 +15,8 @@ from core.people import Poses, TrackedPoses
 from core.skeletons import COCO_17
 from tracker.pieces import PieceRecorder
 from tracker.pose_log import Carried, SeenFrame
-from tracker.settings import FollowSettings
 from tracker.smoothing import OneEuro
-from tracker.steady import steady_live
+from tracker.steady import LiveSmoothing
 from tracker.writers import WRITERS, Clip, TrackedFrame, open_writer
 
 from .worlds import STANDING
@@ -71,8 +70,10 @@ def test_the_filters_of_people_who_are_long_gone_are_let_go(monkeypatch: pytest.
 
     monkeypatch.setattr("tracker.steady.OneEuro", counted)
     poses = standing()
-    people = ((seen(i, poses), TrackedPoses(poses, [i + 1])) for i in range(100))  # somebody new in each frame
-    alive = [len(filters) for _ in steady_live(people, FollowSettings(offline=False, smooth="one_euro"))]
+    smooth, alive = LiveSmoothing(), []
+    for i in range(100):  # somebody new in each frame
+        smooth(TrackedPoses(poses, [i + 1]), seen(i, poses).time_s)
+        alive.append(len(filters))
     assert max(alive) == 16  # half a second's
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.errors import InputError
 from core.people import Poses, TrackedPoses
+from tracker.following import follow
 from tracker.pose_log import Carried, SeenFrame
-from tracker.settings import FollowSettings
-from tracker.steady import Followed, steady, steady_live
+from tracker.settings import FollowSettings, Smoothing
+from tracker.steady import Followed, LiveSmoothing, steady
+from tracker.tracker import Tracker
 
 from .worlds import Walker, line
 
@@ -104,10 +109,68 @@ def test_none_changes_nothing_and_a_cut_off_that_the_frame_rate_cannot_hold_is_t
         list(steady(frames, FollowSettings(smooth="butterworth", smooth_hz=6.0)))
 
 
-def test_live_smoothing_gives_each_frame_at_once() -> None:
+@pytest.mark.parametrize("smooth", ["kalman", "butterworth"])
+def test_frames_of_the_same_time_are_smoothed_as_one_instant(smooth: Smoothing) -> None:
     frames, truth = walk(4)
-    live = steady_live(iter(frames), FollowSettings(smooth="one_euro"))
-    first = next(live)
-    assert first[0].index == 0
-    assert error([first, *live], truth) < error(frames, truth)
-    assert list(steady_live(frames, KALMAN)) == frames
+    twice = [(replace(seen, time_s=seen.index // 2 / 15), people) for seen, people in frames]  # a clock of 15 Hz
+    smoothed = list(steady(twice, FollowSettings(smooth=smooth)))
+    assert error(smoothed, truth) < error(frames, truth)
+    at_once = [(replace(seen, time_s=2.0), people) for seen, people in frames]
+    assert len(list(steady(at_once, FollowSettings(smooth=smooth)))) == len(frames)
+
+
+def test_live_smoothing_moves_joints_nearer_to_where_they_are() -> None:
+    frames, truth = walk(4)
+    smooth = LiveSmoothing()
+    live = [(seen, smooth(people, seen.time_s)) for seen, people in frames]
+    assert error(live, truth) < error(frames, truth)
+    assert [people.track_ids.tolist() for _, people in live] == [[7, 3]] * len(frames)
+
+
+def test_what_smooth_is_by_default_and_what_would_do_nothing_is_refused() -> None:
+    assert FollowSettings().smoothing == FollowSettings(smooth="kalman").smoothing == "kalman"
+    assert FollowSettings(offline=False).smoothing == "none"
+    frames, _ = walk(0.5)
+    poses = [(people.poses, seen.time_s) for seen, people in frames]
+
+    def joints(settings: FollowSettings) -> list[bytes]:
+        return [people.poses.keypoints.tobytes() for people in follow(poses, settings)]
+
+    assert joints(FollowSettings()) == joints(FollowSettings(smooth="kalman"))
+    online = FollowSettings(offline=False)
+    assert joints(online) == joints(replace(online, smooth="none"))
+    live = Tracker(replace(online, smooth="one_euro"))
+    assert [live.update(*frame).poses.keypoints.tobytes() for frame in poses] == joints(
+        replace(online, smooth="one_euro")
+    )
+    assert joints(replace(online, smooth="one_euro")) != joints(online)
+    for smooth in get_args(Smoothing):
+        if smooth in ("kalman", "butterworth"):
+            with pytest.raises(InputError, match=f"^smooth: {smooth} needs the whole clip and does nothing online"):
+                FollowSettings(offline=False, smooth=smooth)
+            with pytest.raises(InputError, match=f"^smooth: {smooth} .* does nothing in a Tracker"):
+                Tracker(FollowSettings(smooth=smooth))
+    with pytest.raises(InputError, match="smooth: one_euro smooths online only; take kalman or butterworth"):
+        FollowSettings(smooth="one_euro")
+    with pytest.raises(InputError, match=r"smooth_hz: .* does nothing with smooth auto"):
+        FollowSettings(smooth_hz=3.0)
+    assert FollowSettings(smooth="butterworth", smooth_hz=3).smooth_hz == 3.0
+
+
+@given(
+    steps=st.lists(st.sampled_from([0.0, 0.0, 1e-6, 1 / 30, 0.7]), min_size=1, max_size=25),
+    smooth=st.sampled_from(["auto", "butterworth", "one_euro"]),
+)
+@settings(max_examples=12, deadline=None)
+def test_a_clip_whose_clock_stands_still_at_times_is_followed(steps: list[float], smooth: Smoothing) -> None:
+    frames, _ = walk(len(steps) / 30)
+    times_s = np.cumsum(steps)
+    clip = [(people.poses, float(time_s)) for (_, people), time_s in zip(frames, times_s, strict=False)]
+    for offline in (True, False):
+        if smooth == "auto" or offline == (smooth == "butterworth"):
+            people = follow(
+                clip, FollowSettings(offline=offline, smooth=smooth, smooth_hz=0.5 if smooth == "butterworth" else 6.0)
+            )
+            assert len(people) == len(clip)
+            assert all(np.isfinite(each.poses.keypoints).all() for each in people)
+            assert len(people[0]) == 2

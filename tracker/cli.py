@@ -38,6 +38,8 @@ def _fill_in(app: App, commands: tuple[str, ...], arguments: Any) -> None:
     """Settings that no flag gives: from --set, then the TOML file of --config, then the preset, then the defaults."""
     given = {argument.name: [token.value for token in argument.tokens] for argument in arguments}
     sources: list[tuple[str, dict[str, Any]]] = [("--set", dict(map(_name_and_value, given.get("--set", []))))]
+    if any(token.implicit_value is True for each in arguments if each.name == "--online" for token in each.tokens):
+        sources.insert(0, ("--online", {"offline": False}))  # before the settings are made: some go online alone
     sources += [(path, _read_toml(Path(path))) for path in given.get("--config", [])]
     for name in given.get("--preset", []):
         if name not in PRESETS:
@@ -49,6 +51,18 @@ def _fill_in(app: App, commands: tuple[str, ...], arguments: Any) -> None:
     for source, values in sources:
         mine = {setting: value for setting, value in values.items() if _flag(setting) not in elsewhere}
         Dict(mine, use_commands_as_keys=False, source=source)(app, commands, arguments)
+    for argument in arguments:
+        _check_whole(argument)
+
+
+def _check_whole(argument: Any) -> None:
+    """Cyclopts would round 2.5 to the whole number 2."""
+    if argument.hint not in (int, int | None):
+        return
+    for token in argument.tokens:
+        _, point, decimals = token.value.partition(".")
+        if point and decimals.strip("0_"):
+            raise InputError(f"{argument.name}: expected a whole number, got {token.value}")
 
 
 def _flag(setting: str) -> str:

@@ -10,7 +10,6 @@ from tracker import tracker
 from tracker.offline import hindsight
 from tracker.pose_log import Carried, SeenFrame
 from tracker.settings import FollowSettings, Settings
-from tracker.steady import steady_live
 
 Followed = tuple[SeenFrame, TrackedPoses]
 
@@ -32,7 +31,7 @@ def following(
     """
     if settings.offline:
         return hindsight(frames, settings, skeleton, queue_frames)
-    return lambda: steady_live(tracker.follow(frames(), settings, skeleton, queue_frames=queue_frames), settings)
+    return lambda: tracker.follow(frames(), settings, skeleton, queue_frames=queue_frames)
 
 
 def follow(

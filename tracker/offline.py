@@ -63,6 +63,7 @@ def _who_is_who(
     frames: Iterable[SeenFrame], settings: FollowSettings, skeleton: Skeleton, queue_frames: int
 ) -> np.ndarray:
     """The person (M,) int32 of each pose of the clip, frame by frame; -1 for those who were nobody."""
+    settings = replace(settings, smooth="none", smooth_hz=FollowSettings.smooth_hz)  # of the ids' trackers
     recorder = PieceRecorder(settings.match_joint_score)
     evidence = _Evidence(settings)
     piece_of_pose = array("i")  # one flat array that grows: an array for each frame would take ten times as much

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import cv2
 import numpy as np
 
 from core.checkpoints import given_weights, load_checkpoint, load_into
-from core.errors import InputError
+from core.errors import InputError, unknown_name
 from core.people import Image
 from core.similarity import grown_boxes, keypoint_boxes
 from tracker.settings import Flow
@@ -179,7 +179,7 @@ def create_flow(name: Flow, *, weights: Path | str | None = None, device: str = 
     """The flow method of this name; None for "none".
 
     Raises:
-        InputError: RAFT without usable weights.
+        InputError: an unknown name, or RAFT without usable weights.
     """
     if name == "lk":
         return LucasKanade()
@@ -187,7 +187,9 @@ def create_flow(name: Flow, *, weights: Path | str | None = None, device: str = 
         return DenseInverseSearch()
     if name == "raft":
         return Raft(weights, device)
-    return None
+    if name == "none":
+        return None
+    raise unknown_name("flow", name, get_args(Flow))
 
 
 def move_people(flow: FlowMethod, before: FlowImage, now: FlowImage, keypoints: np.ndarray) -> np.ndarray:

@@ -158,9 +158,15 @@ def saves(told: dict[str, Any]) -> tuple[str, ...]:
 
 
 def follow_settings(told: dict[str, Any]) -> FollowSettings:
-    """The settings by which a run gave its ids."""
+    """The settings by which a run gave its ids.
+
+    Raises:
+        InputError: they are not those of this version, or have an unusable value.
+    """
     try:
         return FollowSettings(**told["settings"]["follow"])
+    except InputError as error:
+        raise InputError(f"{RUN}: {error}; track or follow again") from None
     except (TypeError, KeyError):
         raise InputError(f"{RUN}: its settings are not those of this posetrail; track or follow again") from None
 

@@ -6,11 +6,12 @@ either changes, pixels are needed again - and `FollowSettings` decides who is wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from core.errors import InputError
+from tracker.checked import Range, check_fields
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -19,35 +20,17 @@ Normalisation = Literal["imagenet", "0..1", "0..255"]
 Flow = Literal["lk", "dis", "raft", "none"]
 Similarity = Literal["iou", "oks", "flow_oks", "multi_flow_oks"]
 Assignment = Literal["greedy", "hungarian"]
-Smoothing = Literal["kalman", "butterworth", "one_euro", "none"]
+Smoothing = Literal["auto", "kalman", "butterworth", "one_euro", "none"]
 
 
-# What numbers may be, by what the names of the settings end with.
-_RANGES = {
-    "_score": (0.0, 1.0),
-    "_iou": (0.0, 1.0),
-    "_oks": (0.0, 1.0),
-    "_similarity": (0.0, 1.0),
-    "_s": (0.0, 86400.0),
-    "_hz": (0.01, 1000.0),
-    "_evidence": (-1000.0, 1000.0),
-    "_share": (0.0, 1.0),
-    "_margin": (0.0, 10.0),
-    "_scale": (0.1, 10.0),
-    "_frames": (1, 1000),
-    "detect_every": (1, 1000),
-    "threads": (1, 1024),
-    "_px": (32, 4096),
-}
+_SMOOTHS_OFFLINE = ("kalman", "butterworth")
+_SMOOTHS_ONLINE = ("one_euro",)
 
-
-def _check(settings: object) -> None:
-    for setting in fields(settings):  # type: ignore[arg-type]
-        value = getattr(settings, setting.name)
-        ends = [end for end in _RANGES if setting.name.endswith(end)]
-        if ends and value is not None and not _RANGES[ends[0]][0] <= value <= _RANGES[ends[0]][1]:
-            low, high = _RANGES[ends[0]]
-            raise InputError(f"{setting.name}: wanted {low} to {high}, got {value}")
+Count = Annotated[int, Range(1, 1000)]
+Pixels = Annotated[int, Range(32, 4096)]
+Share = Annotated[float, Range(0.0, 1.0)]
+Margin = Annotated[float, Range(0.0, 10.0)]
+Seconds = Annotated[float, Range(0.0, 86400.0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +48,14 @@ class NetworkSettings:
     """File of the estimator's weights, where it travels without."""
     device: Device = "auto"
     """Where the networks run; auto takes CUDA where there is one."""
-    threads: int | None = None
+    threads: Annotated[int, Range(1, 1024)] | None = None
     """Networks running at a time on the CPU; all cores if not given. Changes the speed alone."""
-    detector_input_px: int | None = None
+    detector_input_px: Pixels | None = None
     """Long side of the image the detector is shown, in pixels; the detector's own default if not given."""
-    estimator_input_px: int | None = None
+    estimator_input_px: Pixels | None = None
     """Height of a crop, in pixels, for weights of another size than the estimator's own; of estimators that find people
     too, the side of the image that they scale to a length."""
-    crop_scale: float | None = None
+    crop_scale: Annotated[float, Range(0.1, 10.0)] | None = None
     """Side of a crop per side of the box that it fits; the estimator's own default if not given."""
     decoder: str | None = None
     """How joints are read off heatmaps: argmax, quarter, dark, udp, ...; the estimator's own way if not given."""
@@ -82,7 +65,7 @@ class NetworkSettings:
     """What a detector's ONNX file is fed; that usual for its kind if not given."""
     mask: bool = True
     """Paint the crop grey outside the person's box, so that a neighbour's joints are not taken ..."""
-    mask_margin: float | None = None
+    mask_margin: Margin | None = None
     """... leaving so much around it, as a share of its sides; the estimator's own default if not given."""
     flip_test: bool = False
     """Place joints in the mirrored crop as well and average the heatmaps: a little better, half as fast."""
@@ -92,16 +75,16 @@ class NetworkSettings:
     """File of that network's weights; those in the store when not given."""
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeeSettings:
     """What is seen in each frame: boxes, carried boxes, joints."""
 
-    detect_every: int = 1
+    detect_every: Count = 1
     """Run the detector on every n-th frame; carried boxes bridge the frames between."""
-    keep_box_score: float = 0.25
+    keep_box_score: Share = 0.25
     """Detected boxes below this score are not looked at (0..1); see also start_score."""
     carry: bool = True
     """Look for joints, too, where optical flow says that people whom no detection explains are now."""
@@ -109,25 +92,25 @@ class SeeSettings:
     """Optical flow: Lucas-Kanade on the joints, dense DIS, RAFT (needs weights), or none."""
     flow_weights: Path | None = None
     """File of torchvision's raft_small or raft_large weights; raft_small's in the store when not given."""
-    carry_margin: float = 0.15
+    carry_margin: Margin = 0.15
     """A carried box is the bounding box of the moved joints, its sides enlarged by this share."""
-    box_nms_iou: float = 0.5
+    box_nms_iou: Share = 0.5
     """A detection explains a carried person if their boxes overlap more than this (IoU, 0..1) ..."""
-    min_carry_oks: float = 0.3
+    min_carry_oks: Share = 0.3
     """... and their poses are at least so alike (OKS, 0..1); a carried pose less like the last one is dropped."""
-    min_pose_score: float = 0.2
+    min_pose_score: Share = 0.2
     """A carried person whose mean joint score falls below this is no longer seen (0..1)."""
-    pose_nms_oks: float = 0.7
+    pose_nms_oks: Share = 0.7
     """Of two poses more alike than this only the surer stays (OKS, 0..1)."""
-    min_joint_score: float = 0.1
+    min_joint_score: Share = 0.1
     """A joint below this score is neither carried nor compared (0..1)."""
-    queue_frames: int = 1
+    queue_frames: Count = 1
     """Poses of so many last frames are carried into the next one; similarity multi_flow_oks compares with all."""
     find_camera_motion: bool = True
     """Find how the camera moved, from what stands still behind the people."""
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,30 +119,30 @@ class FollowSettings:
 
     similarity: Similarity = "flow_oks"
     """Box IoU, OKS, OKS after flow, or the best OKS after flow over the queue of the last frames."""
-    box_share: float = 0.35
+    box_share: Share = 0.35
     """How much the boxes' IoU counts in any similarity by OKS (0..1); it is all that counts without joints."""
     assignment: Assignment = "hungarian"
     """Greedy takes the most alike pair first; Hungarian the best sum of all pairs (lap)."""
-    min_similarity: float = 0.15
+    min_similarity: Share = 0.15
     """A pose less alike to a person than this is somebody else (0..1)."""
-    min_box_iou: float = 0.3
+    min_box_iou: Share = 0.3
     """Where no joints can be compared, boxes less alike than this are somebody else's (IoU, 0..1)."""
-    match_joint_score: float = 0.1
+    match_joint_score: Share = 0.1
     """A joint below this score is not compared (0..1)."""
-    keep_joint_score: float = 0.0
+    keep_joint_score: Share = 0.0
     """A joint below this score is left out of the tracks (0..1); 0 keeps all, so that scoring can choose."""
-    start_score: float = 0.42
+    start_score: Share = 0.42
     """A detected pose starts a person from this quality on, sqrt(box score x mean joint score); a lower one, or a
     carried one, only continues (0..1)."""
     adapt_scores: bool = True
     """Take scores relative to those of the clip's sure people: networks differ in what they call sure."""
-    confirm_s: float = 0.05
+    confirm_s: Seconds = 0.05
     """A new person gets an id once seen for so long, in seconds; in a clip's first frame at once."""
-    twice_oks: float = 0.5
+    twice_oks: Share = 0.5
     """A pose more like a better one of its frame than this is a second look at somebody, and left out (OKS, 0..1)."""
-    duplicate_oks: float = 0.3
+    duplicate_oks: Share = 0.3
     """A pose explained so well by the joints of people already followed in this frame starts nobody (OKS, 0..1)."""
-    memory_s: float = 2.0
+    memory_s: Seconds = 2.0
     """A person unseen is remembered so long, in seconds; 0: until the next frame."""
     motion: bool = True
     """A person is expected where their motion leads, within a reach that widens while they are unseen."""
@@ -167,24 +150,47 @@ class FollowSettings:
     """Move everybody with the camera, where the log says how it moved."""
     crowd_motion: bool = True
     """Move people unseen as those seen moved beyond their own motion: what a camera's motion does to all."""
-    appearance_share: float = 0.3
+    appearance_share: Share = 0.3
     """How much looking alike counts for people long unseen, where the log knows what they look like (0..1)."""
     offline: bool = True
     """Use hindsight over the whole clip: give ids after reading it all; --online gives each frame's at once."""
 
-    link_gap_s: float = 3.0
+    link_gap_s: Seconds = 3.0
     """Offline: somebody unseen for longer than this is somebody new, in seconds."""
-    fill_gap_s: float = 0.2
+    fill_gap_s: Seconds = 0.2
     """Offline: who was missed for no longer than this is put back in between, and marked, in seconds; 0: nobody."""
-    min_evidence: float = 1.0
+    min_evidence: Annotated[float, Range(-1000.0, 1000.0)] = 1.0
     """Offline: a person whose poses exceed doubtful quality by less than this, all together, was nobody."""
-    smooth: Smoothing = "kalman"
-    """How joints and boxes are smoothed: offline by a Kalman smoother or a Butterworth filter, online by one-euro."""
-    smooth_hz: float = 6.0
+    smooth: Smoothing = "auto"
+    """How joints and boxes are smoothed: kalman or butterworth offline, one_euro online; auto is kalman offline and
+    none online."""
+    smooth_hz: Annotated[float, Range(0.01, 1000.0)] = 6.0
     """Cut-off of the Butterworth filter, in Hz."""
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_fields(self)
+        if self.smooth in _SMOOTHS_ONLINE and self.offline:
+            raise InputError(
+                f"smooth: {self.smooth} smooths online only; "
+                f"take kalman or butterworth, or go online (--online, offline=False)"
+            )
+        if self.smooth in _SMOOTHS_OFFLINE and not self.offline:
+            raise InputError(
+                f"smooth: {self.smooth} needs the whole clip and does nothing online; "
+                f"take one_euro, auto or none, or stay offline"
+            )
+        if self.smooth_hz != FollowSettings.smooth_hz and self.smooth != "butterworth":
+            raise InputError(
+                f"smooth_hz: is the cut-off of butterworth and does nothing with smooth {self.smooth}; "
+                "take --smooth butterworth, or leave it out"
+            )
+
+    @property
+    def smoothing(self) -> Smoothing:
+        """The smoothing that `smooth` comes to, never "auto"."""
+        if self.smooth != "auto":
+            return self.smooth
+        return "kalman" if self.offline else "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +200,9 @@ class Settings:
     networks: NetworkSettings = field(default_factory=NetworkSettings)
     see: SeeSettings = field(default_factory=SeeSettings)
     follow: FollowSettings = field(default_factory=FollowSettings)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 # Xiao, Wu, Wei, ECCV 2018, sections 3 and 4.3: boxes under 0.5 and joints under 0.4 are dropped, carried boxes join the

@@ -26,6 +26,9 @@ OVERLAP_S = 4.0
 """Seconds that a block needs on each side to equal the whole within 0.001 pixel, at the default settings, even for
 points of the lowest scores seen twice a second; points seen throughout need one."""
 
+SAME_INSTANT_S = 1e-5
+"""Less than this between two frames is no frame rate: their times were the same, or clamped to grow."""
+
 _MIN_SCORE = 0.01  # a placed point of score 0 is nearly, not wholly, without say: its path still needs a place
 _UNKNOWN_SPEED = 1e3  # sizes per second: a point that appears may move at any speed
 _ROUNDS = 5  # of weighing and smoothing: 25 more move points by a tenth of the noise (rms) at 15 Hz, a 70th at 60
@@ -57,7 +60,7 @@ def smooth_kalman(
 
     Args:
         positions: (T, P, 2) pixels, NaN where missing.
-        times_s: (T,) seconds, increasing, steps may differ.
+        times_s: (T,) seconds, never decreasing, steps may differ.
         scores: (T, P) 0..1; a point of score 1/2 counts as half a measurement (twice the variance).
         size_px: (T,) or one number: how tall the person would stand, in pixels; NaN where unknown.
         noise: standard deviation, in sizes, of where a point of score 1 is placed.
@@ -131,7 +134,9 @@ def _smooth_gaussian(
         # Rauch, Tung and Striebel's gain: covariance, motion transposed, inverse of the predicted covariance.
         old_pp, old_pv, old_vv = spreads[t]
         moved_p, moved_v = old_pp + steps_s[t] * old_pv, old_pv + steps_s[t] * old_vv
-        scale = np.where(starts[t + 1], 0.0, 1 / (pp * vv - pv**2))  # a new path says nothing of the old one
+        determinant = pp * vv - pv**2
+        apart = starts[t + 1] | (determinant <= 0)  # a new path says nothing of the old one, nor does one not begun
+        scale = np.where(apart, 0.0, 1 / np.where(apart, 1.0, determinant))
         g_pp, g_pv = (moved_p * vv - old_pv * pv) * scale, (old_pv * pp - moved_p * pv) * scale
         g_vp, g_vv = (moved_v * vv - old_vv * pv) * scale, (old_vv * pp - moved_v * pv) * scale
         place_off, speed_off = places[t + 1] - place, speeds[t + 1] - speed
@@ -174,7 +179,8 @@ def smooth_butterworth(
 
     Args:
         positions: (T, P, 2) pixels, NaN where missing.
-        times_s: (T,) seconds, increasing, steps may differ.
+        times_s: (T,) seconds, never decreasing, steps may differ; frames less than `SAME_INSTANT_S` apart are taken for
+            one, with the mean of their points.
         cutoff_hz: what is faster is taken away; 6 Hz is Winter's for walking.
         rate_hz: of the grid, which then stands at multiples of 1 / rate_hz: give it to smooth uneven times in blocks.
             If not given, the rate of the frames, dropped ones counted, from the first time on.
@@ -190,6 +196,12 @@ def smooth_butterworth(
     positions, times_s = _checked_paths(positions, times_s)
     seen = np.isfinite(positions).all(axis=2)
     smooth = np.where(seen[..., None], positions, np.nan)
+    instants: np.ndarray = np.cumsum(np.diff(times_s, prepend=-np.inf) >= SAME_INSTANT_S) - 1
+    begins = np.unique(instants, return_index=True)[1]
+    if len(begins) < len(times_s):
+        means = _means(smooth, instants)
+        means = smooth_butterworth(means, times_s[begins], cutoff_hz=cutoff_hz, rate_hz=rate_hz, max_gap_s=max_gap_s)
+        return np.where(seen[..., None], means[instants], np.nan)
     if len(times_s) < 2:
         return smooth
     origin_s = times_s[0] if rate_hz is None else 0.0
@@ -220,6 +232,14 @@ def _low_pass(paths: np.ndarray, cutoff_hz: float, rate_hz: float) -> np.ndarray
     pad = round(_PAD_PERIODS * rate_hz / cutoff_hz)
     around = np.pad(paths, [(pad, pad), (0, 0), (0, 0)], mode="reflect", reflect_type="odd")
     return sosfiltfilt(sections, around, axis=0, padtype=None)[pad:-pad]
+
+
+def _means(paths: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Paths (T, P, 2) averaged over the rows of each group (T,), numbered 0, 1, ... in order; NaN where none is."""
+    sums, counts = np.zeros((2, groups[-1] + 1, *paths.shape[1:]))
+    np.add.at(sums, groups, np.nan_to_num(paths))
+    np.add.at(counts, groups, ~np.isnan(paths))
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def _frame_rate(times_s: np.ndarray) -> float:
@@ -277,14 +297,18 @@ class OneEuro:
     def __call__(self, positions: np.ndarray, time_s: float, size_px: float) -> np.ndarray:
         """Points (P, 2) of this frame, smoothed; NaN where missing. Frames come in order of time.
 
+        At the time of the last frame no time has passed, so nothing moves: a point seen then stays where it was.
+
         Raises:
-            InputError: time stands still or runs back, the number of points changes, or the size is not positive.
+            InputError: time runs back, the number of points changes, or the size is not positive.
         """
         positions = np.asarray(positions, float)
         if positions.shape != (len(positions) if self._places is None else len(self._places), 2):
             raise InputError(f"positions: wanted shape (P, 2), P as in the first frame, got {positions.shape}")
-        if not time_s > self._now_s:
-            raise InputError(f"time_s: wanted a time after {self._now_s:g} s, got {time_s:g}; give frames in order")
+        if not time_s >= self._now_s:
+            raise InputError(
+                f"time_s: expected a time not before {self._now_s:g} s, got {time_s:g}; give frames in order"
+            )
         _check_positive(size_px=size_px)
 
         self._now_s = time_s
@@ -294,15 +318,17 @@ class OneEuro:
             self._places, self._speeds = positions.copy(), np.zeros_like(positions)
             self._seen_s = np.full(len(positions), np.nan)
         fresh = ~(time_s - self._seen_s <= self._max_gap_s)
-        step_s = np.where(fresh, 1.0, time_s - self._seen_s)[:, None]  # 1: any, a fresh point stays where it is
+        resting = self._seen_s == time_s  # no time has passed
+        step_s = np.where(fresh | resting, 1.0, time_s - self._seen_s)[:, None]  # 1: any, these stay where they are
         places = np.where(fresh[:, None], positions, self._places)
         speeds = np.where(fresh[:, None], 0.0, self._speeds)
         speeds += _alpha(self._derivative_cutoff_hz, step_s) * ((positions - places) / (step_s * size_px) - speeds)
         cutoff_hz = self._min_cutoff_hz + self._beta * np.linalg.norm(speeds, axis=1, keepdims=True)
         places = places + _alpha(cutoff_hz, step_s) * (positions - places)
 
-        self._places[seen], self._speeds[seen], self._seen_s[seen] = places[seen], speeds[seen], time_s
-        return np.where(seen[:, None], places, np.nan)
+        moved = seen & ~resting
+        self._places[moved], self._speeds[moved], self._seen_s[moved] = places[moved], speeds[moved], time_s
+        return np.where(seen[:, None], self._places, np.nan)
 
 
 def _alpha(cutoff_hz: np.ndarray | float, step_s: np.ndarray) -> np.ndarray:
@@ -334,8 +360,8 @@ def _checked_paths(positions: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarr
         raise InputError(f"positions: wanted shape (T, P, 2), got {positions.shape}")
     if times_s.shape != positions.shape[:1]:
         raise InputError(f"times_s: wanted one per frame, shape {positions.shape[:1]}, got {times_s.shape}")
-    if not np.isfinite(times_s).all() or (np.diff(times_s) <= 0).any():
-        raise InputError("times_s: wanted seconds that increase from frame to frame, got some that do not; sort them")
+    if not np.isfinite(times_s).all() or (np.diff(times_s) < 0).any():
+        raise InputError("times_s: expected seconds that never decrease, got some that do; sort the frames")
     return positions, times_s
 
 

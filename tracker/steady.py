@@ -30,13 +30,14 @@ def steady(followed: Iterable[Followed], settings: FollowSettings) -> Iterator[F
 
     Args:
         followed: frames in order, without poses put in between.
-        settings: `smooth` "kalman" or "butterworth" (others: nothing happens), and `smooth_hz`.
+        settings: their `smoothing` "kalman" or "butterworth" (others: nothing happens), and `smooth_hz`.
     """
     methods: dict[str, _Smooth] = {
         "kalman": partial(smooth_kalman, size_px=1.0),
         "butterworth": lambda paths, times_s, _: smooth_butterworth(paths, times_s, cutoff_hz=settings.smooth_hz),
     }
-    if settings.smooth not in methods:
+    smooth = methods.get(settings.smoothing)
+    if smooth is None:
         yield from followed
         return
     window: list[Followed] = []
@@ -46,34 +47,36 @@ def steady(followed: Iterable[Followed], settings: FollowSettings) -> Iterator[F
         window.append(frame)
         if frame[0].time_s >= begin_s + _BLOCK_S + OVERLAP_S:
             end_s = begin_s + _BLOCK_S
-            yield from _between(_smoothed(window, methods[settings.smooth]), begin_s, end_s)
+            yield from _between(_smoothed(window, smooth), begin_s, end_s)
             window = [each for each in window if each[0].time_s >= end_s - OVERLAP_S]
             begin_s = end_s
     if window and begin_s is not None:
-        yield from _between(_smoothed(window, methods[settings.smooth]), begin_s, np.inf)
+        yield from _between(_smoothed(window, smooth), begin_s, np.inf)
 
 
-def steady_live(followed: Iterable[Followed], settings: FollowSettings) -> Iterator[Followed]:
-    """The same people on paths smoothed by the past alone, if `smooth` is "one_euro"; each frame comes at once."""
-    filters: dict[int, tuple[OneEuro, float]] = {}  # with the time of their last poses, the oldest first
-    for seen, people in followed:
-        if settings.smooth == "one_euro" and len(people):
-            points, size = _points(people.poses), _sizes(people.poses)
-            for row, track_id in enumerate(people.track_ids.tolist()):
-                smooth, _ = filters.pop(track_id, (OneEuro(), 0.0))
-                points[row] = smooth(points[row], seen.time_s, float(size[row]))
-                filters[track_id] = smooth, seen.time_s
-            filters = _without_old(filters, seen.time_s)
-            people = _with_points(people, points)
-        yield seen, people
+class LiveSmoothing:
+    """The same people on paths smoothed by the past alone: a one-euro filter for each, frame by frame."""
 
+    def __init__(self) -> None:
+        self._filters: dict[int, tuple[OneEuro, float]] = {}  # with the time of their last poses, the oldest first
 
-def _without_old(filters: dict[int, tuple[OneEuro, float]], time_s: float) -> dict[int, tuple[OneEuro, float]]:
-    """Those of people away for so long that they begin anew are kept no longer."""
-    oldest_s = next(iter(filters.values()))[1]
-    if time_s - oldest_s <= MAX_GAP_S:
-        return filters
-    return {track_id: each for track_id, each in filters.items() if time_s - each[1] <= MAX_GAP_S}
+    def __call__(self, people: TrackedPoses, time_s: float) -> TrackedPoses:
+        """The people of the next frame; times never decrease."""
+        if not len(people):
+            return people
+        points, size = _points(people.poses), _sizes(people.poses)
+        for row, track_id in enumerate(people.track_ids.tolist()):
+            smooth, _ = self._filters.pop(track_id, (OneEuro(), 0.0))
+            points[row] = smooth(points[row], time_s, float(size[row]))
+            self._filters[track_id] = smooth, time_s
+        self._forget(time_s)
+        return _with_points(people, points)
+
+    def _forget(self, time_s: float) -> None:
+        """The filters of people away for so long that they begin anew are kept no longer."""
+        oldest_s = next(iter(self._filters.values()))[1]
+        if time_s - oldest_s > MAX_GAP_S:
+            self._filters = {each: kept for each, kept in self._filters.items() if time_s - kept[1] <= MAX_GAP_S}
 
 
 def _between(frames: list[Followed], begin_s: float, end_s: float) -> list[Followed]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from core.errors import InputError
 from core.people import Poses, TrackedPoses, sure_keypoints
 from core.similarity import keypoint_boxes
 from core.skeletons import Skeleton, guessed_skeleton
@@ -24,6 +25,7 @@ from tracker.motion import Tracks
 from tracker.pose_log import Carried, SeenFrame
 from tracker.scores import ScoreScale
 from tracker.settings import FollowSettings, Settings
+from tracker.steady import LiveSmoothing
 
 _UNCONFIRMED_MEMORY_S = 0.15  # somebody without an id yet may be missed for so long
 _CROWD = 3  # so many people tell how all of them moved
@@ -39,9 +41,12 @@ class Tracker:
     Ids count from 1, are never used twice, and belong to this object alone.
 
     Args:
-        settings: who is who.
+        settings: who is who; of the smoothing, "one_euro" alone works frame by frame.
         skeleton: of the poses; told from their number of joints when not given.
         queue_frames: how many earlier frames' poses the log carries by flow.
+
+    Raises:
+        InputError: `settings.smooth` names a smoother that needs the whole clip.
     """
 
     def __init__(
@@ -52,6 +57,13 @@ class Tracker:
         queue_frames: int = 1,
     ) -> None:
         self._settings = settings.follow if isinstance(settings, Settings) else settings
+        smooth = self._settings.smooth
+        if smooth not in ("auto", "one_euro", "none"):
+            raise InputError(
+                f"smooth: {smooth} needs the whole clip and does nothing in a Tracker, which has the frames so far; "
+                "take auto, none, or one_euro with offline=False, or follow the clip at once"
+            )
+        self._smooth = LiveSmoothing() if smooth == "one_euro" else None
         self._skeleton = skeleton
         self._scale = ScoreScale(adapt=self._settings.adapt_scores)
         self._tracks: Tracks  # from the first frame on, which tells how many joints there are
@@ -77,7 +89,8 @@ class Tracker:
     def update_seen(self, seen: SeenFrame) -> TrackedPoses:
         """As `update`, with all that the pose log knows of the frame: flow, the camera's motion, appearance."""
         _, ids = self.assign(seen)
-        return TrackedPoses(without_unsure_joints(seen.poses[ids > 0], self._settings), ids[ids > 0])
+        people = TrackedPoses(without_unsure_joints(seen.poses[ids > 0], self._settings), ids[ids > 0])
+        return self._smooth(people, seen.time_s) if self._smooth else people
 
     def assign(self, seen: SeenFrame) -> tuple[np.ndarray, np.ndarray]:
         """Whose each pose is: serial numbers of the tracks (N,), and their ids (N,) as far as they are confirmed.
