@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.csv
@@ -287,6 +288,33 @@ def test_the_mask_is_a_switch(chosen: NetworkSettings, margin: float | None) -> 
     with open_networks(Settings(networks=chosen)) as opened:
         assert isinstance(opened.estimator, MoveNet)
         assert opened.estimator.mask_margin == margin
+        assert opened.applied == {"mask_margin": margin}
+
+
+def test_run_json_holds_what_was_applied_not_what_was_left_open(images: Path, tmp_path: Path) -> None:
+    def of_run(folder: Path) -> tuple[object, object]:
+        content = json.loads((folder / "run.json").read_text())
+        return content["settings"]["networks"]["mask"], content["applied"]
+
+    run(images, tmp_path / "clip")  # its estimator applies no mask
+    assert of_run(tmp_path / "clip") == (None, {"mask_margin": None, "smooth": "kalman"})
+    follow_run(tmp_path / "clip", FollowSettings(offline=False), output=tmp_path / "again")
+    assert of_run(tmp_path / "again") == (None, {"mask_margin": None, "smooth": "none"})
+
+
+def test_a_mask_that_the_estimator_does_not_paint_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="mask_margin: does nothing without a mask"):
+        NetworkSettings(mask=False, mask_margin=0.2)
+    for estimator, said in (
+        (SimpleNamespace(mask_margin=None, skeleton=COCO_17), "say how much to leave around the box: --mask-margin"),
+        (SimpleNamespace(skeleton=COCO_17), "leave --mask out"),
+    ):
+        monkeypatch.setattr("tracker.networks.create_estimator", lambda *_, made=estimator, **__: made)
+        with (
+            pytest.raises(InputError, match=f"mask: estimator movenet_thunder paints none by itself; {said}"),
+            open_networks(Settings(networks=NetworkSettings(mask=True))),
+        ):
+            pass
 
 
 def test_the_example_is_followed_by_the_real_networks(example_clip: Path) -> None:

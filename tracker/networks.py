@@ -32,6 +32,11 @@ class Networks:
     device: str
     embedder: Embedder | None = None
 
+    @property
+    def applied(self) -> dict[str, Any]:
+        """What the settings that leave a choice to a network came to; a margin of None is no mask."""
+        return {"mask_margin": getattr(self.estimator, "mask_margin", None)}
+
 
 @contextmanager
 def open_networks(settings: Settings) -> Iterator[Networks]:
@@ -63,9 +68,13 @@ def _estimator(chosen: NetworkSettings, runtime: Runtime) -> Estimator:
         decoder=chosen.decoder,
         normalisation=chosen.normalisation,
     )
-    if not chosen.mask:
-        options["mask_margin"] = None  # said aloud, because an estimator masks by itself
-    return create_estimator(chosen.estimator, runtime=runtime, **options)
+    if chosen.mask is False:
+        options["mask_margin"] = None  # explicit, because an estimator may mask by itself
+    estimator = create_estimator(chosen.estimator, runtime=runtime, **options)
+    if chosen.mask and getattr(estimator, "mask_margin", None) is None:
+        can = "; say how much to leave around the box: --mask-margin 0.2" if hasattr(estimator, "mask_margin") else ""
+        raise InputError(f"mask: estimator {chosen.estimator} paints none by itself{can or '; leave --mask out'}")
+    return estimator
 
 
 def _detector(chosen: NetworkSettings, runtime: Runtime, estimator: Estimator) -> Detector:

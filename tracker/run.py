@@ -304,6 +304,7 @@ def _write_results(
         files=(LOG, *(name for name in outputs if name not in refused), RUN),
     )
     told["settings"]["follow"] = asdict(settings)
+    told["applied"] = {**told.get("applied", {}), "smooth": settings.smoothing}
     run_file.write(outcome, told)
     return outcome
 

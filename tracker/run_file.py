@@ -54,6 +54,7 @@ def describe(source: Source, networks: Networks, settings: Settings) -> dict[str
             "stride": source.stride,
         },
         "settings": plain(asdict(settings)),
+        "applied": networks.applied,
         "models": [{"name": w.name, "sha256": w.sha256, "licence": w.licence} for w in networks.weights],
         "device": networks.device,
     }
@@ -94,7 +95,7 @@ def write(outcome: Outcome, told: dict[str, Any]) -> None:
         "status": outcome.status,
         "reason": outcome.reason,
         "warnings": list(outcome.warnings),
-        **{key: told[key] for key in ("input", "settings", "models", "device")},
+        **{key: told[key] for key in ("input", "settings", "applied", "models", "device")},
         "versions": installed_versions(),
         "figures": {
             "frames": outcome.frames,

@@ -63,8 +63,9 @@ class NetworkSettings:
     """What an estimator's ONNX file is fed; imagenet if not given."""
     detector_normalisation: Normalisation | None = None
     """What a detector's ONNX file is fed; that usual for its kind if not given."""
-    mask: bool = True
-    """Paint the crop grey outside the person's box, so that a neighbour's joints are not taken ..."""
+    mask: bool | None = None
+    """Paint the crop grey outside the person's box, so that a neighbour's joints are not taken; the estimator's own way
+    if not given ..."""
     mask_margin: Margin | None = None
     """... leaving so much around it, as a share of its sides; the estimator's own default if not given."""
     flip_test: bool = False
@@ -76,6 +77,8 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.mask is False and self.mask_margin is not None:
+            raise InputError("mask_margin: does nothing without a mask; leave out either --mask-margin or --no-mask")
 
 
 @dataclass(frozen=True, kw_only=True)
