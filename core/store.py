@@ -171,7 +171,7 @@ def write_manifest(fetched: list[Published], home: Path) -> Path:
     if path.is_file():
         try:
             entries = {entry["name"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))["weights"]}
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 f"{path}: is no manifest of weights ({error}); remove it or give another folder"
             ) from error

@@ -13,10 +13,12 @@ from unicodedata import category
 
 from core.errors import InputError
 from core.files import written_whole
+from core.paths import folded, is_safe_name
 
 SEEN = "seen"  # a segment of the clip, while others are missing: who sees the last one follows the clip
 FINE = frozenset({"complete", SEEN})
 _WRITE_TABLE_EVERY_S = 2.0
+_SHOWN = 100  # characters of a name in an error line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +80,11 @@ def read_table(path: Path) -> list[Row]:
     """The rows of a batch.csv.
 
     Raises:
-        InputError: it cannot be read, or is none.
+        InputError: it cannot be read, is none, or names a folder that no batch makes.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [
+            rows = [
                 Row(
                     clip=row["clip"],
                     status=row["status"],
@@ -98,6 +100,13 @@ def read_table(path: Path) -> list[Row]:
         raise InputError(f"{path}: cannot be read ({error.strerror}); run the batch first") from None
     except (KeyError, TypeError, ValueError, csv.Error):
         raise InputError(f"{path}: is no table of a batch; remove it and run the batch again") from None
+    for row in rows:
+        if not is_safe_name(row.clip):  # it would be a folder to write to
+            raise InputError(
+                f"{path}: expected the name of a clip's folder, got {printable(row.clip)[:_SHOWN]!r}; "
+                "remove the table and run the batch again"
+            )
+    return rows
 
 
 def summary(table: Table) -> str:
@@ -119,9 +128,11 @@ def printable(text: str, encoding: str = "utf-8") -> str:
 
 
 def names_before(output: Path) -> dict[str, str]:
-    """The folder of each clip of earlier batches in an output, by its path as the tables have it."""
+    """The folder of each clip of earlier batches in an output, by its path as the tables have it; one for each."""
     tables = []
     for path in sorted(output.glob("batch*.csv")):
         with suppress(InputError):  # whoever writes it will tell
             tables += read_table(path)
-    return {row.input: row.clip for row in tables}
+    names = {row.input: row.clip for row in tables}
+    clips_of_name = Counter(map(folded, names.values()))
+    return {clip: name for clip, name in names.items() if clips_of_name[folded(name)] == 1}

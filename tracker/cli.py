@@ -22,6 +22,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Dict
 
 from core.errors import InputError, unknown_name
+from core.paths import distinct_names, safe_name
 from tracker.progress import OnFrame, ProgressStyle
 from tracker.progress import progress as telling
 from tracker.settings import PRESETS, FollowSettings, NetworkSettings, SeeSettings, Settings
@@ -85,7 +86,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"--config {path}: cannot be read ({error.strerror}); give a TOML file of settings") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"--config {path}: not TOML ({error}); write lines like detect_every = 2") from None
 
 
@@ -157,7 +158,7 @@ def track(
     ):
         outcome = track_to_folder(
             source,
-            output / source.name,
+            output / safe_name(source.name),
             loaded,
             settings,
             saves=(*default_formats(loaded.estimator.skeleton), *wished),
@@ -337,11 +338,12 @@ def names_of_formats(save: str) -> tuple[str, ...]:
 
 
 def _clips_of_folder(poses: Path) -> dict[str, Path]:
-    """The PoseTrack files of a folder by clip; none of a run's folder."""
+    """The PoseTrack files of a folder, by the folder that each clip is to have; none of a run's folder."""
     from tracker.run_file import LOG, RUN
 
     is_run = (poses / RUN).is_file() or (poses / LOG).is_file()
-    return {} if is_run or not poses.is_dir() else {file.stem: file for file in sorted(poses.glob("*.json"))}
+    files = [] if is_run or not poses.is_dir() else sorted(poses.glob("*.json"))
+    return dict(zip(distinct_names([file.stem for file in files]), files, strict=True))
 
 
 @contextmanager

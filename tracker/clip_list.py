@@ -6,7 +6,6 @@ import glob
 import hashlib
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from core.errors import InputError
+from core.paths import folded, safe_name
 from tracker.batch_table import names_before, printable
 from tracker.run_file import RUN
 from tracker.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 _LIST_SUFFIX = ".txt"
-_LONGEST_NAME = 120  # bytes; file systems take 255, and files are written beside under longer names
-_OF_THE_BATCH = re.compile(r"batch(\.\d+of\d+)?(\.csv)?", re.IGNORECASE)  # its tables and locks stand beside the clips
+# The batch's tables, locks and submission stand beside the clips.
+_OF_THE_BATCH = re.compile(r"batch(\.\d+of\d+)?(\.csv)?|submission(\.zip)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def folder_names(paths: Sequence[Path], kept: Mapping[Path, str] = MappingProxyT
     ways.append(lambda path: f"{path.stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}")
     names = dict(kept)
     for way in ways:
-        taken = Counter(_folded(names[path]) for path in names)
+        taken = Counter(folded(names[path]) for path in names)
         names |= {
-            path: _shortened(way(path))
+            path: folder_name(way(path))
             for path in paths
-            if path not in kept and (path not in names or taken[_folded(names[path])] > 1)
+            if path not in kept and (path not in names or taken[folded(names[path])] > 1)
         }
     return [names[path] for path in paths]
 
@@ -103,22 +103,10 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold()
-
-
-def _shortened(name: str) -> str:
-    """The name, its middle replaced by a hash where it is too long; characters no folder should have become _."""
-    name = (
-        "".join("_" if char in '/\\:*?"<>|' or not char.isprintable() else char for char in name).strip(" .") or "clip"
-    )
-    name += "_" * bool(_OF_THE_BATCH.fullmatch(name))
-    data = name.encode()
-    if len(data) <= _LONGEST_NAME:
-        return data.decode()
-    keep = (_LONGEST_NAME - 10) // 2
-    head, tail = data[:keep].decode(errors="ignore"), data[-keep:].decode(errors="ignore")
-    return f"{head}-{hashlib.sha256(data).hexdigest()[:8]}-{tail}"
+def folder_name(name: str) -> str:
+    """A safe name for a clip's folder, which stands beside the batch's own files."""
+    name = safe_name(name)
+    return name + "_" * bool(_OF_THE_BATCH.fullmatch(name))
 
 
 def _expanded(given: Path, output: Path) -> Iterator[Path]:

@@ -352,7 +352,7 @@ def _read_header(path: Path, file: pa.OSFile) -> PoseLogHeader:
         whole = schema.equals(_schema(header.num_joints, header.appearance_size))
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         whole = False
     if not whole:
         raise InputError(

@@ -16,9 +16,10 @@ import numpy as np
 
 from core.errors import InputError
 from core.files import written_whole
+from core.paths import below, distinct_names, is_safe_name
 from eval_posetrack.clip import LARGEST_TRACK_ID, Clip
-from eval_posetrack.files import read_clip, read_folder, write_clip
-from tracker.clip_list import ListedClip
+from eval_posetrack.files import find_files, read_clip, read_folder, write_clip
+from tracker.clip_list import ListedClip, folder_name
 
 SUBMISSION, ZIP = "submission", "submission.zip"
 _TRACKS = "tracks.json"
@@ -43,17 +44,32 @@ def sequences(root: Path, split: str) -> dict[str, Clip]:
     """The annotated sequences of a split by name.
 
     Raises:
-        InputError: there are none, or a file cannot be used.
+        InputError: there are none, or a file cannot be used or has a name that no submission can have.
     """
-    return read_folder(annotations_of(root, split))
+    folder = annotations_of(root, split)
+    for name, file in find_files(folder).items():
+        if not is_safe_name(name):  # the submission's files have these names, on any system that unpacks it
+            raise InputError(f"{folder}: expected names that every system takes, got {file.name!r}; rename the file")
+    return read_folder(folder)
 
 
 def listed_sequences(root: Path, truth: Mapping[str, Clip]) -> list[ListedClip]:
-    """The sequences as clips of a batch: exactly their frames."""
-    root = root.absolute()
+    """The sequences as clips of a batch: exactly their frames.
+
+    Raises:
+        InputError: an annotation names an image that is not below the root.
+    """
+    root, folders = root.absolute(), folders_of(truth)
     return [
-        ListedClip(root, name, images=tuple(root / image for image in clip.image_names)) for name, clip in truth.items()
+        ListedClip(root, folders[name], images=tuple(below(root, image, f"{name}.json") for image in clip.image_names))
+        for name, clip in truth.items()
     ]
+
+
+def folders_of(truth: Iterable[str]) -> dict[str, str]:
+    """The folder of each sequence's run in the output: its name, unless the batch has a file of that name."""
+    names = list(truth)
+    return dict(zip(names, distinct_names([folder_name(name) for name in names]), strict=True))
 
 
 def write_submission(output: Path, truth: Mapping[str, Clip]) -> list[str]:
@@ -65,9 +81,8 @@ def write_submission(output: Path, truth: Mapping[str, Clip]) -> list[str]:
     folder = output / SUBMISSION
     folder.mkdir(parents=True, exist_ok=True)
     complaints = []
-    for name, clip in truth.items():
-        prediction = folder / f"{name}.json"
-        tracks = output / name / _TRACKS
+    for name, run in folders_of(truth).items():
+        clip, prediction, tracks = truth[name], folder / f"{name}.json", output / run / _TRACKS
         if not tracks.is_file():
             prediction.unlink(missing_ok=True)
             continue

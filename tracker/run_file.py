@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from core.errors import InputError
 from core.files import written_whole
+from core.paths import is_safe_name
 from tracker.networks import Networks
 from tracker.pose_log import PoseLogHeader
 from tracker.settings import FollowSettings, Settings
@@ -124,12 +125,16 @@ def read(run: Path) -> dict[str, Any]:
         told = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give the folder of a finished run") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{path}: is not JSON; give the folder of a finished run, or track again") from None
     wanted = ("status", "reason", "input", "settings", "models", "device", "files")
     missing = [key for key in wanted if key not in told] if isinstance(told, dict) else wanted
     if missing:
         raise InputError(f"{path}: has no {missing[0]!r}; give the folder of a finished run, or track again")
+    if not isinstance(told["files"], list) or not all(
+        isinstance(name, str) and is_safe_name(name) for name in told["files"]
+    ):
+        raise InputError(f"{path}: expected names of files in this folder as 'files'; track again")
     return told
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import InputError, unknown_name
+from core.paths import folded, safe_name
 from eval_posetrack.clip import LARGEST_TRACK_ID, Clip
 from eval_posetrack.files import write_clip
 from eval_posetrack.readers import alphapose, coco, deeplabcut, mmpose, openpose, sleap
@@ -62,11 +63,12 @@ def convert(
     single = out.suffix.lower() == ".json"
     if single and len(clips) > 1:
         raise InputError(f"{out}: wanted a folder, because {source} holds {len(clips)} clips; leave out the .json")
-    files = {out if single else out / f"{clip.name}.json": clip for clip in clips}
-    if len(files) < len(clips):
+    names = [f"{safe_name(clip.name)}.json" for clip in clips]
+    if len(set(map(folded, names))) < len(names):
         raise InputError(
-            f"{source}: wanted clips with names of their own, got {', '.join(clip.name for clip in clips)}"
+            f"{source}: expected clips with names of their own, got {', '.join(clip.name for clip in clips)}"
         )
+    files = {out if single else out / name: clip for name, clip in zip(names, clips, strict=True)}
     for file in files:
         if file.resolve() == source.resolve() or file.resolve().parent == source.resolve():
             raise InputError(f"{file}: wanted a place outside of what is converted; nothing was written")

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from core.errors import InputError
+from core.paths import distinct_names, folded, safe_name
 from eval_posetrack.columns import Records, shown
 from eval_posetrack.dialects import file_names, times
-from eval_posetrack.readers.sources import file_name, natural, read_json, safe_name, whole_numbers
+from eval_posetrack.readers.sources import file_name, natural, read_json, whole_numbers
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 Key = int | str
@@ -154,16 +155,14 @@ def _names_of_videos(videos: Any, images: Records) -> dict[Any, str]:
     if not isinstance(videos, list):
         return {}
     named = [video for video in videos if isinstance(video, dict) and isinstance(video.get("name"), str)]
-    return {video["id"]: video["name"] for video in named if type(video.get("id")) in (int, str)}
+    return {video["id"]: video["name"].lstrip("./\\") for video in named if type(video.get("id")) in (int, str)}
 
 
 def _distinct(keys: Sequence[Any], labels: dict[Any, str]) -> list[str]:
     """File names for clips; where two would have the same, their keys instead."""
-    names = {key: safe_name(label) for key, label in labels.items()}
-    counts = Counter(names.values())
-    names = {key: name if counts[name] == 1 else safe_name(str(key)) for key, name in names.items()}
-    counts = Counter(names.values())
-    names = {key: name if counts[name] == 1 else f"{name}_{n}" for n, (key, name) in enumerate(names.items())}
+    counts = Counter(folded(safe_name(label)) for label in labels.values())
+    texts = [label if counts[folded(safe_name(label))] == 1 else str(key) for key, label in labels.items()]
+    names = dict(zip(labels, distinct_names(texts), strict=True))
     return [names[key] for key in keys]
 
 

@@ -169,11 +169,6 @@ def file_name(value: str) -> str:
     return value.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
-def safe_name(value: str) -> str:
-    """A name from a file's content as a file name that stays in its folder."""
-    return re.sub(r"[^\w.-]+", "_", value).strip("._")[:120] or "clip"
-
-
 def needed_list(path: Path, content: Any, what: str) -> list[Any]:
     """The content, which must be a list."""
     if not isinstance(content, list):
