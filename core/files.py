@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.errors import InputError
@@ -23,6 +23,8 @@ def folder_made(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another output folder") from None
+    for path in missing:
+        sync_folder(path.parent)
     try:
         yield
     except BaseException:
@@ -39,7 +41,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     >>> with written_whole(Path("tracks.json")) as beside:
     ...     beside.write_text("{}")
 
-    Whatever stood at `path` stays until the new file is whole; a crash leaves at most the file beside.
+    Whatever stood at `path` stays until the new file is whole; a crash leaves at most the file beside. On return the
+    file and its name are on the disk, so what is written next never survives a power cut that this did not.
     """
     beside = path.with_name(f".{path.name}.part")
     try:
@@ -47,9 +50,22 @@ def written_whole(path: Path) -> Iterator[Path]:
         with beside.open("rb") as file:
             os.fsync(file.fileno())  # or a power cut could leave the new name with none of the content
         beside.replace(path)
+        sync_folder(path.parent)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names of a folder's files on the disk, where the system has a way to ask for it."""
+    if os.name == "nt":
+        return
+    entry = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems refuse it of a folder
+            os.fsync(entry)
+    finally:
+        os.close(entry)
 
 
 def digest(path: Path) -> str:

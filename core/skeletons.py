@@ -6,6 +6,7 @@ takes the joints of one skeleton to those of another. Orders are those of each d
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,20 +23,33 @@ class Skeleton:
     """The joints of one annotation convention, in the order of its files.
 
     Raises:
-        ValueError: sigmas do not match the joints, or a limb names an unknown joint.
+        ValueError: two joints have one name, sigmas do not match the joints or are not positive, a limb or a mirror
+            pair names an unknown joint, or a joint has two mirror images.
     """
 
     name: str
     joints: tuple[str, ...]
     limbs: tuple[tuple[str, str], ...]
     oks_sigmas: tuple[float, ...]  # the k_i / 2 of COCO's OKS: exp(-d^2 / (2 area (2 sigma)^2))
+    mirror_pairs: tuple[tuple[str, str], ...] = ()  # where none is given: left_NAME and right_NAME
 
     def __post_init__(self) -> None:
+        if not self.mirror_pairs:
+            names = [joint.removeprefix("left_") for joint in self.joints if joint.startswith("left_")]
+            pairs = tuple((f"left_{name}", f"right_{name}") for name in names if f"right_{name}" in self.joints)
+            object.__setattr__(self, "mirror_pairs", pairs)
+        if len(set(self.joints)) != len(self.joints):
+            raise ValueError(f"{self.name}: two joints have one name")
         if len(self.oks_sigmas) != len(self.joints):
             raise ValueError(f"{self.name}: {len(self.joints)} joints but {len(self.oks_sigmas)} OKS sigmas")
-        unknown = {joint for limb in self.limbs for joint in limb} - set(self.joints)
-        if unknown:
-            raise ValueError(f"{self.name}: limbs name unknown joints {sorted(unknown)}")
+        if not all(0 < sigma < math.inf for sigma in self.oks_sigmas):
+            raise ValueError(f"{self.name}: OKS sigmas must be more than 0 and finite")
+        for what, pairs in (("limbs", self.limbs), ("mirror pairs", self.mirror_pairs)):
+            if unknown := {joint for pair in pairs for joint in pair} - set(self.joints):
+                raise ValueError(f"{self.name}: {what} name unknown joints {sorted(unknown)}")
+        mirrored = [joint for pair in self.mirror_pairs for joint in pair]
+        if len(set(mirrored)) != len(mirrored):
+            raise ValueError(f"{self.name}: a joint has two mirror images")
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -57,13 +71,10 @@ class Skeleton:
     @cached_property
     def mirror(self) -> np.ndarray:  # (K,) int
         """For every joint, the position of its mirror image (itself when it has none)."""
-        swap = {"left": "right", "right": "left"}
-        names = []
-        for joint in self.joints:
-            side, _, rest = joint.partition("_")
-            mirrored = f"{swap[side]}_{rest}" if side in swap else joint
-            names.append(mirrored if mirrored in self.joints else joint)
-        return np.array([self.index(name) for name in names], dtype=int)
+        mirror = np.arange(len(self))
+        for left, right in self.mirror_pairs:
+            mirror[[self.index(left), self.index(right)]] = self.index(right), self.index(left)
+        return mirror
 
 
 _LIMBS_OF_THE_BODY = (

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from core.people import Poses
+from core.skeletons import COCO_17
 from eval_posetrack.evaluation import evaluate
 from eval_posetrack.files import Clip, find_files, read_clip, write_clip
 from tracker import follow
@@ -322,7 +323,7 @@ def test_the_log_of_a_killed_run_is_followed(tmp_path: Path) -> None:
 
 def test_a_log_without_a_whole_frame_is_refused(tmp_path: Path) -> None:
     header = PoseLogHeader(
-        skeleton="coco_17",
+        skeleton=COCO_17,
         fps=30,
         width=9,
         height=9,

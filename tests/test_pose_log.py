@@ -20,11 +20,12 @@ from hypothesis.extra import numpy as hnp
 
 from core.errors import InputError
 from core.people import Poses
+from core.skeletons import COCO_17
 from tracker.pose_log import Carried, PoseLogHeader, PoseLogWriter, SeenFrame, is_complete, read_pose_log
 
 K = 17
 HEADER = PoseLogHeader(
-    skeleton="coco_17",
+    skeleton=COCO_17,
     fps=29.97,
     width=1280,
     height=720,
@@ -274,8 +275,11 @@ def with_header(**changes: object) -> bytes:
         (b"", "no Arrow stream"),
         (b"frame,time_s,track_id\n0,0,1\n", "no Arrow stream"),
         (arrow_stream(pa.schema({"x": pa.int64()})), "not a pose log"),
-        (with_header(format_version=1), "format 1, this posetrail reads format 2; track again"),
-        (with_header(format_version=99), "format 99, this posetrail reads format 2; update posetrail"),
+        (
+            with_header(format_version=2),
+            "format 2, this posetrail reads format 3; infer again: posetrail track .*--redo",
+        ),
+        (with_header(format_version=99), "format 99, this posetrail reads format 3; update posetrail"),
         (with_header(format_version="new"), "header or columns are not those"),
         (with_header(appearance_size=-5), "header or columns are not those"),
         (with_header(skeleton="octopus_8"), "header or columns are not those"),

@@ -131,7 +131,7 @@ def test_who_was_seen_twice_is_known_by_place() -> None:
 
 def test_whom_flow_carried_over_a_seam_comes_from_the_poses_that_are_kept() -> None:
     header = PoseLogHeader(
-        skeleton="coco_17", fps=30, width=1, height=1, source="", source_fingerprint="",
+        skeleton=COCO_17, fps=30, width=1, height=1, source="", source_fingerprint="",
         see_settings={"queue_frames": 1}, models=[], posetrail_version="",
     )  # fmt: skip
     before = [frame(0, standing(10, 200)), frame(1, standing(10, 200), source=0, rows=(0, 1))]

@@ -38,13 +38,23 @@ from typing import NoReturn
 import numpy as np
 
 from core.errors import InputError
+from core.files import written_whole
 from core.people import Poses
 from core.similarity import grown_boxes, keypoint_boxes
-from core.skeletons import COCO_17, POSETRACK_15, SKELETONS, Skeleton
+from core.skeletons import COCO_17, POSETRACK_15, Skeleton
 from eval_posetrack.clip import NO_SCORE
 from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, shown
 from eval_posetrack.files import read_clip
-from tracker.pose_log import Carried, PoseLogHeader, PoseLogWriter, SeenFrame, is_complete, read_pose_log
+from tracker.pose_log import (
+    Carried,
+    LogEnd,
+    PoseLogHeader,
+    PoseLogWriter,
+    SeenFrame,
+    is_complete,
+    last_place,
+    read_pose_log,
+)
 from tracker.video import ASSUMED_FPS
 from tracker.writers import default_formats
 
@@ -61,7 +71,7 @@ class Foreign:
     """Poses from elsewhere, checked, and how to make a pose log of them."""
 
     header: PoseLogHeader
-    write_log: Callable[[Path], None]
+    write_log: Callable[[Path], LogEnd]
     saves: tuple[str, ...]  # formats that suit them
     notes: tuple[str, ...] = ()  # one line each: what was assumed
     cut_off: bool = False  # a pose log that nobody ended
@@ -99,13 +109,15 @@ def _read_log(path: Path, fps: float | None) -> Foreign:
     header, frames = read_pose_log(path)
     if next(frames, None) is None:
         raise InputError(f"{path}: there is no whole frame in it; track again")
-    saves = default_formats(SKELETONS[header.skeleton])
+    saves = default_formats(header.skeleton)
     return Foreign(header=header, write_log=partial(_copy, path), saves=saves, cut_off=not is_complete(path))
 
 
-def _copy(path: Path, to: Path) -> None:
+def _copy(path: Path, to: Path) -> LogEnd:
     if path.resolve() != to.resolve():
-        shutil.copyfile(path, to)
+        with written_whole(to) as beside:
+            shutil.copyfile(path, beside)
+    return last_place(to).log_end
 
 
 # Files of others ------------------------------------------------------------------------------------------------------
@@ -142,7 +154,7 @@ class _Found:
 def _foreign(path: Path, found: _Found, saves: tuple[str, ...], notes: Iterable[str]) -> Foreign:
     width, height = found.size()
     header = PoseLogHeader(
-        skeleton=found.skeleton.name,
+        skeleton=found.skeleton,
         fps=found.fps,
         width=width,
         height=height,
@@ -156,10 +168,11 @@ def _foreign(path: Path, found: _Found, saves: tuple[str, ...], notes: Iterable[
     return Foreign(header=header, write_log=partial(_write, header, found), saves=saves, notes=told)
 
 
-def _write(header: PoseLogHeader, found: _Found, to: Path) -> None:
-    with PoseLogWriter(to, header) as log:
+def _write(header: PoseLogHeader, found: _Found, to: Path) -> LogEnd:
+    with written_whole(to) as beside, PoseLogWriter(beside, header) as log:
         for frame in found.seen():
             log.append(frame)
+    return log.place.log_end
 
 
 def unit_scores(scores: np.ndarray) -> np.ndarray:

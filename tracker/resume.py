@@ -6,26 +6,36 @@ seeing goes on behind the last whole frame, and every data file comes out byte f
 - Seeing remembers the last frame's picture and poses, where older poses are by now, and the frame with which the camera
   is compared. All of it follows from the pictures and the log: the pictures are read again from the start (which is
   how frames are counted anyway), the camera looks at each beside the logged boxes as it did then, the networks rest.
-- It goes on behind full batches, so that each picture meets the networks in the company it had; and behind the last
-  but one, because after a power cut a file may end in zeros that no reader can tell from joints.
+- It goes on behind a full batch, so that each picture meets the networks in the company it had.
+- A finished run's log is compared with what run.json says of it. Where it is damaged, inference goes on from there; a
+  run.json that cannot be read counts as none.
 - What follows seeing starts over; its files appear whole or not at all, run.json last. Before a log is touched its
   run.json is removed, so that one never tells of another log.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import InputError
 from tracker import run_file
 from tracker.pipeline import BATCH_FRAMES
-from tracker.pose_log import Place, PoseLogHeader, SeenFrame, places, read_pose_log
-from tracker.run_file import LOG, RUN, VIDEO, Outcome, Status
+from tracker.pose_log import (
+    LogEnd,
+    OtherFormat,
+    Place,
+    PoseLogHeader,
+    SeenFrame,
+    last_place,
+    places,
+    read_pose_log,
+)
+from tracker.run_file import LOG, RUN, VIDEO, Inferred, Outcome
 from tracker.settings import FollowSettings, Settings
 from tracker.video import Source
 from tracker.writers import WRITERS
@@ -44,9 +54,9 @@ class Kept:
     """What an earlier run has left that this one can use."""
 
     outcome: Outcome | None = None  # of a run that is finished: nothing is to be done
-    seen: tuple[Status, str] | None = None  # everything was seen; how that ended, and why
+    seen: Inferred | None = None  # everything was seen; how that ended
     after: Place | None = None  # the log goes on behind this frame
-    note: str = ""  # one line: why nothing is kept
+    note: str = ""  # one line: why not everything is kept
 
 
 def made_of(source: Source, settings: Settings, device: str) -> dict[str, Any]:
@@ -75,17 +85,19 @@ def find(
     """Look at what stands in the folder.
 
     Raises:
-        InputError: with "continue", a run of other settings or of another clip stands there.
+        InputError: with "continue", a run of other settings or of another clip stands there, or a finished one of
+            another version.
     """
     if earlier == "replace" or not (folder / LOG).is_file():
         return Kept()
-    told = run_file.read(folder) if (folder / RUN).is_file() else None
-    try:
-        old, _ = read_pose_log(folder / LOG)
-    except InputError:
+    told, note = _told(folder)
+    end, damage = _checked(folder, told, earlier)
+    note = note or damage
+    old = _whole_header(folder / LOG, end)
+    if old is None:
         if told and earlier == "continue":
-            raise
-        return Kept()  # cut off within the header: nothing was seen
+            _refuse_other_run(folder, source, header, follow, told)
+        return Kept(note=note)
     if old.source_fingerprint != header.source_fingerprint:
         return _other_content(folder, source, told, earlier)
     was, wanted = _flat(old), _flat(header)
@@ -96,16 +108,63 @@ def find(
         raise _changed(folder, was, wanted)
     if was != wanted:
         return Kept(note=f"{folder}: what was made of other settings is replaced")
-    if told and told["status"] != "interrupted":
+    if told and end:
         if not other_follow and _has_everything(folder, told, saves, video):
             return Kept(outcome=run_file.outcome(folder, told))
-        return Kept(seen=(told["status"], told["reason"]))
-    return Kept(after=_safe_place(folder / LOG) if old.source == header.source else None)
+        return Kept(seen=Inferred(told["status"], told["reason"], end))
+    return Kept(after=_safe_place(folder / LOG) if old.source == header.source else None, note=note)
+
+
+def _told(folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """What run.json says; None where there is none that can be read, and why not."""
+    if not (folder / RUN).is_file():
+        return None, ""
+    try:
+        return run_file.read(folder), ""
+    except InputError as error:
+        return None, str(error)
+
+
+def _checked(folder: Path, told: dict[str, Any] | None, earlier: Earlier) -> tuple[LogEnd | None, str]:
+    """Where the log of a finished run ends; None where it is damaged, and how, or where the run did not finish.
+
+    Raises:
+        OtherFormat: with "continue", it is a finished run of another version.
+    """
+    if told is None or told["status"] == "interrupted":
+        return None, ""
+    try:
+        return run_file.check_log(folder, told), ""
+    except OtherFormat as error:
+        if earlier == "continue":
+            raise
+        return None, str(error)
+    except InputError as error:
+        return None, str(error)
+
+
+def _whole_header(log: Path, end: LogEnd | None) -> PoseLogHeader | None:
+    """The header of a log that is whole or has a whole frame: the checksum of the first covers the header."""
+    try:
+        return read_pose_log(log)[0] if end or last_place(log).frames else None
+    except InputError:
+        return None
+
+
+def _refuse_other_run(
+    folder: Path, source: Source, header: PoseLogHeader, follow: FollowSettings, told: dict[str, Any]
+) -> None:
+    """As run.json is all that is left of a run, it decides whether that was another one."""
+    if told["input"]["fingerprint"] != header.source_fingerprint:
+        _other_content(folder, source, told, "continue")
+    was = told["settings"].get("see", {}) | told["settings"].get("follow", {})
+    if was != header.see_settings | asdict(follow):
+        raise _changed(folder, was, header.see_settings | asdict(follow))
 
 
 def frames_until(log: Path, place: Place) -> Iterator[SeenFrame]:
-    """The frames of a log up to that one."""
-    return islice(read_pose_log(log)[1], place.position + 1)
+    """The frames of a log up to there; an InputError where they are not all there."""
+    return read_pose_log(log, place.log_end)[1]
 
 
 def _other_content(folder: Path, source: Source, told: dict[str, Any] | None, earlier: Earlier) -> Kept:
@@ -138,6 +197,9 @@ def _flat(header: PoseLogHeader) -> dict[str, Any]:
     """A header's values by name, as JSON has them."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(header)))
     models = {f"weights of {model['name']}": model["sha256"][:12] for model in values.pop("models")}
+    skeleton = values.pop("skeleton")
+    digest = hashlib.sha256(json.dumps(skeleton).encode()).hexdigest()[:12]
+    values |= {"skeleton": skeleton["name"], "sha256 of the skeleton": digest}
     values.pop("source")  # a clip may be moved and renamed
     return {**values.pop("see_settings"), **values.pop("made_of"), **models, **values}
 
@@ -153,9 +215,9 @@ def _has_everything(folder: Path, told: dict[str, Any], saves: Sequence[str], vi
 
 
 def _safe_place(log: Path) -> Place | None:
-    """The end of the last full batch but one."""
-    last = before = None
+    """Behind the last full batch; None where there is none."""
+    full = None
     for place in places(log):
-        if (place.position + 1) % BATCH_FRAMES == 0:
-            last, before = place, last
-    return before
+        if place.frames % BATCH_FRAMES == 0:
+            full = place
+    return full

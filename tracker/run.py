@@ -15,18 +15,18 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from core.errors import InputError
-from core.files import folder_made
+from core.files import folder_made, written_whole
 from core.people import Image
-from core.skeletons import SKELETONS, Skeleton
+from core.skeletons import Skeleton
 from tracker import resume, run_file
 from tracker.ahead import ahead
 from tracker.drawing import Trails, draw_people
 from tracker.following import following
 from tracker.imports import read_poses
 from tracker.networks import Networks, open_networks
-from tracker.pose_log import PoseLogHeader, read_pose_log
+from tracker.pose_log import LogEnd, PoseLogHeader, read_pose_log
 from tracker.resume import Earlier
-from tracker.run_file import LOG, RUN, VIDEO, Outcome
+from tracker.run_file import LOG, RUN, VIDEO, Inferred, Outcome
 from tracker.seeing import OnFrame, header_of, see_to_log, seen
 from tracker.segments import Segment, made_of, remove_segments, see_in_segments
 from tracker.settings import FollowSettings, Settings
@@ -132,21 +132,21 @@ def track_to_folder(
         remove_segments(folder)
         return kept.outcome
     if kept.seen:
-        status, reason = kept.seen
+        ended = kept.seen
     elif segments:
-        status, reason, seconds = see_in_segments(
+        ended, seconds = see_in_segments(
             segments, source, folder, header, networks, settings, earlier=earlier, on_frame=on_frame, stopped=stopped
         )
         started = time.perf_counter() - seconds  # also those that others spent
     else:
-        status, reason = see_to_log(
+        ended = see_to_log(
             source, folder, header, networks, settings, after=kept.after, on_frame=on_frame, stopped=stopped
         )
     (folder / RUN).unlink(missing_ok=True)  # from here to its end, the folder is not of one piece
-    told = {**run_file.describe(source, networks, settings), "status": status, "reason": reason}
-    people = _people(folder / LOG, settings.follow)
+    told = run_file.describe(source, networks, settings, ended)
+    people = _people(folder / LOG, settings.follow, ended.log)
     outcome = _write_results(folder, told, settings.follow, people, writers, started, filter(None, [kept.note]))
-    if status != "interrupted":
+    if ended.status != "interrupted":
         remove_segments(folder)
     if drawing is None:
         return outcome
@@ -176,13 +176,17 @@ def follow_run(
     """
     started = time.perf_counter()
     told = run_file.read(run)
+    end = run_file.check_log(run, told)
     header, _ = read_pose_log(run / LOG)
     folder = output or run
     writers = _writers(folder, _clip(header), (*run_file.saves(told), *more_saves))
+    people = _people(run / LOG, settings, end)
     with folder_made(folder):
         if folder.resolve() != run.resolve():
-            shutil.copyfile(run / LOG, folder / LOG)
-    return _write_results(folder, told, settings, _people(folder / LOG, settings), writers, started)
+            with written_whole(folder / LOG) as beside:
+                shutil.copyfile(run / LOG, beside)
+            (folder / RUN).unlink(missing_ok=True)  # it tells of another log
+    return _write_results(folder, told, settings, people, writers, started)
 
 
 def follow_poses(
@@ -218,13 +222,16 @@ def follow_poses(
         raise InputError(f"{poses}: wanted a folder for the tracks, got none; give one with -o")
     if poses.resolve() in {(output / name).resolve() for name in (RUN, *run_file.RESULTS)}:
         raise InputError(f"{poses}: would be overwritten by its own tracks; choose another output folder")
-    told = run_file.describe_poses(poses, foreign.header)
-    if foreign.cut_off:
-        told |= {"status": "interrupted", "reason": f"{poses}: ends without an end mark; its whole frames are kept"}
     writers = _writers(output, _clip(foreign.header), (*foreign.saves, *more_saves))
     with folder_made(output):
-        foreign.write_log(output / LOG)
-    return _write_results(output, told, settings, _people(output / LOG, settings), writers, started, foreign.notes)
+        ended = Inferred("complete", "", foreign.write_log(output / LOG))
+        (output / RUN).unlink(missing_ok=True)  # it tells of another log
+    if foreign.cut_off:
+        reason = f"{poses}: ends without an end mark; its {ended.log.frames} whole frames are kept"
+        ended = replace(ended, status="interrupted", reason=reason)
+    told = run_file.describe_poses(poses, foreign.header, ended)
+    people = _people(output / LOG, settings, ended.log)
+    return _write_results(output, told, settings, people, writers, started, foreign.notes)
 
 
 def draw_run(
@@ -248,25 +255,27 @@ def draw_run(
         InputError: the clip is not there, or another one than was tracked.
     """
     told = run_file.read(run)
+    end = run_file.check_log(run, told)
     source = run_file.open_input(told, input)
     path = output or run / VIDEO
     video = VideoWriter(path, source.width, source.height, source.fps)
     # Poses from elsewhere may count their frames in a way of their own, but know the names of their images.
     header, frames = read_pose_log(run / LOG)
     by_name = not run_file.of_clip(told) and PurePath(next(frames).name).name in {image.name for image in source.images}
-    people = _people(run / LOG, run_file.follow_settings(told))
-    _draw(people, SKELETONS[header.skeleton], source, video, on_frame, stopped, by_name=by_name)
+    people = _people(run / LOG, run_file.follow_settings(told), end)
+    _draw(people, header.skeleton, source, video, on_frame, stopped, by_name=by_name)
     return path
 
 
 # Second pass: the pose log to people, and to files --------------------------------------------------------------------
 
 
-def _people(log: Path, settings: FollowSettings) -> People:
-    """Everybody in a pose log: the one way there is from poses to people."""
+def _people(log: Path, settings: FollowSettings, end: LogEnd) -> People:
+    """Everybody in a pose log that ends so: the one way there is from poses to people."""
     header, _ = read_pose_log(log)
-    queue_frames = header.see_settings.get("queue_frames", 1)
-    followed = following(lambda: read_pose_log(log)[1], settings, SKELETONS[header.skeleton], queue_frames=queue_frames)
+    followed = following(
+        lambda: read_pose_log(log, end)[1], settings, header.skeleton, queue_frames=header.queue_frames
+    )
     return lambda: (TrackedFrame(seen.index, seen.time_s, seen.name, people) for seen, people in followed())
 
 
@@ -364,7 +373,7 @@ def _pictured(source: Source, tracked: Iterable[TrackedFrame], by_name: bool) ->
 def _clip(header: PoseLogHeader) -> Clip:
     return Clip(
         name=header.source,
-        skeleton=SKELETONS[header.skeleton],
+        skeleton=header.skeleton,
         fps=header.fps,
         width=header.width,
         height=header.height,

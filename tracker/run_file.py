@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from core.errors import InputError
 from core.files import written_whole
 from core.paths import is_safe_name
 from tracker.networks import Networks
-from tracker.pose_log import PoseLogHeader
+from tracker.pose_log import DamagedLog, LogEnd, PoseLogHeader, check_pose_log, read_pose_log
 from tracker.settings import FollowSettings, Settings
 from tracker.versions import installed_versions
 from tracker.video import Source, open_source
@@ -21,6 +23,18 @@ LOG, RUN, VIDEO = "poses.arrow", "run.json", "video.mp4"
 RESULTS = frozenset({VIDEO, *(kind.file_name for kind in WRITERS.values())})
 
 Status = Literal["complete", "damaged", "interrupted"]
+
+
+_LARGEST = 2**24  # bytes of a run.json
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """How the first pass of a run ended: the pose log is written."""
+
+    status: Status
+    reason: str  # one line; empty when complete
+    log: LogEnd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +53,12 @@ class Outcome:
     files: tuple[str, ...]  # names in the folder
 
 
-def describe(source: Source, networks: Networks, settings: Settings) -> dict[str, Any]:
-    """What a run is made of: everything of run.json but the outcome."""
+def describe(source: Source, networks: Networks, settings: Settings, ended: Inferred) -> dict[str, Any]:
+    """What a run is made of, and how its pose log ended: everything of run.json but what came out."""
     return {
+        "status": ended.status,
+        "reason": ended.reason,
+        "pose_log": asdict(ended.log),
         "input": {
             "kind": "clip",
             "path": str(source.path.resolve()),
@@ -61,11 +78,12 @@ def describe(source: Source, networks: Networks, settings: Settings) -> dict[str
     }
 
 
-def describe_poses(path: Path, header: PoseLogHeader) -> dict[str, Any]:
+def describe_poses(path: Path, header: PoseLogHeader, ended: Inferred) -> dict[str, Any]:
     """What a run is made of whose poses another program found, or whose clip is not known."""
     return {
-        "status": "complete",
-        "reason": "",
+        "status": ended.status,
+        "reason": ended.reason,
+        "pose_log": asdict(ended.log),
         "input": {
             "kind": "poses",
             "path": str(path.resolve()),
@@ -96,7 +114,7 @@ def write(outcome: Outcome, told: dict[str, Any]) -> None:
         "status": outcome.status,
         "reason": outcome.reason,
         "warnings": list(outcome.warnings),
-        **{key: told[key] for key in ("input", "settings", "applied", "models", "device")},
+        **{key: told[key] for key in ("input", "settings", "applied", "models", "device", "pose_log")},
         "versions": installed_versions(),
         "figures": {
             "frames": outcome.frames,
@@ -115,47 +133,131 @@ def write(outcome: Outcome, told: dict[str, Any]) -> None:
 
 
 def read(run: Path) -> dict[str, Any]:
-    """What run.json of a run's folder says.
+    """What run.json of a run's folder says; the types of its values are those that `write` gave them.
 
     Raises:
         InputError: there is none, or it is not one.
     """
     path = run / RUN
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(_LARGEST + 1)
+        told: Any = json.loads(text.decode()) if len(text) <= _LARGEST else None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give the folder of a finished run") from None
     except (ValueError, RecursionError):
         raise InputError(f"{path}: is not JSON; give the folder of a finished run, or track again") from None
-    wanted = ("status", "reason", "input", "settings", "models", "device", "files")
-    missing = [key for key in wanted if key not in told] if isinstance(told, dict) else wanted
-    if missing:
-        raise InputError(f"{path}: has no {missing[0]!r}; give the folder of a finished run, or track again")
-    if not isinstance(told["files"], list) or not all(
-        isinstance(name, str) and is_safe_name(name) for name in told["files"]
-    ):
-        raise InputError(f"{path}: expected names of files in this folder as 'files'; track again")
-    return told
+    schema = _SCHEMA
+    if isinstance(told, dict) and isinstance(told.get("input"), dict) and told["input"].get("kind", "clip") == "clip":
+        schema = {**_SCHEMA, "input": _CLIP}
+    if flaw := _flaw(told, schema):
+        raise InputError(f"{path}: {flaw}; give the folder of a finished run, or track again")
+    return dict(told)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e15
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1e15
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_path(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+
+
+# What run.json holds: values by name ("?": may be left out), a list of values, or whether a value can be.
+_POSES = {"kind?": lambda value: value in ("clip", "poses"), "path": _is_path, "fingerprint": _is_text}
+_CLIP = _POSES | {
+    "fps": _is_number,
+    "timed_by_fps": lambda value: isinstance(value, bool),
+    "start_s": lambda value: value is None or _is_number(value),
+    "end_s": lambda value: value is None or _is_number(value),
+    "stride": _is_count,
+}
+_SCHEMA: dict[str, Any] = {
+    "status": lambda value: value in get_args(Status),
+    "reason": _is_text,
+    "warnings": [_is_text],
+    "input": _POSES,
+    "settings": {"networks?": {}, "see?": {}, "follow?": {}},
+    "applied?": {},
+    "models": [{}],
+    "device": _is_text,
+    "pose_log?": {"frames": _is_count, "checksum": _is_text},  # of older versions it has none
+    "figures": {
+        "frames": _is_count,
+        "people": _is_count,
+        "poses": _is_count,
+        "filled": _is_count,
+        "seconds": _is_number,
+    },
+    "files": [lambda value: isinstance(value, str) and is_safe_name(value)],  # in the run's own folder
+}
+
+
+def _flaw(value: Any, schema: Any, name: str = "it") -> str:
+    """What is wrong with a value, in words; "" where nothing is."""
+    if isinstance(schema, list):
+        if isinstance(value, list):
+            return next(filter(None, (_flaw(each, schema[0], name) for each in value)), "")
+    elif isinstance(schema, dict):
+        if isinstance(value, dict):
+            missing = [key for key in schema if not key.endswith("?") and key not in value]
+            there = [key for key in schema if key.removesuffix("?") in value]
+            flaws = (_flaw(value[key.removesuffix("?")], schema[key], repr(key.removesuffix("?"))) for key in there)
+            return f"has no {missing[0]!r}" if missing else next(filter(None, flaws), "")
+    elif schema(value):
+        return ""
+    return f"{name} cannot be {str(value)[:40]!r}"
 
 
 def outcome(run: Path, told: dict[str, Any]) -> Outcome:
-    """How a run ended, of which run.json tells this.
+    """How a run ended, of which run.json tells this."""
+    figures = told["figures"]
+    return Outcome(
+        folder=run,
+        status=told["status"],
+        reason=told["reason"],
+        warnings=tuple(told["warnings"]),
+        files=tuple(told["files"]),
+        **{name: figures[name] for name in ("frames", "people", "poses", "filled", "seconds")},
+    )
+
+
+def check_log(run: Path, told: dict[str, Any]) -> LogEnd:
+    """Make sure that the pose log of a run is whole; returns where it ends.
 
     Raises:
-        InputError: a figure is missing.
+        InputError: it cannot be read, or is not what run.json says; the line says how to infer the rest again.
     """
-    figures = told.get("figures", {})
+    read_pose_log(run / LOG)  # of another format, perhaps
     try:
-        return Outcome(
-            folder=run,
-            status=told["status"],
-            reason=told["reason"],
-            warnings=tuple(told["warnings"]),
-            files=tuple(told["files"]),
-            **{name: figures[name] for name in ("frames", "people", "poses", "filled", "seconds")},
-        )
-    except KeyError as missing:
-        raise InputError(f"{run / RUN}: has no {missing}; track again") from None
+        end = LogEnd(**told["pose_log"])
+        check_pose_log(run / LOG, end, ended=told["status"] != "interrupted")
+    except KeyError:
+        raise InputError(f"{run / RUN}: has no 'pose_log'; {_again(run, told)}") from None
+    except DamagedLog as error:
+        raise DamagedLog(f"{error}; {_again(run, told)}") from None
+    return end
+
+
+def _again(run: Path, told: dict[str, Any]) -> str:
+    """The command that makes a damaged log whole."""
+    path = told["input"]["path"]
+    if not os.path.exists(path):  # noqa: PTH110 Path.exists raises an error of a name too long
+        return f"what it was made of, {path}, is gone: put it back, or track it again from elsewhere"
+    if of_clip(told):
+        return f"infer the rest again: posetrail track {shlex.quote(path)} -o {shlex.quote(str(run.parent))}"
+    return f"follow those poses again: posetrail follow {shlex.quote(path)} -o {shlex.quote(str(run))}"
 
 
 def saves(told: dict[str, Any]) -> tuple[str, ...]:

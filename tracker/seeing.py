@@ -16,7 +16,7 @@ from tracker import resume, run_file
 from tracker.networks import Networks
 from tracker.pipeline import see
 from tracker.pose_log import Place, PoseLogHeader, PoseLogWriter, SeenFrame
-from tracker.run_file import LOG, RUN, Status
+from tracker.run_file import LOG, RUN, Inferred
 from tracker.settings import Settings
 from tracker.video import DamagedInput, Frame, Source
 
@@ -42,7 +42,7 @@ def see_to_log(
     after: Place | None = None,
     on_frame: OnFrame = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
-) -> tuple[Status, str]:
+) -> Inferred:
     """Write a folder's pose log, or go on with it behind a frame; how that ended, and why.
 
     Nothing is written before the first frame has been seen.
@@ -50,7 +50,6 @@ def see_to_log(
     Raises:
         InputError: not a single frame could be read. Of a part that begins later that is no error, its log is empty.
     """
-    frames = after.position + 1 if after else 0
     known = _told_of(resume.frames_until(folder / LOG, after), on_frame) if after else ()
     with closing(seen(source, networks, settings, known)) as looking:
         damage = None
@@ -71,12 +70,12 @@ def see_to_log(
                 for _, what in chain(begun, looking):
                     log.append(what)
                     on_frame(len(what.poses))
-                    frames += 1
                     if stopped():
-                        return "interrupted", f"{source.path}: stopped; {frames} frames are kept"
+                        reason = f"{source.path}: stopped; {log.place.frames} frames are kept"
+                        return Inferred("interrupted", reason, log.place.log_end)
             except DamagedInput as error:
                 damage = error
-    return ("damaged", str(damage)) if damage else ("complete", "")
+    return Inferred("damaged" if damage else "complete", str(damage or ""), log.place.log_end)
 
 
 def _told_of(known: Iterable[SeenFrame], on_frame: OnFrame) -> Iterator[SeenFrame]:
@@ -88,7 +87,7 @@ def _told_of(known: Iterable[SeenFrame], on_frame: OnFrame) -> Iterator[SeenFram
 def header_of(source: Source, networks: Networks, settings: Settings, **more: Any) -> PoseLogHeader:
     """The header of a clip's pose log; `more` is what else decides its numbers."""
     return PoseLogHeader(
-        skeleton=networks.estimator.skeleton.name,
+        skeleton=networks.estimator.skeleton,
         fps=source.fps,
         width=source.width,
         height=source.height,

@@ -30,14 +30,13 @@ from core.errors import InputError
 from core.files import written_whole
 from core.people import Poses
 from core.similarity import box_area, box_iou, oks
-from core.skeletons import SKELETONS
 from tracker import resume, run_file
 from tracker.association import associate
 from tracker.networks import Networks
 from tracker.pipeline import BATCH_FRAMES
-from tracker.pose_log import PoseLogHeader, PoseLogWriter, SeenFrame, read_pose_log
+from tracker.pose_log import LogEnd, PoseLogHeader, PoseLogWriter, SeenFrame, read_pose_log
 from tracker.resume import Earlier
-from tracker.run_file import LOG, RUN, Outcome, Status
+from tracker.run_file import LOG, RUN, Inferred, Outcome, Status
 from tracker.seeing import OnFrame, header_of, see_to_log
 from tracker.settings import SeeSettings, Settings
 from tracker.video import Source
@@ -191,14 +190,12 @@ def see_segment(
         on_frame(people)
 
     header = _header(segment, source, networks, settings)
-    status, reason = see_to_log(
-        part, place, header, networks, settings, after=kept.after, on_frame=count, stopped=stopped
-    )
+    ended = see_to_log(part, place, header, networks, settings, after=kept.after, on_frame=count, stopped=stopped)
     outcome = Outcome(
         folder=place,
-        status=status,
-        reason=reason,
-        warnings=(),
+        status=ended.status,
+        reason=ended.reason,
+        warnings=tuple(filter(None, [kept.note])),
         frames=frames,
         people=0,  # nobody has an id yet
         poses=poses,
@@ -207,7 +204,7 @@ def see_segment(
         files=(LOG, RUN),
     )
     # Of the whole clip, whose fingerprint is known; that of `part` would be read from the file again.
-    run_file.write(outcome, {**run_file.describe(source, networks, settings), "status": status, "reason": reason})
+    run_file.write(outcome, run_file.describe(source, networks, settings, ended))
     return outcome
 
 
@@ -237,10 +234,10 @@ def see_in_segments(
     earlier: Earlier,
     on_frame: OnFrame,
     stopped: Callable[[], bool],
-) -> tuple[Status, str, float]:
+) -> tuple[Inferred, float]:
     """Write a run's pose log, of this header, by way of segments; those that are seen already are taken as they are.
 
-    The other arguments are those of `see_segment`. Returns how seeing ended, why, and the seconds spent on all of them.
+    The other arguments are those of `see_segment`. Returns how it ended, and the seconds spent on all of them.
     """
     begun = []
     for segment in segments:
@@ -250,20 +247,23 @@ def see_in_segments(
         begun.append(outcome)
         if outcome.status == "interrupted":
             break
-    _join(segments[: len(begun)], folder, header)
+    end = _join(segments[: len(begun)], folder, header)
     statuses = {outcome.status for outcome in begun}
     status: Status = next((each for each in ("interrupted", "damaged") if each in statuses), "complete")
     reasons = dict.fromkeys(outcome.reason for outcome in begun if outcome.reason)
-    return status, "; ".join(reasons), sum(outcome.seconds for outcome in begun)
+    return Inferred(status, "; ".join(reasons), end), sum(outcome.seconds for outcome in begun)
 
 
-def _join(segments: Sequence[Segment], folder: Path, header: PoseLogHeader) -> None:
-    logs = [folder / SEGMENTS / segment.name / LOG for segment in segments]
-    parts = [(segment.first, read_pose_log(log)[1]) for segment, log in zip(segments, logs, strict=True)]
+def _join(segments: Sequence[Segment], folder: Path, header: PoseLogHeader) -> LogEnd:
+    places = [folder / SEGMENTS / segment.name for segment in segments]
+    ends = [run_file.check_log(place, run_file.read(place)) for place in places]
+    logs = [read_pose_log(place / LOG, end)[1] for place, end in zip(places, ends, strict=True)]
+    parts = [(segment.first, log) for segment, log in zip(segments, logs, strict=True)]
     (folder / RUN).unlink(missing_ok=True)  # it tells of the log as it was
     with written_whole(folder / LOG) as beside, PoseLogWriter(beside, header) as log:
         for seen in joined(parts, header):
             log.append(seen)
+    return log.place.log_end
 
 
 def joined(parts: Iterable[tuple[int, Iterable[SeenFrame]]], header: PoseLogHeader) -> Iterator[SeenFrame]:
@@ -273,9 +273,8 @@ def joined(parts: Iterable[tuple[int, Iterable[SeenFrame]]], header: PoseLogHead
         parts: in order, with the index of the first frame that is kept.
         header: of the clip's log.
     """
-    queue_frames = header.see_settings["queue_frames"]
-    sigmas = np.array(SKELETONS[header.skeleton].oks_sigmas)
-    last: deque[SeenFrame] = deque(maxlen=queue_frames)
+    sigmas = np.array(header.skeleton.oks_sigmas)
+    last: deque[SeenFrame] = deque(maxlen=header.queue_frames)
     for first, frames in parts:
         known = {seen.index: seen.poses for seen in last}
         rows: dict[int, np.ndarray] = {}  # of frames in the lead: which of the known poses each of theirs is
