@@ -12,8 +12,45 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Tests see no weights that whoever runs them has fetched.
 os.environ["POSETRAIL_HOME"] = str(Path(__file__).parent / "no_such_home")
 
+# Modules whose tests are marked `fast`: some of every package, under a minute in all. Others carry the mark themselves.
+FAST = frozenset(
+    [
+        "test_association",
+        "test_clip_list",
+        "test_crops",
+        "test_decode",
+        "test_eval_metrics",
+        "test_eval_oks_ap",
+        "test_files",
+        "test_movenet",
+        "test_nanodet",
+        "test_onnx_files",
+        "test_options",
+        "test_people",
+        "test_pose_log",
+        "test_posetrack_files",
+        "test_run",
+        "test_runtime",
+        "test_scores",
+        "test_similarity",
+        "test_skeletons",
+        "test_suppression",
+        "test_video",
+        "test_video_out",
+        "test_weights",
+        "test_writers",
+    ]
+)
+
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared"
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in FAST:
+            item.add_marker("fast")
 
 
 @pytest.fixture(scope="session")

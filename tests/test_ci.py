@@ -12,7 +12,7 @@ import pytest
 from tools import ci
 from tools.pythons import claimed_minors, find_python
 
-from .conftest import REPOSITORY
+from .conftest import FAST, REPOSITORY
 
 pytestmark = pytest.mark.fast
 
@@ -104,3 +104,8 @@ def test_any_step_that_fails_fails_ci(
     absent = next(minor for minor in ("3.11", "3.12") if minor != THIS)
     assert f"== Python {absent}: not found" in lines
     assert ("FAILED" in lines[-1]) == (failing in on_others)
+
+
+def test_the_fast_modules_exist() -> None:
+    missing = [name for name in sorted(FAST) if not Path(__file__).with_name(f"{name}.py").is_file()]
+    assert missing == []

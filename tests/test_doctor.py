@@ -14,6 +14,8 @@ import pytest
 import core.runtime
 from tracker.cli import main
 
+pytestmark = pytest.mark.fast
+
 CHECKS = ["system", "packages", "device", "networks", "video out", "video in", "association", "run"]
 
 

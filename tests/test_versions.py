@@ -17,6 +17,8 @@ from tracker.video import open_source
 from .test_run import networks
 from .worlds import Walker, World, line, write_images
 
+pytestmark = pytest.mark.fast
+
 
 def swap(monkeypatch: pytest.MonkeyPatch, installed: str, variant: str) -> None:
     """As if the variant had been installed in the place of another distribution."""

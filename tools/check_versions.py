@@ -1,0 +1,94 @@
+"""Do the bounds in pyproject.toml hold? Runs posetrail with the oldest and with the newest packages that they allow.
+
+    uv run python -m tools.check_versions
+    uv run python -m tools.check_versions lowest-direct --python 3.12
+
+Builds the wheel and installs it with all extras into temporary environments outside the checkout, where the pins under
+[tool.uv] do not count: once with every direct dependency at its lowest bound, once with everything at its newest. In
+each it runs the README's main command and the fast tests, and prints the versions and the result. Exit code 1: one of
+them failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tools.ci import MAIN_COMMAND, REPOSITORY
+
+RESOLUTIONS = ("lowest-direct", "highest")
+_FOR_TESTS = ("tests", "examples", "benchmarks", "tools")  # the packages themselves come from the wheel
+
+
+def main() -> int:
+    """Check each resolution asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "resolutions", nargs="*", metavar="RESOLUTION", help=f"{' or '.join(RESOLUTIONS)}; both if none"
+    )
+    parser.add_argument("--python", default=sys.executable, help="version or path; the running Python by default")
+    given = parser.parse_args()
+    results = {}
+    for resolution in given.resolutions or RESOLUTIONS:
+        with tempfile.TemporaryDirectory(prefix="posetrail_versions_") as folder:
+            print(f"== {resolution}", flush=True)
+            results[resolution] = holds(resolution, given.python, Path(folder))
+    for resolution, passed in results.items():
+        print(f"{resolution}: {'passed' if passed else 'FAILED'}")
+    return 0 if all(results.values()) else 1
+
+
+def holds(resolution: str, python: str, folder: Path) -> bool:
+    """Install the wheel as resolved, and run the main command and the fast tests; all in this folder."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    environment, copy = folder / "environment", folder / "copy"
+    programs = environment / "bin"
+    for name in _FOR_TESTS:
+        shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(REPOSITORY / name, copy / name)
+    install = ["uv", "pip", "install", "--quiet", "--no-config", "--only-binary", ":all:", "--python", environment]
+
+    if not _passes(["uv", "build", "--quiet", "--wheel", "--out-dir", folder, REPOSITORY], folder):
+        return False
+    wheel = f"{next(folder.glob('*.whl'))}[{','.join(project['project']['optional-dependencies'])}]"
+    test_tools = project["dependency-groups"]["test"]
+    if not (
+        _passes(["uv", "venv", "--quiet", "--no-config", "--python", python, environment], folder)
+        and _passes([*install, "--resolution", resolution, wheel], folder)
+        and _passes([*install, *test_tools], folder)  # at their newest; what is installed stays
+    ):
+        return False
+    _print_versions(environment, project["project"], folder)
+    return _passes([programs / MAIN_COMMAND[0], *MAIN_COMMAND[1:], "-o", folder / "out"], copy) and _passes(
+        [programs / "pytest", "-m", "fast"], copy
+    )
+
+
+def _print_versions(environment: Path, project: dict[str, Any], folder: Path) -> None:
+    """The version of every direct dependency, in one line."""
+    freeze = ["uv", "pip", "freeze", "--python", environment]
+    done = subprocess.run(freeze, cwd=folder, capture_output=True, text=True, check=True)
+    extras = project["optional-dependencies"].values()
+    direct = {_name(line) for line in (*project["dependencies"], *(line for extra in extras for line in extra))}
+    print(*(line for line in done.stdout.splitlines() if _name(line) in direct), flush=True)
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower()
+
+
+def _passes(command: Sequence[str | Path], folder: Path) -> bool:
+    return not subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
