@@ -1,0 +1,257 @@
+"""A finished run whose log or run.json is damaged: inferred again from the damage on, or refused; never shortened."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import InputError
+from tracker import run_file
+from tracker.networks import Networks
+from tracker.pose_log import places
+from tracker.run import draw_run, follow_poses, follow_run, track_to_folder
+from tracker.run_file import Outcome
+from tracker.segments import cut, see_segment
+from tracker.settings import FollowSettings
+from tracker.video import Source, open_source
+
+from .batch_worlds import SETTINGS, WORLD, data_files, task, truth, write_clips
+from .test_batch import batch
+from .worlds import TruthDetector, write_images
+
+END_MARK = b"\xff\xff\xff\xff\0\0\0\0"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(WORLD, tmp_path_factory.mktemp("worlds") / "two walkers")
+
+
+def run(source: Source, folder: Path, networks: Networks | None = None, **options: Any) -> Outcome:
+    with truth(SETTINGS) as ours:
+        options = {"earlier": "continue", **options}
+        return track_to_folder(source, folder, networks or ours, SETTINGS, **options)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed") / "clip"
+    run(open_source(images), folder)
+    return folder
+
+
+@pytest.fixture
+def finished(undisturbed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(undisturbed, tmp_path / "out" / "clip"))
+
+
+def half(log: Path) -> bytes:
+    """A whole log of fewer frames, as a writer without run.json in mind would end it."""
+    frames = list(places(log))
+    return log.read_bytes()[: frames[len(frames) // 2].end] + END_MARK
+
+
+def zeroed(log: Path) -> bytes:
+    content = log.read_bytes()
+    return content[: len(content) // 2] + bytes(64) + content[len(content) // 2 + 64 :]
+
+
+DAMAGES: dict[str, Callable[[Path], bytes]] = {
+    "cut off": lambda log: log.read_bytes()[: log.stat().st_size // 2],
+    "shortened": half,
+    "zeroed": zeroed,
+    "without its end mark": lambda log: log.read_bytes()[:-8],
+    "cut off in its header": lambda log: log.read_bytes()[:300],
+    "empty": lambda log: b"",
+}
+EVERY_DAMAGE = pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
+
+
+@EVERY_DAMAGE
+def test_a_damaged_log_is_inferred_again_from_the_damage_on(
+    images: Path, undisturbed: Path, finished: Path, damage: Callable[[Path], bytes]
+) -> None:
+    (finished / "poses.arrow").write_bytes(damage(finished / "poses.arrow"))
+    outcome = run(open_source(images), finished)
+    assert (outcome.status, outcome.frames) == ("complete", 22)
+    assert "poses.arrow" in outcome.warnings[0]
+    assert data_files(finished) == data_files(undisturbed)
+
+
+def test_frames_before_the_damage_are_not_inferred_again(images: Path, finished: Path) -> None:
+    (finished / "poses.arrow").write_bytes(half(finished / "poses.arrow"))
+    with truth(SETTINGS) as networks:
+        detector = TruthDetector(WORLD)
+        run(open_source(images), finished, replace(networks, detector=detector))
+    assert detector.images_seen == 5  # every second of the frames from 12 to 21
+
+
+@EVERY_DAMAGE
+def test_a_damaged_log_is_not_followed_saved_or_drawn(
+    images: Path, finished: Path, damage: Callable[[Path], bytes]
+) -> None:
+    (finished / "poses.arrow").write_bytes(damage(finished / "poses.arrow"))
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    new = finished.parent / "new"
+    for attempt in (
+        lambda: follow_run(finished, FollowSettings(offline=False)),
+        lambda: follow_run(finished, FollowSettings(), more_saves=("mot",)),
+        lambda: follow_poses(finished, FollowSettings(), output=new),
+        lambda: draw_run(finished),
+    ):
+        with pytest.raises(InputError, match=r"poses\.arrow") as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+    assert not new.exists()
+
+
+def test_the_line_says_what_infers_the_rest_again(images: Path, finished: Path) -> None:
+    log = finished / "poses.arrow"
+    whole = log.read_bytes()
+    log.write_bytes(half(log))
+    with pytest.raises(InputError, match=f"only the first 12 of its 22 frames.*track '{images}' -o {finished.parent}"):
+        follow_run(finished, FollowSettings())
+    told = json.loads((finished / "run.json").read_text())
+    told["input"]["path"] = "/nowhere/clip.mp4"
+    (finished / "run.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match=r"of, /nowhere/clip.mp4, is gone"):
+        follow_run(finished, FollowSettings())
+    log.write_bytes(whole)
+    follow_run(finished, FollowSettings())
+    of_poses = follow_poses(finished / "tracks.json", FollowSettings(), output=finished.parent / "poses").folder
+    (of_poses / "poses.arrow").write_bytes(half(of_poses / "poses.arrow"))
+    with pytest.raises(InputError, match=f"posetrail follow {finished / 'tracks.json'} -o {of_poses}"):
+        follow_run(of_poses, FollowSettings())
+
+
+def test_a_finished_run_of_an_older_format_asks_for_redo(images: Path, undisturbed: Path, finished: Path) -> None:
+    log = finished / "poses.arrow"
+    log.write_bytes(log.read_bytes().replace(b'"format_version": 3', b'"format_version": 2'))
+    before = (finished / "tracks.json").read_bytes()
+    with pytest.raises(InputError, match=r"format 2, this posetrail reads format 3.*--redo"):
+        run(open_source(images), finished)
+    assert (finished / "tracks.json").read_bytes() == before
+    (finished / "run.json").rename(finished / "kept.json")
+    run(open_source(images), finished)  # of a run that did not finish nothing is lost
+    (finished / "kept.json").unlink()
+    assert data_files(finished) == data_files(undisturbed)
+
+
+def test_segments_are_joined_only_if_they_are_whole(images: Path, tmp_path: Path) -> None:
+    source = open_source(images, fps=4.0)
+    segments = cut(source, SETTINGS.see, 2.0)
+    run(source, tmp_path / "undisturbed", segments=segments)
+    folder = tmp_path / "clip"
+    with truth(SETTINGS) as networks:
+        see_segment(segments[0], source, folder, networks, SETTINGS)
+    log = folder / "segments" / segments[0].name / "poses.arrow"
+    log.write_bytes(half(log))
+    run(source, folder, segments=segments)
+    assert data_files(folder) == data_files(tmp_path / "undisturbed")
+    (folder / "poses.arrow").write_bytes(half(folder / "poses.arrow"))
+    run(source, folder, segments=segments)
+    assert data_files(folder) == data_files(tmp_path / "undisturbed")
+
+
+# run.json -------------------------------------------------------------------------------------------------------------
+
+BROKEN = {
+    "empty": "",
+    "torn": '{"status": "complete", "reas',
+    "deep": '{"a":' * 5000,
+    "no object": "[]",
+    "status a list": '{"status": []}',
+    "zeros": "\0" * 500,
+}
+
+
+@pytest.mark.parametrize("redo", [False, True])
+def test_a_broken_run_json_never_ends_a_batch(tmp_path: Path, redo: bool) -> None:
+    clips, output = write_clips(tmp_path / "in", 1), tmp_path / "out"
+    for name in ("clip 1", "clip 2"):
+        shutil.copytree(clips / "clip 0", clips / name)
+    batch(clips, output)
+    files = data_files(output)
+    content = json.loads((output / "clip 1" / "run.json").read_text())
+    wrong = [{**content, "status": []}, {**content, "input": 3}, {**content, "settings": None}, {**content, "files": 7}]
+    again = replace(task(output), earlier="adapt" if redo else "continue")
+    for text in (*BROKEN.values(), *map(json.dumps, wrong)):
+        (output / "clip 1" / "run.json").write_text(text)
+        table = batch(clips, output, task=again)
+        assert [row.status for row in table.rows.values()] == ["complete"] * 3
+        assert "run.json" in table.rows["clip 1"].warnings
+        assert data_files(output) == files
+        assert run_file.read(output / "clip 1")["status"] == "complete"
+
+
+def mutations(value: Any) -> st.SearchStrategy[Any]:
+    """The same JSON with one value, somewhere, replaced or left out."""
+    anything = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("\ud800"),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+        max_leaves=3,
+    )
+    if isinstance(value, dict) and value:
+        keys = st.sampled_from(sorted(value))
+        changed = keys.flatmap(lambda key: mutations(value[key]).map(lambda new: {**value, key: new}))
+        left_out = keys.map(lambda key: {name: each for name, each in value.items() if name != key})
+        return anything | changed | changed | left_out
+    return anything
+
+
+def test_whatever_run_json_says_is_read_or_refused_in_one_line(undisturbed: Path, tmp_path: Path) -> None:
+    content = json.loads((undisturbed / "run.json").read_text())
+
+    @settings(max_examples=150, deadline=None)
+    @given(mutations(content))
+    def check(mutated: Any) -> None:
+        (tmp_path / "run.json").write_text(json.dumps(mutated))
+        try:
+            told = run_file.read(tmp_path)
+            run_file.outcome(tmp_path, told)
+            run_file.saves(told)
+            run_file.follow_settings(told)
+            run_file.open_input(told, None)
+        except InputError as error:
+            assert "\n" not in str(error)  # noqa: PT017 most mutations are refused, not all
+
+    check()
+
+
+# Power cuts -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_log_is_on_the_disk_before_run_json_says_so(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[tuple[str, str | int]] = []
+    fsync, rename = os.fsync, os.replace
+
+    def synced(file: int) -> None:
+        fsync(file)
+        events.append(("sync", os.fstat(file).st_ino))
+
+    def replaced(source: Any, target: Any, **options: Any) -> None:
+        rename(source, target, **options)
+        events.append(("name", Path(target).name))
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    folder = tmp_path / "clip"
+    run(open_source(images), folder)
+    log, entry = (("sync", path.stat().st_ino) for path in (folder / "poses.arrow", folder))
+    run_json = events.index(("name", "run.json"))
+    assert events.index(log) < events.index(entry, events.index(log)) < run_json
+    for name in ("tracks.json", "tracks.csv"):
+        assert events.index(("sync", (folder / name).stat().st_ino)) < events.index(("name", name)) < run_json
+    assert events[-1] == entry  # the name of run.json itself
