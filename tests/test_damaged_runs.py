@@ -165,15 +165,6 @@ def test_segments_are_joined_only_if_they_are_whole(images: Path, tmp_path: Path
 
 # run.json -------------------------------------------------------------------------------------------------------------
 
-BROKEN = {
-    "empty": "",
-    "torn": '{"status": "complete", "reas',
-    "deep": '{"a":' * 5000,
-    "no object": "[]",
-    "status a list": '{"status": []}',
-    "zeros": "\0" * 500,
-}
-
 
 @pytest.mark.parametrize("redo", [False, True])
 def test_a_broken_run_json_never_ends_a_batch(tmp_path: Path, redo: bool) -> None:
@@ -183,9 +174,9 @@ def test_a_broken_run_json_never_ends_a_batch(tmp_path: Path, redo: bool) -> Non
     batch(clips, output)
     files = data_files(output)
     content = json.loads((output / "clip 1" / "run.json").read_text())
-    wrong = [{**content, "status": []}, {**content, "input": 3}, {**content, "settings": None}, {**content, "files": 7}]
+    texts = ['{"a":' * 5000] if redo else ["", json.dumps({**content, "settings": None})]
     again = replace(task(output), earlier="adapt" if redo else "continue")
-    for text in (*BROKEN.values(), *map(json.dumps, wrong)):
+    for text in texts:
         (output / "clip 1" / "run.json").write_text(text)
         table = batch(clips, output, task=again)
         assert [row.status for row in table.rows.values()] == ["complete"] * 3
@@ -212,7 +203,7 @@ def mutations(value: Any) -> st.SearchStrategy[Any]:
 def test_whatever_run_json_says_is_read_or_refused_in_one_line(undisturbed: Path, tmp_path: Path) -> None:
     content = json.loads((undisturbed / "run.json").read_text())
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(mutations(content))
     def check(mutated: Any) -> None:
         (tmp_path / "run.json").write_text(json.dumps(mutated))
