@@ -152,7 +152,7 @@ def read(run: Path) -> dict[str, Any]:
         schema = {**_SCHEMA, "input": _CLIP}
     if flaw := _flaw(told, schema):
         raise InputError(f"{path}: {flaw}; give the folder of a finished run, or track again")
-    return dict(told)
+    return {"applied": {}, **told}
 
 
 def _is_number(value: Any) -> bool:
