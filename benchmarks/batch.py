@@ -41,7 +41,8 @@ def seconds(inputs: Path, output: Path, jobs: int, flags: list[str]) -> tuple[fl
     started, used = time.time(), _cpu_seconds()
     subprocess.run([*_command(inputs, output, jobs), *flags], stdout=subprocess.DEVNULL, check=True)
     ended = time.time()
-    first = min(path.stat().st_mtime for path in (output / ".posetrail").glob("*.lock") if path.stem != "batch")
+    rows = read_table(output / "batch.csv")
+    first = min((output / row.clip / "run.json").stat().st_mtime - row.seconds for row in rows)
     return ended - started, ended - first, _cpu_seconds() - used
 
 

@@ -29,7 +29,7 @@ def folder_made(folder: Path) -> Iterator[None]:
         yield
     except BaseException:
         for path in missing:
-            if not any(path.iterdir()):
+            with suppress(OSError):  # it holds something, or is gone already
                 path.rmdir()
         raise
 

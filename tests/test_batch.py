@@ -17,10 +17,11 @@ import pytest
 
 from core.errors import InputError
 from tracker.batch import run_batch
-from tracker.batch_clip import Task, follow_listed, locked
+from tracker.batch_clip import Task, follow_listed
 from tracker.batch_table import Row, Table, read_table, summary
 from tracker.cli import main
 from tracker.clip_list import ListedClip, find_clips, of_shard
+from tracker.locks import alone_with_batch
 from tracker.settings import FollowSettings, NetworkSettings
 from tracker.workers import follow_here
 
@@ -147,17 +148,17 @@ def test_only_what_failed_is_tried_again(clips: Path, tmp_path: Path) -> None:
 
 
 def test_a_second_batch_on_the_same_folder_says_so_and_stops(clips: Path, tmp_path: Path) -> None:
-    with locked(tmp_path, "batch"), pytest.raises(InputError, match="another posetrail is at work here"):
+    with alone_with_batch(tmp_path, "batch"), pytest.raises(InputError, match="another posetrail is at work here"):
         batch(clips, tmp_path)
     assert summary(batch(clips, tmp_path)) == "3 clips: 3 complete"
 
 
 def test_the_lock_of_a_process_that_died_is_free(tmp_path: Path) -> None:
-    program = "import os, sys; from pathlib import Path; from tracker.batch_clip import locked\n"
-    program += "with locked(Path(sys.argv[1]), 'batch'): os.kill(os.getpid(), 9)"
+    program = "import os, sys; from pathlib import Path; from tracker.locks import alone_with_batch\n"
+    program += "with alone_with_batch(Path(sys.argv[1]), 'batch'): os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     assert done.returncode == -9
-    with locked(tmp_path, "batch"):
+    with alone_with_batch(tmp_path, "batch"):
         pass
 
 

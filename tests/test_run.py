@@ -140,7 +140,7 @@ def test_the_same_again_is_the_same_to_the_byte(images: Path, tmp_path: Path) ->
 def test_results_of_an_earlier_run_do_not_stay_among_the_new(images: Path, tmp_path: Path) -> None:
     run(images, tmp_path / "clip", saves=("csv", "mot"), video=True)
     (tmp_path / "clip" / "notes.txt").write_text("mine")
-    run(images, tmp_path / "clip", saves=("csv",))
+    run(images, tmp_path / "clip", saves=("csv",), earlier="replace")
     assert {path.name for path in (tmp_path / "clip").iterdir()} == {
         "poses.arrow",
         "tracks.csv",

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from core.errors import InputError
 from core.people import Poses
 from core.skeletons import COCO_17
-from tracker.batch_clip import Task, in_segments, locked
+from tracker.batch_clip import Task, in_segments
 from tracker.batch_table import read_table, summary
 from tracker.clip_list import find_clips
+from tracker.locks import alone_in
 from tracker.pose_log import Carried, PoseLogHeader, SeenFrame, read_pose_log
 from tracker.run import track_to_folder
 from tracker.segments import cut, joined, same_people
@@ -333,7 +334,7 @@ def test_a_clip_that_somebody_was_at_when_it_was_seen_is_followed_in_the_end(
 ) -> None:
     given: list[list[str]] = []
     with ExitStack() as held:
-        held.enter_context(locked(tmp_path, "clip 0"))
+        held.enter_context(alone_in(tmp_path / "clip 0"))
 
         def follow(listed, *rest, **more):  # type: ignore[no-untyped-def]
             given.append([clip.label for clip in listed])

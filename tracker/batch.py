@@ -6,20 +6,22 @@ matter: an engine takes them and gives a row for each as it ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
 from core.errors import InputError
+from core.files import digest
 from tracker import run_file
-from tracker.batch_clip import Task, in_segments, locked
+from tracker.batch_clip import Task, in_segments
 from tracker.batch_progress import Watch, batch_progress
 from tracker.batch_table import SEEN, Row, Table, printable
 from tracker.clip_list import ListedClip, of_shard
+from tracker.locks import alone_with_batch
 from tracker.pose_log import read_pose_log
 from tracker.progress import ProgressStyle
-from tracker.resume import differences
+from tracker.resume import differences, weights_files, without_paths
 
 EngineName = Literal["local", "ray"]
 Engine = Callable[..., Iterator[Row]]
@@ -69,7 +71,7 @@ def run_batch(
     name = f"batch.{shard.replace('/', 'of')}" if shard else "batch"
     if retry_failed and not (task.output / f"{name}.csv").is_file():
         raise InputError(f"{task.output}: has no {name}.csv to tell what failed; leave out --retry-failed")
-    with locked(task.output, name):
+    with alone_with_batch(task.output, name) as lock:
         refuse_other_settings(clips, task)
         table = Table(task.output / f"{name}.csv")
         table.keep_only(clip.name for clip in mine)
@@ -78,9 +80,11 @@ def run_batch(
         run = follow or _engine(engine, jobs, address, cpus, gpus)
         with batch_progress(progress, len(wanted)) as watch:
             for row in run(wanted, task, jobs, watch, stopped=stopped):
+                lock.check()
                 table.add(_told(row, retry_failed))
             if not shard and not stopped():
                 for row in _follow_left(run, wanted, task, jobs, watch, table, stopped):
+                    lock.check()
                     table.add(_told(row, retry_failed))
         for clip in mine:
             table.rows.setdefault(clip.name, _not_begun(clip, retry_failed))
@@ -112,7 +116,8 @@ def refuse_other_settings(clips: Sequence[ListedClip], task: Task) -> None:
     """
     if task.earlier != "continue":
         return
-    changes = [_changed_settings(task.output / clip.name, task) for clip in clips]
+    weights = {setting: digest(path) for setting, path in weights_files(task.settings).items() if path.is_file()}
+    changes = [_changed_settings(task.output / clip.name, task, weights) for clip in clips]
     done = [each for each in changes if each is not None]
     if done and all(done):
         many = f"all {len(done)} clips begun here were" if len(done) > 1 else "the one clip begun here was"
@@ -122,8 +127,14 @@ def refuse_other_settings(clips: Sequence[ListedClip], task: Task) -> None:
         )
 
 
-def _changed_settings(folder: Path, task: Task) -> list[str] | None:
-    """What is not as it was when the clip was begun; None if it was not."""
+def _changed_settings(folder: Path, task: Task, weights: Mapping[str, str]) -> list[str] | None:
+    """What is not as it was when the clip was begun; None if it was not.
+
+    Args:
+        folder: of the clip.
+        task: what to do now.
+        weights: sha256 of the files of weights that the task's settings name, by setting.
+    """
     try:
         header, _ = read_pose_log(folder / run_file.LOG)
         was = header.see_settings | header.made_of
@@ -135,8 +146,13 @@ def _changed_settings(folder: Path, task: Task) -> list[str] | None:
     wanted = {setting: value for room in rooms.values() for setting, value in room.items()}
     wanted |= {"start_s": task.start_s, "end_s": task.end_s, "stride": task.stride}
     wanted.pop("device")  # "auto" may be what it was
+    known = {model["sha256"] for model in header.models}
+    others = {f"weights of {name}": sha256 for name, sha256 in weights.items() if sha256 not in known}
+    if not others:  # the same content under other paths
+        was, wanted = without_paths(was), without_paths(wanted)
     both = [name for name in wanted if name in was]
-    return differences({name: was[name] for name in both}, {name: wanted[name] for name in both})
+    changes = differences({name: was[name] for name in both}, {name: wanted[name] for name in both})
+    return changes + [f"{name} were others than {sha256[:12]}" for name, sha256 in others.items()]
 
 
 def _told(row: Row, retry_failed: bool) -> Row:

@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from core.errors import InputError
 from tracker.batch_table import SEEN, Row
 from tracker.clip_list import ListedClip
+from tracker.locks import AtWork
 from tracker.networks import Networks
 from tracker.resume import Earlier
 from tracker.run import track_to_folder
@@ -25,16 +23,11 @@ from tracker.settings import Settings
 from tracker.video import Source, open_images, open_source
 from tracker.writers import default_formats
 
-_LOCKS = ".posetrail"  # folder in the output
 _CLIP_LOCK_S = 20.0  # a worker whose batch was killed notices at its next frame
 
 
 class Stopped(Exception):
     """Somebody asked for an end; what was seen is in the pose log."""
-
-
-class AtWork(InputError):
-    """Another process is at work on the same clip or batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +90,8 @@ def follow_listed(
     row = Row(clip=listed.name, status="failed", input=str(listed.path))
     started = time.perf_counter()
     try:
+        if not task.output.is_dir():  # the batch has made it
+            raise InputError(f"{task.output}: was removed while the batch was at work; give the same command again")
         source = task.open(listed)
         if listed.segment:
             return _see_segment(listed, source, networks, task, row, on_open, on_frame)
@@ -127,10 +122,16 @@ def _see_segment(
     if not is_joined(segments, source, folder, networks, task.settings, task.earlier):
         segment = segments[listed.segment - 1]
         on_open(segment.part_of(source).num_frames)
-        with locked(task.output, f"{listed.name}.{segment.name}.", _CLIP_LOCK_S):  # no clip's name ends with a dot
-            outcome = see_segment(
-                segment, source, folder, networks, task.settings, earlier=task.earlier, on_frame=on_frame
-            )
+        outcome = see_segment(
+            segment,
+            source,
+            folder,
+            networks,
+            task.settings,
+            earlier=task.earlier,
+            on_frame=on_frame,
+            wait_s=_CLIP_LOCK_S,
+        )
         row = replace(row, frames=outcome.frames, seconds=outcome.seconds)
         if not all(is_seen(each, source, folder, networks, task.settings, task.earlier) for each in segments):
             return row
@@ -143,19 +144,19 @@ def _see_segment(
 def _follow(
     listed: ListedClip, source: Source, networks: Networks, task: Task, row: Row, on_frame: OnFrame, wait_s: float
 ) -> Row:
-    with locked(task.output, listed.name, wait_s):
-        outcome = track_to_folder(
-            source,
-            task.output / listed.name,
-            networks,
-            task.settings,
-            saves=(*default_formats(networks.estimator.skeleton), *task.more_saves),
-            video=task.video,
-            earlier=task.earlier,
-            segments=task.segments(source),
-            on_frame=on_frame,
-            on_drawn=on_frame,
-        )
+    outcome = track_to_folder(
+        source,
+        task.output / listed.name,
+        networks,
+        task.settings,
+        saves=(*default_formats(networks.estimator.skeleton), *task.more_saves),
+        video=task.video,
+        earlier=task.earlier,
+        segments=task.segments(source),
+        on_frame=on_frame,
+        on_drawn=on_frame,
+        wait_s=wait_s,
+    )
     return replace(
         row,
         status=outcome.status,
@@ -171,31 +172,3 @@ def _one_line(error: BaseException) -> str:
         return f"{error.filename or 'output'}: {error.strerror}"
     text = " ".join(str(error).split())
     return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
-
-
-@contextmanager
-def locked(output: Path, name: str, wait_s: float = 0.0) -> Iterator[None]:
-    """Alone with a clip of an output folder, or with the batch of all; the lock of a process that died is free.
-
-    Raises:
-        AtWork: another process has it.
-        InputError: nothing can be written there.
-    """
-    folder = output / _LOCKS
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written to ({error.strerror}); choose another output folder") from None
-    lock = FileLock(folder / f"{name}.lock", timeout=wait_s)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise AtWork(
-            f"{output}: another posetrail is at work here ({name}); wait for its end, or share the work with --shard"
-        ) from None
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written to ({error.strerror}); choose another output folder") from None
-    try:
-        yield
-    finally:
-        lock.release()

@@ -133,6 +133,7 @@ def track(
     end: End = None,
     stride: Stride = 1,
     fps: Annotated[float | None, Parameter(help="Frames per second of a folder of images [default: 30].")] = None,
+    redo: Annotated[bool, Parameter(negative=(), help="Start again, whatever the clip's folder holds.")] = False,
     online: Online = False,
     preset: Preset = "default",
     config: Config = None,
@@ -163,6 +164,7 @@ def track(
             settings,
             saves=(*default_formats(loaded.estimator.skeleton), *wished),
             video=video,
+            earlier="replace" if redo else "associate",
             on_frame=on_frame,
             on_drawn=on_drawn,
             stopped=stopped,
@@ -289,8 +291,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _tell(outcome: Outcome) -> None:
     """What came out."""
-    rate = outcome.frames / max(outcome.seconds, 1e-9)
-    _say(f"{outcome.folder}: {outcome.frames} frames, {outcome.people} people, {rate:.1f} frames/s")
+    from tracker.run_file import NOTHING_TO_DO
+
+    counts = f"{outcome.folder}: {outcome.frames} frames, {outcome.people} people"
+    if outcome.done == NOTHING_TO_DO:
+        _say(f"{counts}; {outcome.done}")
+    else:
+        _say(f"{counts}, {outcome.frames / max(outcome.seconds, 1e-9):.1f} frames/s")
+        if outcome.done:
+            _say(f"    {outcome.done}")
     _say("    " + "  ".join(outcome.files))
     for line in filter(None, (outcome.reason, *outcome.warnings)):
         _warn(line)

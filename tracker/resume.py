@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,17 +35,21 @@ from tracker.pose_log import (
     places,
     read_pose_log,
 )
-from tracker.run_file import LOG, RUN, VIDEO, Inferred, Outcome
+from tracker.run_file import LOG, NOTHING_TO_DO, RUN, VIDEO, Inferred, Outcome
 from tracker.settings import FollowSettings, Settings
 from tracker.video import Source
 from tracker.writers import WRITERS
 
-Earlier = Literal["replace", "continue", "adapt"]
-"""What becomes of an earlier run in the folder. "replace": nothing of it is used. "continue": what is done stays, what
-is not goes on, and a run of other settings or of another clip is left alone with an InputError. "adapt": as "continue",
-but what does not fit is done anew."""
+Earlier = Literal["replace", "adapt", "continue", "associate"]
+"""What becomes of an earlier run in the folder.
+
+"continue": what is done stays, what is not goes on; a run of other settings or of another clip is refused with an
+InputError. "associate": likewise, but where only the association settings differ, a finished run's ids are assigned
+again from its pose log. "adapt": likewise, and what does not fit is replaced. "replace": nothing is kept."""
 
 _MAKES_NO_DIFFERENCE = ("threads", "weights", "detector_weights", "appearance_weights")  # weights count by their sha256
+_ONNX_FILE = "onnx:"
+_WITHOUT_WEIGHTS = ("none", "colour_layout")  # ways to see appearance
 _SHOWN = 4  # differences told of in one line
 
 
@@ -55,8 +59,11 @@ class Kept:
 
     outcome: Outcome | None = None  # of a run that is finished: nothing is to be done
     seen: Inferred | None = None  # everything was seen; how that ended
+    told: dict[str, Any] | None = None  # run.json of a run whose poses were all seen
+    files: frozenset[str] = frozenset()  # results that stay, because they show the tracks that there will be
     after: Place | None = None  # the log goes on behind this frame
     note: str = ""  # one line: why not everything is kept
+    done: str = ""  # what is done with an earlier run, in a few words
 
 
 def made_of(source: Source, settings: Settings, device: str) -> dict[str, Any]:
@@ -81,38 +88,52 @@ def find(
     saves: Sequence[str],
     video: bool,
     earlier: Earlier,
+    part: bool = False,
 ) -> Kept:
-    """Look at what stands in the folder.
+    """Decide what becomes of an earlier run in the folder; nothing is changed there.
+
+    Args:
+        folder: of the run.
+        source: the clip.
+        header: of the pose log that a new run would write.
+        follow: association settings.
+        saves: formats that shall be there, names in tracker.writers.WRITERS.
+        video: whether video.mp4 shall be there.
+        earlier: what may be done.
+        part: this is a segment: its log is finished only once the whole clip's is.
 
     Raises:
-        InputError: with "continue", a run of other settings or of another clip stands there, or a finished one of
-            another version.
+        InputError: with "continue" and "associate", a run stands there that must not be replaced.
     """
     if earlier == "replace" or not (folder / LOG).is_file():
         return Kept()
+    may_replace = earlier == "adapt"
     told, note = _told(folder)
-    end, damage = _checked(folder, told, earlier)
+    end, damage = _checked(folder, told, may_replace)
     note = note or damage
     old = _whole_header(folder / LOG, end)
     if old is None:
-        if told and earlier == "continue":
-            _refuse_other_run(folder, source, header, follow, told)
-        return Kept(note=note)
+        if told and not may_replace:
+            _refuse_other_run(folder, source, header, follow if earlier == "continue" else None, told)
+        return Kept(note=note or f"{folder}: an unfinished run, whose pose log cannot be used, is replaced")
     if old.source_fingerprint != header.source_fingerprint:
-        return _other_content(folder, source, told, earlier)
-    was, wanted = _flat(old), _flat(header)
-    other_follow = told is not None and told["settings"].get("follow") != asdict(follow)
-    if earlier == "continue" and (was != wanted or other_follow):
-        if told and other_follow:
-            was, wanted = was | told["settings"].get("follow", {}), wanted | asdict(follow)
-        raise _changed(folder, was, wanted)
+        return _other_content(folder, source, told, may_replace)
+    was, wanted = _compared(old, header)
     if was != wanted:
+        if not may_replace:
+            raise _changed(folder, was, wanted)
         return Kept(note=f"{folder}: what was made of other settings is replaced")
+    is_finished = end is not None
+    if old.posetrail_version != header.posetrail_version and (part or not is_finished):
+        return Kept(note=f"{folder}: was begun by posetrail {old.posetrail_version} and not finished; done anew")
+    changes = differences(told["settings"].get("follow", {}), asdict(follow)) if told else []
+    if told and changes and earlier == "continue":
+        raise _changed(folder, told["settings"].get("follow", {}), asdict(follow))
     if told and end:
-        if not other_follow and _has_everything(folder, told, saves, video):
-            return Kept(outcome=run_file.outcome(folder, told))
-        return Kept(seen=Inferred(told["status"], told["reason"], end))
-    return Kept(after=_safe_place(folder / LOG) if old.source == header.source else None, note=note)
+        return _finished(folder, told, end, follow, changes, saves, video)
+    after = _safe_place(folder / LOG) if old.source == header.source else None
+    done = f"continued after the first {after.frames} frames of an earlier run" if after else ""
+    return Kept(after=after, note=note, done=done)
 
 
 def _told(folder: Path) -> tuple[dict[str, Any] | None, str]:
@@ -125,18 +146,18 @@ def _told(folder: Path) -> tuple[dict[str, Any] | None, str]:
         return None, str(error)
 
 
-def _checked(folder: Path, told: dict[str, Any] | None, earlier: Earlier) -> tuple[LogEnd | None, str]:
+def _checked(folder: Path, told: dict[str, Any] | None, may_replace: bool) -> tuple[LogEnd | None, str]:
     """Where the log of a finished run ends; None where it is damaged, and how, or where the run did not finish.
 
     Raises:
-        OtherFormat: with "continue", it is a finished run of another version.
+        OtherFormat: it is a finished run of another version, which must not be replaced.
     """
     if told is None or told["status"] == "interrupted":
         return None, ""
     try:
         return run_file.check_log(folder, told), ""
     except OtherFormat as error:
-        if earlier == "continue":
+        if not may_replace:
             raise
         return None, str(error)
     except InputError as error:
@@ -152,14 +173,41 @@ def _whole_header(log: Path, end: LogEnd | None) -> PoseLogHeader | None:
 
 
 def _refuse_other_run(
-    folder: Path, source: Source, header: PoseLogHeader, follow: FollowSettings, told: dict[str, Any]
+    folder: Path, source: Source, header: PoseLogHeader, follow: FollowSettings | None, told: dict[str, Any]
 ) -> None:
-    """As run.json is all that is left of a run, it decides whether that was another one."""
+    """As run.json is all that is left of a run, it decides whether that was another one; association settings, too."""
     if told["input"]["fingerprint"] != header.source_fingerprint:
-        _other_content(folder, source, told, "continue")
-    was = told["settings"].get("see", {}) | told["settings"].get("follow", {})
-    if was != header.see_settings | asdict(follow):
-        raise _changed(folder, was, header.see_settings | asdict(follow))
+        _other_content(folder, source, told, may_replace=False)
+    was, wanted = without_paths(told["settings"].get("see", {})), without_paths(header.see_settings)
+    if follow is not None:
+        was, wanted = was | told["settings"].get("follow", {}), wanted | asdict(follow)
+    if was != wanted:
+        raise _changed(folder, was, wanted)
+
+
+def _finished(
+    folder: Path,
+    told: dict[str, Any],
+    end: LogEnd,
+    follow: FollowSettings,
+    changes: Sequence[str],
+    saves: Sequence[str],
+    video: bool,
+) -> Kept:
+    """What is kept of a finished run of the same clip and inference settings."""
+    there = {name for name in run_file.RESULTS if (folder / name).is_file()}
+    refused = {line.partition(":")[0] for line in told.get("warnings", ())}
+    # A format that could not be written will not be this time; a video that could not be drawn, or not to its end, may.
+    missing = {WRITERS[name].file_name for name in saves} - there - (refused - set(told["files"]))
+    if video and (VIDEO not in there or VIDEO in refused):
+        missing.add(VIDEO)
+    if not changes and not missing:
+        outcome = run_file.outcome(folder, told)
+        files = tuple(name for name in outcome.files if name not in run_file.RESULTS or name in there)
+        return Kept(outcome=replace(outcome, files=files, done=NOTHING_TO_DO))
+    stay = there - missing if run_file.has_tracks_of(told, follow) else set()
+    done = f"associated again from the pose log ({told_in_short(changes)})" if changes else ""
+    return Kept(seen=Inferred(told["status"], told["reason"], end), told=told, files=frozenset(stay), done=done)
 
 
 def frames_until(log: Path, place: Place) -> Iterator[SeenFrame]:
@@ -167,10 +215,15 @@ def frames_until(log: Path, place: Place) -> Iterator[SeenFrame]:
     return read_pose_log(log, place.log_end)[1]
 
 
-def _other_content(folder: Path, source: Source, told: dict[str, Any] | None, earlier: Earlier) -> Kept:
+def _other_content(folder: Path, source: Source, told: dict[str, Any] | None, may_replace: bool) -> Kept:
     """The same file with other content is looked at again; another file must not take this one's place."""
     path = str(source.path.resolve())
-    if told and told["input"]["path"] != path and earlier == "continue":
+    if not may_replace and told is None:  # the log of a run that was killed does not tell of which file it is
+        raise InputError(
+            f"{folder}: holds an unfinished run of another clip than {path}, or of this one before it changed; choose "
+            "another output folder, or give --redo to replace it"
+        )
+    if not may_replace and told and told["input"]["path"] != path:
         raise InputError(
             f"{folder}: holds the results of {told['input']['path']}, not of {path}; choose another output folder, "
             "or give --redo to replace them"
@@ -179,12 +232,17 @@ def _other_content(folder: Path, source: Source, told: dict[str, Any] | None, ea
 
 
 def _changed(folder: Path, was: dict[str, Any], wanted: dict[str, Any]) -> InputError:
-    changes = differences(was, wanted)
-    more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+    changes = told_in_short(differences(was, wanted))
     return InputError(
-        f"{folder}: was made with other settings ({'; '.join(changes[:_SHOWN])}{more}); give those again, choose "
-        "another output folder, or give --redo to replace what is there"
+        f"{folder}: was made with other settings ({changes}); give those again, choose another output folder, or give "
+        "--redo to replace what is there"
     )
+
+
+def told_in_short(changes: Sequence[str]) -> str:
+    """The first few differences, in one line."""
+    more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+    return "; ".join(changes[:_SHOWN]) + more
 
 
 def differences(was: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
@@ -193,25 +251,50 @@ def differences(was: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     return [f"{name} was {was.get(name)}, now {wanted.get(name)}" for name in names]
 
 
+def _compared(old: PoseLogHeader, new: PoseLogHeader) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values of both headers that must be the same, by name, as JSON has them.
+
+    Not among them: the clip's name, because a clip may be moved and renamed; the version of posetrail alone; and where
+    all weights have the same content, the paths of their files.
+    """
+    was, wanted = _flat(old), _flat(new)
+    if [model["sha256"] for model in old.models] == [model["sha256"] for model in new.models]:
+        return without_paths(was), without_paths(wanted)
+    return was | _weights(old), wanted | _weights(new)
+
+
 def _flat(header: PoseLogHeader) -> dict[str, Any]:
-    """A header's values by name, as JSON has them."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(header)))
-    models = {f"weights of {model['name']}": model["sha256"][:12] for model in values.pop("models")}
+    for name in ("source", "posetrail_version", "models"):
+        values.pop(name)
     skeleton = values.pop("skeleton")
     digest = hashlib.sha256(json.dumps(skeleton).encode()).hexdigest()[:12]
     values |= {"skeleton": skeleton["name"], "sha256 of the skeleton": digest}
-    values.pop("source")  # a clip may be moved and renamed
-    return {**values.pop("see_settings"), **values.pop("made_of"), **models, **values}
+    return {**values.pop("see_settings"), **values.pop("made_of"), **values}
 
 
-def _has_everything(folder: Path, told: dict[str, Any], saves: Sequence[str], video: bool) -> bool:
-    """Whether every file is there that is wanted, or was refused for a reason that still holds."""
-    refused = {line.partition(":")[0] for line in told.get("warnings", ())}
-    wanted = {WRITERS[name].file_name for name in saves} - (refused - set(told["files"]))
-    if video:
-        wanted.add(VIDEO)
-    whole = all((folder / name).is_file() for name in told["files"])
-    return whole and wanted <= set(told["files"]) and not (video and VIDEO in refused)
+def weights_files(settings: Settings) -> dict[str, Path]:
+    """The files of weights that are used with these settings, by setting; their content counts, not their paths."""
+    networks = settings.networks
+    given = {"weights": networks.weights, "detector_weights": networks.detector_weights}
+    if networks.appearance not in _WITHOUT_WEIGHTS:
+        given["appearance_weights"] = networks.appearance_weights
+    if settings.see.flow == "raft":
+        given["flow_weights"] = settings.see.flow_weights
+    for setting, name in (("estimator", networks.estimator), ("detector", networks.detector)):
+        if name.startswith(_ONNX_FILE):
+            given[setting] = Path(name.removeprefix(_ONNX_FILE))
+    return {setting: path for setting, path in given.items() if path is not None}
+
+
+def without_paths(values: dict[str, Any]) -> dict[str, Any]:
+    """The same settings without the paths of files of weights, which may be moved and renamed."""
+    values = {name: value for name, value in values.items() if name != "flow_weights"}
+    return {name: _ONNX_FILE if str(value).startswith(_ONNX_FILE) else value for name, value in values.items()}
+
+
+def _weights(header: PoseLogHeader) -> dict[str, str]:
+    return {f"weights of {model['name']}": model["sha256"][:12] for model in header.models}
 
 
 def _safe_place(log: Path) -> Place | None:

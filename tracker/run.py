@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Set
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from core.errors import InputError
-from core.files import folder_made, written_whole
+from core.files import written_whole
 from core.people import Image
 from core.skeletons import Skeleton
 from tracker import resume, run_file
@@ -23,6 +23,7 @@ from tracker.ahead import ahead
 from tracker.drawing import Trails, draw_people
 from tracker.following import following
 from tracker.imports import read_poses
+from tracker.locks import alone_in, alone_with_file, reading
 from tracker.networks import Networks, open_networks
 from tracker.pose_log import LogEnd, PoseLogHeader, read_pose_log
 from tracker.resume import Earlier
@@ -93,16 +94,18 @@ def track_to_folder(
     *,
     saves: Sequence[str] | None = None,
     video: bool = False,
-    earlier: Earlier = "replace",
+    earlier: Earlier = "associate",
     segments: Sequence[Segment] = (),
     on_frame: OnFrame = lambda _: None,
     on_drawn: OnFrame = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
+    wait_s: float = 0.0,
 ) -> Outcome:
     """Follow one clip and write a run's folder: the pose log, the tracks, run.json, a drawn video if asked for.
 
     A damaged source, or `stopped()` becoming true, ends the seeing early: what was seen by then is followed and kept,
-    in whole files. Nothing is written before the first frame has been seen.
+    in whole files. Nothing but a lock is written before the first frame has been seen. No other process can write to
+    the folder meanwhile, nor read the run there.
 
     Args:
         source: what to read; for a video it is read twice.
@@ -111,53 +114,72 @@ def track_to_folder(
         settings: all switches.
         saves: names in tracker.writers.WRITERS; those that suit the skeleton when not given.
         video: draw video.mp4 too, once there are tracks; not after `stopped()`.
-        earlier: what becomes of an earlier run in the folder (tracker/resume.py): by default it is replaced.
+        earlier: what becomes of an earlier run in the folder (tracker/resume.py). By default, as `posetrail track`
+            does, one of the same clip is continued, or left alone where it is finished, and only where it differs in
+            its association settings its ids are assigned again; other ones are refused.
         segments: see the clip in these (tracker/segments.py); those that others have seen into the folder are taken.
         on_frame: told the number of poses seen in each frame. What it raises ends the run at once, and leaves a log
             that can be gone on with.
         on_drawn: told the number of people drawn in each frame.
         stopped: asked after each frame.
+        wait_s: seconds to wait for another process at work in the folder.
 
     Raises:
-        InputError: not a single frame could be read, nothing can be written there, or with earlier="continue" a run
-            of other settings or of another clip stands there.
+        InputError: not a single frame could be read, nothing can be written there, another process is at work there,
+            the folder is removed meanwhile, or `earlier` does not allow to replace what stands there.
     """
     started = time.perf_counter()
     header = header_of(source, networks, settings, **made_of(segments))
     saves = default_formats(networks.estimator.skeleton) if saves is None else saves
     writers = _writers(folder, _clip(header), saves)  # what cannot be written is refused now, not after an hour
     drawing = VideoWriter(folder / VIDEO, source.width, source.height, source.fps) if video else None
-    kept = resume.find(folder, source, header, settings.follow, saves=saves, video=video, earlier=earlier)
-    if kept.outcome:
-        remove_segments(folder)
-        return kept.outcome
-    if kept.seen:
-        ended = kept.seen
-    elif segments:
-        ended, seconds = see_in_segments(
-            segments, source, folder, header, networks, settings, earlier=earlier, on_frame=on_frame, stopped=stopped
-        )
-        started = time.perf_counter() - seconds  # also those that others spent
-    else:
-        ended = see_to_log(
-            source, folder, header, networks, settings, after=kept.after, on_frame=on_frame, stopped=stopped
-        )
-    (folder / RUN).unlink(missing_ok=True)  # from here to its end, the folder is not of one piece
-    told = run_file.describe(source, networks, settings, ended)
-    people = _people(folder / LOG, settings.follow, ended.log)
-    outcome = _write_results(folder, told, settings.follow, people, writers, started, filter(None, [kept.note]))
-    if ended.status != "interrupted":
-        remove_segments(folder)
-    if drawing is None:
-        return outcome
-    said = f"{VIDEO}: not drawn; `posetrail draw {folder}` does it"
-    if not stopped():
-        whole = _draw(people, networks.estimator.skeleton, source, drawing, on_drawn, stopped)
-        outcome = replace(outcome, files=(*outcome.files, VIDEO), seconds=time.perf_counter() - started)
-        said = "" if whole else f"{VIDEO}: stopped before its end; `posetrail draw {folder}` draws all of it"
-    outcome = replace(outcome, warnings=(*outcome.warnings, *filter(None, [said])))
-    run_file.write(outcome, told)
-    return outcome
+    with alone_in(folder, wait_s=wait_s) as lock:
+        on_frame, on_drawn = lock.checking(on_frame), lock.checking(on_drawn)
+        kept = resume.find(folder, source, header, settings.follow, saves=saves, video=video, earlier=earlier)
+        if kept.outcome:
+            remove_segments(folder)
+            return kept.outcome
+        if kept.seen:
+            ended = kept.seen
+        elif segments:
+            ended, seconds = see_in_segments(
+                segments,
+                source,
+                folder,
+                header,
+                networks,
+                settings,
+                earlier=earlier,
+                on_frame=on_frame,
+                stopped=stopped,
+            )
+            started = time.perf_counter() - seconds  # also those that others spent
+        else:
+            ended = see_to_log(
+                source, folder, header, networks, settings, after=kept.after, on_frame=on_frame, stopped=stopped
+            )
+        lock.check()
+        told = run_file.describe(source, networks, settings, ended)
+        people = _people(folder / LOG, settings.follow, ended.log)
+        if kept.told:
+            writers |= _writers(folder, _clip(header), run_file.saves(kept.told))
+        writers = {name: writer for name, writer in writers.items() if name not in kept.files}
+        if kept.told and kept.files and not writers:
+            outcome = replace(run_file.outcome(folder, kept.told), files=_files(kept.files))
+            told["applied"] = kept.told["applied"]
+        else:
+            (folder / RUN).unlink(missing_ok=True)  # from here to its end, the folder is not of one piece
+            notes = [*filter(None, [kept.note]), *run_file.warnings_of(kept.files, kept.told)]
+            outcome = _write_results(folder, told, settings.follow, people, writers, started, notes, kept.files)
+        if ended.status != "interrupted":
+            remove_segments(folder)
+        if drawing and VIDEO not in outcome.files:
+            whole = (
+                None if stopped() else _draw(people, networks.estimator.skeleton, source, drawing, on_drawn, stopped)
+            )
+            outcome = replace(_with_video(outcome, whole), seconds=time.perf_counter() - started)
+            run_file.write(outcome, told)
+        return replace(outcome, done=kept.done)
 
 
 def follow_run(
@@ -175,18 +197,23 @@ def follow_run(
         InputError: there is no run, or it cannot be read.
     """
     started = time.perf_counter()
-    told = run_file.read(run)
-    end = run_file.check_log(run, told)
-    header, _ = read_pose_log(run / LOG)
+    run_file.read(run)  # a folder that is no run is refused before a lock is made in it
     folder = output or run
-    writers = _writers(folder, _clip(header), (*run_file.saves(told), *more_saves))
-    people = _people(run / LOG, settings, end)
-    with folder_made(folder):
-        if folder.resolve() != run.resolve():
+    in_place = folder.resolve() == run.resolve()
+    with nullcontext() if in_place else reading(run), alone_in(folder):
+        told = run_file.read(run)
+        end = run_file.check_log(run, told)
+        header, _ = read_pose_log(run / LOG)
+        writers = _writers(folder, _clip(header), (*run_file.saves(told), *more_saves))
+        people = _people(run / LOG, settings, end)
+        if not in_place:
             with written_whole(folder / LOG) as beside:
                 shutil.copyfile(run / LOG, beside)
-            (folder / RUN).unlink(missing_ok=True)  # it tells of another log
-    return _write_results(folder, told, settings, people, writers, started)
+            (folder / RUN).unlink(missing_ok=True)  # it is of another log
+        shows_the_same = in_place and (run / VIDEO).is_file() and run_file.has_tracks_of(told, settings)
+        stay = frozenset({VIDEO}) if shows_the_same else frozenset[str]()
+        notes = run_file.warnings_of(stay, told)
+        return _write_results(folder, told, settings, people, writers, started, notes, stay)
 
 
 def follow_poses(
@@ -217,21 +244,22 @@ def follow_poses(
         return follow_run(poses, settings, output=output, more_saves=more_saves)
     if poses.is_dir():
         poses, output = poses / LOG, output or poses
-    foreign = read_poses(poses, fps=fps)
     if output is None:
         raise InputError(f"{poses}: wanted a folder for the tracks, got none; give one with -o")
     if poses.resolve() in {(output / name).resolve() for name in (RUN, *run_file.RESULTS)}:
         raise InputError(f"{poses}: would be overwritten by its own tracks; choose another output folder")
-    writers = _writers(output, _clip(foreign.header), (*foreign.saves, *more_saves))
-    with folder_made(output):
+    of_a_run = poses.name == LOG and poses.parent.resolve() != output.resolve()
+    with reading(poses.parent) if of_a_run else nullcontext(), alone_in(output):
+        foreign = read_poses(poses, fps=fps)
+        writers = _writers(output, _clip(foreign.header), (*foreign.saves, *more_saves))
         ended = Inferred("complete", "", foreign.write_log(output / LOG))
-        (output / RUN).unlink(missing_ok=True)  # it tells of another log
-    if foreign.cut_off:
-        reason = f"{poses}: ends without an end mark; its {ended.log.frames} whole frames are kept"
-        ended = replace(ended, status="interrupted", reason=reason)
-    told = run_file.describe_poses(poses, foreign.header, ended)
-    people = _people(output / LOG, settings, ended.log)
-    return _write_results(output, told, settings, people, writers, started, foreign.notes)
+        (output / RUN).unlink(missing_ok=True)  # it is of another log
+        if foreign.cut_off:
+            reason = f"{poses}: ends without an end mark; its {ended.log.frames} whole frames are kept"
+            ended = replace(ended, status="interrupted", reason=reason)
+        told = run_file.describe_poses(poses, foreign.header, ended)
+        people = _people(output / LOG, settings, ended.log)
+        return _write_results(output, told, settings, people, writers, started, foreign.notes)
 
 
 def draw_run(
@@ -254,16 +282,29 @@ def draw_run(
     Raises:
         InputError: the clip is not there, or another one than was tracked.
     """
-    told = run_file.read(run)
-    end = run_file.check_log(run, told)
-    source = run_file.open_input(told, input)
+    run_file.read(run)  # a folder that is no run is refused before a lock is made in it
     path = output or run / VIDEO
-    video = VideoWriter(path, source.width, source.height, source.fps)
-    # Poses from elsewhere may count their frames in a way of their own, but know the names of their images.
-    header, frames = read_pose_log(run / LOG)
-    by_name = not run_file.of_clip(told) and PurePath(next(frames).name).name in {image.name for image in source.images}
-    people = _people(run / LOG, run_file.follow_settings(told), end)
-    _draw(people, header.skeleton, source, video, on_frame, stopped, by_name=by_name)
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: its folder is not there; make it, or choose another place for the video")
+    in_place = path.resolve() == (run / VIDEO).resolve()
+    with ExitStack() as locks:
+        if not in_place:
+            locks.enter_context(reading(run))
+        lock = locks.enter_context(alone_in(run) if in_place else alone_with_file(path))
+        told = run_file.read(run)
+        end = run_file.check_log(run, told)
+        source = run_file.open_input(told, input)
+        video = VideoWriter(path, source.width, source.height, source.fps)
+        # Poses from elsewhere may count their frames in a way of their own, but know the names of their images.
+        header, frames = read_pose_log(run / LOG)
+        names = {image.name for image in source.images}
+        by_name = not run_file.of_clip(told) and PurePath(next(frames).name).name in names
+        people = _people(run / LOG, run_file.follow_settings(told), end)
+        on_frame = lock.checking(on_frame)
+        whole = _draw(people, header.skeleton, source, video, on_frame, stopped, by_name=by_name)
+        if in_place:
+            outcome = _with_video(run_file.outcome(run, told), whole)
+            run_file.write(outcome, told, versions=told.get("versions"))
     return path
 
 
@@ -287,8 +328,20 @@ def _write_results(
     writers: Writers,
     started: float,
     notes: Iterable[str] = (),
+    stay: frozenset[str] = frozenset(),
 ) -> Outcome:
-    """Write what the people of a folder's log make, by these settings; `told` is what run.json will tell of them."""
+    """Write what the people of a folder's log make, by these settings.
+
+    Args:
+        folder: of the run.
+        told: what run.json will tell of them, but for these settings.
+        settings: association settings.
+        people: of the log, by these settings.
+        writers: of the files to write.
+        started: when the work began, by time.perf_counter.
+        notes: warnings, one line each.
+        stay: results in the folder that show these tracks already; all others go.
+    """
     frames, poses, filled, ids = 0, 0, 0, set[int]()
     with ExitStack() as files:
         outputs = {name: files.enter_context(writer) for name, writer in writers.items()}
@@ -300,6 +353,8 @@ def _write_results(
             filled += int(frame.people.filled.sum())
             ids.update(frame.people.track_ids.tolist())
     refused = {name: said for name, output in outputs.items() if (said := refusal(output))}
+    if (folder / VIDEO).is_file() and VIDEO not in stay:
+        notes = [*notes, f"{VIDEO}: removed, it showed other tracks; `posetrail draw {folder}` draws these"]
     outcome = Outcome(
         folder=folder,
         status=told["status"],
@@ -310,12 +365,30 @@ def _write_results(
         poses=poses,
         filled=filled,
         seconds=time.perf_counter() - started,
-        files=(LOG, *(name for name in outputs if name not in refused), RUN),
+        files=_files({*stay, *outputs} - refused.keys()),
     )
     told["settings"]["follow"] = asdict(settings)
     told["applied"] = {**told.get("applied", {}), "smooth": settings.smoothing}
     run_file.write(outcome, told)
     return outcome
+
+
+def _files(results: Set[str]) -> tuple[str, ...]:
+    """What a folder with these results holds, in the order in which they are written."""
+    tracks = [kind.file_name for kind in WRITERS.values() if kind.file_name in results]
+    return (LOG, *tracks, RUN, *({VIDEO} & results))
+
+
+def _with_video(outcome: Outcome, whole: bool | None) -> Outcome:
+    """The outcome once a video was drawn, to its end or not, or was not (None)."""
+    draw = f"`posetrail draw {outcome.folder}`"
+    told = {
+        None: f"{VIDEO}: not drawn; {draw} does it",
+        False: f"{VIDEO}: stopped before its end; {draw} draws all of it",
+    }
+    warnings = [line for line in outcome.warnings if not line.startswith(f"{VIDEO}:")]
+    files = {name for name in outcome.files if name != VIDEO} | ({VIDEO} if whole is not None else set())
+    return replace(outcome, files=_files(files), warnings=(*warnings, *filter(None, [told.get(whole)])))
 
 
 def _draw(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,6 +21,7 @@ from tracker.video import Source, open_source
 from tracker.writers import WRITERS
 
 LOG, RUN, VIDEO = "poses.arrow", "run.json", "video.mp4"
+NOTHING_TO_DO = "nothing to do; --redo starts again"
 RESULTS = frozenset({VIDEO, *(kind.file_name for kind in WRITERS.values())})
 
 Status = Literal["complete", "damaged", "interrupted"]
@@ -51,6 +53,7 @@ class Outcome:
     filled: int  # poses not seen but put in between
     seconds: float
     files: tuple[str, ...]  # names in the folder
+    done: str = field(default="", compare=False)  # with an earlier run in the folder, in a few words
 
 
 def describe(source: Source, networks: Networks, settings: Settings, ended: Inferred) -> dict[str, Any]:
@@ -106,8 +109,14 @@ def plain(values: Any) -> Any:
     return str(values) if isinstance(values, Path) else values
 
 
-def write(outcome: Outcome, told: dict[str, Any]) -> None:
-    """Write run.json, and remove results of an earlier run in the same folder that this one did not replace."""
+def write(outcome: Outcome, told: dict[str, Any], *, versions: dict[str, Any] | None = None) -> None:
+    """Write run.json, and remove results of an earlier run in the same folder that this one did not replace.
+
+    Args:
+        outcome: how the run ended.
+        told: the rest of run.json.
+        versions: of the programs that assigned the ids; those here when not given.
+    """
     for stale in RESULTS - set(outcome.files):
         (outcome.folder / stale).unlink(missing_ok=True)
     content = {
@@ -115,7 +124,7 @@ def write(outcome: Outcome, told: dict[str, Any]) -> None:
         "reason": outcome.reason,
         "warnings": list(outcome.warnings),
         **{key: told[key] for key in ("input", "settings", "applied", "models", "device", "pose_log")},
-        "versions": installed_versions(),
+        "versions": versions or installed_versions(),
         "figures": {
             "frames": outcome.frames,
             "people": outcome.people,
@@ -130,6 +139,18 @@ def write(outcome: Outcome, told: dict[str, Any]) -> None:
         # A path that is not UTF-8 is written with JSON's own escapes, and read again as it was.
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def has_tracks_of(told: dict[str, Any], settings: FollowSettings) -> bool:
+    """Whether these association settings, by this version of posetrail, give the ids that a run has."""
+    same_version = told.get("versions", {}).get("posetrail") == installed_versions()["posetrail"]
+    return same_version and told["settings"].get("follow") == asdict(settings)
+
+
+def warnings_of(files: Collection[str], told: dict[str, Any] | None) -> list[str]:
+    """What a run tells of some of its files; their names stand before the warnings."""
+    lines = told.get("warnings", ()) if told else ()
+    return [line for line in lines if line.partition(":")[0] in files]
 
 
 def read(run: Path) -> dict[str, Any]:

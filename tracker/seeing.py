@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
-from core.files import folder_made
 from tracker import resume, run_file
 from tracker.networks import Networks
 from tracker.pipeline import see
@@ -45,7 +44,7 @@ def see_to_log(
 ) -> Inferred:
     """Write a folder's pose log, or go on with it behind a frame; how that ended, and why.
 
-    Nothing is written before the first frame has been seen.
+    Nothing is written before the first frame has been seen; the folder must be there.
 
     Raises:
         InputError: not a single frame could be read. Of a part that begins later that is no error, its log is empty.
@@ -63,7 +62,7 @@ def see_to_log(
             raise InputError(
                 f"{source.path}: no frame between start and end; the clip has {source.total_frames} frames"
             )
-        with folder_made(folder), ExitStack() as files:
+        with ExitStack() as files:
             (folder / RUN).unlink(missing_ok=True)  # it tells of the log as it was
             log = files.enter_context(PoseLogWriter(folder / LOG, header, after=after))
             try:

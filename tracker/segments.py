@@ -32,6 +32,7 @@ from core.people import Poses
 from core.similarity import box_area, box_iou, oks
 from tracker import resume, run_file
 from tracker.association import associate
+from tracker.locks import alone_in
 from tracker.networks import Networks
 from tracker.pipeline import BATCH_FRAMES
 from tracker.pose_log import LogEnd, PoseLogHeader, PoseLogWriter, SeenFrame, read_pose_log
@@ -161,6 +162,7 @@ def see_segment(
     earlier: Earlier = "continue",
     on_frame: OnFrame = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
+    wait_s: float = 0.0,
 ) -> Outcome:
     """See a segment into a log of its own, or go on with it, or find that this is done.
 
@@ -173,10 +175,27 @@ def see_segment(
         earlier: what becomes of a log in that place (tracker/resume.py).
         on_frame: told the number of poses of each frame; what it raises leaves a log that can be gone on with.
         stopped: asked after each frame.
+        wait_s: seconds to wait for another process at work on the segment.
 
     Raises:
         InputError: the clip has no first frame, nothing can be written, or a log of other settings stands there.
     """
+    place = folder / SEGMENTS / segment.name
+    with alone_in(place, wait_s=wait_s) as lock:
+        on_frame = lock.checking(on_frame)
+        return _see_alone(segment, source, folder, networks, settings, earlier, on_frame, stopped)
+
+
+def _see_alone(
+    segment: Segment,
+    source: Source,
+    folder: Path,
+    networks: Networks,
+    settings: Settings,
+    earlier: Earlier,
+    on_frame: OnFrame,
+    stopped: Callable[[], bool],
+) -> Outcome:
     started = time.perf_counter()
     place, part = folder / SEGMENTS / segment.name, segment.part_of(source)
     kept = _kept(segment, source, folder, networks, settings, earlier)
@@ -217,7 +236,7 @@ def _kept(
 ) -> resume.Kept:
     header = _header(segment, source, networks, settings)
     place = folder / SEGMENTS / segment.name
-    return resume.find(place, source, header, settings.follow, saves=(), video=False, earlier=earlier)
+    return resume.find(place, source, header, settings.follow, saves=(), video=False, earlier=earlier, part=True)
 
 
 # Joining them --------------------------------------------------------------------------------------------------------
