@@ -18,6 +18,8 @@ from core.people import Detections, Image
 from core.similarity import grown_boxes, keypoint_boxes
 
 _PERSON = 1  # COCO's and PoseTrack's category
+_LARGEST_FRAME = 2**53  # beyond it numbers are no longer exact
+_SHOWN = 100  # characters of another's error
 _MARGIN = 0.25  # around the joints of a person whose box the file does not tell: heads and feet reach beyond
 
 
@@ -104,12 +106,13 @@ Table = tuple[np.ndarray, np.ndarray, np.ndarray]
 def _read_mot(path: Path) -> Table:
     try:
         lines = [line for line in path.read_text().splitlines() if line.strip()]
-        table = np.array([[float(value) for value in line.split(",")[:7]] for line in lines]).reshape(len(lines), 7)
+        table = np.array([[float(value) for value in line.split(",", 7)[:7]] for line in lines]).reshape(len(lines), 7)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: wanted lines of frame, id, left, top, width, height, confidence with commas between ({error})"
+            f"{path}: wanted lines of frame, id, left, top, width, height, confidence with commas between "
+            f"({str(error)[:_SHOWN]})"
         ) from error
-    if not np.isfinite(table).all() or (table[:, 0] < 1).any():
+    if not np.isfinite(table).all() or not ((table[:, 0] >= 1) & (table[:, 0] <= _LARGEST_FRAME)).all():
         raise InputError(f"{path}: wanted numbers, and frames from 1 on")
     corner = table[:, 2:4] - 1  # the top left pixel is 1, 1
     return table[:, 0].astype(int) - 1, np.concatenate([corner, corner + table[:, 4:6]], axis=1), table[:, 6]
@@ -155,10 +158,12 @@ def _read_people(path: Path, content: Any, frame_of: dict[Any, int], first_id: i
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{path}: person {i}: wanted image_id of a known frame, bbox of four numbers or keypoints of three "
-                f"each, and score, got {type(error).__name__} {error}"
+                f"each, and score, got {type(error).__name__} {str(error)[:_SHOWN]}"
             ) from error
         if frame < 0:
             raise InputError(f"{path}: person {i}: image_id {image_id} is before first_id {first_id}")
+        if frame >= _LARGEST_FRAME:
+            raise InputError(f"{path}: person {i}: expected an image_id of a frame, got {image_id}")
         if np.isfinite(box).all():
             frames.append(frame)
             boxes.append(box)

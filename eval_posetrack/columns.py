@@ -7,7 +7,8 @@ file costs a few passes in C. What cannot be used is an InputError with file, re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from itertools import chain, islice
+from reprlib import Repr
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,10 +22,37 @@ _LARGEST_ID = 2**53  # what survives the way through a float in other tools' JSO
 _NUMBERS = {int, float}
 
 
+_SHOWN = 60  # characters
+
+
+class _Short(Repr):
+    """`repr` of as much of a value as is shown: some are hundreds of megabytes, or nested deeper than `repr` can go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 4
+        self.maxlist = self.maxdict = _SHOWN // 2
+        self.maxlong = self.maxother = 2 * _SHOWN
+
+    def repr_str(self, x: str, level: int) -> str:
+        """Its beginning; `Repr` would leave out the middle."""
+        return repr(x[: 2 * _SHOWN])
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        """In the file's order; `Repr` would sort the keys."""
+        if level <= 0:
+            return "{...}"
+        pairs = islice(x.items(), self.maxdict)
+        return f"{{{', '.join(f'{self.repr1(k, level - 1)}: {self.repr1(v, level - 1)}' for k, v in pairs)}}}"
+
+
+_SHORT = _Short()
+
+
 def shown(value: object) -> str:
     """A value from a file for an error line: short, on one line, harmless to a terminal."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    text = _SHORT.repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 class Records:

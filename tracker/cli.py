@@ -83,11 +83,15 @@ def _name_and_value(text: str) -> tuple[str, str]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"--config {path}: cannot be read ({error.strerror}); give a TOML file of settings") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"--config {path}: not TOML ({error}); write lines like detect_every = 2") from None
+    for name, value in values.items():
+        if isinstance(value, dict):  # one nested deeply would end the parser of the flags
+            raise InputError(f"--config {path}: expected lines like detect_every = 2, got a table {name[:40]!r}")
+    return values
 
 
 app = App(

@@ -12,7 +12,8 @@ What was decided here:
   no greater. That keeps their order, is the same for a network's logits as for its probabilities, and no outlier
   squeezes the others together. No score (none, -1 where no other is negative, -9999) counts as 1; so do all if equal.
 - A frame's number is the one its name ends with, as long as these rise; then frames left out of the file are gaps in
-  time. Without such names frames follow each other. Frames of MOT without a box are frames with nobody.
+  time. Without such names frames follow each other. Frames of MOT without a box are frames with nobody;
+  of files that number far more frames than they have boxes, long stretches of those are left out (core/sparse.py).
 - Times are the file's own, or else number / fps.
 - Person boxes that hold less than half of their joints are dummies, which programs write for want of a box: the joints'
   own bounding box, a little larger, takes their place, as it does where there is none.
@@ -23,7 +24,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from configparser import ConfigParser
@@ -42,6 +42,7 @@ from core.files import written_whole
 from core.people import Poses
 from core.similarity import grown_boxes, keypoint_boxes
 from core.skeletons import COCO_17, POSETRACK_15, Skeleton
+from core.sparse import kept_frames
 from eval_posetrack.clip import NO_SCORE
 from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, shown
 from eval_posetrack.files import read_clip
@@ -63,6 +64,7 @@ _DIGITS = len(str(LARGEST_FRAME)) + 5  # leading zeros and all
 _BOX_MARGIN = 0.25  # around joints: heads and feet reach beyond
 _LEAST_SIDE = 4.0  # pixels, of a box around a joint or two
 _COLUMNS = "frame, id, left, top, width, height, score"
+_LONGEST_LINE = 1000  # characters; a line of ten numbers has a hundred
 _TRUTH_COLUMNS = 9  # frame to height, whether it counts, class, visibility
 
 
@@ -261,8 +263,9 @@ def _boxes(boxes: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
 
 def _numbers(names: tuple[str, ...]) -> np.ndarray:
     """The frames' numbers (T,): what the names end with, or their positions."""
-    ends = [re.search(r"[0-9]+$", PurePosixPath(name.replace("\\", "/")).stem) for name in names]
-    numbers = [int(end[0]) for end in ends if end and len(end[0]) <= _DIGITS]
+    stems = [PurePosixPath(name.replace("\\", "/")).stem for name in names]
+    ends = [stem[len(stem.rstrip("0123456789")) :] for stem in stems]  # a regular expression would search for minutes
+    numbers = [int(end) for end in ends if 0 < len(end) <= _DIGITS]
     rise = all(a < b for a, b in pairwise(numbers))
     if len(numbers) == len(names) and rise and numbers[-1] <= LARGEST_FRAME:
         return np.array(numbers, np.int64)
@@ -289,17 +292,20 @@ def _read_mot(path: Path, fps: float | None) -> Foreign:
     if rate is None:
         rate = ASSUMED_FPS
         notes.append(f"tells no times; taken as {rate:g} frames a second, --fps says otherwise")
-    P, K, T = len(rows), len(COCO_17), int(max(rows[-1, 0], sequence.get("seqlength", 0)))
+    P, K = len(rows), len(COCO_17)
+    frames = rows[:, 0].astype(int) - 1
+    indices, left_out = kept_frames(frames, int(max(rows[-1, 0], sequence.get("seqlength", 0))))
+    notes += left_out
     corner = rows[:, 2:4] - 1
     boxes = np.concatenate([corner, corner + rows[:, 4:6]], axis=1)
     found = _Found(
         name=path.stem,
         skeleton=COCO_17,
-        indices=np.arange(T),
-        names=tuple(f"{number:06d}.jpg" for number in range(1, T + 1)),
-        times=np.arange(T) / rate,
+        indices=indices,
+        names=tuple(f"{number:06d}.jpg" for number in (indices + 1).tolist()),
+        times=indices / rate,
         fps=rate,
-        frames=rows[:, 0].astype(int) - 1,
+        frames=np.searchsorted(indices, frames),
         poses=Poses(np.full((P, K, 2), np.nan), np.zeros((P, K)), boxes, scores, np.zeros(P)),
     )
     return _foreign(path, found, ("mot",), notes)
@@ -317,6 +323,9 @@ def _mot_rows(path: Path) -> np.ndarray:
     def fail(number: int, wanted: str) -> NoReturn:
         raise InputError(f"{path}: line {number}: wanted {wanted}, got {shown(lines[number - 1])}")
 
+    for number, text in enumerate(lines, 1):
+        if len(text) > _LONGEST_LINE:
+            fail(number, f"at most {_LONGEST_LINE} characters, {_COLUMNS} with commas between")
     cells = {number: line.strip(" \t,").split(",") for number, line in enumerate(lines, 1) if line.strip(" \t,")}
     is_truth = {len(line) for line in cells.values()} == {_TRUTH_COLUMNS}
     table = np.full((len(cells), 7), np.nan)

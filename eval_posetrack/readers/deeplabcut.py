@@ -16,7 +16,7 @@ from core.errors import InputError
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import LARGEST_PX, shown
 from eval_posetrack.readers.found import LARGEST_FRAME, Found, to_clip
-from eval_posetrack.readers.frames import frame_names
+from eval_posetrack.readers.frames import Listing, numbered
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import layout
 from eval_posetrack.readers.sources import file_name, files_of
@@ -83,10 +83,15 @@ def _read_file(path: Path, images: Images | None, order: str | None) -> Clip:
         if len(layout(order)) != len(names):
             raise InputError(f"{path}: wanted {len(layout(order))} body parts ({order}), got {len(names)}")
         names = layout(order)
+    if image_names and not images:
+        listing = Listing(image_names, frames[line], (path.stem,) * num_frames)
+    else:
+        listing = numbered(frames[line], frames, num_frames, images, path)
     found = Found(
         name=path.stem,
-        image_names=image_names if image_names and not images else frame_names(num_frames, images, path),
-        frames=frames[line],
+        image_names=listing.names,
+        frames=listing.positions,
+        notes=listing.notes,
         joints=names,
         keypoints=slots[line, person, :, :2],
         keypoint_scores=slots[line, person, :, 2],

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import InputError
+from core.sparse import kept_frames
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import Records
 from eval_posetrack.readers.found import LARGEST_FRAME, Found, to_clip
@@ -28,18 +29,37 @@ class Listing:
     notes: tuple[str, ...] = ()
 
 
-def frame_names(count: int, images: Images | None, where: Path) -> tuple[str, ...]:
-    """Names for frames that are only counted: those of the images, in order, or made up.
+def frame_names(count: int, images: Images, where: Path) -> tuple[str, ...]:
+    """Names for frames that are only counted: those of the images, in order.
 
     Raises:
         InputError: fewer images than frames, or images of several clips.
     """
-    if images is None:
-        return tuple(f"{t:06d}.jpg" for t in range(count))
     names = images.only_clip()
     if len(names) < count:
         raise InputError(f"{where}: wanted at most {len(names)} frames, one for each of {images.where}, got {count}")
     return names
+
+
+def numbered(frames: np.ndarray, lines: np.ndarray, count: int, images: Images | None, where: Path) -> Listing:
+    """Frames that are only numbered, with the names of the images, or names made of their numbers.
+
+    Args:
+        frames: (P,) the frame of each person, from 0.
+        lines: (L,) the frames that the file speaks of, with people or without.
+        count: how many frames there are.
+        images: the frames, where they are known by other means.
+        where: the source, for error lines and the clip's name.
+
+    Raises:
+        InputError: as of `frame_names`.
+    """
+    if images is not None:
+        names = frame_names(count, images, where)
+        return Listing(names, frames, (where.stem,) * len(names))
+    kept, notes = kept_frames(lines, count)
+    made_up = tuple(f"{t:06d}.jpg" for t in kept.tolist())
+    return Listing(made_up, np.searchsorted(kept, frames), (where.stem,) * len(kept), notes=notes)
 
 
 def listing(people: Records, field: str, images: Images | None, where: Path) -> Listing:
@@ -68,8 +88,11 @@ def listing(people: Records, field: str, images: Images | None, where: Path) -> 
 
 def _numbered(numbers: np.ndarray, ending: str, where: Path) -> Listing:
     first, count = int(numbers.min()), int(numbers.max()) + 1
-    notes = (f"nobody is there before frame {first}: frames 0 to {first - 1} are taken to be empty",) if first else ()
-    return Listing(tuple(f"{t}{ending}" for t in range(count)), numbers, (where.stem,) * count, notes=notes)
+    kept, notes = kept_frames(numbers, count)
+    if first and not notes:
+        notes = (f"nobody is there before frame {first}: frames 0 to {first - 1} are taken to be empty",)
+    names = tuple(f"{t}{ending}" for t in kept.tolist())
+    return Listing(names, np.searchsorted(kept, numbers), (where.stem,) * len(names), notes=notes)
 
 
 def clips_of(found: Found, frames: Listing, where: Path) -> list[Clip]:

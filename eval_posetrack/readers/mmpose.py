@@ -18,7 +18,7 @@ from core.errors import InputError
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, Records, shown
 from eval_posetrack.readers.found import Found, numbered_frames, to_clip
-from eval_posetrack.readers.frames import frame_names
+from eval_posetrack.readers.frames import Listing, numbered
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import joints_named
 from eval_posetrack.readers.sources import (
@@ -39,6 +39,7 @@ class _Video:
     """T frames and the instances in them."""
 
     num_frames: int
+    lines: np.ndarray  # (L,) the frames that the file speaks of
     frames: np.ndarray  # (P,)
     instances: Records
     joints: tuple[str, ...] | None  # named by the file
@@ -74,9 +75,8 @@ def _images(files: list[Path], contents: list[list[Any]]) -> _Video:
     frames = np.repeat(np.arange(len(files)), [len(content) for content in contents])
     starts = np.searchsorted(frames, np.arange(len(files)))
     instances = [instance for content in contents for instance in content]
-    return _Video(
-        len(files), frames, Records(instances, lambda i: f"{files[frames[i]]}: [{i - starts[frames[i]]}]"), None
-    )
+    records = Records(instances, lambda i: f"{files[frames[i]]}: [{i - starts[frames[i]]}]")
+    return _Video(len(files), np.arange(len(files)), frames, records, None)
 
 
 def _video(path: Path, content: Any) -> _Video:
@@ -87,7 +87,8 @@ def _video(path: Path, content: Any) -> _Video:
     if not isinstance(content, list):
         raise InputError(f"{path}: wanted a list of frames with 'instances', got {shown(content)}")
     if content and _is_image(content):
-        return _Video(1, np.zeros(len(content), int), Records(content, lambda i: f"{path}: instances[{i}]"), named)
+        records = Records(content, lambda i: f"{path}: instances[{i}]")
+        return _Video(1, np.zeros(1, int), np.zeros(len(content), int), records, named)
     frames = Records(content, lambda t: f"{path}: [{t}]")
     numbers = whole_numbers(frames, "frame_id")
     order = np.argsort(numbers, kind="stable")
@@ -100,7 +101,8 @@ def _video(path: Path, content: Any) -> _Video:
     instances, owners = frames.children(
         "instances", lambda t, i: f"{path}: frame {numbers[t]}: instances[{i}]", needed=True
     )
-    return _Video(num_frames, positions[owners] if len(owners) else np.zeros(0, int), instances, named)
+    of_people = positions[owners] if len(owners) else np.zeros(0, int)
+    return _Video(num_frames, positions, of_people, instances, named)
 
 
 def _joint_names(path: Path, meta: Any) -> tuple[str, ...] | None:
@@ -135,10 +137,15 @@ def _clip(
     scores = np.full((len(people), len(joints)), np.nan)
     scores[given] = table
     keypoints, scores = without_missing(keypoints, scores)
+    if names and not images:
+        listing = Listing(names, video.frames, (name,) * len(names))
+    else:
+        listing = numbered(video.frames, video.lines, video.num_frames, images, path)
     found = Found(
         name=name,
-        image_names=names if names and not images else frame_names(video.num_frames, images, path),
-        frames=video.frames,
+        image_names=listing.names,
+        frames=listing.positions,
+        notes=listing.notes,
         joints=joints,
         keypoints=keypoints,
         keypoint_scores=scores,

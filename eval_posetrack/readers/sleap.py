@@ -18,7 +18,7 @@ from core.errors import InputError
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, shown
 from eval_posetrack.readers.found import LARGEST_FRAME, Found, to_clip
-from eval_posetrack.readers.frames import frame_names
+from eval_posetrack.readers.frames import numbered
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import layout
 from eval_posetrack.readers.sources import files_of
@@ -52,8 +52,19 @@ def _clip(path: Path, people: tuple[int, dict[str, Any]], images: Images | None,
             raise InputError(f"{path}: wanted {len(layout(order))} nodes ({order}), got {len(columns['joints'])}")
         columns["joints"] = layout(order)
     boxes = np.full((len(columns["frames"]), 4), np.nan)
-    image_names = frame_names(num_frames, images, path)
-    return to_clip(Found(name=path.stem, image_names=image_names, boxes=boxes, **columns), path)
+    frames = columns.pop("frames")
+    listing = numbered(frames, columns.pop("lines"), num_frames, images, path)
+    return to_clip(
+        Found(
+            name=path.stem,
+            image_names=listing.names,
+            frames=listing.positions,
+            boxes=boxes,
+            notes=listing.notes,
+            **columns,
+        ),
+        path,
+    )
 
 
 def _from_csv(path: Path) -> tuple[int, dict[str, Any]]:
@@ -84,6 +95,7 @@ def _from_csv(path: Path) -> tuple[int, dict[str, Any]]:
     place = {track: i for i, track in enumerate(dict.fromkeys(track for track in tracks if track))}
     return (int(frames.max()) + 1 if len(frames) else 0), {
         "frames": frames,
+        "lines": frames,
         "joints": nodes,
         "keypoints": slots[:, :, :2],
         "keypoint_scores": slots[:, :, 2],
@@ -130,6 +142,7 @@ def _from_hdf5(path: Path) -> tuple[int, dict[str, Any]]:
     named = tracks is not None and len(tracks) == num_tracks
     return num_frames, {
         "frames": frames,
+        "lines": np.arange(num_frames),  # the file has a place for each
         "joints": nodes,
         "keypoints": keypoints,
         "keypoint_scores": np.where(gone, np.nan, point_scores),
