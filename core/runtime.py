@@ -20,6 +20,8 @@ import numpy as np
 import onnxruntime
 
 from core.errors import InputError
+from core.files import digest
+from core.onnx_trial import Limits, limits_for, try_file
 from core.weights import Weights
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ class Runtime:
         self._cuda_lock = threading.Lock()
         self._torch_lock = threading.Lock()
         self._torch_is_single = False
+        self._tried: set[tuple[str, tuple[int, int]]] = set()  # sha256 of ONNX files that may be loaded
 
     def __enter__(self) -> Self:
         return self
@@ -116,16 +119,25 @@ class Runtime:
             return self._sample_by_sample(_OnnxSession(network))
         return self.load_module(_torch_module(network))
 
-    def load_file(self, path: Path) -> OnnxFile:
+    def load_file(self, path: Path, open_size: tuple[int, int] = (640, 640), limits: Limits | None = None) -> OnnxFile:
         """Make the network of an ONNX file callable, with the numbers in it, whatever the backend.
+
+        Before that it is tried in a process of its own, whose time and memory are limited (core/onnx_trial.py).
 
         It runs on CUDA where this runtime does and ONNX Runtime was installed with it, else by OpenVINO where ONNX
         Runtime was installed with that, else on the CPU: sample by sample, one thread for each, so that the outputs
         depend on neither batch nor threads. On CUDA a batch is one call where the file allows it.
 
+        Args:
+            path: the file.
+            open_size: height and width, pixels, that it is tried with where it leaves them open.
+            limits: of the trial; enough for any honest file when not given.
+
         Raises:
-            InputError: the file cannot be read, or does not take one image (N, 3, H, W) float32.
+            InputError: the file cannot be read, takes more time or memory than the trial allows, or does not take one
+                image (N, 3, H, W) float32.
         """
+        self._try_file(path, open_size, limits)
         session = _session_of_file(path, self.device)
         inputs = session.get_inputs()
         shape = inputs[0].shape
@@ -144,6 +156,16 @@ class Runtime:
             provider=provider,
             told=dict(session.get_modelmeta().custom_metadata_map),
         )
+
+    def _try_file(self, path: Path, open_size: tuple[int, int], limits: Limits | None) -> None:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; give an ONNX file")
+        tried = (digest(path), open_size)
+        if tried in self._tried:
+            return
+        if fault := try_file(path, open_size, limits or limits_for(path)):
+            raise InputError(f"{path}: cannot be read as an ONNX file ({fault}); export it again")
+        self._tried.add(tried)
 
     def load_module(self, module: torch.nn.Module) -> Run:
         """Make a torch module callable on this device, with the numbers it has, whatever the backend.
@@ -255,8 +277,6 @@ def _is_of_images(shape: Sequence[int | str | None]) -> bool:
 
 
 def _session_of_file(path: Path, device: str) -> onnxruntime.InferenceSession:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give an ONNX file")
     options = _one_thread()
     options.log_severity_level = 4  # what is wrong is told below, in one line
     try:

@@ -56,7 +56,7 @@ class OnnxDetector:
         min_score: float = 0.05,
         nms_iou: float = 0.65,
     ) -> None:
-        file = runtime.load_file(path)
+        file = runtime.load_file(path, (input_size or _OPEN_SIZE,) * 2)
         if file.input_size and input_size not in (None, max(file.input_size)):
             height, width = file.input_size
             raise InputError(f"{path}: takes images {height} high and {width} wide, and no input_size {input_size}")

@@ -67,7 +67,7 @@ class OnnxEstimator(TopDown):
         flip_test: bool = False,
         decoder: str | None = None,
     ) -> None:
-        file = runtime.load_file(path)
+        file = runtime.load_file(path, _OPEN_SIZE)
         height, width = file.input_size or _OPEN_SIZE
         answer = file.run(np.zeros((1, 3, height, width), np.float32))
         recipe = recipe_for(path, answer, (width, height))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from core.errors import InputError
 from core.feed import IMAGENET, Feed, normalised
 from core.layers import FromBytes
+from core.onnx_trial import Limits
 from core.runtime import Runtime, _providers
 from core.skeletons import COCO_17, COCO_WHOLEBODY_133, HALPE_26, MPII_16
 from detectors import create_detector
@@ -37,6 +39,13 @@ LEGACY = pytest.mark.filterwarnings(
 def runtime() -> Iterator[Runtime]:
     with Runtime(device="cpu", threads=2) as runtime:
         yield runtime
+
+
+@pytest.fixture(autouse=True)
+def untried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of our own are loaded without the trial, which starts a program for each, but in tests of the trial."""
+    if "limits" not in request.function.__name__:
+        monkeypatch.setattr("core.runtime.try_file", lambda *_: "")
 
 
 def exported(network: torch.nn.Module, size: tuple[int, int], path: Path, **options: Any) -> Path:
@@ -219,6 +228,92 @@ def test_bad_files_are_told_in_one_line(runtime: Runtime, tmp_path: Path) -> Non
     refused(fine, "unknown normalisation 'imagnet'; did you mean 'imagenet'", normalisation="imagnet")
     refused(constant_file(tmp_path / "odd.onnx", [(1, 5)]), r"for a crop of 192 x 256 it answers \(1, 5\)")
     refused(constant_file(tmp_path / "nine.onnx", [(1, 9, 64, 48)]), "has 9 joints, and no skeleton of so many")
+
+
+def written(path: Path, nodes: list[Any], *, size: tuple[object, object] = (64, 48), **graph: Any) -> Path:
+    """A file of these nodes, from `image` to `out`."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, *size])
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(helper.make_graph(nodes, "hostile", [image], [out], **graph), opset_imports=opset)
+    model.ir_version = 8
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def numbers(name: str, values: object, kind: type = np.int64) -> Any:
+    return numpy_helper.from_array(np.array(values, kind), name)
+
+
+def endless_loop(path: Path) -> Path:
+    """A loop of 2**62 rounds that begins with the image's first number."""
+    none = [helper.make_tensor_value_info("more", TensorProto.BOOL, [])]
+    state = helper.make_tensor_value_info("x", TensorProto.FLOAT, None)
+    after = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    rounds = helper.make_tensor_value_info("i", TensorProto.INT64, [])
+    steps = [helper.make_node("Cos", ["x"], ["y"]), helper.make_node("Identity", ["more"], ["again"])]
+    again = helper.make_tensor_value_info("again", TensorProto.BOOL, [])
+    body = helper.make_graph(steps, "body", [rounds, *none, state], [again, after])
+    loop = helper.make_node("Loop", ["rounds", "yes", "image"], ["out"], body=body)
+    return written(path, [loop], initializer=[numbers("rounds", 2**62), numbers("yes", True, np.bool_)])
+
+
+def huge_constant(path: Path) -> Path:
+    """Four terabytes of zeros, which are constant and so computed while the file is loaded."""
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+        helper.make_node("Add", ["zeros", "image"], ["out"]),
+    ]
+    return written(path, nodes, initializer=[numbers("shape", [1000, 1000, 1000, 1000])])
+
+
+def huge_in_the_first_run(path: Path) -> Path:
+    """The image, tiled to 100 GB."""
+    return written(
+        path,
+        [helper.make_node("Tile", ["image", "times"], ["out"])],
+        initializer=[numbers("times", [1, 3, 1000, 1000])],
+    )
+
+
+def huge_image(path: Path) -> Path:
+    return written(path, [helper.make_node("Identity", ["image"], ["out"])], size=(10**5, 10**5))
+
+
+def outside_data(path: Path) -> Path:
+    """Numbers from a file of another folder."""
+    (path.parent.parent / "canary.bin").write_bytes(np.arange(9216, dtype=np.float32).tobytes())
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1, 3, 64, 48], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="../canary.bin")
+    return written(path, [helper.make_node("Add", ["w", "image"], ["out"])], initializer=[tensor])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems set no limit of memory")
+@pytest.mark.parametrize("make", [endless_loop, huge_constant, huge_in_the_first_run, huge_image, outside_data])
+def test_files_beyond_the_limits_are_a_line(make: Callable[[Path], Path], runtime: Runtime, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    path = make(tmp_path / "files" / "hostile.onnx")
+    limits = Limits(bytes=3 << 30, seconds=2 if make is endless_loop else 60)
+    with pytest.raises(InputError, match="cannot be read as an ONNX file") as caught:
+        runtime.load_file(path, limits=limits)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 1000
+
+
+def test_honest_files_stay_within_the_limits(runtime: Runtime, tmp_path: Path) -> None:
+    tile = helper.make_node("Tile", ["image", "times"], ["out"])
+    for size in ((64, 48), ("H", "W")):
+        honest = written(tmp_path / "fine.onnx", [tile], size=size, initializer=[numbers("times", [1, 1, 2, 2])])
+        assert runtime.load_file(honest, (96, 80)).input_size == (None if "H" in size else size)
+
+
+def test_a_file_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fine, tried = constant_file(tmp_path / "fine.onnx", [(1, 17, 64, 48)]), []
+    monkeypatch.setattr("core.runtime.try_file", lambda *of: tried.append(of) or "")
+    with Runtime("cpu", 1) as runtime:
+        for _ in range(3):
+            runtime.load_file(fine)
+    assert len(tried) == 1
 
 
 def test_files_run_where_they_can() -> None:
