@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,15 +14,23 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
+from core.people import Detections
 from core.skeletons import coco_to_posetrack
 from eval_posetrack.evaluation import evaluate
 from eval_posetrack.files import Clip, read_clip, write_clip
 from tracker.batch import run_batch
 from tracker.batch_cli import submit
+from tracker.batch_clip import Task, follow_listed
+from tracker.batch_table import Row
+from tracker.clip_list import ListedClip
+from tracker.networks import Networks
 from tracker.posetrack_set import annotations_of, check_submission, listed_sequences, sequences, write_submission
+from tracker.propagation import create_flow
+from tracker.settings import PRESETS
 
 from .batch_worlds import WORLD, task
 from .test_batch import in_this_process
+from .worlds import TruthDetector, TruthEstimator
 
 NAMES = ("000342_mpii_test", "012834_mpii_test")
 FRAMES = 10
@@ -129,3 +138,30 @@ def test_a_missing_image_fails_its_sequence_alone(root: Path) -> None:
 def test_a_split_that_is_not_there_is_told(root: Path) -> None:
     with pytest.raises(InputError, match="no annotations of split 'test' there; it has val"):
         sequences(root, "test")
+
+
+def test_people_without_joints_are_left_out_and_counted(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The preset takes the doubtful joints away; of somebody who is not there, that is all of them."""
+
+    class Ghosts(TruthDetector):
+        def _detect(self, index: int) -> Detections:
+            found = super()._detect(index)
+            return Detections(np.vstack([found.boxes, [5, 5, 35, 35]]), np.append(found.scores, 0.8))
+
+    truth, out = sequences(root, "val"), root / "out"
+    networks = Networks(Ghosts(WORLD), TruthEstimator(WORLD), create_flow("lk"), (), "cpu")
+    todo = replace(task(out), settings=PRESETS["simple-baselines"])
+
+    def one_by_one(clips: list[ListedClip], todo: Task, *_: object, **__: object) -> Iterator[Row]:
+        return (follow_listed(clip, networks, todo) for clip in clips)
+
+    run_batch(listed_sequences(root, truth), todo, progress="none", follow=one_by_one)
+    assert submit(out, annotations_of(root, "val"), truth)
+    assert capsys.readouterr().err == ""
+    for name in NAMES:
+        found = read_clip(out / name / "tracks.json")
+        assert np.isfinite(found.keypoints).all(axis=2).any(axis=1).all()
+        told = json.loads((out / name / "run.json").read_text())
+        assert told["warnings"] == [
+            f"tracks.json: {FRAMES} poses without any joint left out; PoseTrack files take none"
+        ]

@@ -34,7 +34,7 @@ from tracker.settings import FollowSettings, Settings
 from tracker.tracker import Tracker
 from tracker.video import DamagedInput, Frame, Source, open_source
 from tracker.video_out import VideoWriter
-from tracker.writers import WRITERS, Clip, TrackedFrame, Writer, default_formats, open_writer, refusal
+from tracker.writers import WRITERS, Clip, TrackedFrame, Writer, default_formats, open_writer, refusal, remark
 
 _AHEAD_FRAMES = 4  # pictures read before they are drawn on, and drawn before they are encoded
 
@@ -353,13 +353,14 @@ def _write_results(
             filled += int(frame.people.filled.sum())
             ids.update(frame.people.track_ids.tolist())
     refused = {name: said for name, output in outputs.items() if (said := refusal(output))}
+    remarks = [said for output in outputs.values() if (said := remark(output))]
     if (folder / VIDEO).is_file() and VIDEO not in stay:
         notes = [*notes, f"{VIDEO}: removed, it showed other tracks; `posetrail draw {folder}` draws these"]
     outcome = Outcome(
         folder=folder,
         status=told["status"],
         reason=told["reason"],
-        warnings=(*notes, *refused.values()),
+        warnings=(*notes, *refused.values(), *remarks),
         frames=frames,
         people=len(ids),
         poses=poses,

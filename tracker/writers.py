@@ -72,6 +72,11 @@ def refusal(writer: Writer) -> str:
     return getattr(writer, "refusal", "")
 
 
+def remark(writer: Writer) -> str:
+    """What a writer's file leaves out, in one line; empty when all is in it."""
+    return getattr(writer, "remark", "")
+
+
 @dataclass(frozen=True)
 class Format:
     """A kind of file that tracks are saved as."""
@@ -302,9 +307,12 @@ class _PosetrackWriter:
 
     Ids are written as they are, so that the files of a run agree. The format ends at id 9999: after a frame with a
     greater one there will be no file, and `refusal` says why. The other files of a long run do not suffer from it.
+
+    A person without any joint is left out: there is nothing of them to score, and the official kit stops at them.
     """
 
     refusal = ""
+    _jointless = 0  # people left out, over all frames
 
     def __init__(self, stream: posetrack.ClipStream, clip: Clip, path: Path) -> None:
         self._stream = stream
@@ -328,6 +336,13 @@ class _PosetrackWriter:
         if self._rows >= _ROWS_PER_STRETCH:
             self.flush()
 
+    @property
+    def remark(self) -> str:
+        """How many people are left out."""
+        if not self._jointless:
+            return ""
+        return f"{self._path.name}: {self._jointless} poses without any joint left out; PoseTrack files take none"
+
     def flush(self) -> None:
         """Write the frames that wait."""
         if self._waiting:
@@ -339,7 +354,9 @@ class _PosetrackWriter:
         poses = Poses.concatenate([each.poses for each in people])
         keypoints, scores = mapped(poses.keypoints, poses.keypoint_scores, self._clip.skeleton, POSETRACK_15)
         frames = len(self._waiting)
-        return posetrack.Clip(
+        has_joints = np.isfinite(keypoints).all(axis=2).any(axis=1)
+        self._jointless += int((~has_joints).sum())
+        clip = posetrack.Clip(
             name=self._clip.name,
             image_names=tuple(frame.name for frame in self._waiting),
             frames=np.repeat(np.arange(frames), list(map(len, people))),
@@ -354,6 +371,7 @@ class _PosetrackWriter:
             labeled=np.ones(frames, bool),
             times=np.array([frame.time_s for frame in self._waiting]),
         )
+        return clip if has_joints.all() else clip.with_people(has_joints)
 
 
 def _reaches_posetrack(skeleton: Skeleton) -> bool:
