@@ -50,8 +50,15 @@ class Scene:
         """F."""
         return len(self.frames)
 
+    @property
+    def lacks_heads(self) -> bool:
+        """Whether there are people in the ground truth, and none has a head to measure distances by."""
+        return len(self.truth) > 0 and not _has_heads(self.truth)
 
-def clean(truth: Clip, found: Clip, *, official: bool = False, name: str | None = None) -> Scene:
+
+def clean(
+    truth: Clip, found: Clip, *, official: bool = False, name: str | None = None, need_heads: bool = True
+) -> Scene:
     """Pair two clips frame by frame, by position, and keep what counts.
 
     Args:
@@ -61,9 +68,10 @@ def clean(truth: Clip, found: Clip, *, official: bool = False, name: str | None 
             box, without id, or with an id above 9999. Otherwise people are put in the order of their ids, missing head
             sizes are borrowed, and every person without an id gets one of its own.
         name: of the scene; the ground truth's unless given.
+        need_heads: without any head box in the ground truth there is nothing to measure distances by.
 
     Raises:
-        InputError: the clips do not fit each other, or an id stands twice in a predicted frame.
+        InputError: the clips do not fit each other, an id stands twice in a predicted frame, or head boxes are missing.
     """
     if truth.num_frames != found.num_frames:
         raise InputError(
@@ -81,7 +89,7 @@ def clean(truth: Clip, found: Clip, *, official: bool = False, name: str | None 
             people, said = _in_id_order(people)
             notes += [f"{side}: {line}" for line in said]
         sides.append(people)
-    if not official:
+    if not official and (need_heads or _has_heads(sides[0])):
         sides[0], said = _with_head_sizes(truth.name, sides[0])
         notes += said
     notes += [f"ground truth: {line}" for line in truth.notes] + [f"predictions: {line}" for line in found.notes]
@@ -204,6 +212,10 @@ def _without_own_id(people: People) -> tuple[np.ndarray, np.ndarray]:
     again = np.zeros(len(people), bool)
     again[1:] = (np.diff(people.frames) == 0) & (np.diff(people.ids) == 0)
     return unknown, again & ~unknown
+
+
+def _has_heads(people: People) -> bool:
+    return bool((people.head_sizes > 0).any())
 
 
 def _with_head_sizes(name: str, people: People) -> tuple[People, list[str]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from core.errors import InputError
-from eval_posetrack.rules import METRICS, rules_of
+from eval_posetrack.rules import METRICS, metrics_of, rules_of
 
 if TYPE_CHECKING:
     from eval_posetrack.report import Report
@@ -43,10 +43,11 @@ def eval_command(
     By default the figures are right where the official kits are odd, and each oddity that would change one is told.
 
     Args:
-        ground_truth: Folder of PoseTrack files (2017, 2018 or 2021), or one such file.
-        predictions: Folders or files to score; of several, each is compared with the first.
+        ground_truth: Folder of PoseTrack files (2017, 2018 or 2021), or one such file, or a run. Without head boxes
+            people are compared by OKS.
+        predictions: Folders, files, runs or a submission.zip to score; of several, each is compared with the first.
         exact: The figures of the official kits, oddities included.
-        metrics: What to compute, with spaces or commas: AP MOT IDF1 HOTA OKS PCK.
+        metrics: What to compute, with spaces or commas: AP MOTA IDF1 HOTA OKS PCK.
         sequences: Also a table by sequence.
         oracle: Also what the same predictions would score with a fault cured: where the points are.
         sweep: Also MOTA and AP with low scores left out: which thresholds are best.
@@ -65,14 +66,14 @@ def eval_command(
     from eval_posetrack.tables import benchmark_tables, difference_table, sequence_table, sweep_tables
 
     if not predictions:
-        raise InputError("wanted a folder of predictions after the ground truth, got none")
+        raise InputError("expected a folder of predictions after the ground truth, got none")
     mode = "exact" if exact else "default"
-    wanted = [name for text in metrics for name in text.split(",") if name]
+    asked = metrics_of(name for text in metrics for name in text.split(",") if name.strip())
     folders = _labels(predictions)
     reports: dict[str, Report] = {}
     for label, folder in folders.items():
         with _progress(label, ground_truth) as advance:
-            reports[label] = evaluate(ground_truth, folder, mode=mode, metrics=wanted, jobs=jobs, progress=advance)
+            reports[label] = evaluate(ground_truth, folder, mode=mode, metrics=asked, jobs=jobs, progress=advance)
 
     tables = benchmark_tables(reports)
     if sequences:
@@ -81,7 +82,7 @@ def eval_command(
     if others:
         tables.append(difference_table({label: compare(reports[first], reports[label]) for label in others}, first))
     if oracle:
-        tables += [_oracle(label, ground_truth, folder, mode, wanted) for label, folder in folders.items()]
+        tables += [_oracle(label, ground_truth, folder, mode, asked) for label, folder in folders.items()]
     sweeps = {label: _sweep(ground_truth, folder, mode) for label, folder in folders.items()} if sweep else {}
     tables += [table for label, found in sweeps.items() for table in sweep_tables(label, found)]
     _show(tables, style)

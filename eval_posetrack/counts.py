@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.skeletons import POSETRACK_15
-from eval_posetrack import average_precision, hota, identity, mota, oks_ap, pck
+from eval_posetrack import average_precision, hota, identity, mota, oks_ap, pck, people_oks
 from eval_posetrack.clean import Scene
 from eval_posetrack.match import NearJoints, near_joints
 from eval_posetrack.rules import DEFAULT, Rules
@@ -27,6 +27,7 @@ GROUPS = {
 }
 _ROWS = {name: [POSETRACK_15.index(joint) for joint in joints] for name, joints in GROUPS.items()}
 _MOT_COUNTS = ("misses", "false_positives", "switches", "fragmentations")
+_OKS_NAMES = {"idf1": "IDF1", "idp": "IDP", "idr": "IDR", "hota": "HOTA", "deta": "DetA", "assa": "AssA"}
 _HOTA_NAMES = {
     "hota": "HOTA",
     "deta": "DetA",
@@ -61,6 +62,11 @@ class Figure:
         return cls(per_joint, groups, _mean(per_joint) if total is None else total)
 
     @classmethod
+    def of_people(cls, total: float) -> Figure:
+        """A figure that counts people: it has no joints."""
+        return cls.mean(np.full(len(POSETRACK_15), np.nan), float(total))
+
+    @classmethod
     def sum(cls, per_joint: np.ndarray) -> Figure:
         """Groups and total are sums over joints."""
         groups = {name: float(per_joint[rows].sum()) for name, rows in _ROWS.items()}
@@ -77,6 +83,8 @@ class Counts:
     hota: hota.HotaCounts | None = None
     oks: oks_ap.OksCounts | None = None
     pck: pck.PckCounts | None = None
+    identity_oks: identity.IdentityCounts | None = None  # of people, where the ground truth has no head boxes
+    hota_oks: hota.HotaCounts | None = None
 
     @classmethod
     def join(cls, parts: Sequence[Counts]) -> Counts:
@@ -117,6 +125,9 @@ class Counts:
             values = self.pck.figures()
             out |= {f"PCKh@{pck.PCKH_THRESHOLD}": Figure.mean(values["pckh"])}
             out |= {f"PCK@{pck.PCK_THRESHOLD}": Figure.mean(values["pck"])}
+        for of_people in filter(None, (self.identity_oks, self.hota_oks)):
+            values = of_people.figures()
+            out |= {f"{_OKS_NAMES[key]} (OKS)": Figure.of_people(values[key][0]) for key in values if key in _OKS_NAMES}
         return out
 
 
@@ -132,6 +143,15 @@ def count(scene: Scene, rules: Rules, metrics: Collection[str], near: NearJoints
         hota=hota.count(scene, near, rules) if "HOTA" in metrics else None,
         oks=oks_ap.count(scene) if "OKS" in metrics else None,
         pck=pck.count(scene, assigned) if "PCK" in metrics and assigned is not None else None,
+    )
+
+
+def count_without_heads(scene: Scene, metrics: Collection[str]) -> Counts:
+    """What can be counted of one scene whose ground truth has no head boxes: people by OKS."""
+    return Counts(
+        oks=oks_ap.count(scene) if "OKS" in metrics else None,
+        identity_oks=people_oks.count_identity(scene) if "IDF1" in metrics else None,
+        hota_oks=people_oks.count_hota(scene) if "HOTA" in metrics else None,
     )
 
 

@@ -14,6 +14,7 @@ from core.errors import InputError
 from core.files import written_whole
 from eval_posetrack.clip import LARGEST_TRACK_ID, NO_SCORE, Clip
 from eval_posetrack.columns import shown
+from eval_posetrack.packed import Member, is_packed, packed_files
 from eval_posetrack.posetrack_2017 import Stream2017, read_2017
 from eval_posetrack.posetrack_2018 import Stream2018, read_2018
 
@@ -42,20 +43,26 @@ def read_folder(path: Path | str) -> dict[str, Clip]:
     return {name: read_clip(file) for name, file in find_files(path).items()}
 
 
-def find_files(path: Path | str) -> dict[str, Path]:
+def find_files(path: Path | str) -> dict[str, Path | Member]:
     """The PoseTrack files that `read_folder` would read, by sequence name.
 
     A folder with a `tracks.json` is one sequence of that name, as `posetrail` writes it; a folder of such folders is
-    so many.
+    so many. A zip is read as it is, whatever folders are in it.
+
+    Raises:
+        InputError: no such folder, no JSON in it, or a zip that cannot be used.
     """
     path = Path(path)
+    if is_packed(path):
+        members = packed_files(path)
+        return {name: members[name] for name in sorted(members)}
     if path.is_file():
         return {path.stem: path}
     if not path.is_dir():
         raise InputError(f"{path}: wanted a folder of PoseTrack JSON files or one such file, found nothing there")
     if (path / _TRACKS).is_file():
         return {path.resolve().name: path / _TRACKS}
-    files = {file.stem: file for file in path.glob("*.json")} | {
+    files: dict[str, Path | Member] = {file.stem: file for file in path.glob("*.json")} | {
         file.parent.name: file for file in path.glob(f"*/{_TRACKS}")
     }
     if not files:
@@ -65,16 +72,17 @@ def find_files(path: Path | str) -> dict[str, Path]:
 
 def is_one_clip(path: Path | str) -> bool:
     """Whether `find_files` can find but one sequence there, so that its name does not matter."""
-    return Path(path).is_file() or (Path(path) / _TRACKS).is_file()
+    path = Path(path)
+    return (path.is_file() and not is_packed(path)) or (path / _TRACKS).is_file()
 
 
-def read_clip(path: Path | str) -> Clip:
+def read_clip(path: Path | Member | str) -> Clip:
     """One PoseTrack file; 2017, 2018 and 2021 are told apart by what is in it.
 
     Raises:
-        InputError: the file cannot be read or used; says where, what was wanted and what came.
+        InputError: the file cannot be read or used; says where, what was expected and what came.
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -22,9 +22,10 @@ from eval_posetrack.dialects import (
     track_ids,
     uneven_fields,
 )
+from eval_posetrack.packed import Member
 
 
-def read_2017(path: Path, annolist: list[Any]) -> Clip:
+def read_2017(path: Path | Member, annolist: list[Any]) -> Clip:
     """The frames of a parsed file as a clip; InputError where they cannot be used."""
     images = Records(annolist, lambda t: f"{path}: annolist[{t}]")
     inner, owners = images.children("image", lambda t, i: f"{path}: annolist[{t}]['image'][{i}]")
@@ -90,7 +91,7 @@ def _head_boxes_2017(people: Records) -> np.ndarray:
     return boxes
 
 
-def _regions_2017(path: Path, images: Records) -> tuple[tuple[np.ndarray, ...], ...]:
+def _regions_2017(path: Path | Member, images: Records) -> tuple[tuple[np.ndarray, ...], ...]:
     regions, owners = images.children("ignore_regions", lambda t, i: f"{path}: annolist[{t}]['ignore_regions'][{i}]")
     points, region_of_points = regions.children("point", _point_of(regions), needed=True)
     places = np.stack([points.numbers(key, largest=LARGEST_PX) for key in "xy"], axis=1)

@@ -26,13 +26,14 @@ from eval_posetrack.dialects import (
     track_ids,
     uneven_fields,
 )
+from eval_posetrack.packed import Member
 
 _ROWS_PER_WRITE = 1000
 _POSITION = {**{joint: k for k, joint in enumerate(POSETRACK_15.joints)}, "head_bottom": POSETRACK_15.index("neck")}
 _SLOTS = np.array([_POSITION.get(joint, -1) for joint in POSETRACK_18.joints])  # of the 17, -1 for the ears
 
 
-def read_2018(path: Path, content: dict[str, Any]) -> Clip:
+def read_2018(path: Path | Member, content: dict[str, Any]) -> Clip:
     """A parsed file, 2018 or 2021, as a clip; InputError where it cannot be used."""
     images = Records(content["images"], lambda i: f"{path}: images[{i}]")
     names = file_names(images, "file_name")
@@ -93,13 +94,13 @@ def read_2018(path: Path, content: dict[str, Any]) -> Clip:
     )
 
 
-def _annotation(path: Path, annotations: list[Any], i: int) -> str:
+def _annotation(path: Path | Member, annotations: list[Any], i: int) -> str:
     record = annotations[i]
     frame = f" (image_id {shown(record['image_id'])})" if isinstance(record, dict) and "image_id" in record else ""
     return f"{path}: annotations[{i}]{frame}"
 
 
-def _joint_columns(path: Path, content: dict[str, Any]) -> np.ndarray:
+def _joint_columns(path: Path | Member, content: dict[str, Any]) -> np.ndarray:
     """(slots,) for every keypoint slot of the file the joint's place in POSETRACK_15, -1 for the ears."""
     where = f"{path}: 'categories'[0]['keypoints']"
     try:

@@ -5,11 +5,17 @@ Each was found by running the kits. If one of them would change a figure of the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
-from core.errors import InputError
+from core.errors import InputError, unknown_name
 
 METRICS = ("AP", "MOT", "IDF1", "HOTA", "OKS", "PCK")
+WITHOUT_HEADS = ("IDF1", "HOTA", "OKS")
+"""What can be scored where the ground truth has no head boxes: by OKS."""
+
+_FIGURES = {"MOTA": "MOT", "MOTP": "MOT", "IDP": "IDF1", "IDR": "IDF1", "DETA": "HOTA", "ASSA": "HOTA", "PCKH": "PCK"}
+"""The metric that counts a figure, by the figure's name in capitals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +50,23 @@ def rules_of(mode: str) -> Rules:
     if mode not in MODES:
         raise InputError(f"unknown mode {mode!r}; known are {', '.join(MODES)}")
     return MODES[mode]
+
+
+def metrics_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The metrics of these names, which may be those of their figures (MOTA), in capitals or not.
+
+    Raises:
+        InputError: an unknown name, or none.
+    """
+    metrics: dict[str, None] = {}
+    for name in names:
+        metric = _FIGURES.get(name.strip().upper(), name.strip().upper())
+        if metric not in METRICS:
+            raise unknown_name("metric", name, ["MOTA" if known == "MOT" else known for known in METRICS])
+        metrics[metric] = None
+    if not metrics:
+        raise InputError("metrics: expected at least one, such as MOTA, got none")
+    return tuple(metrics)
 
 
 IN_WORDS = {

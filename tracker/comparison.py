@@ -12,8 +12,8 @@ from tracker.run import follow_poses
 from tracker.run_file import Outcome
 from tracker.settings import FollowSettings
 
-_SCORES = ("MOTA", "IDF1", "HOTA")
-_METRICS = ("MOT", "IDF1", "HOTA")  # what they are computed by
+_SCORES = ("MOTA", "IDF1", "HOTA", "IDF1 (OKS)", "HOTA (OKS)")  # by whether the ground truth has head boxes
+_METRICS = ("MOTA", "IDF1", "HOTA")
 
 
 def follow_both(
@@ -44,8 +44,9 @@ def follow_both(
     online, offline = replace(settings, offline=False), replace(settings, offline=True)
     ways = {"online": follow_poses(poses, online, output=output / "online", fps=fps, more_saves=more_saves)}
     ways["offline"] = follow_poses(output / "online", offline, output=output / "offline")
-    rows = [(way, *_figures(outcome), *_scores(outcome, truth)) for way, outcome in ways.items()]
-    columns = ("", "people", "frames each", "poses", "of them filled", *(_SCORES if truth else ()))
+    scores = {way: _scores(outcome, truth) for way, outcome in ways.items()}
+    rows = [(way, *_figures(outcome), *scores[way].values()) for way, outcome in ways.items()]
+    columns = ("", "people", "frames each", "poses", "of them filled", *scores["online"])
     return ways, Table("Online and offline", columns, tuple(rows))
 
 
@@ -54,8 +55,8 @@ def _figures(outcome: Outcome) -> tuple[str, ...]:
     return str(outcome.people), f"{each:.1f}", str(outcome.poses), str(outcome.filled)
 
 
-def _scores(outcome: Outcome, truth: Path | None) -> tuple[str, ...]:
+def _scores(outcome: Outcome, truth: Path | None) -> dict[str, str]:
     if truth is None:
-        return ()
+        return {}
     total = evaluate(truth, outcome.folder, metrics=_METRICS).total
-    return tuple(f"{total[score].total:.1f}" for score in _SCORES)
+    return {score: f"{total[score].total:.1f}" for score in _SCORES if score in total}
