@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import rich.table
 from rich.text import Text
 
-from eval_posetrack.compare import Difference
+from eval_posetrack.compare import MIN_SEQUENCES, Difference
 from eval_posetrack.counts import GROUPS, Figure
 from eval_posetrack.report import Report
 from eval_posetrack.sweep import Sweep
 
-_TOTALS = ("AP", "MOTA", "MOTP", "IDF1", "HOTA", "DetA", "AssA", "LocA")
+_TOTALS = ("AP", "MOTA", "MOTP", "IDF1", "HOTA", "DetA", "AssA", "LocA", "IDF1 (OKS)", "HOTA (OKS)")
+_ON_OKS = ("IDF1", "IDP", "IDR", "HOTA", "DetA", "AssA")
 _NUMBERS = ("misses", "false_positives", "switches", "fragmentations")
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _LATEX |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
@@ -72,6 +73,10 @@ def benchmark_tables(reports: Mapping[str, Report]) -> list[Table]:
     if all("misses" in figures for figures in totals.values()):
         rows = [(name, *(f"{of[key].total:.0f}" for key in _NUMBERS)) for name, of in totals.items()]
         tables.append(Table("Pose tracking: joints", ("", *(key.replace("_", " ") for key in _NUMBERS)), tuple(rows)))
+    on_oks = [f"{name} (OKS)" for name in _ON_OKS if all(f"{name} (OKS)" in of for of in totals.values())]
+    if on_oks:
+        rows = [(name, *(_percent(of[key].total) for key in on_oks)) for name, of in totals.items()]
+        tables.append(Table("Tracks of people on OKS: not the benchmark's figures", ("", *on_oks), tuple(rows)))
     if all(report.oks for report in reports.values()):
         keys = tuple(next(iter(reports.values())).oks)
         rows = [(name, *(_percent(report.oks[key]) for key in keys)) for name, report in reports.items()]
@@ -113,19 +118,27 @@ def sweep_tables(title: str, sweep: Sweep) -> list[Table]:
 
 
 def difference_table(differences: Mapping[str, Iterable[Difference]], to: str) -> Table:
-    """Differences to one report, with the 95 percent interval of the bootstrap, by the name of the other."""
+    """Differences to one report, with their intervals of nominal 95 percent, by the name of the other."""
     rows = tuple(
-        (
-            name,
-            each.metric,
-            f"{each.difference:+.2f}",
-            f"{each.low:+.2f} .. {each.high:+.2f}",
-            "yes" if each.is_real else "no",
-        )
+        (name, each.metric, _signed(each.difference), _interval(each), _verdict(each))
         for name, of_report in differences.items()
         for each in of_report
     )
-    return Table(f"Differences to {to}", ("", "metric", "difference", "95 % of resamples", "real"), rows)
+    return Table(f"Differences to {to}", ("", "metric", "difference", "95 % interval", "real"), rows)
+
+
+def _interval(difference: Difference) -> str:
+    return "-" if math.isnan(difference.low) else f"{difference.low:+.2f} .. {difference.high:+.2f}"
+
+
+def _verdict(difference: Difference) -> str:
+    if difference.is_real is None:
+        return f"too few sequences differ for a verdict ({difference.sequences} of at least {MIN_SEQUENCES})"
+    return "yes" if difference.is_real else "no"
+
+
+def _signed(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:+.2f}"
 
 
 def _groups(figure: Figure) -> list[str]:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.coverage import coverage, populations
 from core.errors import InputError
 from core.skeletons import POSETRACK_15
 from eval_posetrack.cli import main
-from eval_posetrack.compare import compare
+from eval_posetrack.compare import MIN_SEQUENCES, compare, jackknife_interval
 from eval_posetrack.evaluation import evaluate, scenes
 from eval_posetrack.events import Event, events
 from eval_posetrack.files import Clip, write_clip
@@ -23,7 +24,7 @@ from eval_posetrack.plots import save_plots
 from eval_posetrack.report import Report
 from eval_posetrack.rules import DEFAULT, METRICS
 from eval_posetrack.sweep import sweep
-from eval_posetrack.tables import Table, benchmark_tables
+from eval_posetrack.tables import Table, benchmark_tables, difference_table
 
 from .poses import POSE, clip_of, crowd
 
@@ -193,8 +194,8 @@ def test_predictions_without_scores_stay_in_a_sweep() -> None:
 
 
 def test_a_report_does_not_differ_from_itself(report: Report) -> None:
-    for difference in compare(report, report, resamples=50):
-        assert (difference.difference, difference.low, difference.high) == (0, 0, 0)
+    for difference in compare(report, report):
+        assert (difference.difference, difference.low, difference.high, difference.sequences) == (0, 0, 0, 0)
         assert not difference.is_real
 
 
@@ -206,19 +207,43 @@ def many(noise: list[float]) -> Report:
 
 def test_a_difference_is_real_when_most_sequences_share_it() -> None:
     good, bad, mixed = many([4.0] * 12), many([9.0] * 12), many([4.0, 4.5] * 6)
-    assert {d.metric: d.is_real for d in compare(good, bad, resamples=100)} == {
-        "AP": True,
-        "MOTA": True,
-        "IDF1": True,
-        "HOTA": True,
-    }
+    assert {d.metric: d.is_real for d in compare(good, bad)} == {"AP": True, "MOTA": True, "IDF1": True, "HOTA": True}
     one_bad = many([9.0] + [4.0] * 11)
-    (ap,) = [d for d in compare(good, one_bad, resamples=100) if d.metric == "AP"]
+    (ap,) = [d for d in compare(good, one_bad) if d.metric == "AP"]
     assert ap.difference == pytest.approx(one_bad.total["AP"].total - good.total["AP"].total)
     assert not ap.is_real
     with pytest.raises(InputError, match="the same sequences"):
         compare(good, many([4.0]))
-    assert compare(good, mixed, resamples=20) == compare(good, mixed, resamples=20)
+    assert compare(good, mixed) == compare(good, mixed)
+
+
+def test_too_few_sequences_that_differ_give_no_verdict() -> None:
+    for n in (1, 2, MIN_SEQUENCES - 1):
+        for difference in compare(many([4.0] * n), many([9.0] * n)):
+            assert difference.sequences == n
+            assert difference.is_real is None
+            assert np.isnan(difference.low) == (n == 1)
+    enough = compare(many([4.0] * MIN_SEQUENCES), many([9.0] * MIN_SEQUENCES))
+    assert [difference.is_real for difference in enough] == [True] * 4
+    some = compare(many([4.0] * 8), many([9.0] * 3 + [4.0] * 5))
+    assert {(difference.sequences, difference.is_real) for difference in some} == {(3, None)}
+    table = difference_table({"other": some}, "one")
+    assert table.rows[0][-1] == "too few sequences differ for a verdict (3 of at least 5)"
+    (row, *_) = difference_table({"other": compare(many([4.0]), many([9.0]))}, "one").rows
+    assert row[3:] == ("-", "too few sequences differ for a verdict (1 of at least 5)")
+
+
+@pytest.mark.parametrize(("name", "n"), [("MOTA", 5), ("IDF1, long tails", 5), ("MOTA, 1 of 5 differs", 20)])
+def test_the_interval_holds_the_true_difference_in_nine_of_ten_cases(name: str, n: int) -> None:
+    held = coverage(populations()[name], n, 400, {"ours": jackknife_interval}, differing=MIN_SEQUENCES)
+    assert 0.9 <= held["ours"] <= 0.99
+
+
+def test_the_jackknife_of_a_mean_is_students_interval() -> None:
+    values = np.array([1.0, 2.0, 4.0, 9.0])
+    low, high = jackknife_interval(lambda weights: weights @ values / weights.sum(axis=1), 4)
+    reach = 3.182446 * values.std(ddof=1) / 2  # Student's t of 3 degrees of freedom
+    assert (low, high) == pytest.approx((4 - reach, 4 + reach))
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -267,7 +292,7 @@ def test_metrics_may_stand_with_commas_or_spaces_and_json_is_the_report(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ([], "wanted a folder of predictions"),
+        ([], "expected a folder of predictions"),
         (["nowhere"], "nowhere: wanted a folder"),
         (["FOUND", "--metrics", "XP"], "unknown metric 'XP'"),
         (["FOUND", "--bla"], "--bla"),
