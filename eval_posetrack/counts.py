@@ -13,6 +13,8 @@ import numpy as np
 from core.skeletons import POSETRACK_15
 from eval_posetrack import average_precision, hota, identity, mota, oks_ap, pck, people_oks
 from eval_posetrack.clean import Scene
+from eval_posetrack.hota import HotaCounts
+from eval_posetrack.identity import IdentityCounts
 from eval_posetrack.match import NearJoints, near_joints
 from eval_posetrack.rules import DEFAULT, Rules
 
@@ -83,8 +85,8 @@ class Counts:
     hota: hota.HotaCounts | None = None
     oks: oks_ap.OksCounts | None = None
     pck: pck.PckCounts | None = None
-    identity_oks: identity.IdentityCounts | None = None  # of people, where the ground truth has no head boxes
-    hota_oks: hota.HotaCounts | None = None
+    identity_oks: IdentityCounts | None = None  # of people, where the ground truth has no head boxes
+    hota_oks: HotaCounts | None = None
 
     @classmethod
     def join(cls, parts: Sequence[Counts]) -> Counts:
@@ -125,9 +127,9 @@ class Counts:
             values = self.pck.figures()
             out |= {f"PCKh@{pck.PCKH_THRESHOLD}": Figure.mean(values["pckh"])}
             out |= {f"PCK@{pck.PCK_THRESHOLD}": Figure.mean(values["pck"])}
-        for of_people in filter(None, (self.identity_oks, self.hota_oks)):
-            values = of_people.figures()
-            out |= {f"{_OKS_NAMES[key]} (OKS)": Figure.of_people(values[key][0]) for key in values if key in _OKS_NAMES}
+        values = self.identity_oks.figures() if self.identity_oks else {}
+        values |= self.hota_oks.figures() if self.hota_oks else {}
+        out |= {f"{name} (OKS)": Figure.of_people(values[key][0]) for key, name in _OKS_NAMES.items() if key in values}
         return out
 
 

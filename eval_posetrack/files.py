@@ -62,9 +62,8 @@ def find_files(path: Path | str) -> dict[str, Path | Member]:
         raise InputError(f"{path}: wanted a folder of PoseTrack JSON files or one such file, found nothing there")
     if (path / _TRACKS).is_file():
         return {path.resolve().name: path / _TRACKS}
-    files: dict[str, Path | Member] = {file.stem: file for file in path.glob("*.json")} | {
-        file.parent.name: file for file in path.glob(f"*/{_TRACKS}")
-    }
+    files: dict[str, Path | Member] = {file.stem: file for file in path.glob("*.json")}
+    files |= {file.parent.name: file for file in path.glob(f"*/{_TRACKS}")}
     if not files:
         raise InputError(f"{path}: wanted PoseTrack JSON files, found none (files must end in .json)")
     return {name: files[name] for name in sorted(files)}
