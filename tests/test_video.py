@@ -443,8 +443,8 @@ def test_a_file_that_cannot_be_read_further_gives_what_it_had(tmp_path: Path, mo
             raise av.error.OSError(5, "Input/output error", str(path))
 
     source = open_source(path)
-    whole_open = tracker.video._open_container
-    monkeypatch.setattr(tracker.video, "_open_container", lambda path: Unplugged(whole_open(path)))
+    whole_open = tracker.video.open_container
+    monkeypatch.setattr(tracker.video, "open_container", lambda path: Unplugged(whole_open(path)))
     frames = []
     with pytest.raises(DamagedInput, match=r"reading stopped \(Input/output error\)"):
         for frame in source.frames():
