@@ -63,6 +63,35 @@ def test_uneven_times_and_a_late_start_are_kept(
     assert [frame.time_s for frame in frames] == pytest.approx(times, abs=2 * MICROSECOND)
 
 
+@pytest.mark.parametrize("fps", [1 / 3600, 1 / 86400, 1 / (7 * 86400), 0.5, 1 / 7.3])
+def test_slow_rates_keep_their_times(tmp_path: Path, fps: float) -> None:
+    times = [n / fps for n in range(12)]
+    path = write(tmp_path / "slow.mp4", numbered(12), times, fps)
+    source = open_source(path)
+    assert [frame.time_s for frame in source.frames()] == pytest.approx(times, abs=1e-3)
+    assert source.fps == pytest.approx(fps, rel=1e-3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(fps=st.floats(1e-12, 1e12), steps=st.lists(st.floats(0, 1e10), min_size=1, max_size=6))
+def test_no_rate_and_no_gap_is_too_much(
+    tmp_path_factory: pytest.TempPathFactory, fps: float, steps: list[float]
+) -> None:
+    times = np.cumsum([0.0, *steps])
+    path = tmp_path_factory.mktemp("odd") / "clip.mp4"
+    with VideoWriter(path, WIDTH, HEIGHT, fps) as video:
+        for number, time_s in enumerate(times.tolist()):
+            video.add(numbered_image(number), time_s)
+    frames = read(path)
+    assert [number_of(frame.image) for frame in frames] == list(range(len(times)))
+    came, expected = np.diff([frame.time_s for frame in frames]), np.array(steps)
+    longest = 5965 if fps >= 1 else 2147483
+    tick = 2e-3
+    assert (came <= expected + tick * len(times)).all()
+    assert (came >= np.minimum(expected, longest) - tick * len(times)).all()
+    assert bool(video.notes) == bool((expected > longest + 1).any())
+
+
 def test_times_that_do_not_grow_are_told_apart_by_a_tick(tmp_path: Path) -> None:
     frames = read(write(tmp_path / "same.mp4", numbered(5), [-0.1, 0.0, 0.5, 0.5, 0.5]))
     times = np.array([frame.time_s for frame in frames])
