@@ -248,7 +248,7 @@ def draw(
     from tracker.run import draw_run
 
     with stop_on_ctrl_c() as stopped, telling(progress, run.name, None) as on_frame:
-        path = draw_run(run, input=input, output=output, on_frame=on_frame, stopped=stopped)
+        path = draw_run(run, input=input, output=output, on_frame=on_frame, on_note=_warn, stopped=stopped)
     _say(path)
     return INTERRUPTED if stopped() else 0
 

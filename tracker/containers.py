@@ -10,7 +10,7 @@ import io
 import mmap
 import re
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 _MP4_BOXES = frozenset(
     {b"ftyp", b"styp", b"sidx", b"moov", b"moof", b"mdat", b"mfra", b"free", b"skip", b"wide", b"uuid"}
@@ -67,8 +67,9 @@ def holds_several_pictures(path: Path) -> bool:
             return _png_is_animated(file)
         if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
             return bool(head[20] & 2)
-        order = {b"II*\0": "little", b"MM\0*": "big"}.get(head[:4])
-        return order is not None and _has_second_page(file, order)
+        if head[:4] in (b"II*\0", b"MM\0*"):
+            return _has_second_page(file, "little" if head[:1] == b"I" else "big")
+        return False
 
 
 # Headers that tell how many bytes should follow -----------------------------------------------------------------------
@@ -183,11 +184,11 @@ def _png_is_animated(file: BinaryIO) -> bool:
     return False
 
 
-def _has_second_page(file: BinaryIO, order: str) -> bool:
+def _has_second_page(file: BinaryIO, order: Literal["little", "big"]) -> bool:
     """Whether the first directory of a TIFF is followed by another (TIFF 6.0, section 2)."""
 
     def number(length: int) -> int:
-        return int.from_bytes(file.read(length), "little" if order == "little" else "big")
+        return int.from_bytes(file.read(length), order)
 
     file.seek(4)
     file.seek(number(4))

@@ -33,7 +33,7 @@ from tracker.segments import Segment, made_of, remove_segments, see_in_segments
 from tracker.settings import FollowSettings, Settings
 from tracker.tracker import Tracker
 from tracker.video import DamagedInput, Frame, Source, open_source
-from tracker.video_out import VideoWriter
+from tracker.video_out import NOTE, VideoWriter
 from tracker.writers import WRITERS, Clip, TrackedFrame, Writer, default_formats, open_writer, refusal, remark
 
 _AHEAD_FRAMES = 4  # pictures read before they are drawn on, and drawn before they are encoded
@@ -177,7 +177,7 @@ def track_to_folder(
             whole = (
                 None if stopped() else _draw(people, networks.estimator.skeleton, source, drawing, on_drawn, stopped)
             )
-            outcome = replace(_with_video(outcome, whole), seconds=time.perf_counter() - started)
+            outcome = replace(_with_video(outcome, whole, drawing.notes), seconds=time.perf_counter() - started)
             run_file.write(outcome, told)
         return replace(outcome, done=kept.done)
 
@@ -268,6 +268,7 @@ def draw_run(
     input: Path | None = None,
     output: Path | None = None,
     on_frame: OnFrame = lambda _: None,
+    on_note: Callable[[str], None] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Draw the tracks of a run onto its video: no network. Returns where the video stands.
@@ -277,6 +278,7 @@ def draw_run(
         input: the clip, should it have moved, or should the run not know it.
         output: the video to write; video.mp4 in the run's folder when not given.
         on_frame: told the number of people of each frame.
+        on_note: called with each line on what in the video is not as in the clip.
         stopped: asked after each frame; the frames drawn by then make the video.
 
     Raises:
@@ -303,8 +305,10 @@ def draw_run(
         on_frame = lock.checking(on_frame)
         whole = _draw(people, header.skeleton, source, video, on_frame, stopped, by_name=by_name)
         if in_place:
-            outcome = _with_video(run_file.outcome(run, told), whole)
+            outcome = _with_video(run_file.outcome(run, told), whole, video.notes)
             run_file.write(outcome, told, versions=told.get("versions"))
+    for note in video.notes:
+        on_note(note)
     return path
 
 
@@ -360,7 +364,7 @@ def _write_results(
         folder=folder,
         status=told["status"],
         reason=told["reason"],
-        warnings=(*notes, *refused.values(), *remarks),
+        warnings=(*told["input"].get("notes", ()), *notes, *refused.values(), *remarks),
         frames=frames,
         people=len(ids),
         poses=poses,
@@ -380,16 +384,16 @@ def _files(results: Set[str]) -> tuple[str, ...]:
     return (LOG, *tracks, RUN, *({VIDEO} & results))
 
 
-def _with_video(outcome: Outcome, whole: bool | None) -> Outcome:
-    """The outcome once a video was drawn, to its end or not, or was not (None)."""
+def _with_video(outcome: Outcome, whole: bool | None, notes: Sequence[str]) -> Outcome:
+    """The outcome once a video was drawn, to its end or not, or was not (None), with notes on what it shows."""
     draw = f"`posetrail draw {outcome.folder}`"
     told = {
         None: f"{VIDEO}: not drawn; {draw} does it",
         False: f"{VIDEO}: stopped before its end; {draw} draws all of it",
     }
-    warnings = [line for line in outcome.warnings if not line.startswith(f"{VIDEO}:")]
+    warnings = [line for line in outcome.warnings if not line.startswith((f"{VIDEO}:", NOTE))]
     files = {name for name in outcome.files if name != VIDEO} | ({VIDEO} if whole is not None else set())
-    return replace(outcome, files=_files(files), warnings=(*warnings, *filter(None, [told.get(whole)])))
+    return replace(outcome, files=_files(files), warnings=(*warnings, *notes, *filter(None, [told.get(whole)])))
 
 
 def _draw(
@@ -402,11 +406,14 @@ def _draw(
     *,
     by_name: bool = False,
 ) -> bool:
-    """Draw everybody into their pictures; whether all frames were drawn."""
+    """Draw the people into their pictures, the first of which is shown at 0; whether all frames were drawn."""
     drawn = _drawn(_pictured(source, people(), by_name), skeleton)
+    first_s = None
     with video, closing(ahead(drawn, _AHEAD_FRAMES)) as frames:  # drawn while others are read and encoded
         for frame, picture in frames:
-            video.add(picture, frame.time_s)
+            # Players show a late start as a still or black picture: a slice would begin with minutes of it.
+            first_s = frame.time_s if first_s is None else first_s
+            video.add(picture, frame.time_s - first_s)
             on_frame(len(frame.people))
             if stopped():
                 return False

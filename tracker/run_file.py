@@ -73,6 +73,7 @@ def describe(source: Source, networks: Networks, settings: Settings, ended: Infe
             "start_s": source.start_s,
             "end_s": source.end_s,
             "stride": source.stride,
+            "notes": list(source.notes),
         },
         "settings": plain(asdict(settings)),
         "applied": networks.applied,
@@ -203,6 +204,7 @@ _CLIP = _POSES | {
     "start_s": lambda value: value is None or _is_number(value),
     "end_s": lambda value: value is None or _is_number(value),
     "stride": _is_count,
+    "notes?": [_is_text],
 }
 _SCHEMA: dict[str, Any] = {
     "status": lambda value: value in get_args(Status),
