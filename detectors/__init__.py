@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from core.errors import unknown_name
-from core.options import suited
+from core.options import ONNX_PREFIX, onnx_path, suited
 from core.people import Detector
 from core.runtime import Runtime
 from detectors import rtmdet, torchvision_models, yolox
@@ -32,10 +31,6 @@ BRING_WEIGHTS: dict[str, Callable[..., Detector]] = {
 """Detectors by name whose weights the user has, as a file: the option `weights` of each."""
 
 
-ONNX_FILE = "onnx:"
-"""What stands before the path of an ONNX file, where a name is asked for."""
-
-
 def create_detector(name: str, *, runtime: Runtime, **options: Any) -> Detector:
     """A detector by its name; the options are those of its class.
 
@@ -47,8 +42,8 @@ def create_detector(name: str, *, runtime: Runtime, **options: Any) -> Detector:
             are missing or damaged.
     """
     known: dict[str, Callable[..., Detector]] = {**DETECTORS, **BRING_WEIGHTS}
-    if name.startswith(ONNX_FILE):
-        known = {name: partial(OnnxDetector, path=Path(name.removeprefix(ONNX_FILE)))}
+    if path := onnx_path(name):
+        known = {name: partial(OnnxDetector, path=path)}
     if name not in known:
-        raise unknown_name("detector", name, (*known, f"{ONNX_FILE}FILE"))
+        raise unknown_name("detector", name, (*known, f"{ONNX_PREFIX}FILE"))
     return known[name](runtime, **suited(options, known[name], f"detector {name}"))

@@ -1,18 +1,17 @@
 """Image and boxes to joints: a network per file, and how each is fed and read; crops and decoding beside them.
 
 MoveNet travels with its weights. For the others the user has them: `recipes.RECIPES` place joints in boxes,
-`BOTTOM_UP` finds people by itself, ONNX_FILE is any file of somebody's.
+`BOTTOM_UP` finds people by itself, and any ONNX file can be named by its path.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from core.errors import unknown_name
-from core.options import suited
+from core.options import ONNX_PREFIX, onnx_path, suited
 from core.people import Estimator
 from core.runtime import Runtime
 from estimators import keypoint_rcnn
@@ -30,9 +29,6 @@ BOTTOM_UP = ("higherhrnet_w32", "ae_hourglass_4stack", "caffe_openpose_coco", ke
 
 BRING_WEIGHTS = (*RECIPES, *BOTTOM_UP)
 """Estimators whose weights the user has, as a file: the option `weights` of each."""
-
-ONNX_FILE = "onnx:"
-"""What stands before the path of an ONNX file, where a name is asked for."""
 
 
 def create_estimator(name: str, *, runtime: Runtime, **options: Any) -> Estimator:
@@ -63,8 +59,8 @@ def _maker(name: str) -> Callable[..., Estimator]:
         from estimators import bottom_up
 
         return partial(bottom_up.published, name=name)
-    if name.startswith(ONNX_FILE):
+    if path := onnx_path(name):
         from estimators.onnx_file import OnnxEstimator
 
-        return partial(OnnxEstimator, path=Path(name.removeprefix(ONNX_FILE)))
-    raise unknown_name("estimator", name, (*ESTIMATORS, *BRING_WEIGHTS, f"{ONNX_FILE}FILE"))
+        return partial(OnnxEstimator, path=path)
+    raise unknown_name("estimator", name, (*ESTIMATORS, *BRING_WEIGHTS, f"{ONNX_PREFIX}FILE"))

@@ -19,7 +19,8 @@ from estimators.networks import NETWORKS
 
 COLOUR_LAYOUT = "colour_layout"
 _OSNETS = tuple(name for name in NETWORKS if name.startswith("osnet"))
-EMBEDDERS = ("none", COLOUR_LAYOUT, *_OSNETS)
+NO_APPEARANCE = "none"
+EMBEDDERS = (NO_APPEARANCE, COLOUR_LAYOUT, *_OSNETS)
 """Embedders by name; all but the first two need weights, from a file or from the store."""
 
 _CROP_PX = (128, 256)  # width, height
@@ -44,7 +45,7 @@ def create_embedder(
     """
     if name not in EMBEDDERS:
         raise unknown_name("appearance", name, EMBEDDERS)
-    if name == "none":
+    if name == NO_APPEARANCE:
         return None
     if name == COLOUR_LAYOUT:
         return ColourLayout(skeleton)

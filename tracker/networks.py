@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ from core.errors import InputError
 from core.people import Detector, Embedder, Estimator
 from core.runtime import Runtime
 from core.weights import Weights
-from detectors import create_detector
-from estimators import create_estimator
-from estimators.appearance import create_embedder
+from detectors import DETECTORS, create_detector
+from estimators import BOTTOM_UP, ESTIMATORS, create_estimator
+from estimators.appearance import COLOUR_LAYOUT, NO_APPEARANCE, create_embedder
 from estimators.one_pass import OnePass
 from tracker.propagation import FlowMethod, create_flow
 from tracker.settings import NetworkSettings, Settings
@@ -43,19 +43,59 @@ def open_networks(settings: Settings) -> Iterator[Networks]:
     """Load the networks that the settings name; their worker threads end on leaving.
 
     Raises:
-        InputError: an unknown name, no such device, or damaged weights.
+        InputError: an unknown name, no such device, damaged weights, weights for a network that takes none, or a
+            library of this machine cannot be loaded.
     """
+    refuse_useless_weights(settings)
+    with ExitStack() as stack:
+        try:
+            networks = _load(settings, stack)
+        except (ImportError, OSError) as error:  # such as a missing CUDA library
+            why = f"{type(error).__name__}: {error}"
+            raise InputError(
+                f"the networks cannot be loaded on this machine ({why}); see `posetrail doctor`"
+            ) from error
+        yield networks
+
+
+def refuse_useless_weights(settings: Settings) -> None:
+    """Weights go with a network that takes them; each flag of weights has one that names the network.
+
+    Raises:
+        InputError: weights are given, and no such network.
+    """
+    chosen, see = settings.networks, settings.see
+    detector = _USUAL_DETECTOR if chosen.detector == "auto" else chosen.detector
+    no_detector = detector in DETECTORS and chosen.estimator not in BOTTOM_UP  # else another line says what is wrong
+    own = "comes with its own weights"
+    for weights, flag, is_useless, why in (
+        (chosen.detector_weights, "detector", no_detector, f"it is {detector}, which {own}"),
+        (chosen.weights, "estimator", chosen.estimator in ESTIMATORS, f"it is {chosen.estimator}, which {own}"),
+        (see.flow_weights, "flow", see.flow != "raft", f"it is {see.flow}, and only raft has weights"),
+        (
+            chosen.appearance_weights,
+            "appearance",
+            chosen.appearance in (NO_APPEARANCE, COLOUR_LAYOUT),
+            f"it is {chosen.appearance}, which has no weights; networks are osnet_x1_0 and others",
+        ),
+    ):
+        if weights is not None and is_useless:
+            with_weights = "--weights" if flag == "estimator" else f"--{flag}-weights"
+            raise InputError(f"expected --{flag} NAME with {with_weights} {weights}; without it {why}")
+
+
+def _load(settings: Settings, stack: ExitStack) -> Networks:
     chosen = settings.networks
-    with Runtime(chosen.device, chosen.threads) as runtime:
-        estimator = _estimator(chosen, runtime)
-        detector = _detector(chosen, runtime, estimator)
-        flow = create_flow(settings.see.flow, weights=settings.see.flow_weights, device=runtime.device)
-        embedder = create_embedder(
-            chosen.appearance, runtime=runtime, skeleton=estimator.skeleton, weights=chosen.appearance_weights
-        )
-        loaded = [network for network in (detector, estimator, flow, embedder) if network is not None]
-        weights = tuple(found for network in loaded if (found := getattr(network, "weights", None)) is not None)
-        yield Networks(detector, estimator, flow, weights, runtime.device, embedder)
+    runtime = stack.enter_context(Runtime(chosen.device, chosen.threads))
+    estimator = _estimator(chosen, runtime)
+    detector = _detector(chosen, runtime, estimator)
+    flow = create_flow(settings.see.flow, weights=settings.see.flow_weights, device=runtime.device)
+    embedder = create_embedder(
+        chosen.appearance, runtime=runtime, skeleton=estimator.skeleton, weights=chosen.appearance_weights
+    )
+    loaded = [network for network in (detector, estimator, flow, embedder) if network is not None]
+    weights = tuple(found for network in loaded if (found := getattr(network, "weights", None)) is not None)
+    return Networks(detector, estimator, flow, weights, runtime.device, embedder)
 
 
 def _estimator(chosen: NetworkSettings, runtime: Runtime) -> Estimator:
