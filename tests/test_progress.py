@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import datetime, timedelta
 
 from tracker.progress import progress
 
@@ -36,7 +37,10 @@ def test_on_a_terminal_it_is_a_bar() -> None:
 
 def test_for_programs_it_is_json() -> None:
     (line,) = told("json", io.StringIO()).splitlines()
-    assert json.loads(line) | {"frames_per_s": 0} == {
+    event = json.loads(line)
+    assert event.pop("event") == "progress"
+    assert datetime.fromisoformat(event.pop("time")).utcoffset() == timedelta(0)
+    assert event | {"frames_per_s": 0} == {
         "clip": "clip",
         "frames": 3,
         "total": 3,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from core.lazy import names_from
 
+TYPE_CHECKING = False  # as in core.lazy
 if TYPE_CHECKING:
     from tracker.following import follow as follow
     from tracker.run import track as track

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from core.errors import InputError
+from core.wording import counted
+from tracker.arguments import recorded
 from tracker.cli import (
-    INTERRUPTED,
     SOME_FAILED,
     Config,
     End,
@@ -28,10 +29,11 @@ from tracker.cli import (
     Stride,
     Video,
     names_of_formats,
-    stop_on_ctrl_c,
     way,
 )
+from tracker.printing import Printer
 from tracker.settings import FollowSettings, NetworkSettings, SeeSettings, Settings
+from tracker.signals import stop_on_ctrl_c
 
 if TYPE_CHECKING:
     from eval_posetrack.clip import Clip
@@ -39,14 +41,17 @@ if TYPE_CHECKING:
     from tracker.clip_list import ListedClip
 
 
-def show(table: Table) -> None:
-    """Print the rows, and how many ended how."""
+def show(table: Table, printer: Printer) -> None:
+    """Print the rows, and how many ended how; as JSON the latter alone, since each row was reported as it ended."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table as Printed
 
-    from tracker.batch_table import printable, summary
+    from tracker.batch_table import counts, printable, summary
 
+    if printer.as_json:
+        printer.result("", table=printable(str(table.path)), counts=counts(table), summary=summary(table))
+        return
     console = Console(width=None if sys.stdout.isatty() else 160)
     printed = Printed()
     printed.add_column("clip", overflow="fold")
@@ -73,7 +78,9 @@ def listed(inputs: Sequence[str], output: Path) -> list[ListedClip]:
     from tracker.clip_list import find_clips
 
     if not inputs:
-        raise InputError("wanted clips, directories, globs or .txt lists of clips, got none")
+        raise InputError("expected clips, directories, globs or .txt lists of clips, got none")
+    for each in inputs:
+        recorded(each)  # a URL or a camera is none
     return find_clips(inputs, output)
 
 
@@ -136,6 +143,7 @@ def batch_command(
     )
     truth = annotated(posetrack, split, inputs, whole=(start, end, stride) == (None, None, 1))
     clips = listed_sequences(posetrack, truth) if posetrack else listed(inputs, output)
+    printer = Printer(as_json=progress == "json")
     with stop_on_ctrl_c() as stopped:
         table = run_batch(
             clips,
@@ -150,12 +158,12 @@ def batch_command(
             progress=progress,
             stopped=stopped,
         )
-        show(table)
+        show(table, printer)
         if stopped():
-            return INTERRUPTED
+            return stopped.code
     fine = all(row.status in FINE for row in table.rows.values())
     if posetrack and not shard:
-        fine = submit(output, annotations_of(posetrack, split), truth) and fine
+        fine = submit(output, annotations_of(posetrack, split), truth, printer) and fine
     return 0 if fine else SOME_FAILED
 
 
@@ -170,7 +178,7 @@ def annotated(root: Path | None, split: str, inputs: Sequence[str], *, whole: bo
     return sequences(root, split)
 
 
-def submit(output: Path, annotations: Path, truth: dict[str, Clip]) -> bool:
+def submit(output: Path, annotations: Path, truth: dict[str, Clip], printer: Printer) -> bool:
     """Write the submission, print every complaint and the score; whether there was nothing to complain of."""
     from rich.console import Console
 
@@ -180,11 +188,19 @@ def submit(output: Path, annotations: Path, truth: dict[str, Clip]) -> bool:
 
     complaints = write_submission(output, truth)
     for line in complaints:
-        sys.stderr.write(f"posetrail: {line}\n")
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(f"{output / ZIP}: {len(truth)} sequences", highlight=False, markup=False, soft_wrap=True)
+        printer.warning(line)
+    printer.result(
+        f"{output / ZIP}: {counted(len(truth), 'sequence')}",
+        event="submission",
+        file=output / ZIP,
+        sequences=len(truth),
+    )
     if has_truth(truth) and all((output / SUBMISSION / f"{name}.json").is_file() for name in truth):
         report = evaluate(annotations, output / SUBMISSION)
+        if printer.as_json:
+            printer.result("", event="scores", **report.to_json())
+            return not complaints
+        console = Console(width=None if sys.stdout.isatty() else 160)
         for table in benchmark_tables({annotations.name: report}):
             console.print(table.to_rich())
     return not complaints

@@ -14,6 +14,7 @@ from unicodedata import category
 from core.errors import InputError
 from core.files import written_whole
 from core.paths import folded, is_safe_name
+from core.wording import counted
 
 SEEN = "seen"  # a segment of the clip, while others are missing: who sees the last one follows the clip
 FINE = frozenset({"complete", SEEN})
@@ -109,12 +110,15 @@ def read_table(path: Path) -> list[Row]:
     return rows
 
 
+def counts(table: Table) -> dict[str, int]:
+    """How many clips ended how, the most frequent first."""
+    return dict(Counter(row.status for row in table.rows.values()).most_common())
+
+
 def summary(table: Table) -> str:
     """Like "12 clips: 10 complete, 1 damaged, 1 failed"."""
-    counts = Counter(row.status for row in table.rows.values())
-    return f"{len(table.rows)} clip{'s' * (len(table.rows) != 1)}: " + ", ".join(
-        f"{count} {status}" for status, count in counts.most_common()
-    )
+    ends = ", ".join(f"{count} {status}" for status, count in counts(table).items())
+    return f"{counted(len(table.rows), 'clip')}: {ends}"
 
 
 def printable(text: str, encoding: str = "utf-8") -> str:

@@ -1,37 +1,43 @@
 """The command line: parses and calls. Whatever a flag does, a function does too.
 
 Exit codes: 0 done; 2 the input or a flag cannot be used, one line says what and what to do; 3 of several inputs some
-could not be used, a line for each; 130 stopped by Ctrl-C, with the finished frames kept; 1 is a fault of ours, with a
-traceback. Nothing heavy is imported before it is needed.
+could not be used, a line for each; 130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP, with the finished frames
+kept; 1 is a fault of ours, with a traceback. Nothing heavy is imported before it is needed.
 """
 
 from __future__ import annotations
 
 import errno
-import signal
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token
 from cyclopts.config import Dict
 
 from core.errors import InputError, unknown_name
 from core.paths import distinct_names, safe_name
+from core.wording import counted
+from core.wording import people as counted_people
+from tracker.arguments import complaint, each_set, recorded, seconds
+from tracker.printing import Printer, wants_json
 from tracker.progress import OnFrame, ProgressStyle
 from tracker.progress import progress as telling
 from tracker.settings import PRESETS, FollowSettings, NetworkSettings, SeeSettings, Settings
+from tracker.signals import Interrupted, stop_on_ctrl_c
 
 if TYPE_CHECKING:
     from tracker.run_file import Outcome
 
 SOME_FAILED = 3
-INTERRUPTED = 128 + signal.SIGINT
+INTERRUPTED = 130  # 128 + SIGINT
+FAULT = 1
 _THE_MACHINES_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -77,7 +83,7 @@ def _flat(settings: Settings) -> dict[str, Any]:
 def _name_and_value(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign:
-        raise InputError(f"--set: wanted NAME=VALUE such as similarity=iou, got {text!r}")
+        raise InputError(f"--set: expected NAME=VALUE such as similarity=iou, got {text!r}")
     return name.strip(), value.strip()
 
 
@@ -101,7 +107,18 @@ app = App(
     config=_fill_in,
 )
 
-Input = Annotated[Path, Parameter(help="A video file, a folder of images, or a quoted glob of images.")]
+
+def _seconds(_type: Any, tokens: Sequence[Token]) -> float:
+    return seconds(tokens[0].value)
+
+
+def _recorded(_type: Any, tokens: Sequence[Token]) -> Path:
+    return recorded(tokens[0].value)
+
+
+Input = Annotated[
+    Path, Parameter(converter=_recorded, help="A video file, a folder of images, or a quoted glob of images.")
+]
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder for results; a clip's go to OUTPUT/CLIP.")]
 Networks = Annotated[NetworkSettings, Parameter(name="*", group="Networks")]
 See = Annotated[SeeSettings, Parameter(name="*", group="What is seen")]
@@ -111,7 +128,9 @@ Config = Annotated[Path | None, Parameter(help="TOML file of settings, named as 
 Save = Annotated[
     str, Parameter(help="Files to write besides tracks.json and tracks.csv: parquet, coco, mot, posetrack17.")
 ]
-Set = Annotated[tuple[str, ...], Parameter(negative=(), help="NAME=VALUE, the same as --name VALUE.")]
+Set = Annotated[
+    tuple[str, ...], Parameter(negative=(), help="NAME=VALUE, the same as --name VALUE; several may follow.")
+]
 Online = Annotated[
     bool,
     Parameter(
@@ -119,11 +138,16 @@ Online = Annotated[
     ),
 ]
 Video = Annotated[bool, Parameter(negative=(), help="Draw video.mp4 too.")]
-Start = Annotated[float | None, Parameter(help="Leave out frames before this time, in seconds.")]
-End = Annotated[float | None, Parameter(help="Leave out frames from this time on, in seconds.")]
+Start = Annotated[
+    float | None,
+    Parameter(converter=_seconds, help="Leave out frames before this time: seconds, or 1:30, or 0:01:30.5."),
+]
+End = Annotated[float | None, Parameter(converter=_seconds, help="Leave out frames from this time on.")]
 Stride = Annotated[int, Parameter(help="Take every n-th frame.")]
 Run = Annotated[Path, Parameter(help="Folder of a run: OUTPUT/CLIP of `posetrail track`.")]
-Progress = Annotated[ProgressStyle, Parameter(help="bar, lines, json or none; auto looks for a terminal.")]
+Progress = Annotated[
+    ProgressStyle, Parameter(help="bar, lines, none, or json: JSON lines alone; auto looks for a terminal.")
+]
 
 
 @app.command
@@ -173,8 +197,8 @@ def track(
             on_drawn=on_drawn,
             stopped=stopped,
         )
-    _tell(outcome)
-    return INTERRUPTED if stopped() else {"complete": 0, "damaged": 2, "interrupted": INTERRUPTED}[outcome.status]
+    _tell(outcome, Printer(as_json=progress == "json"))
+    return stopped.code or {"complete": 0, "damaged": 2, "interrupted": INTERRUPTED}[outcome.status]
 
 
 app.command(
@@ -208,28 +232,29 @@ def follow(
     preset: Preset = "default",
     config: Config = None,
     set: Set = (),
+    progress: Progress = "auto",
     follow: Follow = FollowSettings(),
 ) -> int:
     """Give ids to poses that are found already, of a run or of another program: no pixels, no network."""
     from tracker.run import follow_poses
 
-    wished = names_of_formats(save)
+    wished, printer = names_of_formats(save), Printer(as_json=progress == "json")
     if truth and not both:
         raise InputError("--truth goes with --both; otherwise there is `posetrail eval`")
     if both:
-        _follow_both(poses, follow, _given(output), fps=fps, more_saves=wished, truth=truth)
+        _follow_both(poses, follow, _given(output), printer, fps=fps, more_saves=wished, truth=truth)
         return 0
     follow = way(follow, online)
     clips = _clips_of_folder(poses)
     if not clips:
-        _tell(follow_poses(poses, follow, output=output, fps=fps, more_saves=wished))
+        _tell(follow_poses(poses, follow, output=output, fps=fps, more_saves=wished), printer)
         return 0
     folder, code = _given(output), 0
     for name, file in clips.items():
         try:
-            _tell(follow_poses(file, follow, output=folder / name, fps=fps, more_saves=wished))
+            _tell(follow_poses(file, follow, output=folder / name, fps=fps, more_saves=wished), printer)
         except InputError as error:
-            _warn(str(error))
+            printer.warning(str(error))
             code = SOME_FAILED
     return code
 
@@ -238,7 +263,9 @@ def follow(
 def draw(
     run: Run,
     *,
-    input: Annotated[Path | None, Parameter(help="The clip, should it have moved or not be known.")] = None,
+    input: Annotated[
+        Path | None, Parameter(converter=_recorded, help="The clip, should it have moved or not be known.")
+    ] = None,
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="The video to write [video.mp4 in RUN].")
     ] = None,
@@ -247,10 +274,11 @@ def draw(
     """Draw the tracks of a run onto its clip."""
     from tracker.run import draw_run
 
+    printer = Printer(as_json=progress == "json")
     with stop_on_ctrl_c() as stopped, telling(progress, run.name, None) as on_frame:
-        path = draw_run(run, input=input, output=output, on_frame=on_frame, on_note=_warn, stopped=stopped)
-    _say(path)
-    return INTERRUPTED if stopped() else 0
+        path = draw_run(run, input=input, output=output, on_frame=on_frame, on_note=printer.warning, stopped=stopped)
+    printer.result(str(path), file=path)
+    return stopped.code
 
 
 app.command("eval_posetrack.cli:eval_command", name="eval", help="Score PoseTrack files against ground truth.")
@@ -269,52 +297,49 @@ def doctor() -> int:
 
     findings = examine()
     for finding in findings:
-        _say(f"{'ok  ' if finding.ok else 'BAD '} {finding.check:<12} {finding.detail}")
+        Printer().result(f"{'ok  ' if finding.ok else 'BAD '} {finding.check:<12} {finding.detail}")
     return 0 if all(finding.ok for finding in findings) else 2
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The `posetrail` command."""
+    """Run the command line; tracker/start.py does so for the `posetrail` program."""
+    arguments = each_set(sys.argv[1:] if arguments is None else arguments)
+    printer = Printer(as_json=wants_json(arguments))
     try:
-        code = app(arguments, result_action="return_value", print_error=False, exit_on_error=False)
-    except (InputError, CycloptsError) as error:
-        _warn(str(error))
-        code = 2
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has left, as `head` does
-        sys.stderr.close()
-        code = 0
-    except OSError as error:
-        if error.errno not in _THE_MACHINES_FAULT:
+        with printer.of_libraries():
+            code = app(arguments, result_action="return_value", print_error=False, exit_on_error=False)
+    except InputError as error:
+        printer.error(str(error), code := 2)
+    except CycloptsError as error:
+        printer.error(complaint(error), code := 2)
+    except KeyboardInterrupt as stop:
+        code = stop.code if isinstance(stop, Interrupted) else INTERRUPTED
+        printer.error(str(stop) or "interrupted", code)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _THE_MACHINES_FAULT:
+            where = f"{error.filename or 'output'}: {error.strerror}"
+            printer.error(f"{where}; nothing half-written is left, mend it and start again", code := 2)
+        elif printer.as_json:
+            told = traceback.format_exc()
+            printer.error(f"a fault of posetrail: {type(error).__name__}: {error}", code := FAULT, traceback=told)
+        else:
             raise
-        _warn(f"{error.filename or 'output'}: {error.strerror}; nothing half-written is left, mend it and start again")
-        code = 2
     sys.exit(code)
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: Outcome, printer: Printer) -> None:
     """What came out."""
     from tracker.run_file import NOTHING_TO_DO
 
-    counts = f"{outcome.folder}: {outcome.frames} frames, {outcome.people} people"
+    text = f"{outcome.folder}: {counted(outcome.frames, 'frame')}, {counted_people(outcome.people)}"
     if outcome.done == NOTHING_TO_DO:
-        _say(f"{counts}; {outcome.done}")
+        text += f"; {outcome.done}"
     else:
-        _say(f"{counts}, {outcome.frames / max(outcome.seconds, 1e-9):.1f} frames/s")
-        if outcome.done:
-            _say(f"    {outcome.done}")
-    _say("    " + "  ".join(outcome.files))
+        text += f", {outcome.frames / max(outcome.seconds, 1e-9):.1f} frames/s"
+        text += f"\n    {outcome.done}" if outcome.done else ""
+    printer.result(f"{text}\n    {'  '.join(outcome.files)}", **asdict(outcome))
     for line in filter(None, (outcome.reason, *outcome.warnings)):
-        _warn(line)
-
-
-def _say(line: object) -> None:
-    print(line)  # noqa: T201
-
-
-def _warn(text: str) -> None:
-    print("posetrail: " + " ".join(text.split()), file=sys.stderr)  # noqa: T201
+        printer.warning(line)
 
 
 def way(follow: FollowSettings, online: bool) -> FollowSettings:
@@ -324,19 +349,25 @@ def way(follow: FollowSettings, online: bool) -> FollowSettings:
 
 def _given(output: Path | None) -> Path:
     if output is None:
-        raise InputError("wanted a folder for the tracks, got none; give one with -o")
+        raise InputError("expected a folder for the tracks, got none; give one with -o")
     return output
 
 
-def _follow_both(poses: Path, follow: FollowSettings, output: Path, **options: Any) -> None:
+def _follow_both(poses: Path, follow: FollowSettings, output: Path, printer: Printer, **options: Any) -> None:
     from rich.console import Console
 
     from tracker.comparison import follow_both
 
     ways, table = follow_both(poses, follow, output, **options)
     for outcome in ways.values():
-        _tell(outcome)
-    Console().print(table.to_rich())
+        _tell(outcome, printer)
+    if printer.as_json:
+        rows = [dict(zip(table.columns[1:], row[1:], strict=True)) for row in table.rows]
+        printer.result(
+            "", event="comparison", **{str(row[0]): each for row, each in zip(table.rows, rows, strict=True)}
+        )
+    else:
+        Console().print(table.to_rich())
 
 
 def names_of_formats(save: str) -> tuple[str, ...]:
@@ -379,21 +410,3 @@ def _told_by_stage(style: ProgressStyle, name: str, total: int | None) -> Iterat
             on_drawn(people)
 
         yield count_seen, tell_drawn
-
-
-@contextmanager
-def stop_on_ctrl_c() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C is a wish, asked for between frames; a second one ends the program at once."""
-    asked = False
-
-    def ask(*_: object) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)

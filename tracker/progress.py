@@ -1,13 +1,16 @@
-"""How far a run is, told while it runs: a bar on a terminal, plain lines elsewhere, JSON lines for programs."""
+"""How far a run is, shown while it runs: a bar on a terminal, plain lines elsewhere, JSON lines for programs."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
+
+from core.wording import counted
+from core.wording import people as counted_people
+from tracker.printing import json_line
 
 ProgressStyle = Literal["auto", "bar", "lines", "json", "none"]
 OnFrame = Callable[[int], None]
@@ -19,7 +22,9 @@ _JSON_EVERY_S = 0.5
 
 @contextmanager
 def progress(style: ProgressStyle, name: str, total: int | None, stream: TextIO | None = None) -> Iterator[OnFrame]:
-    """Tell of the frames of one clip on `stream` (stderr when not given).
+    """Show how many frames of one clip are done, on `stream` (stderr when not given).
+
+    Nothing is shown of a clip that fails before its first frame.
 
     Args:
         style: "auto" is a bar on a terminal and lines elsewhere.
@@ -36,37 +41,40 @@ def progress(style: ProgressStyle, name: str, total: int | None, stream: TextIO 
         with _bar(name, total, stream) as on_frame:
             yield on_frame
     else:
-        tell = _json_line if style == "json" else _plain_line
-        pace = _Pace(name, total, stream, tell, _JSON_EVERY_S if style == "json" else _LINE_EVERY_S)
+        as_json = style == "json"
+        pace = _Pace(name, total, stream, _json if as_json else _plain, _JSON_EVERY_S if as_json else _LINE_EVERY_S)
         try:
             yield pace.on_frame
-        finally:
-            pace.end()
+        except BaseException:
+            if pace.frames:
+                pace.end()
+            raise
+        pace.end()
 
 
 class _Pace:
-    """Counts frames and tells of them every few seconds, and of the last one."""
+    """Counts frames and reports them every few seconds, and the last one."""
 
     def __init__(
-        self, name: str, total: int | None, stream: TextIO, tell: Callable[[_Pace], str], every_s: float
+        self, name: str, total: int | None, stream: TextIO, report: Callable[[_Pace, TextIO], None], every_s: float
     ) -> None:
         self.name, self.total = name, total
         self.frames = self.people = 0
-        self._stream, self._tell, self._every_s = stream, tell, every_s
-        self._started = self._told = time.monotonic()
+        self._stream, self._report, self._every_s = stream, report, every_s
+        self._started = self._reported = time.monotonic()
 
     def on_frame(self, people: int) -> None:
         self.frames += 1
         self.people = people
-        if time.monotonic() - self._told >= self._every_s:
+        if time.monotonic() - self._reported >= self._every_s:
             self._write()
 
     def end(self) -> None:
         self._write()
 
     def _write(self) -> None:
-        self._told = time.monotonic()
-        print(self._tell(self), file=self._stream, flush=True)
+        self._reported = time.monotonic()
+        self._report(self, self._stream)
 
     @property
     def rate(self) -> float:
@@ -79,27 +87,31 @@ class _Pace:
         return None if self.total is None or not self.frames else max(self.total - self.frames, 0) / self.rate
 
 
-def _plain_line(pace: _Pace) -> str:
-    of = f"/{pace.total}" if pace.total else ""
+def _plain(pace: _Pace, stream: TextIO) -> None:
+    done = f"{pace.frames}/{counted(pace.total, 'frame')}" if pace.total else counted(pace.frames, "frame")
     left = f", {pace.left_s:.0f} s left" if pace.left_s else ""
-    return f"{pace.name}: {pace.frames}{of} frames, {pace.rate:.1f} frames/s, {pace.people} people{left}"
+    print(
+        f"{pace.name}: {done}, {pace.rate:.1f} frames/s, {counted_people(pace.people)}{left}", file=stream, flush=True
+    )
 
 
-def _json_line(pace: _Pace) -> str:
-    told = {
-        "clip": pace.name,
-        "frames": pace.frames,
-        "total": pace.total,
-        "frames_per_s": round(pace.rate, 2),
-        "people": pace.people,
-        "left_s": None if pace.left_s is None else round(pace.left_s, 1),
-    }
-    return json.dumps(told)
+def _json(pace: _Pace, stream: TextIO) -> None:
+    json_line(
+        stream,
+        "progress",
+        clip=pace.name,
+        frames=pace.frames,
+        total=pace.total,
+        frames_per_s=round(pace.rate, 2),
+        people=pace.people,
+        left_s=None if pace.left_s is None else round(pace.left_s, 1),
+    )
 
 
 @contextmanager
 def _bar(name: str, total: int | None, stream: TextIO) -> Iterator[OnFrame]:
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -114,20 +126,26 @@ def _bar(name: str, total: int | None, stream: TextIO) -> Iterator[OnFrame]:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]:.1f} frames/s"),
-        TextColumn("{task.fields[people]} people"),
+        TextColumn("{task.fields[people]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(file=stream)) as bar:
-        started = time.monotonic()
-        task = bar.add_task(name, total=total, rate=0.0, people=0)
-        frames = 0
+    bar = Progress(*columns, console=Console(file=stream))
+    started = time.monotonic()
+    task: Any = None
+    frames = 0
 
-        def on_frame(people: int) -> None:
-            nonlocal frames
-            frames += 1
-            rate = frames / max(time.monotonic() - started, 1e-9)
-            bar.update(task, completed=frames, people=people, rate=rate)
+    def on_frame(people: int) -> None:
+        nonlocal frames, task
+        if task is None:  # not before the first frame: what fails until then says so in its one line
+            bar.start()
+            task = bar.add_task(escape(name), total=total, rate=0.0, people="")
+        frames += 1
+        rate = frames / max(time.monotonic() - started, 1e-9)
+        bar.update(task, completed=frames, people=counted_people(people), rate=rate)
 
+    try:
         yield on_frame
+    finally:
+        bar.stop()

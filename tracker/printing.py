@@ -1,0 +1,85 @@
+"""What a command prints: lines for people, or with `--progress json` JSON lines alone, on stdout and stderr alike.
+
+Each JSON line has "time" (ISO 8601, UTC) and "event"; docs/batch.md lists the events and their fields.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+
+def json_line(stream: TextIO, event: str, **fields: Any) -> None:
+    """Write an event as one line, in one piece."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    stream.write(json.dumps({"time": now, "event": event, **fields}, default=str) + "\n")
+    stream.flush()
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether `--progress json` stands there: also errors in the arguments themselves are JSON then."""
+    following = [*arguments[1:], ""]
+    return any(
+        flag == "--progress=json" or (flag, value) == ("--progress", "json")
+        for flag, value in zip(arguments, following, strict=False)
+    )
+
+
+class Printer:
+    """Prints results on stdout, warnings and errors on stderr."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+
+    def result(self, text: str, event: str = "result", **fields: Any) -> None:
+        """What came out: the text for people, the fields for programs."""
+        if self.as_json:
+            json_line(sys.stdout, event, **fields)
+        else:
+            print(text)  # noqa: T201
+
+    def warning(self, text: str) -> None:
+        """Something is not as asked for."""
+        self._line("warning", text)
+
+    def error(self, text: str, code: int, **fields: Any) -> None:
+        """Why the command ends with this exit code."""
+        self._line("error", text, exit_code=code, **fields)
+
+    @contextmanager
+    def of_libraries(self) -> Iterator[None]:
+        """Within, what Python code of libraries warns of is printed in the same way."""
+        if not self.as_json:
+            yield
+            return
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, kind, *_, **__: self.warning(f"{kind.__name__}: {message}")
+            before, logging.lastResort = logging.lastResort, _Forward(self)
+            try:
+                yield
+            finally:
+                logging.lastResort = before
+
+    def _line(self, event: str, text: str, **fields: Any) -> None:
+        line = " ".join(text.split())
+        if self.as_json:
+            json_line(sys.stderr, event, text=line, **fields)
+        else:
+            print(f"posetrail: {line}", file=sys.stderr)  # noqa: T201
+
+
+class _Forward(logging.Handler):
+    """Hands what is logged to a printer."""
+
+    def __init__(self, printer: Printer) -> None:
+        super().__init__(logging.WARNING)
+        self._printer = printer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._printer.warning(f"{record.name}: {record.getMessage()}")
