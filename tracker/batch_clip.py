@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from core.errors import InputError
 from tracker.batch_table import SEEN, Row
 from tracker.clip_list import ListedClip
-from tracker.locks import AtWork
+from tracker.locks import BATCH_FOLDER, AtWork
 from tracker.networks import Networks
 from tracker.resume import Earlier
 from tracker.run import track_to_folder
@@ -100,9 +101,9 @@ def follow_listed(
     except Stopped:
         return replace(row, status="interrupted", warnings="stopped; the same command goes on")
     except (InputError, OSError, MemoryError) as error:
-        return replace(row, seconds=time.perf_counter() - started, warnings=_one_line(error))
+        return replace(row, seconds=time.perf_counter() - started, warnings=one_line(error))
     except Exception as error:  # a fault of ours in one clip is no reason to lose the others
-        return replace(row, seconds=time.perf_counter() - started, warnings=f"a fault of posetrail: {_one_line(error)}")
+        return replace(row, seconds=time.perf_counter() - started, warnings=our_fault(listed, task.output, error))
 
 
 def _see_segment(
@@ -167,7 +168,34 @@ def _follow(
     )
 
 
-def _one_line(error: BaseException) -> str:
+def our_fault(listed: ListedClip, output: Path, error: BaseException) -> str:
+    """What a row says of a fault of ours; the traceback goes to a file, because a bug report needs it."""
+    said = f"a fault of posetrail: {one_line(error)}"
+    log = output / BATCH_FOLDER / f"{listed.name}.log"
+    try:
+        logs_folder(output)
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return said
+    return f"{said}; its traceback is in {log}"
+
+
+def logs_folder(output: Path) -> Path:
+    """The hidden folder of an output, made if need be: locks, and logs of what went wrong.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    folder = output / BATCH_FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written to ({error.strerror}); choose another output folder") from None
+    return folder
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, in one line."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'output'}: {error.strerror}"
     text = " ".join(str(error).split())

@@ -8,21 +8,24 @@ another one, which goes on from the pose log. Each Ray process loads the network
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
-from tracker.batch_clip import Task, follow_listed
+from tracker.batch_clip import Task, follow_listed, one_line, our_fault
 from tracker.batch_progress import Watch
-from tracker.batch_table import Row
+from tracker.batch_table import FINE, Row
 from tracker.clip_list import ListedClip
 from tracker.networks import Networks, open_networks
 from tracker.settings import Settings
+from tracker.worker_process import not_loaded
 from tracker.workers import OpenNetworks, divide_threads
 
 _POLL_S = 0.5
@@ -45,23 +48,21 @@ def follow_on_ray(
     Args:
         clips: what to follow.
         task: what to do with each; its output is absolute and seen by every machine.
-        watch: told how it goes, twice a second.
-        address: of the cluster, as `ray.init` wants it; a new one on this machine when not given.
+        watch: called as it proceeds, twice a second.
+        address: of the cluster, as `ray.init` takes it; a new one on this machine when not given.
         cpus: that a clip takes; the networks run in so many threads, at least one.
         gpus: that a clip takes; parts of one are shared.
         stopped: asked now and then; once true, clips at work are cancelled, and go on with the next batch.
         open_networks: loads them; can be sent to another machine.
 
     Raises:
-        InputError: Ray is not installed, the cluster does not answer, or has no machine with so much room.
+        InputError: Ray is not installed, the cluster does not answer, has no machine with so much room, or none of its
+            workers could load the networks.
     """
     ray = _ray()
     was_running = ray.is_initialized()
     if not was_running:
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
-        except (ConnectionError, ValueError) as error:
-            raise InputError(f"--address {address}: no Ray cluster answers there ({error}); see `ray status`") from None
+        _start(ray, address)
     try:
         _check_room(ray, cpus, gpus)
         settings = task.settings
@@ -88,6 +89,8 @@ def _run(
 ) -> Iterator[Row]:
     waiting = deque(clips)
     at_work: dict[Any, ListedClip] = {}
+    unloaded: list[tuple[ListedClip, str]] = []  # clips whose workers could not load the networks, and why
+    has_loaded = False
     most = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))  # queued ahead, so that no machine waits for us
     board = ray.remote(num_cpus=0, max_restarts=-1)(_Board).remote()
     news = _News(ray, board, watch)
@@ -103,9 +106,21 @@ def _run(
         news.pass_on({clip.label for clip in at_work.values()})
         for reference in done:
             clip = at_work.pop(reference)
-            row = _row(ray, reference, clip)
+            row = _row(ray, reference, clip, task.output)
+            if isinstance(row, str):
+                unloaded.append((clip, row))
+                if not has_loaded and len(unloaded) >= most:
+                    waiting.clear()  # no worker of this cluster can
+                continue
+            has_loaded |= row.status in FINE
             watch.finished(clip.label, row)
             yield row
+    if unloaded and not has_loaded:
+        raise InputError(unloaded[0][1])
+    for clip, why in unloaded:
+        row = _failed(clip, f"{why}; the same command tries again")
+        watch.finished(clip.label, row)
+        yield row
 
 
 class _Board:
@@ -145,37 +160,56 @@ class _News:
         self._asked = self._board.take.remote()
 
 
-def _row(ray: Any, reference: Any, clip: ListedClip) -> Row:
+def _row(ray: Any, reference: Any, clip: ListedClip, output: Path) -> Row | str:
+    """How it went with a clip; a text, why the worker that had it could not load the networks."""
     try:
-        row: Row = ray.get(reference)
-    except (ray.exceptions.TaskCancelledError, ray.exceptions.WorkerCrashedError) as error:
-        cancelled = isinstance(error, ray.exceptions.TaskCancelledError)
-        said = "stopped" if cancelled else f"its workers died, {_RETRIES + 1} times"
-        return Row(
-            clip=clip.name,
-            status="interrupted" if cancelled else "failed",
-            warnings=f"{said}; the same command goes on",
-            input=str(clip.path),
-        )
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, InputError):  # the networks cannot be loaded
-            raise error.cause from None
-        raise
+        row: Row | str = ray.get(reference)
+    except ray.exceptions.TaskCancelledError:
+        return replace(_failed(clip, "stopped; the same command goes on"), status="interrupted")
+    except ray.exceptions.WorkerCrashedError:
+        return _failed(clip, f"its workers died, {_RETRIES + 1} times; the same command goes on")
+    except ray.exceptions.RayTaskError as error:  # its text is the traceback of the other process
+        return _failed(clip, our_fault(clip, output, error))
     except ray.exceptions.RayError as error:  # the cluster's fault, or its environment's
-        said = f"Ray: {' '.join(str(error).split())}; see `ray status`, then give the same command again"
-        return Row(clip=clip.name, status="failed", warnings=said, input=str(clip.path))
+        return _failed(clip, f"Ray: {one_line(error)}; see `ray status`, then give the same command again")
     return row
 
 
+def _failed(clip: ListedClip, why: str) -> Row:
+    return Row(clip=clip.name, status="failed", warnings=why, input=str(clip.path))
+
+
 def _ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of ours tells nobody of itself
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of ours reports its use to no one
     # Started by `uv run`, Ray would have every worker make an environment of its own, from what lies in this folder.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     try:
         import ray
-    except ImportError:
-        raise InputError("--engine ray needs Ray: pip install posetrail[cluster]") from None
+    except ImportError as error:
+        why = "" if isinstance(error, ModuleNotFoundError) else f" ({one_line(error)})"
+        raise InputError(f"--engine ray needs Ray{why}: pip install posetrail[cluster]") from None
     return ray
+
+
+def _start(ray: Any, address: str | None) -> None:
+    """Connect to a cluster, or start one here.
+
+    Raises:
+        InputError: Ray cannot; why, in one line.
+    """
+    stop = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    except (
+        Exception
+    ) as error:  # Ray has no common one: ConnectionError, RuntimeError, a plain Exception after a timeout
+        where = (
+            f"--address {address}: no Ray cluster answers there" if address else "--engine ray: Ray cannot start here"
+        )
+        raise InputError(f"{where} ({type(error).__name__}: {one_line(error)}); see `ray status`") from None
+    finally:
+        if callable(stop) and signal.getsignal(signal.SIGTERM) is not stop:
+            signal.signal(signal.SIGTERM, stop)  # Ray takes it for its own
 
 
 def _check_room(ray: Any, cpus: float, gpus: float) -> None:
@@ -188,10 +222,14 @@ def _check_room(ray: Any, cpus: float, gpus: float) -> None:
 # In a Ray process -----------------------------------------------------------------------------------------------------
 
 
-def _follow(clip: ListedClip, task: Task, settings: Settings, open_networks: OpenNetworks, board: Any) -> Row:
+def _follow(clip: ListedClip, task: Task, settings: Settings, open_networks: OpenNetworks, board: Any) -> Row | str:
     started = time.perf_counter()
     note = _Note(clip.label, board)
-    row = follow_listed(clip, _networks(settings, open_networks), task, on_open=note.opened, on_frame=note.advanced)
+    try:
+        networks = _networks(settings, open_networks)
+    except Exception as error:  # also such as a CUDA library that this machine lacks: another one may have it
+        return not_loaded(error)
+    row = follow_listed(clip, networks, task, on_open=note.opened, on_frame=note.advanced)
     return replace(row, seconds=row.seconds or time.perf_counter() - started)
 
 

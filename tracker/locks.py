@@ -25,7 +25,7 @@ else:
     import fcntl
 
 _NAME = ".posetrail.lock"  # in a run's folder
-_BATCHES = ".posetrail"  # folder in a batch's output
+BATCH_FOLDER = ".posetrail"  # folder in a batch's output
 _POLL_S = 0.02
 _GRACE_S = 0.2  # a reader that leaves holds the lock alone for a moment
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
@@ -131,7 +131,7 @@ def alone_with_batch(output: Path, name: str) -> Iterator[Lock]:
         AtWork: another process has it.
         InputError: nothing can be written there, or the folder was removed meanwhile.
     """
-    folder = output / _BATCHES
+    folder = output / BATCH_FOLDER
     with folder_made(folder), _held(output, folder / f"{name}.lock", others="share the work with --shard") as lock:
         yield lock
 

@@ -1,40 +1,48 @@
-"""Processes of this machine that follow clips side by side, each with its own networks, loaded once.
+"""Processes of this machine that track clips side by side, each with its own networks, loaded once.
 
-Each talks with the batch through a pipe. A worker that dies takes one clip with it, and another one is started; a batch
-that dies, however, ends its workers: they find the pipe closed at their next frame. Processes are spawned, not forked,
-because the threads of OpenCV and the runtimes do not survive a fork.
+Each talks with the batch through a pipe. A worker that dies takes one clip with it, and another one is started; one
+that cannot load its networks takes none, and the others go on. A batch that dies, however, ends its workers: they find
+the pipe closed at their next frame. Processes are spawned, not forked, because the threads of OpenCV and the runtimes
+do not survive a fork.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
 from core.runtime import usable_cpus
-from tracker.batch_clip import Stopped, Task, follow_listed
+from tracker import worker_process
+from tracker.batch_clip import Stopped, Task, follow_listed, logs_folder
 from tracker.batch_progress import Watch
 from tracker.batch_table import Row
 from tracker.clip_list import ListedClip
 from tracker.networks import Networks, open_networks
 from tracker.settings import Settings
+from tracker.signals import inherited_blocked
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 OpenNetworks = Callable[[Settings], AbstractContextManager[Networks]]
 
-_POLL_S = 0.2  # how soon a wish to stop is noticed
+_POLL_S = 0.2  # how soon a request to stop is noticed
 _TELL_EVERY_S = 0.1
 _START_METHOD = "spawn"
+_REPLACEMENTS = 2  # started in all for workers that were killed while loading
 
 
 def follow_here(
@@ -47,41 +55,44 @@ def follow_here(
     open_networks: OpenNetworks = open_networks,
     start_method: str = _START_METHOD,
 ) -> Iterator[Row]:
-    """Follow clips in `jobs` processes; a row for each as it ends.
+    """Track clips in `jobs` processes; a row for each as it ends.
 
     Args:
-        clips: what to follow, in this order.
+        clips: what to track, in this order.
         task: what to do with each.
         jobs: processes; the threads of each are its part of the CPUs.
-        watch: told how it goes.
+        watch: called as it proceeds.
         stopped: asked a few times a second; once true, every clip at work ends as interrupted, and no other begins.
         open_networks: loads them; can be sent to another process.
         start_method: of multiprocessing.
 
     Raises:
-        InputError: the networks cannot be loaded.
+        InputError: not one worker could load the networks; the text says why.
     """
     context = multiprocessing.get_context(start_method)
     jobs = max(1, min(jobs, len(clips)))
-    settings = part_of_cpus(task.settings, jobs)
+    work = pickle.dumps(
+        partial(_work, task=task, settings=part_of_cpus(task.settings, jobs), open_networks=open_networks)
+    )
+    log_folder = logs_folder(task.output)
     waiting = deque(clips)
-    workers = {_Worker(context, task, settings, open_networks) for _ in range(jobs if waiting else 0)}
+    loading = _Loading(watch)
+    workers = {_Worker(context, log_folder, work) for _ in range(jobs if waiting else 0)}
     try:
         while workers:
-            asked = stopped()
-            if asked:
+            if stopped():
                 waiting.clear()
-            for worker in workers:
-                if asked:
+                for worker in workers:
                     worker.stop()
             ready = wait([worker.pipe for worker in workers], _POLL_S)
             for worker in [worker for worker in workers if worker.pipe in ready]:
                 if row := worker.hear(watch):
                     yield row
+                loading.learn(worker)
                 if worker.is_gone:
                     workers.remove(worker)
-                    if waiting:
-                        workers.add(_Worker(context, task, settings, open_networks))
+                    if waiting and loading.replaces(worker):
+                        workers.add(_Worker(context, log_folder, work))
                 elif worker.is_free and not waiting:
                     worker.dismiss()
                     workers.remove(worker)
@@ -90,6 +101,50 @@ def follow_here(
     finally:
         for worker in workers:
             worker.end()
+    if waiting and not loading.has_succeeded:
+        raise InputError(loading.trouble)
+    for clip in waiting:
+        yield _left(clip, loading.trouble, watch)
+
+
+class _Loading:
+    """Whether any worker could load its networks, and what kept others from it."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.has_succeeded = False
+        self.trouble = ""  # the latest, in one line
+        self._unreported: list[str] = []
+        self._watch = watch
+        self._replacements = _REPLACEMENTS
+
+    def learn(self, worker: _Worker) -> None:
+        """Take in how a worker is; trouble is no more than a warning where the batch can go on."""
+        self.has_succeeded |= worker.has_loaded
+        if worker.is_gone and worker.unusable:
+            self.trouble = worker.unusable
+            self._unreported.append(worker.unusable)
+        if self.has_succeeded:
+            for text in dict.fromkeys(self._unreported):
+                self._watch.warn(f"{text}; the batch goes on with the workers it has")
+            self._unreported.clear()
+
+    def replaces(self, worker: _Worker) -> bool:
+        """Whether another worker is to take the place of one that is gone.
+
+        One that was killed while it loaded may have been unlucky; an exception would be the same again.
+        """
+        if worker.has_loaded:
+            return True
+        self._replacements -= worker.was_killed
+        return worker.was_killed and self._replacements >= 0
+
+
+def _left(clip: ListedClip, trouble: str, watch: Watch) -> Row:
+    """The row of a clip for which no worker is left."""
+    why = f"no worker was left to begin it ({trouble}); the same command begins it"
+    row = Row(clip=clip.name, status="not begun", warnings=why, input=str(clip.path))
+    watch.finished(clip.label, row)
+    return row
 
 
 def part_of_cpus(settings: Settings, jobs: int) -> Settings:
@@ -102,71 +157,104 @@ def part_of_cpus(settings: Settings, jobs: int) -> Settings:
 class _Worker:
     """A process as the batch sees it."""
 
-    def __init__(self, context: Any, task: Task, settings: Settings, open_networks: OpenNetworks) -> None:
+    def __init__(self, context: Any, log_folder: Path, work: bytes) -> None:
+        handle, log = tempfile.mkstemp(prefix="worker-", suffix=".log", dir=log_folder)
+        os.close(handle)
+        self._log = Path(log)
         self.pipe, other_end = context.Pipe()
         self._process: BaseProcess = context.Process(
-            target=_work, args=(other_end, self.pipe, task, settings, open_networks), daemon=True
+            target=worker_process.run, args=(other_end, self.pipe, log, work), daemon=True
         )
-        self._process.start()
+        with inherited_blocked():
+            self._process.start()
         other_end.close()
         self._clip: ListedClip | None = None
         self._is_asked = False
-        self.is_free = self.is_gone = False
+        self.is_free = self.is_gone = self.has_loaded = self.was_killed = False
+        self.unusable = ""  # why it ended without a clip, in one line
 
     def give(self, clip: ListedClip) -> None:
         self._clip, self.is_free = clip, False
         self._send(clip)
 
     def stop(self) -> None:
-        if not self._is_asked:
-            self._is_asked = True
+        """Ask it to end its clip; without one there is nothing to keep."""
+        if self._is_asked:
+            return
+        self._is_asked = True
+        if self._clip is None:
+            self._process.kill()
+        else:
             self._send(None)
 
     def hear(self, watch: Watch) -> Row | None:
-        """What the process has to say; a row when it is done with a clip."""
+        """Take a message of the process; a row when it is done with a clip."""
         label = self._clip.label if self._clip else ""
         row: Row | None = None
         try:
-            kind, *told = self.pipe.recv()
+            kind, *content = self.pipe.recv()
         except (EOFError, OSError):
             kind, row = "lost", self._lost()
         if kind == "unusable":
-            raise InputError(told[0])
-        if kind == "opened":
-            watch.opened(label, told[0])
+            row = self._failed(f"its worker ended: {content[0]}") if self._clip else None
+            self.unusable = content[0]
+            self._leave()
+        elif kind == "opened":
+            watch.opened(label, content[0])
         elif kind == "advanced":
-            watch.advanced(label, *told)
+            watch.advanced(label, *content)
         elif kind == "free":
-            self.is_free = True
+            self.is_free = self.has_loaded = True
         elif kind == "row":
-            self._clip, self.is_free, row = None, True, told[0]
+            self._clip, self.is_free, row = None, True, content[0]
         if row:
             watch.finished(label, row)
         return row
 
     def _lost(self) -> Row | None:
-        self.is_gone = True
-        self._process.join()
-        if self._clip is None:
-            if self._is_asked:
-                return None
-            raise RuntimeError(f"a worker ended before it could begin (exit code {self._process.exitcode})")
-        said = f"its worker died ({_cause_of_death(self._process.exitcode)}); the same command goes on with it"
-        return Row(clip=self._clip.name, status="failed", warnings=said, input=str(self._clip.path))
+        self._leave(keep_log=True)
+        died = f"died ({_cause_of_death(self._process.exitcode)}{_last_line(self._log)})"
+        if self._clip is not None:
+            return self._failed(f"its worker {died}; the same command goes on with it")
+        if not self._is_asked:
+            self.was_killed = True
+            self.unusable = f"a worker {died} while it loaded the networks"
+        return None
+
+    def _failed(self, why: str) -> Row:
+        assert self._clip is not None
+        return Row(clip=self._clip.name, status="failed", warnings=why, input=str(self._clip.path))
 
     def dismiss(self) -> None:
+        """Let it end: it has no clip, and no other is waiting."""
         self._send(None)
-        self._process.join()
-        self.pipe.close()
+        self._leave()
 
     def end(self) -> None:
-        self._process.terminate()
+        """End it at once; a clip at work can be gone on with."""
+        self._process.kill()  # it ignores the signals that ask
+        self._leave()
+
+    def _leave(self, *, keep_log: bool = False) -> None:
+        self.is_gone = True
         self._process.join()
         self.pipe.close()
+        if not keep_log or not self._log.stat().st_size:
+            self._log.unlink(missing_ok=True)
 
     def _send(self, message: ListedClip | None) -> None:
         with suppress(OSError):  # it has died, which `hear` finds out
             self.pipe.send(message)
+
+
+def _last_line(log: Path) -> str:
+    """What a worker last wrote to stderr, and where the rest is; empty if nothing."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="backslashreplace").split("\n")
+    except OSError:
+        return ""
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f": {last}; all it wrote is in {log}" if last else ""
 
 
 def _cause_of_death(code: int | None) -> str:
@@ -181,27 +269,21 @@ def _cause_of_death(code: int | None) -> str:
 # In the other process -------------------------------------------------------------------------------------------------
 
 
-def _work(pipe: Connection, batch_end: Connection, task: Task, settings: Settings, open_networks: OpenNetworks) -> None:
-    """Follow the clips that come through the pipe, until None comes or the batch is gone."""
-    batch_end.close()  # or a forked worker would keep its own pipe open when the batch dies
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the batch decides
+def _work(pipe: Connection, *, task: Task, settings: Settings, open_networks: OpenNetworks) -> None:
+    """Track the clips that come through the pipe, until None comes or the batch is gone."""
     divide_threads(settings.networks.threads or 1)
-    try:
-        with open_networks(settings) as networks:
-            pipe.send(("free",))
-            while (clip := pipe.recv()) is not None:
-                row = follow_listed(
-                    clip,
-                    networks,
-                    task,
-                    on_open=lambda total: pipe.send(("opened", total)),
-                    on_frame=_Teller(pipe),
-                )
-                pipe.send(("row", row))
-    except InputError as error:
-        pipe.send(("unusable", str(error)))
-    except (EOFError, OSError):  # the batch is gone
-        return
+    with ExitStack() as loaded:
+        networks = loaded.enter_context(open_networks(settings))
+        pipe.send(("free",))
+        while (clip := pipe.recv()) is not None:
+            row = follow_listed(
+                clip,
+                networks,
+                task,
+                on_open=lambda total: pipe.send(("opened", total)),
+                on_frame=_Teller(pipe),
+            )
+            pipe.send(("row", row))
 
 
 def divide_threads(threads: int) -> None:
@@ -213,17 +295,17 @@ def divide_threads(threads: int) -> None:
 
 
 class _Teller:
-    """Passes on how far a clip is, now and then, and ends it when asked to, or when nobody is there to hear."""
+    """Reports now and then how far a clip is, and ends it when asked to, or when the batch is gone."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._frames = 0
-        self._told = 0.0
+        self._reported = 0.0
 
     def __call__(self, people: int) -> None:
         self._frames += 1
-        if self._pipe.poll():  # only a wish to stop comes now, or the end of the pipe
+        if self._pipe.poll():  # only a request to stop comes now, or the end of the pipe
             raise Stopped
-        if time.monotonic() - self._told >= _TELL_EVERY_S:
-            self._told = time.monotonic()
+        if time.monotonic() - self._reported >= _TELL_EVERY_S:
+            self._reported = time.monotonic()
             self._pipe.send(("advanced", self._frames, people))
