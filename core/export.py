@@ -1,11 +1,15 @@
-"""A torch network as an ONNX file that gives the same numbers: written by torch's own exporter, run by ONNX Runtime."""
+"""A network as an ONNX file of its own that gives the same numbers, which ONNX Runtime checks.
+
+A torch network is written by torch's own exporter; of a network that travels with the package, graph and weights are
+put into one file.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,11 +19,15 @@ import numpy as np
 
 from core.errors import InputError
 from core.files import written_whole
+from core.runtime import Network, Runtime
 
 if TYPE_CHECKING:
+    import onnx
     import torch
 
 _TOLERANCE = 1e-3  # of an output's largest number; single precision in another order of sums is 1e-5 off
+
+_OPEN_SIDE_PX = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +38,7 @@ class Exported:
     outputs: tuple[tuple[object, ...], ...]
     """Shape of each output; the batch is a name."""
     max_difference: float
-    """Between torch and ONNX Runtime, over every number of every output for noise as input."""
+    """Between the network and the file, over every number of every output for noise as input."""
     largest: float
     """Of the numbers that were compared."""
 
@@ -50,9 +58,7 @@ def export_onnx(
         InputError: onnx and onnxscript are not installed.
         RuntimeError: the file gives other numbers than the network.
     """
-    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
-    if missing:
-        raise InputError(f"export needs {' and '.join(missing)}: pip install 'posetrail[export]'")
+    _require("onnx", "onnxscript")
     import torch
 
     network = network.eval()
@@ -72,22 +78,74 @@ def export_onnx(
         _say_of_itself(beside, told or {})
         with torch.inference_mode():
             wanted = [tensor.numpy() for tensor in _flat(network(torch.from_numpy(noise)))]
-        found, shapes = _run(beside, noise)
-        if [each.shape for each in found] != [each.shape for each in wanted]:
-            raise RuntimeError(f"{path}: wanted outputs {[w.shape for w in wanted]}, got {[f.shape for f in found]}")
-        difference = max(float(np.abs(f - w).max()) for f, w in zip(found, wanted, strict=True))
-        largest = max(float(np.abs(w).max()) for w in wanted)
-        if not difference <= _TOLERANCE * largest:
-            raise RuntimeError(f"{path}: the file's numbers differ by {difference:.2g}, of at most {largest:.2g}")
+        shapes, difference, largest = _compared(beside, noise, wanted, path)
     return Exported(path=path, outputs=shapes, max_difference=difference, largest=largest)
 
 
-def _run(path: Path, images: np.ndarray) -> tuple[list[np.ndarray], tuple[tuple[object, ...], ...]]:
+def export_built_in(network: Network, path: Path) -> Exported:
+    """Write a network that travels with the package, weights included; and check it.
+
+    The file takes what the network takes: one image (1, H, W, 3) uint8 RGB.
+
+    Args:
+        network: its graph and weights.
+        path: the .onnx file; it appears whole or not at all.
+
+    Raises:
+        InputError: onnx is not installed, or the weights are damaged.
+        RuntimeError: the file gives other numbers than the network.
+    """
+    _require("onnx")
+    import onnx
+
+    model = onnx.load(network.graph, load_external_data=False)
+    weights = network.weights.load()
+    for tensor in model.graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name], tensor.name))
+    image = np.random.default_rng(0).integers(0, 256, _image_shape(model), np.uint8)
+    with Runtime("cpu", threads=1) as runtime:
+        wanted = list(runtime.load(network)(image))
+    with written_whole(path) as beside:
+        onnx.save(model, beside)
+        about = network.weights
+        _say_of_itself(beside, {"name": about.name, "licence": about.licence, "source": about.source})
+        shapes, difference, largest = _compared(beside, image, wanted, path)
+    return Exported(path=path, outputs=shapes, max_difference=difference, largest=largest)
+
+
+def _require(*packages: str) -> None:
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise InputError(f"export needs {' and '.join(missing)}: pip install 'posetrail[export]'")
+
+
+def _image_shape(model: onnx.ModelProto) -> tuple[int, ...]:
+    """Of the one input; sides that the file leaves open are taken as some that suit every stride."""
+    sides = model.graph.input[0].type.tensor_type.shape.dim
+    return tuple(side.dim_value or _OPEN_SIDE_PX for side in sides)
+
+
+def _compared(
+    file: Path, images: np.ndarray, wanted: Sequence[np.ndarray], path: Path
+) -> tuple[tuple[tuple[object, ...], ...], float, float]:
+    """Shapes of the file's outputs, how far they are from those of the network, and the largest of these numbers.
+
+    Raises:
+        RuntimeError: they differ by more than rounding.
+    """
     import onnxruntime
 
     # From bytes: a session would look for an ending that the file has only when it is whole.
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    return session.run(None, {"images": images}), tuple(tuple(output.shape) for output in session.get_outputs())
+    session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+    found = session.run(None, {session.get_inputs()[0].name: images})
+    if [each.shape for each in found] != [each.shape for each in wanted]:
+        raise RuntimeError(f"{path}: expected outputs {[w.shape for w in wanted]}, got {[f.shape for f in found]}")
+    difference = max(float(np.abs(f - w).max()) for f, w in zip(found, wanted, strict=True))
+    largest = max(float(np.abs(w).max()) for w in wanted)
+    if not difference <= _TOLERANCE * largest:
+        raise RuntimeError(f"{path}: the file's numbers differ by {difference:.2g}, of at most {largest:.2g}")
+    return tuple(tuple(output.shape) for output in session.get_outputs()), difference, largest
 
 
 def _say_of_itself(path: Path, told: Mapping[str, str]) -> None:

@@ -82,6 +82,7 @@ class NanoDet:
         InputError: `input_size` is no multiple of 32, or the weights are damaged.
     """
 
+    network = NETWORK
     weights = NETWORK.weights
 
     def __init__(

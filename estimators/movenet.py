@@ -62,6 +62,7 @@ class MoveNet:
         InputError: an option has an unusable value, or the weights are damaged.
     """
 
+    network = NETWORK
     weights = NETWORK.weights
 
     def __init__(

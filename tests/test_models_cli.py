@@ -140,14 +140,14 @@ def test_a_folder_is_filled_for_a_machine_without_a_network(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["fetch"], "wanted one or more names"),
+        (["fetch"], "expected one or more names"),
         (["fetch", "yolox"], "did you mean 'yolox_"),
-        (["fetch", "yolox_s", "yolox_m", "--sha256", "0" * 64], "wanted one name with it, got 2"),
+        (["fetch", "yolox_s", "yolox_m", "--sha256", "0" * 64], "expected one name with it, got 2"),
         (["fetch", "yolox_s", "--sha256", "12"], "wanted 64 hexadecimal digits"),
         (["path", "yolox_m"], "`posetrail models fetch yolox_m` gets them from https://github.com/Megvii"),
         (["verify", "yolox_m"], "`posetrail models fetch yolox_m`"),
         (["verify", "nothing"], "unknown weights"),
-        (["export", "torchvision:ssd300_vgg16", "-o", "x.onnx"], "wanted a network of ours"),
+        (["export", "torchvision:ssd300_vgg16", "-o", "x.onnx"], "expected a network of ours"),
         (["export", "rtmpose_t", "-o", "x.onnx"], "`posetrail models fetch rtmpose_t`"),
         (["export", "rtmpose_t", "-o", "x.onnx", "--weights", "gone.pth"], "gone.pth: no such file"),
     ],
@@ -205,6 +205,21 @@ def test_a_network_becomes_an_onnx_file_of_the_same_numbers(
     told = session.get_modelmeta().custom_metadata_map
     assert (told["name"], told["weights"], told["licence"]) == ("cpm_mmpose", "tiny.pth", "Apache-2.0")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("name", ["nanodet", "movenet_thunder"])
+def test_a_built_in_network_becomes_a_file_of_its_own(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / "x.onnx"
+    code, out, err = ran(capsys, "export", name, output)
+    assert (code, err) == (0, "")
+    assert "differs from that in the package by at most 0.0e+00" in out
+    session = onnxruntime.InferenceSession(output.read_bytes())  # needs no other file
+    assert session.get_modelmeta().custom_metadata_map["name"] == name
+    code, _, err = ran(capsys, "export", name, output, "--weights", "x.pth")
+    assert code == 2
+    assert "leave --weights out" in err
 
 
 def test_a_file_of_other_numbers_is_not_written(tmp_path: Path) -> None:

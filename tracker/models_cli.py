@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from core.errors import InputError
+from tracker.printing import Printer
 
 if TYPE_CHECKING:
     from core.download import Told
+    from core.export import Exported
 
 models = App(name="models", help="Show which networks there are; fetch, verify and convert their weights.")
 
@@ -47,9 +48,9 @@ def fetch(*names: str, to: Path | None = None, sha256: str | None = None) -> int
 
     wanted = [find_published(name) for name in dict.fromkeys(names)]
     if not wanted:
-        raise InputError("models fetch: wanted one or more names; `posetrail models` shows them")
+        raise InputError("models fetch: expected one or more names; `posetrail models` shows them")
     if sha256 is not None and len(wanted) > 1:
-        raise InputError(f"--sha256: wanted one name with it, got {len(wanted)}")
+        raise InputError(f"--sha256: expected one name with it, got {len(wanted)}")
     fetched, faults = [], []
     for published in wanted:
         try:
@@ -111,14 +112,15 @@ def path(name: str) -> int:
 @models.command
 def export(
     name: str,
-    *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    *,
     weights: Path | None = None,
 ) -> int:
-    """Write a network as an ONNX file, and check that ONNX Runtime gives torch's numbers.
+    """Write a network as an ONNX file, and check that ONNX Runtime gives the network's numbers.
 
     The file takes images (batch, 3, height, width) prepared as the network's authors did, and gives the network's own
-    answers, such as heatmaps; the size is the one it was scored at.
+    answers, such as heatmaps; the size is the one it was scored at. That of a built-in network takes one image
+    (1, height, width, 3) uint8 RGB.
 
     Args:
         name: As `posetrail models` shows it.
@@ -126,23 +128,28 @@ def export(
         weights: Its weights; those in the cache when not given.
     """
     from core.checkpoints import load_checkpoint, load_into
-    from core.export import export_onnx
+    from core.export import export_built_in, export_onnx
     from core.store import find_published
+    from detectors import DETECTORS
     from detectors.networks import NETWORKS as DETECTING
+    from estimators import ESTIMATORS
     from estimators.networks import NETWORKS as POSING
 
+    built_in = {each: made.network for each, made in DETECTORS.items()}
+    built_in |= {each: made.network for each, made in ESTIMATORS.items()}
+    if name in built_in:
+        if weights is not None:
+            raise InputError(f"export: {name} comes with its own weights; leave --weights out")
+        return _exported(export_built_in(built_in[name], output), "that in the package")
     published = find_published(name)
     networks = {**DETECTING, **POSING}
     if published.network not in networks:
-        raise InputError(f"export: wanted a network of ours, got {name}; torchvision's have an exporter of their own")
+        raise InputError(f"export: expected a network of ours, got {name}; torchvision's have an exporter of their own")
     file = weights or _stored(name)
     network = networks[published.network]()
     load_into(network, load_checkpoint(file), file)
     told = {"name": name, "weights": file.name, "licence": published.licence, "source": published.page}
-    done = export_onnx(network, published.input_size, output, told=told)
-    _say(f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, outputs {' '.join(map(_shape, done.outputs))}")
-    _say(f"    differs from torch by at most {done.max_difference:.1e}, in numbers up to {done.largest:.2g}")
-    return 0
+    return _exported(export_onnx(network, published.input_size, output, told=told), "torch")
 
 
 def _stored(name: str) -> Path:
@@ -152,18 +159,24 @@ def _stored(name: str) -> Path:
     return weights_file(find_published(name).network, name)
 
 
+def _exported(done: Exported, original: str) -> int:
+    _say(f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, outputs {' '.join(map(_shape, done.outputs))}")
+    _say(f"    differs from {original} by at most {done.max_difference:.1e}, in numbers up to {done.largest:.2g}")
+    return 0
+
+
 def _shape(shape: tuple[object, ...]) -> str:
     return "x".join(map(str, shape))
 
 
 def _told(faults: list[InputError]) -> int:
     for fault in faults:
-        print(f"posetrail: {fault}", file=sys.stderr)  # noqa: T201
+        Printer().error(str(fault), 2)
     return 2 if faults else 0
 
 
 def _say(line: object) -> None:
-    print(line)  # noqa: T201
+    Printer().result(str(line))
 
 
 @contextmanager
