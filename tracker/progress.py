@@ -148,4 +148,5 @@ def _bar(name: str, total: int | None, stream: TextIO) -> Iterator[OnFrame]:
     try:
         yield on_frame
     finally:
-        bar.stop()
+        if task is not None:  # else stopping would print an empty line
+            bar.stop()
