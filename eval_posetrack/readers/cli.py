@@ -8,6 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from core.wording import counted, people
+
 
 def convert_command(
     source: Path,
@@ -36,7 +38,7 @@ def convert_command(
 
     written = convert(source, out, tool, version=version, images=images, joints=joints)
     for file, clip in written.items():
-        print(one_line(f"{file}: {clip.num_frames} frames, {len(clip)} people"))  # noqa: T201
+        print(one_line(f"{file}: {counted(clip.num_frames, 'frame')}, {people(len(clip))}"))  # noqa: T201
         for note in clip.notes:
             print(one_line(f"{file.name}: {note}"), file=sys.stderr)  # noqa: T201
     return 0
