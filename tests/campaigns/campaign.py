@@ -30,7 +30,6 @@ def run(
     *,
     keep: Path | None = None,
     only: int | None = None,
-    chatty: bool = False,
 ) -> Counter[str]:
     """Try cases 0 to count - 1, or only one of them; how many ended how, and how many of which finding."""
     cv2.setNumThreads(1)  # this process forks
@@ -46,7 +45,7 @@ def run(
             except Finding as finding:
                 tally = Counter([f"{FINDING} {finding}"])
             findings = [outcome for outcome in tally if outcome.startswith(FINDING)]
-            if chatty and findings:
+            if findings:
                 sys.stdout.write("\n".join(f"case {number}: {finding}" for finding in findings) + "\n")
                 sys.stdout.flush()
             if keep and findings:
@@ -77,10 +76,15 @@ def main(name: str, case: Case) -> None:
     parser.add_argument("--only", type=int, help="try this case alone")
     parser.add_argument("--keep", type=Path, help="folder for the findings: input, output, command")
     given = parser.parse_args()
+    sys.exit(not report(name, case, given.count, given.seed, keep=given.keep, only=given.only))
+
+
+def report(name: str, case: Case, count: int, seed: int, *, keep: Path | None = None, only: int | None = None) -> bool:
+    """Run a campaign and print what came of it; whether there was no finding."""
     started = time.perf_counter()
-    outcomes = run(name, case, given.count, given.seed, keep=given.keep, only=given.only, chatty=True)
+    outcomes = run(name, case, count, seed, keep=keep, only=only)
     total, seconds = sum(outcomes.values()), time.perf_counter() - started
-    sys.stdout.write(f"{name}: {total} cases of seed {given.seed} in {seconds:.0f} s\n")
+    sys.stdout.write(f"{name}: {total} tries of seed {seed} in {seconds:.0f} s\n")
     for outcome, many in sorted(outcomes.items(), key=lambda each: (each[0].startswith(FINDING), -each[1])):
         sys.stdout.write(f"{many:7}  {outcome}\n")
-    sys.exit(any(outcome.startswith(FINDING) for outcome in outcomes))
+    return not any(outcome.startswith(FINDING) for outcome in outcomes)

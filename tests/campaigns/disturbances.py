@@ -74,9 +74,8 @@ def _file_size(value: str) -> None:
 
 
 def _wall_clock(value: str) -> None:
-    time.time = wall_clock(time.time, value)
-    ns = wall_clock(lambda: time_ns() / 1e9, value)
-    time_ns, time.time_ns = time.time_ns, lambda: int(ns() * 1e9)
+    disturbed = wall_clock(time.time, value)
+    time.time, time.time_ns = disturbed, lambda: int(disturbed() * 1e9)
 
 
 def wall_clock(true: Callable[[], float], value: str) -> Callable[[], float]:

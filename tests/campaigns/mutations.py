@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
+from typing import Any
 
+from ..fuzz_posetrack import ODD_VALUES
 from ..fuzz_posetrack import mutated as mutated_json
 from .clips import cut_out, flipped, head_flipped, repeated, truncated, zeroed
 
@@ -25,15 +28,32 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 def mutated_text(data: bytes, rng: random.Random) -> bytes:
     """A text file with wrong bytes, wrong values, or hostile words."""
-    kind = rng.random()
-    if kind < 0.3:
-        return damaged(data, rng)
-    if kind < 0.6:
-        return mutated_json(data, rng)
+    return rng.choice([damaged, mutated_json, mutated_json, hostile, hostile])(data, rng)
+
+
+def hostile(data: bytes, rng: random.Random) -> bytes:
+    """One or two words of the file, or values of its JSON tree, are of another sort."""
     for _ in range(rng.choice([1, 1, 2])):
-        words = list(_WORD.finditer(data))
-        if not words:
-            return rng.choice(_HOSTILE)
-        word = rng.choice(words)
-        data = data[: word.start()] + rng.choice(_HOSTILE) + data[word.end() :]
+        try:
+            content = json.loads(data)
+        except (ValueError, RecursionError):
+            words = list(_WORD.finditer(data))
+            if not words:
+                return rng.choice(_HOSTILE)
+            word = rng.choice(words)
+            data = data[: word.start()] + rng.choice(_HOSTILE) + data[word.end() :]
+        else:
+            _replace_a_leaf(content, rng)
+            data = json.dumps(content).encode()
     return data
+
+
+def _replace_a_leaf(content: Any, rng: random.Random) -> None:
+    node = content
+    while isinstance(node, dict | list) and node:
+        key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
+        inside = node[key]
+        if not isinstance(inside, dict | list) or not inside:
+            word = rng.choice(_HOSTILE).decode(errors="surrogateescape")
+            node[key] = rng.choice([word, word, word, [word], {word: word}, ODD_VALUES[rng.randrange(len(ODD_VALUES))]])
+        node = inside
