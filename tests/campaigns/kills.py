@@ -1,7 +1,8 @@
 """SIGKILL, SIGINT and SIGTERM at any moment of every command, then the same command again.
 
 A finding is, besides what always is one: final files that are not those of an undisturbed run, byte for byte; a file
-half-written under its final name; after SIGINT or SIGTERM another exit code than 130 or 143, or more than one line.
+half-written under its final name; after SIGINT or SIGTERM another exit code than 130 or 143 (which is also what shells
+say of a process that the signal ended), or more than one line.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from .results import data_files, judge_run, judge_same, judge_whole_files
 from .sandbox import Ended, Finding, Sandbox, send
 from .work import SLOW, WORKS, undisturbed
 
-EXIT_CODES = {signal.SIGINT: (0, 130), signal.SIGTERM: (0, 143), signal.SIGKILL: (0, -signal.SIGKILL)}
+EXIT_CODES = {signal.SIGINT: (0, 130), signal.SIGTERM: (0, 143, -signal.SIGTERM), signal.SIGKILL: (0, -signal.SIGKILL)}
 REAL_START_S = 8.0  # the installed command has loaded its networks by then
 
 

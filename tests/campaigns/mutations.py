@@ -54,6 +54,6 @@ def _replace_a_leaf(content: Any, rng: random.Random) -> None:
         key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
         inside = node[key]
         if not isinstance(inside, dict | list) or not inside:
-            word = rng.choice(_HOSTILE).decode(errors="surrogateescape")
+            word = rng.choice(_HOSTILE).decode(errors="replace")
             node[key] = rng.choice([word, word, word, [word], {word: word}, ODD_VALUES[rng.randrange(len(ODD_VALUES))]])
         node = inside
