@@ -1,4 +1,4 @@
-"""The campaigns run: a case or two of each, which find nothing."""
+"""The campaigns run: a case of those that are quick, which finds nothing; the others are imported with them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import sys
 
 from .conftest import REPOSITORY
 
+QUICK = ("videos", "files", "fetch")
 
-def test_a_case_of_every_campaign() -> None:
-    command = [sys.executable, "-m", "tests.campaigns", "--count", "1"]
+
+def test_a_case_of_the_quick_campaigns() -> None:
+    command = [sys.executable, "-m", "tests.campaigns", "--count", "1", *QUICK]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    for name in ("videos", "files", "kills", "disc", "clock", "fetch", "lock"):
-        assert f"{name}: " in done.stdout
+    assert [line.partition(":")[0] for line in done.stdout.splitlines() if " tries of seed " in line] == list(QUICK)
