@@ -10,14 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InputError
+from core.people import Poses
+from core.skeletons import Skeleton
 from tracker import run_file
 from tracker.networks import Networks
-from tracker.pose_log import places
+from tracker.pose_log import places, read_pose_log
 from tracker.run import draw_run, follow_poses, follow_run, track_to_folder
 from tracker.run_file import Outcome
 from tracker.segments import cut, see_segment
@@ -26,7 +29,7 @@ from tracker.video import Source, open_source
 
 from .batch_worlds import SETTINGS, WORLD, data_files, task, truth, write_clips
 from .test_batch import batch
-from .worlds import TruthDetector, write_images
+from .worlds import TruthDetector, TruthEstimator, write_images
 
 END_MARK = b"\xff\xff\xff\xff\0\0\0\0"
 
@@ -161,6 +164,34 @@ def test_segments_are_joined_only_if_they_are_whole(images: Path, tmp_path: Path
     (folder / "poses.arrow").write_bytes(half(folder / "poses.arrow"))
     run(source, folder, segments=segments)
     assert data_files(folder) == data_files(tmp_path / "undisturbed")
+
+
+def test_a_skeleton_of_ones_own_is_tracked_followed_and_drawn(images: Path, tmp_path: Path) -> None:
+    own = Skeleton(
+        name="stick",
+        joints=("top", "l_arm", "r_arm", "l_leg", "r_leg"),
+        limbs=(("top", "l_arm"), ("top", "r_arm"), ("top", "l_leg"), ("top", "r_leg")),
+        oks_sigmas=(0.05, 0.07, 0.07, 0.08, 0.08),
+        mirror_pairs=(("l_arm", "r_arm"), ("l_leg", "r_leg")),
+    )
+
+    class OwnEstimator(TruthEstimator):
+        skeleton = own  # type: ignore[assignment]
+
+        def _place(self, index: int, boxes: np.ndarray) -> Poses:
+            poses, joints = super()._place(index, boxes), [0, 9, 10, 15, 16]
+            return replace(
+                poses, keypoints=poses.keypoints[:, joints], keypoint_scores=poses.keypoint_scores[:, joints]
+            )
+
+    with truth(SETTINGS) as networks:
+        outcome = run(open_source(images), tmp_path / "clip", replace(networks, estimator=OwnEstimator(WORLD)))
+    assert outcome.people == 2
+    assert read_pose_log(tmp_path / "clip" / "poses.arrow")[0].skeleton == own
+    before = data_files(tmp_path / "clip")
+    assert follow_run(tmp_path / "clip", FollowSettings()).people == 2
+    assert data_files(tmp_path / "clip") == before
+    assert draw_run(tmp_path / "clip").stat().st_size
 
 
 # run.json -------------------------------------------------------------------------------------------------------------
