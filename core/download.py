@@ -10,7 +10,6 @@ A server is not trusted with this machine's disc and time: no more is written th
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from filelock import FileLock
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from core.errors import InputError
-from core.files import digest, fits
+from core.files import digest, fits, sync_file
 
 Told = Callable[[int, int | None], None]
 """Is told the bytes that are here and, where the server tells, those that are wanted."""
@@ -251,7 +250,7 @@ class _Session(requests.Session):
                     if rate < patience.least_bytes_per_s:
                         raise _Busy(f"{rate:.3g} bytes/s, slower than {patience.least_bytes_per_s:g}")
                     window_from, window_s = here, now
-            os.fsync(file.fileno())  # or a power cut could leave the file's name with none of the content
+            sync_file(file.fileno())  # or a power cut could leave the file's name with none of the content
         if expected is not None and here != expected:
             raise requests.ConnectionError(f"cut after {here} of {expected} bytes")
 

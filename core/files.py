@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -48,12 +49,42 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield beside
         with beside.open("rb") as file:
-            os.fsync(file.fileno())  # or a power cut could leave the new name with none of the content
-        beside.replace(path)
+            sync_file(file.fileno())  # or a power cut could leave the new name with none of the content
+        _rename(beside, path)
         sync_folder(path.parent)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # the error that counts is the first one
+            beside.unlink(missing_ok=True)
         raise
+
+
+def _rename(beside: Path, path: Path) -> None:
+    """Rename a file; an error is none where the file has its new name.
+
+    A network file system repeats a request whose answer was lost, and then finds nothing to rename.
+    """
+    file = beside.stat()
+    try:
+        beside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            there = path.stat()
+            if (there.st_dev, there.st_ino) == (file.st_dev, file.st_ino):
+                return
+        raise
+
+
+def sync_file(descriptor: int) -> None:
+    """Put what was written to an open file on the disk, where the file system knows that request.
+
+    Raises:
+        OSError: the disk could not take it.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have no fsync
+            raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tracker.cli import main
 from tracker.printing import wants_json
 
 from .conftest import REPOSITORY
@@ -119,3 +121,18 @@ def test_streams_that_are_closed_are_no_fault(example_clip: Path, tmp_path: Path
     )
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     assert subprocess.run(command, shell=True, cwd=tmp_path, env=environment, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("code", [errno.EFBIG, errno.EIO, errno.ESTALE, errno.EXDEV, errno.ENOENT])
+def test_what_the_system_refuses_is_one_line(
+    code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code), "out/tracks.csv")
+
+    monkeypatch.setattr("tracker.cli.app", refuse)
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"posetrail: out/tracks.csv: {os.strerror(code)}; ")

@@ -7,7 +7,6 @@ kept; 1 is a fault of ours, with a traceback. Nothing heavy is imported before i
 
 from __future__ import annotations
 
-import errno
 import sys
 import tomllib
 import traceback
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 SOME_FAILED = 3
 INTERRUPTED = 130  # 128 + SIGINT
 FAULT = 1
-_THE_MACHINES_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def _fill_in(app: App, commands: tuple[str, ...], arguments: Any) -> None:
@@ -316,9 +314,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = stop.code if isinstance(stop, Interrupted) else INTERRUPTED
         printer.error(str(stop) or "interrupted", code)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _THE_MACHINES_FAULT:
+        if isinstance(error, OSError) and error.errno:  # refused by the system: a full disk, a file system gone, ...
             where = f"{error.filename or 'output'}: {error.strerror}"
-            printer.error(f"{where}; nothing half-written is left, mend it and start again", code := 2)
+            printer.error(f"{where}; no half-written file is left: see to it, and start again", code := 2)
         elif printer.as_json:
             told = traceback.format_exc()
             printer.error(f"a fault of posetrail: {type(error).__name__}: {error}", code := FAULT, traceback=told)

@@ -38,7 +38,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from core.errors import InputError
-from core.files import sync_folder
+from core.files import sync_file, sync_folder
 from tracker.frames import Carried as Carried
 from tracker.frames import SeenFrame as SeenFrame
 from tracker.pose_log_arrow import (
@@ -165,7 +165,7 @@ class PoseLogWriter:
         try:
             if kind is None:
                 self._write(END_MARK)
-                os.fsync(self._file.fileno())
+                sync_file(self._file.fileno())
                 sync_folder(self._path.parent)
         finally:
             self._file.close()

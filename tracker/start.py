@@ -25,6 +25,7 @@ def main() -> NoReturn:
     interrupts = Interrupts()
     interrupts.install()
     _open_streams()
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # it writes to stderr beside our one line of a damaged image
     try:
         from tracker.cli import main as command_line
 
