@@ -77,14 +77,15 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     program = """
         import json, sys
         from pathlib import Path
-        from tests.test_workers import outcome, write_clips
+        from tests.test_workers import outcome
         from tracker.clip_list import find_clips
         folder = Path(sys.argv[1])
-        clips = find_clips([write_clips(folder / "clips", 2)], folder)
-        cases = [(how, count) for how in ("killed", "missing", "input", "exit") for count in (1, 9)]
+        clips = find_clips([folder / "clips"], folder)
+        cases = [(how, 9) for how in ("killed", "missing", "input", "exit")] + [("killed", 1), ("missing", 1)]
         print(json.dumps({f"{how} {count}": outcome(folder, clips, how, count, 2) for how, count in cases}))
     """
     folder = tmp_path_factory.mktemp("workers")
+    write_clips(folder / "clips", 2)  # here, as OpenCV starts threads then, which do not survive a fork
     command = [sys.executable, "-c", textwrap.dedent(program), str(folder)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -93,7 +94,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
 
 
 @posix
-@pytest.mark.parametrize("how", ["killed", "missing", "input", "exit"])
+@pytest.mark.parametrize("how", ["killed", "missing"])
 def test_one_worker_that_cannot_begin_is_a_warning(ends: dict[str, dict[str, Any]], how: str) -> None:
     end = ends[f"{how} 1"]
     assert (end["rows"], end["error"]) == (["complete"] * 2, "")
