@@ -128,6 +128,7 @@ def test_a_fault_of_ours_keeps_its_traceback(tmp_path: Path) -> None:
             raise ZeroDivisionError("a fault of ours")
 
     (clip,) = find_clips([write_clips(tmp_path / "clips", 1)], tmp_path)
+    (tmp_path / "out").mkdir()
     with truth(Settings()) as networks:
         row = follow_listed(clip, Networks(Faulty(WORLD), networks.estimator, None, (), "cpu"), task(tmp_path / "out"))
     log = tmp_path / "out" / ".posetrail" / "clip 0.log"

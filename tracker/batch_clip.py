@@ -173,7 +173,7 @@ def our_fault(listed: ListedClip, output: Path, error: BaseException) -> str:
     said = f"a fault of posetrail: {one_line(error)}"
     log = output / BATCH_FOLDER / f"{listed.name}.log"
     try:
-        logs_folder(output)
+        log.parent.mkdir(exist_ok=True)
         log.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
     except OSError:
         return said

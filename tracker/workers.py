@@ -158,7 +158,10 @@ class _Worker:
     """A process as the batch sees it."""
 
     def __init__(self, context: Any, log_folder: Path, work: bytes) -> None:
-        handle, log = tempfile.mkstemp(prefix="worker-", suffix=".log", dir=log_folder)
+        try:
+            handle, log = tempfile.mkstemp(prefix="worker-", suffix=".log", dir=log_folder)
+        except OSError as error:  # such as a folder that was taken away meanwhile
+            raise InputError(f"{log_folder}: cannot be written to ({error.strerror}); give the command again") from None
         os.close(handle)
         self._log = Path(log)
         self.pipe, other_end = context.Pipe()
@@ -239,8 +242,9 @@ class _Worker:
         self.is_gone = True
         self._process.join()
         self.pipe.close()
-        if not keep_log or not self._log.stat().st_size:
-            self._log.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may have been taken away
+            if not keep_log or not self._log.stat().st_size:
+                self._log.unlink()
 
     def _send(self, message: ListedClip | None) -> None:
         with suppress(OSError):  # it has died, which `hear` finds out
