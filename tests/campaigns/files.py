@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import random
+import re
 import shutil
 import sys
 import time
@@ -23,14 +24,16 @@ from .formats import Format, formats
 from .results import data_files
 from .sandbox import Ended, Finding, Limits, Sandbox, judge_leftovers, judge_words, waited
 
-MUTANTS = 40  # within one process
 LONGEST_S = 30.0
+_PLACE = re.compile(r"(?<![A-Z])(FILE|IN|OUT)(?![A-Z])")
 
 
 def case(number: int, rng: random.Random, sandbox: Sandbox) -> Counter[str]:
     (format,) = random.Random(number).choices(formats(), [each.share for each in formats()])
     file = format.make(sandbox.given, sandbox.shared)
     data = file.read_bytes()
+    if format.exact:
+        _expected(format, sandbox.shared)  # before the fork
     outcomes = _many(format, file, data, rng, sandbox)
     file.write_bytes(format.mutate(data, rng))
     try:
@@ -49,9 +52,8 @@ def _prepared(format: Format, file: Path, sandbox: Sandbox) -> list[str]:
     sandbox.out.mkdir()
     if (earlier := sandbox.given / "earlier").is_dir():
         shutil.copytree(earlier, sandbox.out, dirs_exist_ok=True)
-    places = {"FILE": file, "IN": sandbox.given, "OUT": sandbox.out}
-    parts = [argument.partition("/") for argument in format.arguments]
-    return [f"{places.get(first, first)}{sign}{rest}" for first, sign, rest in parts]
+    places = {"FILE": str(file), "IN": str(sandbox.given), "OUT": str(sandbox.out)}
+    return [_PLACE.sub(lambda found: places[found[0]], argument) for argument in format.arguments]
 
 
 def _many(format: Format, file: Path, data: bytes, rng: random.Random, sandbox: Sandbox) -> Counter[str]:
@@ -63,7 +65,7 @@ def _many(format: Format, file: Path, data: bytes, rng: random.Random, sandbox: 
             os.setsid()
             sys.stdout = sys.stderr = io.StringIO()
             with notes.open("w") as out:
-                for mutant in range(MUTANTS):
+                for mutant in range(format.mutants):
                     file.write_bytes(format.mutate(data, rng))
                     out.write(_tried(format, file, mutant, sandbox) + "\n")
                     out.flush()
@@ -71,7 +73,7 @@ def _many(format: Format, file: Path, data: bytes, rng: random.Random, sandbox: 
         finally:
             os._exit(1)
     try:
-        code, _, _ = waited(pid, sandbox.root, Limits(seconds=MUTANTS * LONGEST_S))
+        code, _, _ = waited(pid, sandbox.root, Limits(seconds=format.mutants * LONGEST_S))
         if code:
             raise Finding(f"a process that reads it ends in {code}")
     except Finding as finding:

@@ -17,6 +17,8 @@ from ..fuzz_posetrack import seeds
 from ..media import numbered_image
 from ..test_readers import FORMATS, source
 from .mutations import damaged, mutated_text
+from .onnx_files import onnx_file, onnx_mutant
+from .sandbox import in_child
 from .work import QUIET, clips, finished_run
 
 Mutate = Callable[[bytes, random.Random], bytes]
@@ -35,7 +37,9 @@ class Format:
     exact: bool = False
     """Where the command succeeds without a word, its results are those of the valid file."""
     share: int = 10
-    """Of all mutants, in proportion; commands that start processes cost more."""
+    """Of all cases, in proportion."""
+    mutants: int = 40
+    """In a case; fewer of what costs more."""
 
 
 def _run_of(shared: Path, folder: Path) -> Path:
@@ -114,6 +118,37 @@ def _data_set(folder: Path, _: Path) -> Path:
     return path
 
 
+def _weights(name: str) -> Callable[[Path, Path], Path]:
+    """Weights of the smallest detector, made in a process of its own, which imports torch."""
+
+    def make(folder: Path, shared: Path) -> Path:
+        def write() -> None:
+            import torch
+            from safetensors.torch import save_file
+
+            from detectors.networks import NETWORKS
+
+            state = NETWORKS["yolox_nano"]().state_dict()
+            torch.save(state, shared / "weights.pth")
+            save_file(state, shared / "weights.safetensors")
+
+        if not (shared / name).exists():
+            assert in_child(write)
+        shutil.copy2(shared / name, folder / name)
+        shutil.copy2(clips(shared)[0], folder / "a.mkv")
+        return folder / name
+
+    return make
+
+
+def _onnx(folder: Path, shared: Path) -> Path:
+    """A YOLOX that finds nobody."""
+    path = folder / "detector.onnx"
+    path.write_bytes(onnx_file((1, 1008, 85)))
+    shutil.copy2(clips(shared)[0], folder / "a.mkv")
+    return path
+
+
 def _submission(folder: Path, _: Path) -> Path:
     seeds(folder)
     path = folder / "submission.zip"
@@ -126,6 +161,7 @@ def _submission(folder: Path, _: Path) -> Path:
 
 MOT = "".join(f"{t},{i},{10 * t + 50 * i},20,30,60,0.9,-1,-1,-1\n" for t in range(1, 9) for i in (1, 2))
 TOML = 'detect_every = 2\nmemory_s = 1.5\nsimilarity = "iou"\noffline = false\n'
+TRACK = ("track", "IN/a.mkv", "--end", "0.1", "-o", "OUT", *QUIET)
 AGAIN = ("-o", "OUT/again")
 
 
@@ -133,23 +169,28 @@ AGAIN = ("-o", "OUT/again")
 def formats() -> tuple[Format, ...]:
     """All of them."""
     follow_run, batch = ("follow", "IN/run", *AGAIN), ("batch", "IN", "-o", "OUT", *QUIET)
+    retry = (*batch, "--retry-failed")
     listed = ("batch", "FILE", "-o", "OUT", *QUIET)
     found = [
         Format("poses.arrow, follow", _log, follow_run, damaged, exact=True, share=40),
         Format("poses.arrow, draw", _log, ("draw", "IN/run", "-o", "OUT/drawn.mp4", *QUIET), damaged, exact=True),
         Format("poses.arrow alone, follow", _log, ("follow", "FILE", *AGAIN), damaged, exact=True),
-        Format("poses.arrow, batch", _earlier_batch("a/poses.arrow"), batch, damaged, exact=True, share=3),
+        Format("poses.arrow, batch", _earlier_batch("a/poses.arrow"), batch, damaged, exact=True, share=3, mutants=8),
         Format("run.json, follow", _run_file, follow_run, exact=True, share=20),
         Format("run.json, draw", _run_file, ("draw", "IN/run", "-o", "OUT/drawn.mp4", *QUIET), share=10),
-        Format("run.json, batch", _earlier_batch("a/run.json"), batch, share=3),
-        Format("batch.csv", _earlier_batch("batch.csv"), batch, share=3),
-        Format("batch.csv, --retry-failed", _earlier_batch("batch.csv"), (*batch, "--retry-failed"), share=3),
+        Format("run.json, batch", _earlier_batch("a/run.json"), batch, share=3, mutants=8),
+        Format("batch.csv", _earlier_batch("batch.csv"), batch, share=3, mutants=8),
+        Format("batch.csv, --retry-failed", _earlier_batch("batch.csv"), retry, share=3, mutants=8),
         Format("MOT", partial(_text, "det.txt", MOT), ("follow", "FILE", *AGAIN), share=20),
         Format("TOML", partial(_text, "settings.toml", TOML), (*follow_run, "--config", "FILE"), share=20),
-        Format("list of clips", partial(_text, "clips.txt", "a.mkv\n# b.mkv\n"), listed, share=3),
-        Format("annotations", _data_set, ("batch", "--posetrack", "IN", "-o", "OUT", *QUIET), share=3),
+        Format("list of clips", partial(_text, "clips.txt", "a.mkv\n# b.mkv\n"), listed, share=3, mutants=8),
+        Format("annotations", _data_set, ("batch", "--posetrack", "IN", "-o", "OUT", *QUIET), share=3, mutants=8),
         Format("submission.zip", _submission, ("eval", "IN/truth", "FILE"), damaged),
     ]  # fmt: skip
+    for name in ("weights.pth", "weights.safetensors"):
+        network = ("--detector", "yolox_nano", "--detector-weights", "FILE")
+        found.append(Format(name, _weights(name), (*TRACK, *network), damaged, share=2, mutants=4))
+    found.append(Format("ONNX", _onnx, (*TRACK, "--detector", "onnx:FILE"), onnx_mutant, mutants=10))
     for version in (2017, 2018, 2021):
         make = partial(_posetrack, "found", version)
         found.append(Format(f"PoseTrack {version}, follow", make, ("follow", "FILE", *AGAIN), share=15))

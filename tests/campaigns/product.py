@@ -19,12 +19,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from core.people import Detections, Image, Poses
+from core.people import Detections, Detector, Image, Poses
 from core.published import PUBLISHED
+from core.runtime import Runtime
 from core.skeletons import COCO_17, Skeleton
+from detectors import create_detector
 from tracker import batch, batch_cli, networks, run, workers  # noqa: F401 imported before a fork, not after each
 from tracker.cli import main
 from tracker.propagation import create_flow
+from tracker.settings import Settings
 
 from ..worlds import STANDING
 from . import audit, disturbances
@@ -69,8 +72,15 @@ class Product:
 
 
 @contextmanager
-def fake_networks(_settings: object, *, slow_s: float) -> Iterator[networks.Networks]:
-    yield networks.Networks(TileDetector(slow_s), StandingEstimator(), create_flow("lk"), (), "cpu")
+def fake_networks(settings: Settings, *, slow_s: float) -> Iterator[networks.Networks]:
+    """Networks that cost nothing; a detector that is asked for by its name or file is the real one."""
+    chosen = settings.networks
+    with Runtime("cpu", 1) as runtime:
+        detector: Detector = TileDetector(slow_s)
+        if chosen.detector != "auto":
+            weights = {"weights": chosen.detector_weights} if chosen.detector_weights else {}
+            detector = create_detector(chosen.detector, runtime=runtime, **weights)
+        yield networks.Networks(detector, StandingEstimator(), create_flow("lk"), (), "cpu")
 
 
 @dataclass(frozen=True)
