@@ -48,7 +48,7 @@ def _judge(ended: Ended, sandbox: Sandbox, kind: Kind, mutation: object) -> None
         return
     (folder,) = sandbox.out.iterdir()
     frames = judge_run(folder)
-    judge_drawn(folder)
+    judge_drawn(folder, ended.err)
     if ended.err:
         if mutation is whole and ended.code == 2:
             raise Finding(f"calls a whole clip damaged: {ended.err.strip()[:300]}")
