@@ -6,6 +6,6 @@ and `--only K` runs case K again.
 
     videos   `track --video` on damaged and strange videos             kills   SIGKILL, SIGINT, SIGTERM at any moment
     files    every kind of file that is read, mutated                   disc    full discs, quotas, failing renames
-    clock    clocks that jump, or stand still                           fetch   `models fetch` from hostile servers
+    clock    clocks that jump or crawl                           fetch   `models fetch` from hostile servers
     lock     two processes in one folder
 """

@@ -1,4 +1,4 @@
-"""Clocks that jump, run backwards or stand still: no file of a run depends on them, and no command waits for ever."""
+"""Clocks that jump, run backwards or crawl: no file of a run depends on them, and no command waits for ever."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .work import SLOW, WORKS, undisturbed
 
 CLOCKS = (
     "wall=jumps",
-    "monotonic=still",
+    "monotonic=slow",
     "wall=back",
     "monotonic=coarse",
     "wall=forth",

@@ -91,13 +91,16 @@ def wall_clock(true: Callable[[], float], value: str) -> Callable[[], float]:
 
 
 def _monotonic(value: str) -> None:
-    """It stands "still", is "coarse" (16 s), or "jumps" forward by an hour a call, as after a suspended machine."""
+    """It is "slow" by a factor of 1000, "coarse" (16 ms), or "jumps" by an hour a call, as after a suspended machine.
+
+    It never stands still for good: Python's own `multiprocessing.connection.wait` would not return then.
+    """
     for name in ("monotonic", "perf_counter"):
         true = getattr(time, name)
         start, calls = true(), iter(range(10**9))
         clock = {
-            "still": lambda start=start: start,
-            "coarse": lambda true=true: true() // 16 * 16,
+            "slow": lambda true=true, start=start: start + (true() - start) / 1000,
+            "coarse": lambda true=true: true() // 0.016 * 0.016,
             "jumps": lambda start=start, calls=calls: start + 3600.0 * next(calls),
         }[value]
         setattr(time, name, clock)
