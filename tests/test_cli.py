@@ -85,7 +85,9 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_a_wrong_flag_gets_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "Did you mean" in fails(capsys, "track", "x.mp4", "--detct-every", "3")
-    assert "detect_every: wanted 1 to 1000, got 0" in fails(capsys, "track", "x.mp4", "--detect-every", "0")
+    assert "detect_every: expected a whole number from 1 to 1000, got 0" in fails(
+        capsys, "track", "x.mp4", "--detect-every", "0"
+    )
     assert "known: default, simple-baselines" in fails(capsys, "track", "x.mp4", "--preset", "best")
     assert "NAME=VALUE" in fails(capsys, "follow", "run", "--set", "similarity")
     assert "did you mean 'csv'" in fails(capsys, "track", "x.mp4", "--save", "cvs")
