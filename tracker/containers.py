@@ -17,6 +17,8 @@ _MP4_BOXES = frozenset(
 )
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
+_CHUNKS_WALKED = 64  # between two packets: where streams lie one behind the other there are thousands
+
 # How a file begins, of the formats of which FFmpeg reads no second file behind the first.
 _HEADS = {
     "mov": rb"\0\0\0[\x08-\xff]ftyp",
@@ -70,6 +72,28 @@ def holds_several_pictures(path: Path) -> bool:
         if head[:4] in (b"II*\0", b"MM\0*"):
             return _has_second_page(file, "little" if head[:1] == b"I" else "big")
         return False
+
+
+def bytes_in_no_chunk(path: Path, begin: int, end: int) -> int:
+    """How many bytes of an AVI between two packets belong to no chunk: 0 where nothing is damaged.
+
+    Args:
+        path: the file.
+        begin: the byte behind the first packet.
+        end: the first byte of the next one, whose chunk begins 8 bytes earlier.
+    """
+    place = begin + begin % 2
+    with path.open("rb") as file:
+        for _ in range(_CHUNKS_WALKED):
+            if place + 8 >= end:
+                break
+            file.seek(place)
+            kind, size = file.read(4), int.from_bytes(file.read(4), "little")
+            step = 12 if kind in (b"RIFF", b"LIST") else 8 + size + size % 2
+            if not (kind.isascii() and kind.decode().isprintable()) or place + step + 8 > end:
+                return end - 8 - place
+            place += step
+    return 0
 
 
 # Headers that tell how many bytes should follow -----------------------------------------------------------------------

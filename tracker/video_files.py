@@ -28,12 +28,13 @@ from av.video.stream import VideoStream
 
 from core.errors import InputError
 from core.people import Image
-from tracker.containers import cut_off, next_file
+from tracker.containers import bytes_in_no_chunk, cut_off, next_file
 from tracker.stream_clock import StreamClock
 
 ASSUMED_FPS = 30.0  # of images, and of streams that tell neither times nor a rate
 _TORN_PACKETS = 3  # so many before a join FFmpeg may flag, because nothing of their stream follows
 _MATROSKA_GAP = 1024  # bytes: whole files have up to a few dozen of headers between one packet and the next
+_AVI_GAP = 9  # bytes: the header of a chunk, and one that makes the place even
 # PyAV up to 18 refuses a file whose title is not UTF-8 unless told otherwise; from 19 on it reads metadata on demand.
 _ANY_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 _NO_TIMESTAMPS = 0x80  # of a format: FFmpeg's AVFMT_NOTIMESTAMPS
@@ -188,21 +189,28 @@ def _placed(
 
 def _packets(container: InputContainer, flaws: Flaws) -> Iterator[av.Packet[Stream]]:
     """The packets of all streams, and at the end an empty one for each, at which its decoder gives what it holds."""
-    # FFmpeg skips clusters of Matroska that it cannot read without a word; the packets' places in the file tell.
-    watch_gaps = "matroska" in container.format.name
+    # FFmpeg skips what it cannot read of Matroska and AVI without a word; the packets' places in the file tell.
+    kind = container.format.name
     try:
         for packet in container.demux():
             if packet.pts is not None:
                 end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 flaws.packets_end_s = max(flaws.packets_end_s, end_s)
             if packet.pos is not None:
-                gap = packet.pos - flaws.last_byte
-                if watch_gaps and flaws.last_byte and gap > _MATROSKA_GAP and not _is_joined_at(packet.pos, flaws):
-                    flaws.reasons.append(f"{gap} bytes after byte {flaws.last_byte} are unreadable")
+                if flaws.last_byte and (lost := _unreadable(kind, packet.pos, flaws)):
+                    flaws.reasons.append(f"{lost} bytes after byte {flaws.last_byte} are unreadable")
                 flaws.last_byte = packet.pos + packet.size
             yield packet
     except av.FFmpegError as error:
         flaws.reasons.append(f"reading stopped ({error.strerror})")
+
+
+def _unreadable(kind: str, pos: int, flaws: Flaws) -> int:
+    """How many bytes that should hold packets lie unread between the last packet and the one at this byte."""
+    gap = pos - flaws.last_byte
+    if kind == "avi":
+        return bytes_in_no_chunk(flaws.path, flaws.last_byte, pos) if gap > _AVI_GAP else 0
+    return gap if "matroska" in kind and gap > _MATROSKA_GAP and not _is_joined_at(pos, flaws) else 0
 
 
 # By quarters anticlockwise: swap x and y, mirror x, mirror y.
