@@ -284,7 +284,9 @@ def _refuse_encodings(address: str, answer: requests.Response) -> None:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER else None
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text) if len(text) <= _LONGEST_NUMBER else 10**_LONGEST_NUMBER
 
 
 def _start(answer: requests.Response) -> int:

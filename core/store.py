@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 HOME_VARIABLE = "POSETRAIL_HOME"
 MANIFEST = "manifest.json"
+_ROUNDING_BYTES = 1 << 20
 _FLAGS: dict[Kind, str] = {
     "estimator": "--weights",
     "detector": "--detector-weights",
@@ -142,7 +143,9 @@ def fetch(
     if sha256 is None and path.is_file() and fits(digest(path), (*_fetched_sha256(path), *published.sha256)):
         return path
     wanted = (sha256,) if sha256 else published.sha256
-    found = download(published.address, path, sha256=wanted, told=told, patience=patience)
+    # Twice what the table says: its sizes are rounded, and --sha256 may name a later version of the file.
+    max_bytes = int(2e6 * published.megabytes) + _ROUNDING_BYTES
+    found = download(published.address, path, sha256=wanted, told=told, patience=patience, max_bytes=max_bytes)
     with written_whole(_sidecar(path)) as beside:
         beside.write_text(f"{found}  {path.name}\n", encoding="utf-8")
     return path

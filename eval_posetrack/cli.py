@@ -66,7 +66,7 @@ def eval_command(
     from eval_posetrack.tables import benchmark_tables, difference_table, sequence_table, sweep_tables
 
     if not predictions:
-        raise InputError("wanted a folder of predictions after the ground truth, got none")
+        raise InputError("expected a folder of predictions after the ground truth, got none")
     mode = "exact" if exact else "default"
     asked = metrics_of(name for text in metrics for name in text.split(",") if name.strip())
     folders = _labels(predictions)

@@ -224,19 +224,22 @@ def test_files_of_another_version_are_not_mixed_with_new_ones(clips: Path, tmp_p
     assert "video.mp4: removed" in outcome.warnings[0]
 
 
-def test_a_log_that_cannot_be_read_is_replaced_on_demand_alone(clips: Path, tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_read_is_inferred_again(clips: Path, tmp_path: Path) -> None:
     run(clips / "mon" / "cam1", tmp_path)
     whole = files(tmp_path / "cam1")
-    log = tmp_path / "cam1" / "poses.arrow"
-    log.write_bytes(b"no Arrow")
-    for earlier in ("associate", "continue"):
-        with pytest.raises(InputError, match="--redo"):
-            run(clips / "mon" / "cam1", tmp_path, earlier=earlier)
-    assert files(tmp_path / "cam1") == {**whole, "poses.arrow": b"no Arrow"}
-    for earlier in ("adapt", "replace"):
-        log.write_bytes(b"no Arrow")
+    for earlier in ("associate", "continue", "adapt", "replace"):
+        (tmp_path / "cam1" / "poses.arrow").write_bytes(b"no Arrow")
         assert run(clips / "mon" / "cam1", tmp_path, earlier=earlier).status == "complete"
         assert {**files(tmp_path / "cam1"), "run.json": b""} == {**whole, "run.json": b""}
+
+
+def test_a_log_that_cannot_be_read_does_not_let_another_clip_in(clips: Path, tmp_path: Path) -> None:
+    run(clips / "mon" / "cam1", tmp_path)
+    (tmp_path / "cam1" / "poses.arrow").write_bytes(b"no Arrow")
+    before = files(tmp_path / "cam1")
+    with pytest.raises(InputError, match="--redo"):
+        run(clips / "tue" / "cam1", tmp_path)
+    assert files(tmp_path / "cam1") == before
 
 
 @pytest.mark.parametrize("content", [b"{", b""])
@@ -327,7 +330,7 @@ def test_a_killed_track_continues_with_the_same_bytes(
     assert done.returncode == -9, done.stderr
     assert len(list(places(tmp_path / "out" / "clip" / "poses.arrow"))) == 20
     assert posetrail(monkeypatch, "track", clip, "-o", tmp_path / "out") == 0
-    assert "continued behind frame 7 of an earlier run" in capsys.readouterr().out
+    assert "continued after the first 20 frames of an earlier run" in capsys.readouterr().out
     assert posetrail(monkeypatch, "track", clip, "-o", tmp_path / "undisturbed") == 0
     undisturbed = files(tmp_path / "undisturbed" / "clip")
     assert files(tmp_path / "out" / "clip").keys() == undisturbed.keys()
