@@ -23,6 +23,7 @@ from eval_posetrack.files import read_clip
 from tracker.batch_cli import show
 from tracker.batch_table import Row, printable, read_table
 from tracker.clip_list import ListedClip
+from tracker.printing import Printer
 
 from .batch_worlds import WORLD, data_files, task
 from .conftest import REPOSITORY
@@ -221,7 +222,7 @@ def test_clips_of_any_name_are_followed_and_told_of(tmp_path: Path, capsys: pyte
     for path in written:
         path.write_bytes(video.read_bytes())
     table = batch(tmp_path / "in", tmp_path / "out")
-    show(table)
+    show(table, Printer())
     shown = capsys.readouterr().out
     with (tmp_path / "out" / "batch.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -253,7 +254,7 @@ def test_a_table_can_be_shown_where_little_can_be_written(tmp_path: Path, monkey
     (tmp_path / "Å 走る.mp4").touch()
     shown = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="latin-1"))
-    show(batch(tmp_path, tmp_path / "out"))
+    show(batch(tmp_path, tmp_path / "out"), Printer())
     sys.stdout.flush()
     assert "Å \\u8d70\\u308b" in shown.getvalue().decode("latin-1")
 

@@ -25,6 +25,7 @@ from tracker.batch_table import Row
 from tracker.clip_list import ListedClip
 from tracker.networks import Networks
 from tracker.posetrack_set import annotations_of, check_submission, listed_sequences, sequences, write_submission
+from tracker.printing import Printer
 from tracker.propagation import create_flow
 from tracker.settings import PRESETS
 
@@ -74,7 +75,7 @@ def truth_of(name: str) -> Clip:
 def test_a_split_becomes_a_submission_that_scores_itself(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth, out = sequences(root, "val"), root / "out"
     follow(listed_sequences(root, truth), task(out))
-    assert submit(out, annotations_of(root, "val"), truth)
+    assert submit(out, annotations_of(root, "val"), truth, Printer())
     assert "submission.zip: 2 sequences" in (told := capsys.readouterr()).out
     assert told.err == ""
     with zipfile.ZipFile(out / "submission.zip") as packed:
@@ -156,7 +157,7 @@ def test_people_without_joints_are_left_out_and_counted(root: Path, capsys: pyte
         return (follow_listed(clip, networks, todo) for clip in clips)
 
     run_batch(listed_sequences(root, truth), todo, progress="none", follow=one_by_one)
-    assert submit(out, annotations_of(root, "val"), truth)
+    assert submit(out, annotations_of(root, "val"), truth, Printer())
     assert capsys.readouterr().err == ""
     for name in NAMES:
         found = read_clip(out / name / "tracks.json")

@@ -73,6 +73,7 @@ def test_notes_are_warnings_of_the_run_and_stay_with_it(joined: Path, tmp_path: 
 def test_notes_stand_in_the_row_of_a_batch(tmp_path: Path) -> None:
     folder = write_images(SHORT, tmp_path / "walk")
     (folder / "walk.mp4").write_bytes(b"beside")
+    (tmp_path / "out").mkdir()
     with truth(SETTINGS) as networks:
         row = follow_listed(ListedClip(folder, "walk"), networks, task(tmp_path / "out"))
     assert (row.status, row.warnings) == ("complete", f"{folder}: the images are read; walk.mp4 beside them is not")
