@@ -24,7 +24,6 @@ FAST = frozenset(
         "test_files",
         "test_movenet",
         "test_nanodet",
-        "test_onnx_files",
         "test_options",
         "test_people",
         "test_pose_log",
