@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Tests see no weights that whoever runs them has fetched.
 os.environ["POSETRAIL_HOME"] = str(Path(__file__).parent / "no_such_home")
 
-# Modules whose tests are marked `fast`: some of every package, under a minute in all. Others carry the mark themselves.
+# Modules whose tests are marked `fast`: some of every package, about a minute in all. Others carry the mark themselves.
 FAST = frozenset(
     [
         "test_association",

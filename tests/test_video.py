@@ -238,7 +238,7 @@ def test_the_default_stream_is_taken_and_a_cover_never(tmp_path: Path) -> None:
         for stream, kind, scale in zip(streams, (kinds.attached_pic, kinds(0), kinds.default), (4, 2, 1), strict=True):
             stream.width, stream.height = 128 * scale, 64 * scale
             stream.pix_fmt = "yuvj420p" if stream is streams[0] else "yuv420p"
-            stream.disposition = kind
+            stream.disposition = kind.value  # PyAV 17 takes numbers alone
         for stream, scale in zip(streams, (4, 2, 1), strict=True):
             for number in range(1 if stream is streams[0] else 5):
                 frame = av.VideoFrame.from_ndarray(numbered_image(number, scale), format="rgb24")

@@ -3,10 +3,10 @@
     uv run python -m tools.check_versions
     uv run python -m tools.check_versions lowest-direct --python 3.12
 
-Builds the wheel and installs it with all extras into temporary environments outside the checkout, where the pins under
-[tool.uv] do not count: once with every direct dependency at its lowest bound, once with everything at its newest. In
-each it runs the README's main command and the fast tests, and prints the versions and the result. Exit code 1: one of
-them failed.
+Builds the wheel and installs it with the dependencies of all extras into temporary environments outside the checkout,
+where the pins under [tool.uv] do not count: once with every direct dependency at its lowest bound, once with everything
+at its newest. In each it runs the README's main command and the fast tests, and prints the versions and the result.
+Exit code 1: one of them failed.
 """
 
 from __future__ import annotations
@@ -59,12 +59,13 @@ def holds(resolution: str, python: str, folder: Path) -> bool:
 
     if not _passes(["uv", "build", "--quiet", "--wheel", "--out-dir", folder, REPOSITORY], folder):
         return False
-    wheel = f"{next(folder.glob('*.whl'))}[{','.join(project['project']['optional-dependencies'])}]"
-    test_tools = project["dependency-groups"]["test"]
+    # As requirements of their own, because to uv those of a wheel are not direct.
+    direct, test_tools = _requirements(project["project"]), project["dependency-groups"]["test"]
     if not (
         _passes(["uv", "venv", "--quiet", "--no-config", "--python", python, environment], folder)
-        and _passes([*install, "--resolution", resolution, wheel], folder)
+        and _passes([*install, "--resolution", resolution, *direct], folder)
         and _passes([*install, *test_tools], folder)  # at their newest; what is installed stays
+        and _passes([*install, "--no-deps", next(folder.glob("*.whl"))], folder)
     ):
         return False
     _print_versions(environment, project["project"], folder)
@@ -77,9 +78,14 @@ def _print_versions(environment: Path, project: dict[str, Any], folder: Path) ->
     """The version of every direct dependency, in one line."""
     freeze = ["uv", "pip", "freeze", "--python", environment]
     done = subprocess.run(freeze, cwd=folder, capture_output=True, text=True, check=True)
-    extras = project["optional-dependencies"].values()
-    direct = {_name(line) for line in (*project["dependencies"], *(line for extra in extras for line in extra))}
+    direct = {_name(line) for line in _requirements(project)}
     print(*(line for line in done.stdout.splitlines() if _name(line) in direct), flush=True)
+
+
+def _requirements(project: dict[str, Any]) -> list[str]:
+    """All direct dependencies, those of extras too."""
+    extras = project["optional-dependencies"].values()
+    return [*project["dependencies"], *(line for extra in extras for line in extra)]
 
 
 def _name(requirement: str) -> str:
