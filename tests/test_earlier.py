@@ -252,7 +252,8 @@ def test_a_run_json_that_cannot_be_read_is_made_again(clips: Path, tmp_path: Pat
         assert {**files(tmp_path / "cam1"), "run.json": b""} == {**whole, "run.json": b""}
 
 
-def test_a_batch_knows_weights_by_their_content(clips: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("prefix", ["onnx:", ""])
+def test_a_batch_knows_weights_by_their_content(clips: Path, tmp_path: Path, prefix: str) -> None:
     first, copy, other = (tmp_path / name for name in ("a.onnx", "b.onnx", "c.onnx"))
     first.write_bytes(b"weights")
     copy.write_bytes(b"weights")
@@ -262,7 +263,7 @@ def test_a_batch_knows_weights_by_their_content(clips: Path, tmp_path: Path) -> 
     from tracker.clip_list import find_clips
 
     def task(path: Path):  # type: ignore[no-untyped-def]
-        settings = replace(SETTINGS, networks=NetworkSettings(estimator=f"onnx:{path}"))
+        settings = replace(SETTINGS, networks=NetworkSettings(estimator=f"{prefix}{path}"))
         return replace(batch_worlds.task(tmp_path / "out"), settings=settings)
 
     settings = task(first).settings

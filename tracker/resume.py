@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import InputError
+from core.options import ONNX_PREFIX, onnx_path
 from tracker import run_file
 from tracker.pipeline import BATCH_FRAMES
 from tracker.pose_log import (
@@ -48,7 +49,6 @@ InputError. "associate": likewise, but where only the association settings diffe
 again from its pose log. "adapt": likewise, and what does not fit is replaced. "replace": nothing is kept."""
 
 _MAKES_NO_DIFFERENCE = ("threads", "weights", "detector_weights", "appearance_weights")  # weights count by their sha256
-_ONNX_FILE = "onnx:"
 _WITHOUT_WEIGHTS = ("none", "colour_layout")  # ways to see appearance
 _SHOWN = 4  # differences told of in one line
 
@@ -282,15 +282,15 @@ def weights_files(settings: Settings) -> dict[str, Path]:
     if settings.see.flow == "raft":
         given["flow_weights"] = settings.see.flow_weights
     for setting, name in (("estimator", networks.estimator), ("detector", networks.detector)):
-        if name.startswith(_ONNX_FILE):
-            given[setting] = Path(name.removeprefix(_ONNX_FILE))
+        if path := onnx_path(name):
+            given[setting] = path
     return {setting: path for setting, path in given.items() if path is not None}
 
 
 def without_paths(values: dict[str, Any]) -> dict[str, Any]:
     """The same settings without the paths of files of weights, which may be moved and renamed."""
     values = {name: value for name, value in values.items() if name != "flow_weights"}
-    return {name: _ONNX_FILE if str(value).startswith(_ONNX_FILE) else value for name, value in values.items()}
+    return values | {name: ONNX_PREFIX for name in ("estimator", "detector") if onnx_path(str(values.get(name)))}
 
 
 def _weights(header: PoseLogHeader) -> dict[str, str]:
