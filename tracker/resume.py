@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from core.errors import InputError
 from core.options import ONNX_PREFIX, onnx_path
+from estimators.appearance import COLOUR_LAYOUT, NO_APPEARANCE
 from tracker import run_file
 from tracker.pipeline import BATCH_FRAMES
 from tracker.pose_log import (
@@ -49,7 +50,6 @@ InputError. "associate": likewise, but where only the association settings diffe
 again from its pose log. "adapt": likewise, and what does not fit is replaced. "replace": nothing is kept."""
 
 _MAKES_NO_DIFFERENCE = ("threads", "weights", "detector_weights", "appearance_weights")  # weights count by their sha256
-_WITHOUT_WEIGHTS = ("none", "colour_layout")  # ways to see appearance
 _SHOWN = 4  # differences told of in one line
 
 
@@ -277,7 +277,7 @@ def weights_files(settings: Settings) -> dict[str, Path]:
     """The files of weights that are used with these settings, by setting; their content counts, not their paths."""
     networks = settings.networks
     given = {"weights": networks.weights, "detector_weights": networks.detector_weights}
-    if networks.appearance not in _WITHOUT_WEIGHTS:
+    if networks.appearance not in (NO_APPEARANCE, COLOUR_LAYOUT):
         given["appearance_weights"] = networks.appearance_weights
     if settings.see.flow == "raft":
         given["flow_weights"] = settings.see.flow_weights
