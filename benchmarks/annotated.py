@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from core.errors import InputError, unknown_name
-from core.similarity import box_area, grown_boxes, keypoint_boxes
-from core.skeletons import AIC_14, COCO_17, CROWDPOSE_14, MPII_16, POSETRACK_18, Skeleton
+from posetrail.errors import InputError, unknown_name
+from posetrail.similarity import box_area, grown_boxes, keypoint_boxes
+from posetrail.skeletons import AIC_14, COCO_17, CROWDPOSE_14, MPII_16, POSETRACK_18, Skeleton
 
 FORMATS: dict[str, Skeleton] = {
     "coco": COCO_17,

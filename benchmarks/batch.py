@@ -24,8 +24,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from core.runtime import usable_cpus
-from tracker.batch_table import read_table
+from posetrail.runtime import usable_cpus
+from tracker.batch.table import read_table
 
 from .memory import EXAMPLE, FLAGS, PROGRAM, looped, watched
 

@@ -6,7 +6,7 @@
     uv run python -m benchmarks.estimators --published                      # what others measured
 
 A folder is one of COCO, CrowdPose, PoseTrack 2018, MPII, AI Challenger or OCHuman, see `benchmarks.annotated`. Joints
-are those of the data set: what the estimator calls otherwise or lacks is made as `core.joint_mapping` says.
+are those of the data set: what the estimator calls otherwise or lacks is made as `posetrail.joint_mapping` says.
 
 AP is that of COCO's own program, pycocotools, with the sigmas of the data set's skeleton. PCKh is MPII's: the share of
 joints, pelvis and thorax aside, within half a head of where they are; a head is measured from neck to top, because the
@@ -32,17 +32,17 @@ import cv2
 import numpy as np
 
 from benchmarks.annotated import FORMATS, Annotated, read_annotated
-from core.errors import InputError
-from core.joint_mapping import mapped
-from core.people import Detections, Detector, Estimator, Image, Poses
-from core.published import PUBLISHED, Published
-from core.runtime import Runtime, usable_cpus
-from core.similarity import box_iou
-from core.skeletons import MPII_16
 from detectors import create_detector
 from estimators import create_estimator
 from estimators.one_pass import OnePass
 from eval_posetrack.clean import in_regions
+from posetrail.errors import InputError
+from posetrail.joint_mapping import mapped
+from posetrail.poses import Detections, Detector, Estimator, Image, Poses
+from posetrail.published import PUBLISHED, Published
+from posetrail.runtime import Runtime, usable_cpus
+from posetrail.similarity import box_iou
+from posetrail.skeletons import MPII_16
 
 TIMED_PEOPLE = 32
 FEW_IMAGES = 500

@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.sequences import Sequence
-from core.people import Poses, TrackedPoses
-from core.similarity import box_area, box_iou, oks
-from core.skeletons import COCO_17
-from tracker.association import associate
-from tracker.following import following
-from tracker.pose_log import Carried, SeenFrame
+from posetrail.assignment import associate
+from posetrail.poses import Poses, TrackedPoses
+from posetrail.similarity import box_area, box_iou, oks
+from posetrail.skeletons import COCO_17
+from tracker.association.follow import following
+from tracker.io.pose_log import Carried, SeenFrame
 from tracker.settings import FollowSettings
 
 _STILL = np.eye(2, 3)

@@ -27,12 +27,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tracker.video import open_source
-from tracker.video_out import VideoWriter
+from tracker.io.video import open_source
+from tracker.io.video_writer import VideoWriter
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "pose2sim_cam01.mp4"
 SIZE, FPS = (640, 360), 30
-PROGRAM = "from tracker.cli import main; main()"
+PROGRAM = "from tracker.cli.app import main; main()"
 FLAGS = ["--video", "--detect-every", "4", "--detector-input-px", "416"]
 STAGES = ("seeing", "following", "drawing")
 LOOK_EVERY_S = 0.25

@@ -15,10 +15,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.sequences import Follower, Sequence
-from core.people import Poses, TrackedPoses
-from core.similarity import box_iou
-from core.skeletons import COCO_17
 from eval_posetrack.clip import Clip
+from posetrail.poses import Poses, TrackedPoses
+from posetrail.similarity import box_iou
+from posetrail.skeletons import COCO_17
 
 CLIPS = ("TUD-Campus", "TUD-Stadtmitte")
 RATE_HZ = 25.0

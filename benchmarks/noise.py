@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.worlds import Seen, World
-from core.people import Poses
-from core.similarity import keypoint_boxes
-from core.skeletons import COCO_17
+from posetrail.poses import Poses
+from posetrail.similarity import keypoint_boxes
+from posetrail.skeletons import COCO_17
 
 Profile = Literal["usual", "sure", "shy"]
 PROFILES: tuple[Profile, ...] = ("usual", "sure", "shy")

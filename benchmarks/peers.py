@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.people import TrackedPoses
+from posetrail.poses import TrackedPoses
 
 if TYPE_CHECKING:
     from benchmarks.sequences import Sequence

@@ -19,17 +19,17 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from core.people import TrackedPoses
-from core.similarity import box_iou
-from tracker.association import associate
-from tracker.following import following
-from tracker.networks import Networks, open_networks
-from tracker.pose_log import SeenFrame, read_pose_log
-from tracker.run import track_to_folder
-from tracker.run_file import LOG
-from tracker.segments import LEAD_S, Segment, cut
+from posetrail.assignment import associate
+from posetrail.poses import TrackedPoses
+from posetrail.similarity import box_iou
+from tracker.association.follow import following
+from tracker.io.pose_log import SeenFrame, read_pose_log
+from tracker.io.video import Source, open_source
+from tracker.runs.networks import Networks, open_networks
+from tracker.runs.record import LOG
+from tracker.runs.run import track_to_folder
+from tracker.runs.segments import LEAD_S, Segment, cut
 from tracker.settings import Settings
-from tracker.video import Source, open_source
 
 from .memory import EXAMPLE, looped
 

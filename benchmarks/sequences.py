@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmarks.noise import LEVELS, Noise, Profile, observe, without_joints
 from benchmarks.worlds import KINDS, Kind, World, make_world
-from core.people import Poses, TrackedPoses
-from core.skeletons import coco_to_posetrack
 from eval_posetrack.clip import Clip
+from posetrail.poses import Poses, TrackedPoses
+from posetrail.skeletons import coco_to_posetrack
 
 
 @dataclass(frozen=True, eq=False)

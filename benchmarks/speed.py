@@ -27,19 +27,19 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from core.runtime import Network, Run, Runtime
-from core.skeletons import COCO_17
 from detectors import create_detector
 from estimators import create_estimator
-from tracker.drawing import Trails, draw_people
-from tracker.networks import Networks
-from tracker.pose_log import Carried, SeenFrame
-from tracker.propagation import LucasKanade, create_flow, move_people
-from tracker.run import track_to_folder
+from posetrail.runtime import Network, Run, Runtime
+from posetrail.skeletons import COCO_17
+from tracker.association.tracker import Tracker
+from tracker.inference.propagation import LucasKanade, create_flow, move_people
+from tracker.io.drawing import Trails, draw_people
+from tracker.io.pose_log import Carried, SeenFrame
+from tracker.io.video import Source, open_source
+from tracker.io.video_writer import VideoWriter
+from tracker.runs.networks import Networks
+from tracker.runs.run import track_to_folder
 from tracker.settings import Settings
-from tracker.tracker import Tracker
-from tracker.video import Source, open_source
-from tracker.video_out import VideoWriter
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "pose2sim_cam01.mp4"
 SIZE = (1280, 720)

@@ -16,9 +16,9 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.bodies import HEAD_DIAGONAL, Action, bodies
-from core.people import Rows
-from core.similarity import box_intersection, keypoint_boxes
-from core.skeletons import COCO_17
+from posetrail.poses import Rows
+from posetrail.similarity import box_intersection, keypoint_boxes
+from posetrail.skeletons import COCO_17
 
 Range = tuple[float, float]
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from core.errors import unknown_name
-from core.options import ONNX_PREFIX, onnx_path, suited
-from core.people import Detector
-from core.runtime import Runtime
 from detectors import rtmdet, torchvision_models, yolox
 from detectors.nanodet import NanoDet
 from detectors.networks import NETWORKS as NETWORKS
 from detectors.onnx_file import OnnxDetector
+from posetrail.errors import unknown_name
+from posetrail.options import ONNX_PREFIX, onnx_path, suited
+from posetrail.poses import Detector
+from posetrail.runtime import Runtime
 
 DETECTORS = {
     "nanodet": NanoDet,

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from core.errors import InputError
-from core.people import Detections, Image
-from core.similarity import grown_boxes, keypoint_boxes
+from posetrail.errors import InputError
+from posetrail.poses import Detections, Image
+from posetrail.similarity import grown_boxes, keypoint_boxes
 
 _PERSON = 1  # COCO's and PoseTrack's category
 _LARGEST_FRAME = 2**53  # beyond it numbers are no longer exact
@@ -24,7 +24,7 @@ _MARGIN = 0.25  # around the joints of a person whose box the file does not tell
 
 
 class BoxesFromFile:
-    """The boxes of one clip, frame by frame; a core.people.Detector with one reservation.
+    """The boxes of one clip, frame by frame; a posetrail.poses.Detector with one reservation.
 
     A detector is handed images alone, and an image does not tell which frame it is. So this one counts: the first image
     it is ever handed is frame 0, the next is frame `every`, and so on. It serves one clip, from its beginning and in

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from core.errors import InputError
-from core.people import Detections, Image, by_size
-from core.similarity import box_area, box_iou
-from core.suppression import suppress
+from posetrail.errors import InputError
+from posetrail.nms import suppress
+from posetrail.poses import Detections, Image, by_size
+from posetrail.similarity import box_area, box_iou
 
 _GREY = 114
 _STRIDE = 32  # pixels per cell of the coarsest level

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from core.errors import InputError
-from core.people import Detections, Image, by_size
-from core.runtime import Network, Runtime
-from core.similarity import box_area, box_intersection, box_iou
-from core.suppression import suppress
-from core.weights import Weights
+from posetrail.errors import InputError
+from posetrail.nms import suppress
+from posetrail.poses import Detections, Image, by_size
+from posetrail.runtime import Network, Runtime
+from posetrail.similarity import box_area, box_intersection, box_iou
+from posetrail.weights import Weights
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +68,7 @@ NETWORK = Network(
 
 
 class NanoDet:
-    """Person boxes by NanoDet-g; a core.people.Detector.
+    """Person boxes by NanoDet-g; a posetrail.poses.Detector.
 
     Args:
         runtime: where the network runs.

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from core.checkpoints import given_weights
-from core.errors import InputError
-from core.feed import normalised
-from core.people import Detections, Image
-from core.runtime import Runtime
 from detectors.decode import Candidates, decode_rtmdet, decode_yolox
 from detectors.letterbox import Letterbox
+from posetrail.checkpoints import given_weights
+from posetrail.errors import InputError
+from posetrail.poses import Detections, Image
+from posetrail.preprocessing import normalised
+from posetrail.runtime import Runtime
 
 Answer = tuple[np.ndarray, ...]
 Read = Callable[[Answer, float], list[Candidates]]
@@ -27,7 +27,7 @@ _GREY = 114  # around images in training
 
 
 class OnnxDetector:
-    """Person boxes by an ONNX file that takes images (N, 3, H, W) float32 BGR; a core.people.Detector.
+    """Person boxes by an ONNX file that takes images (N, 3, H, W) float32 BGR; a posetrail.poses.Detector.
 
     Its kind is read off what it answers for a canvas of H x W pixels: (N, A, 5 + C) is YOLOX, by cells or by pixels;
     (N, M, 5) with labels (N, M) are boxes that the file has chosen already, as MMDeploy makes them of RTMDet; maps by

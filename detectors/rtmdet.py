@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.checkpoints import given_weights, load_checkpoint, load_into
-from core.errors import unknown_name
-from core.feed import IMAGENET_MEAN, IMAGENET_STD, Feed
-from core.people import Detections, Image
-from core.runtime import Runtime
 from detectors.decode import decode_rtmdet
 from detectors.letterbox import Letterbox
 from detectors.networks import NETWORKS
+from posetrail.checkpoints import given_weights, load_checkpoint, load_into
+from posetrail.errors import unknown_name
+from posetrail.poses import Detections, Image
+from posetrail.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Feed
+from posetrail.runtime import Runtime
 
 NAMES = tuple(name for name in NETWORKS if name.startswith("rtmdet"))
 
@@ -22,7 +22,7 @@ _FEED = Feed(bgr=True, mean=IMAGENET_MEAN[::-1], std=IMAGENET_STD[::-1])
 
 
 class RTMDet:
-    """Person boxes by RTMDet; a core.people.Detector.
+    """Person boxes by RTMDet; a posetrail.poses.Detector.
 
     Args:
         runtime: where the network runs.
@@ -55,7 +55,7 @@ class RTMDet:
         self.weights = given_weights(network, weights, source=_SOURCE)
         self.min_score = min_score
         self.nms_iou = nms_iou
-        from core.layers import FromBytes
+        from posetrail.layers import FromBytes
 
         module = NETWORKS[network]()
         load_into(module, load_checkpoint(self.weights.path), self.weights.path)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.checkpoints import given_weights, load_checkpoint, load_into
-from core.errors import InputError, unknown_name
-from core.people import Detections, Image, by_size
-from core.runtime import Runtime
-from core.similarity import box_area
+from posetrail.checkpoints import given_weights, load_checkpoint, load_into
+from posetrail.errors import InputError, unknown_name
+from posetrail.poses import Detections, Image, by_size
+from posetrail.runtime import Runtime
+from posetrail.similarity import box_area
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,7 +40,7 @@ _LONGER_SIDE = 1333 / 800  # of the shorter one, at most: torchvision's limits
 
 
 class TorchvisionDetector:
-    """Person boxes by a detector of torchvision; a core.people.Detector.
+    """Person boxes by a detector of torchvision; a posetrail.poses.Detector.
 
     Args:
         runtime: where the network runs.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.checkpoints import given_weights, load_checkpoint, load_into
-from core.errors import unknown_name
-from core.feed import Feed
-from core.people import Detections, Image
-from core.runtime import Runtime
 from detectors.decode import decode_yolox
 from detectors.letterbox import Letterbox
 from detectors.networks import NETWORKS
+from posetrail.checkpoints import given_weights, load_checkpoint, load_into
+from posetrail.errors import unknown_name
+from posetrail.poses import Detections, Image
+from posetrail.preprocessing import Feed
+from posetrail.runtime import Runtime
 
 NAMES = tuple(name for name in NETWORKS if name.startswith("yolox"))
 
@@ -21,7 +21,7 @@ _INPUT_SIZES = {"yolox_nano": 416, "yolox_tiny": 416}  # at which they were scor
 
 
 class YOLOX:
-    """Person boxes by YOLOX; a core.people.Detector.
+    """Person boxes by YOLOX; a posetrail.poses.Detector.
 
     Args:
         runtime: where the network runs.
@@ -54,7 +54,7 @@ class YOLOX:
         self.weights = given_weights(network, weights, source=_SOURCE)
         self.min_score = min_score
         self.nms_iou = nms_iou
-        from core.layers import FromBytes
+        from posetrail.layers import FromBytes
 
         module = NETWORKS[network]()
         load_into(module, load_checkpoint(self.weights.path), self.weights.path)

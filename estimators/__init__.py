@@ -10,14 +10,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from core.errors import unknown_name
-from core.options import ONNX_PREFIX, onnx_path, suited
-from core.people import Estimator
-from core.runtime import Runtime
 from estimators import keypoint_rcnn
 from estimators.movenet import MoveNet
 from estimators.networks import NETWORKS as NETWORKS
 from estimators.recipes import RECIPES
+from posetrail.errors import unknown_name
+from posetrail.options import ONNX_PREFIX, onnx_path, suited
+from posetrail.poses import Estimator
+from posetrail.runtime import Runtime
 
 ESTIMATORS = {
     "movenet_thunder": MoveNet,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from core.people import Image
+from posetrail.poses import Image
 
 
 def centres_and_sizes(

@@ -8,14 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from core.checkpoints import given_weights, load_checkpoint, load_into
-from core.errors import unknown_name
-from core.people import Embedder, Image, Poses
-from core.runtime import Runtime
-from core.skeletons import Skeleton
 from estimators.colour_layout import ColourLayout
 from estimators.crops import usable_boxes
 from estimators.networks import NETWORKS
+from posetrail.checkpoints import given_weights, load_checkpoint, load_into
+from posetrail.errors import unknown_name
+from posetrail.poses import Embedder, Image, Poses
+from posetrail.runtime import Runtime
+from posetrail.skeletons import Skeleton
 
 COLOUR_LAYOUT = "colour_layout"
 _OSNETS = tuple(name for name in NETWORKS if name.startswith("osnet"))
@@ -38,7 +38,7 @@ def create_embedder(
         runtime: where a network runs.
         skeleton: of the poses to come.
         weights: checkpoint of an OSNet trained for re-identification, .pth or .safetensors; the one in the store, see
-            `core.store`, when not given.
+            `posetrail.store`, when not given.
 
     Raises:
         InputError: an unknown name, or no usable file of weights for a network.
@@ -53,7 +53,7 @@ def create_embedder(
 
 
 class OSNetEmbedder:
-    """What OSNet (Zhou et al., ICCV 2019) says of each person's box; a core.people.Embedder.
+    """What OSNet (Zhou et al., ICCV 2019) says of each person's box; a posetrail.poses.Embedder.
 
     Args:
         name: which OSNet, a name in estimators.NETWORKS.

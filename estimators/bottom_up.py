@@ -10,18 +10,18 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from core.errors import InputError
-from core.feed import IMAGENET, ZERO_TO_ONE, Feed
-from core.joint_mapping import mapped
-from core.people import Image, Poses, by_size
-from core.runtime import Run, Runtime
-from core.similarity import box_area, grown_boxes, keypoint_boxes
-from core.skeletons import COCO_17, OPENPOSE_18, Skeleton
 from estimators.heatmaps import enlarged
 from estimators.limb_grouping import group_by_limbs
 from estimators.loading import loaded
 from estimators.one_pass import OnePass
 from estimators.tag_grouping import HIGHER_HRNET, NEWELL, TagRules, group_by_tags
+from posetrail.errors import InputError
+from posetrail.joint_mapping import mapped
+from posetrail.poses import Image, Poses, by_size
+from posetrail.preprocessing import IMAGENET, ZERO_TO_ONE, Feed
+from posetrail.runtime import Run, Runtime
+from posetrail.similarity import box_area, grown_boxes, keypoint_boxes
+from posetrail.skeletons import COCO_17, OPENPOSE_18, Skeleton
 
 Answer = tuple[np.ndarray, ...]
 People = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -67,7 +67,7 @@ class WholeImage:
 
 
 class BottomUpNetwork:
-    """Images to people with their joints; a core.people.BottomUp.
+    """Images to people with their joints; a posetrail.poses.BottomUp.
 
     Args:
         run: canvases (B, H, W, 3) uint8 RGB to what `way.read` reads, each (B, ...).
@@ -194,8 +194,8 @@ def published(
     Raises:
         InputError: no weights, or not those of this network; no flip test for it.
     """
-    from core.layers import FromBytes
     from estimators.networks.people_maps import AssociativeMaps, HigherHRNetMaps
+    from posetrail.layers import FromBytes
 
     way = WAYS[name]
     if input_size is not None:

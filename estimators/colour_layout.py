@@ -17,8 +17,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from core.people import Image, Poses, sure_keypoints
-from core.skeletons import Skeleton
+from posetrail.poses import Image, Poses, sure_keypoints
+from posetrail.skeletons import Skeleton
 
 _SIDES_OF = ("shoulder", "hip", "knee")
 _MIN_JOINT_SCORE = 0.2
@@ -38,7 +38,7 @@ _PART_OF_STRIP = (0, 1, 2, 2)
 
 
 class ColourLayout:
-    """Tells people apart by the colours of their clothes; a core.people.Embedder."""
+    """Tells people apart by the colours of their clothes; a posetrail.poses.Embedder."""
 
     def __init__(self, skeleton: Skeleton) -> None:
         self._joints = [skeleton.index(f"{side}_{joint}") for joint in _SIDES_OF for side in ("left", "right")]

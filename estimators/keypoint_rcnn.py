@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.checkpoints import given_weights, load_checkpoint, load_into
-from core.people import Image, Poses, by_size
-from core.runtime import Run, Runtime
-from core.similarity import box_area
-from core.skeletons import COCO_17, Skeleton
 from estimators.one_pass import OnePass
+from posetrail.checkpoints import given_weights, load_checkpoint, load_into
+from posetrail.poses import Image, Poses, by_size
+from posetrail.runtime import Run, Runtime
+from posetrail.similarity import box_area
+from posetrail.skeletons import COCO_17, Skeleton
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,7 +31,7 @@ _UNSURE_LOGIT = 2.0  # from which on Detectron draws a joint: here a score of a 
 
 
 class KeypointRCNN:
-    """Images to people with their joints; a core.people.BottomUp.
+    """Images to people with their joints; a posetrail.poses.BottomUp.
 
     Args:
         run: images (B, H, W, 3) uint8 RGB to boxes (B, M, 4), their scores (B, M), 0 where nobody is, keypoints

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.checkpoints import given_weights, load_checkpoint, load_into
-from core.weights import Weights
 from estimators.networks import NETWORKS
+from posetrail.checkpoints import given_weights, load_checkpoint, load_into
+from posetrail.weights import Weights
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.errors import InputError
-from core.people import Image, Poses
-from core.runtime import Network, Runtime
-from core.similarity import grown_boxes
-from core.skeletons import COCO_17, Skeleton
-from core.weights import Weights
 from estimators.crops import cut, in_usable_boxes, square_crops, to_image
 from estimators.decode import average_with_mirrored, decode_movenet
+from posetrail.errors import InputError
+from posetrail.poses import Image, Poses
+from posetrail.runtime import Network, Runtime
+from posetrail.similarity import grown_boxes
+from posetrail.skeletons import COCO_17, Skeleton
+from posetrail.weights import Weights
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +49,7 @@ NETWORK = Network(
 
 
 class MoveNet:
-    """Joints by MoveNet Thunder; a core.people.Estimator.
+    """Joints by MoveNet Thunder; a posetrail.poses.Estimator.
 
     Args:
         runtime: where the network runs.

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.people import BottomUp, Detections, Image, Poses
-from core.similarity import box_iou
-from core.skeletons import Skeleton
-from core.weights import Weights
+from posetrail.poses import BottomUp, Detections, Image, Poses
+from posetrail.similarity import box_iou
+from posetrail.skeletons import Skeleton
+from posetrail.weights import Weights
 
 _SAME_PERSON_IOU = 0.3  # a carried box is drawn around moved joints, so it is never quite that of the person
 
 
 class OnePass:
-    """A bottom-up network as a core.people.Estimator, with itself as a core.people.Detector: `detect`.
+    """A bottom-up network as a posetrail.poses.Estimator, with itself as a posetrail.poses.Detector: `detect`.
 
     A loop that is handed both looks at each image once: people who were detected are kept until their image is
     forgotten, and whoever fills a box best is who was asked for. Boxes of another detector are welcome as well.

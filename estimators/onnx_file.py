@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from core.checkpoints import given_weights
-from core.errors import InputError
-from core.feed import normalised
-from core.published import PUBLISHED
-from core.runtime import Runtime
-from core.skeletons import (
+from estimators.recipes import RECIPES, Recipe
+from estimators.top_down import TopDown
+from posetrail.checkpoints import given_weights
+from posetrail.errors import InputError
+from posetrail.preprocessing import normalised
+from posetrail.published import PUBLISHED
+from posetrail.runtime import Runtime
+from posetrail.skeletons import (
     AIC_14,
     BODY_25,
     COCO_17,
@@ -23,8 +25,6 @@ from core.skeletons import (
     POSETRACK_15,
     Skeleton,
 )
-from estimators.recipes import RECIPES, Recipe
-from estimators.top_down import TopDown
 
 _OPEN_SIZE = (256, 192)  # height and width, where a file leaves them open
 
@@ -36,7 +36,7 @@ _SKELETONS = {
 
 
 class OnnxEstimator(TopDown):
-    """Joints by an ONNX file that takes crops (N, 3, H, W) float32 RGB; a core.people.Estimator.
+    """Joints by an ONNX file that takes crops (N, 3, H, W) float32 RGB; a posetrail.poses.Estimator.
 
     Its kind is read off what it answers: two vectors (N, K, b W) and (N, K, b H) for each joint are SimCC; maps
     (N, K, h, w) are heatmaps; (N, K, 2) are x y as shares of the crop, (N, K, 4) with their spreads. The skeleton is

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from core.errors import InputError, unknown_name
-from core.feed import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, ZERO_TO_ONE, Feed
-from core.lazy import lazily
-from core.skeletons import COCO_17, MPII_16, Skeleton
 from estimators.heatmaps import DECODERS, Alignment
+from posetrail.errors import InputError, unknown_name
+from posetrail.lazy import lazily
+from posetrail.preprocessing import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, ZERO_TO_ONE, Feed
+from posetrail.skeletons import COCO_17, MPII_16, Skeleton
 
 Crop = Literal["plain", "unbiased"]
 Output = Literal["heatmaps", "simcc", "coordinates"]

@@ -9,12 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.errors import InputError
-from core.people import Image, Poses
-from core.runtime import Run, Runtime
-from core.similarity import grown_boxes
-from core.skeletons import Skeleton
-from core.weights import Weights
 from estimators.affine import (
     centres_and_sizes,
     crop_matrices,
@@ -28,6 +22,12 @@ from estimators.heatmaps import DECODERS, cells_to_pixels, flip_average
 from estimators.loading import loaded
 from estimators.recipes import RECIPES, Recipe
 from estimators.simcc import decode_simcc, flip_average_simcc
+from posetrail.errors import InputError
+from posetrail.poses import Image, Poses
+from posetrail.runtime import Run, Runtime
+from posetrail.similarity import grown_boxes
+from posetrail.skeletons import Skeleton
+from posetrail.weights import Weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,7 +38,7 @@ Joints = tuple[np.ndarray, np.ndarray]
 
 
 class TopDown:
-    """Joints by a network that sees one person at a time; a core.people.Estimator.
+    """Joints by a network that sees one person at a time; a posetrail.poses.Estimator.
 
     >>> recipe = Recipe(input_size=(192, 256))
     >>> estimator = TopDown(run_of(my_module, recipe, runtime), recipe)
@@ -148,8 +148,8 @@ def published(
 
 def run_of(module: nn.Module, recipe: Recipe, runtime: Runtime) -> Run:
     """A torch module that takes (N, 3, H, W) float32, made callable for TopDown."""
-    from core.layers import FromBytes
     from estimators.networks.last_answer import LastAnswer
+    from posetrail.layers import FromBytes
 
     return runtime.load_module(FromBytes(module if recipe.output == "simcc" else LastAnswer(module), recipe.feed))
 

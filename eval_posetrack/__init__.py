@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.lazy import names_from
+from posetrail.lazy import names_from
 
 if TYPE_CHECKING:
     from eval_posetrack.clip import Clip as Clip

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.errors import InputError
-from core.people import Rows
-from core.skeletons import POSETRACK_15
 from eval_posetrack.clip import Clip
+from posetrail.errors import InputError
+from posetrail.poses import Rows
+from posetrail.skeletons import POSETRACK_15
 
 HEAD_SIZE_PER_DIAGONAL = 0.6  # PCKh: the head's size is 0.6 of the diagonal of its box (Andriluka 2014)
 _LARGEST_OFFICIAL_ID = 9999

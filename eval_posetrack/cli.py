@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from core.errors import InputError
 from eval_posetrack.rules import METRICS, metrics_of, rules_of
+from posetrail.errors import InputError
 
 if TYPE_CHECKING:
     from eval_posetrack.report import Report

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
-from core.skeletons import POSETRACK_15
+from posetrail.skeletons import POSETRACK_15
 
 LARGEST_TRACK_ID = 9999  # that the official kit will read
 NO_SCORE = -9999.0  # what the official kit puts where a file gives no score

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from core.errors import InputError
+from posetrail.errors import InputError
 
 # No image is a million pixels wide; a larger number is a fault in the file, and its square would overflow.
 LARGEST_PX = 1e6

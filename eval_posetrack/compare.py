@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import InputError
 from eval_posetrack.average_precision import ApCounts, joint_figures
 from eval_posetrack.counts import Counts, Figure
 from eval_posetrack.match import JOINTS
 from eval_posetrack.report import Report
 from eval_posetrack.rules import Rules
+from posetrail.errors import InputError
 
 COMPARED = ("AP", "MOTA", "IDF1", "HOTA", "IDF1 (OKS)", "HOTA (OKS)")
 _OF_COUNTS = {

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from core.skeletons import POSETRACK_15
 from eval_posetrack import average_precision, hota, identity, mota, oks_ap, pck, people_oks
 from eval_posetrack.clean import Scene
 from eval_posetrack.hota import HotaCounts
 from eval_posetrack.identity import IdentityCounts
 from eval_posetrack.match import NearJoints, near_joints
 from eval_posetrack.rules import DEFAULT, Rules
+from posetrail.skeletons import POSETRACK_15
 
 GROUPS = {
     "Head": ("head_top", "neck", "nose"),

@@ -8,13 +8,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from core.errors import InputError
 from eval_posetrack.clean import Scene, clean
 from eval_posetrack.counts import Counts, count, count_with_oddities, count_without_heads
 from eval_posetrack.files import Clip, find_files, is_one_clip, read_clip
 from eval_posetrack.packed import Member
 from eval_posetrack.report import Report
 from eval_posetrack.rules import METRICS, WITHOUT_HEADS, metrics_of, rules_of
+from posetrail.errors import InputError
 
 Source = Path | Member | Clip
 Clips = Path | str | Mapping[str, Clip]

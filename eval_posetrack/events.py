@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from core.skeletons import POSETRACK_15
 from eval_posetrack.clean import Scene
 from eval_posetrack.match import JOINTS, NearJoints, near_joints
 from eval_posetrack.mota import Tracking, track
+from posetrail.skeletons import POSETRACK_15
 
 MIN_BURST_FRAMES = 3
 FALSE_SHARE = 0.5  # a track is false when more than this share of its joints matches nobody

@@ -10,13 +10,13 @@ from typing import BinaryIO
 
 import orjson
 
-from core.errors import InputError
-from core.files import written_whole
 from eval_posetrack.clip import LARGEST_TRACK_ID, NO_SCORE, Clip
 from eval_posetrack.columns import shown
 from eval_posetrack.packed import Member, is_packed, packed_files
 from eval_posetrack.posetrack_2017 import Stream2017, read_2017
 from eval_posetrack.posetrack_2018 import Stream2018, read_2018
+from posetrail.errors import InputError
+from posetrail.files import written_whole
 
 __all__ = [
     "NO_SCORE",

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.people import Rows
-from core.skeletons import POSETRACK_15
 from eval_posetrack.clean import People, Scene
+from posetrail.poses import Rows
+from posetrail.skeletons import POSETRACK_15
 
 JOINTS = len(POSETRACK_15)
 MATCH_DISTANCE = 0.5

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.similarity import box_area, keypoint_boxes
-from core.skeletons import POSETRACK_15
 from eval_posetrack.clean import People, Scene
 from eval_posetrack.clip import NO_SCORE
 from eval_posetrack.match import same_frame_pairs
+from posetrail.similarity import box_area, keypoint_boxes
+from posetrail.skeletons import POSETRACK_15
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 MOST_POSES_PER_FRAME = 20

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from core.errors import InputError
+from posetrail.errors import InputError
 
 _LARGEST_BYTES = 1 << 30  # of one file; an hour of a crowd is half of it
 _LARGEST_RATIO = 200  # of a file above ...

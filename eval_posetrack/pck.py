@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.skeletons import POSETRACK_15
 from eval_posetrack.clean import Scene
 from eval_posetrack.match import JOINTS
+from posetrail.skeletons import POSETRACK_15
 
 PCKH_THRESHOLD = 0.5  # MPII's
 PCK_THRESHOLD = 0.2  # LSP's

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.errors import InputError
 from eval_posetrack import hota
 from eval_posetrack.counts import GROUPS
 from eval_posetrack.report import Report
 from eval_posetrack.sweep import Sweep
+from posetrail.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

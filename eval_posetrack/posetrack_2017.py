@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 
-from core.skeletons import POSETRACK_15
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, Records
 from eval_posetrack.dialects import (
@@ -23,6 +22,7 @@ from eval_posetrack.dialects import (
     uneven_fields,
 )
 from eval_posetrack.packed import Member
+from posetrail.skeletons import POSETRACK_15
 
 
 def read_2017(path: Path | Member, annolist: list[Any]) -> Clip:

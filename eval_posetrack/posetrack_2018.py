@@ -11,8 +11,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 
-from core.errors import InputError
-from core.skeletons import POSETRACK_15, POSETRACK_18
 from eval_posetrack.clip import NO_SCORE, Clip
 from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, Records, shown
 from eval_posetrack.dialects import (
@@ -27,6 +25,8 @@ from eval_posetrack.dialects import (
     uneven_fields,
 )
 from eval_posetrack.packed import Member
+from posetrail.errors import InputError
+from posetrail.skeletons import POSETRACK_15, POSETRACK_18
 
 _ROWS_PER_WRITE = 1000
 _POSITION = {**{joint: k for k, joint in enumerate(POSETRACK_15.joints)}, "head_bottom": POSETRACK_15.index("neck")}

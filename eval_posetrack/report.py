@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from core.skeletons import POSETRACK_15
 from eval_posetrack.counts import Counts, Figure
 from eval_posetrack.rules import DEFAULT, IN_WORDS, Rules, rules_of
+from posetrail.skeletons import POSETRACK_15
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
-from core.errors import InputError, unknown_name
+from posetrail.errors import InputError, unknown_name
 
 METRICS = ("AP", "MOT", "IDF1", "HOTA", "OKS", "PCK")
 WITHOUT_HEADS = ("IDF1", "HOTA", "OKS")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from tracker import workers
-from tracker.cli import main
+from tracker.batch import workers
+from tracker.cli.app import main
 
 from . import batch_worlds
 

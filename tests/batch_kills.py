@@ -14,9 +14,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tracker.batch import run_batch
-from tracker.clip_list import find_clips
-from tracker.workers import follow_here
+from tracker.batch.batch import run_batch
+from tracker.batch.clip_list import find_clips
+from tracker.batch.workers import follow_here
 
 from .batch_worlds import slow_truth, task
 

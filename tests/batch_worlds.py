@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.people import Detections
-from tracker.batch_clip import Task
-from tracker.networks import Networks
-from tracker.propagation import create_flow
+from posetrail.poses import Detections
+from tracker.batch.batch import run_batch
+from tracker.batch.clip import Task, follow_listed
+from tracker.batch.clip_list import ListedClip, find_clips
+from tracker.batch.table import Row, Table
+from tracker.inference.propagation import create_flow
+from tracker.runs.networks import Networks
 from tracker.settings import SeeSettings, Settings
 
 from .worlds import TruthDetector, TruthEstimator, Walker, World, line, write_images
@@ -88,3 +91,15 @@ def data_files(output: Path) -> dict[str, bytes]:
         for path in files
         if path.name not in ("run.json", "batch.csv") and ".posetrail" not in path.parts
     }
+
+
+def in_this_process(clips: list[ListedClip], todo: Task, *_: object, **__: object) -> Iterator[Row]:
+    with truth(SETTINGS) as networks:
+        for clip in clips:
+            yield follow_listed(clip, networks, todo)
+
+
+def batch(inputs: Path | list[Path], output: Path, **options: object) -> Table:
+    listed = find_clips(inputs if isinstance(inputs, list) else [inputs], output)
+    options = {"follow": in_this_process, "progress": "none", **options}
+    return run_batch(listed, options.pop("task", task(output)), **options)  # type: ignore[arg-type]

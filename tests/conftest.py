@@ -15,40 +15,41 @@ os.environ["POSETRAIL_HOME"] = str(Path(__file__).parent / "no_such_home")
 # Modules whose tests are marked `fast`: some of every package, about a minute in all. Others carry the mark themselves.
 FAST = frozenset(
     [
-        "test_association",
-        "test_clip_list",
-        "test_crops",
-        "test_decode",
-        "test_eval_metrics",
-        "test_eval_oks_ap",
-        "test_files",
-        "test_movenet",
-        "test_nanodet",
-        "test_options",
-        "test_people",
-        "test_pose_log",
-        "test_posetrack_files",
-        "test_run",
-        "test_runtime",
-        "test_scores",
-        "test_similarity",
-        "test_skeletons",
-        "test_suppression",
-        "test_video",
-        "test_video_out",
-        "test_weights",
-        "test_writers",
+        "detectors/test_nanodet",
+        "estimators/test_crops",
+        "estimators/test_decode",
+        "estimators/test_movenet",
+        "eval_posetrack/test_metrics",
+        "eval_posetrack/test_oks_ap",
+        "eval_posetrack/test_posetrack_files",
+        "posetrail/test_files",
+        "posetrail/test_nms",
+        "posetrail/test_options",
+        "posetrail/test_poses",
+        "posetrail/test_runtime",
+        "posetrail/test_similarity",
+        "posetrail/test_skeletons",
+        "posetrail/test_weights",
+        "tracker/association/test_pairs",
+        "tracker/association/test_score_scale",
+        "tracker/batch/test_clip_list",
+        "tracker/io/test_pose_log",
+        "tracker/io/test_video",
+        "tracker/io/test_video_writer",
+        "tracker/io/test_writers",
+        "tracker/runs/test_run",
     ]
 )
 
-REPOSITORY = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
+REPOSITORY = TESTS.parent
 SHARED = REPOSITORY.parent / "shared"
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.stem in FAST:
+        if item.path.relative_to(TESTS).with_suffix("").as_posix() in FAST:
             item.add_marker("fast")
 
 

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import InputError
-from core.skeletons import POSETRACK_15
 from eval_posetrack.evaluation import evaluate
 from eval_posetrack.files import Clip, read_clip, write_clip
+from posetrail.errors import InputError
+from posetrail.skeletons import POSETRACK_15
 
 from .poses import crowd
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from core.similarity import keypoint_boxes
-from core.skeletons import POSETRACK_15
 from eval_posetrack.files import Clip
+from posetrail.similarity import keypoint_boxes
+from posetrail.skeletons import POSETRACK_15
 
 # Pixels from the middle of the hips; 1.8 heads of 50 px from nose to hip and so on.
 BODY = {

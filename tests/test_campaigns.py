@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from .conftest import REPOSITORY
+from tests.conftest import REPOSITORY
 
 QUICK = ("videos", "files", "fetch")
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import FAST, REPOSITORY, TESTS
 from tools import ci
 from tools.pythons import claimed_minors, find_python
-
-from .conftest import FAST, REPOSITORY
 
 pytestmark = pytest.mark.fast
 
@@ -107,5 +106,5 @@ def test_any_step_that_fails_fails_ci(
 
 
 def test_the_fast_modules_exist() -> None:
-    missing = [name for name in sorted(FAST) if not Path(__file__).with_name(f"{name}.py").is_file()]
+    missing = [name for name in sorted(FAST) if not (TESTS / f"{name}.py").is_file()]
     assert missing == []

@@ -9,9 +9,9 @@ import os
 import signal
 import sys
 
-from tracker import networks
-from tracker.cli import main
-from tracker.pose_log import PoseLogWriter, SeenFrame
+from tracker.cli.app import main
+from tracker.io.pose_log import PoseLogWriter, SeenFrame
+from tracker.runs import networks
 
 from .batch_worlds import truth
 

@@ -12,10 +12,10 @@ from pathlib import Path as FilePath
 import cv2
 import numpy as np
 
-from core.people import Detections, Image, Poses
-from core.similarity import box_iou
-from core.skeletons import COCO_17, Skeleton
-from tracker.video import Frame
+from posetrail.poses import Detections, Image, Poses
+from posetrail.similarity import box_iou
+from posetrail.skeletons import COCO_17, Skeleton
+from tracker.io.video import Frame
 
 # A person standing, as shares of the box: x, y of the COCO joints.
 _HEAD = [(0.5, 0.08), (0.55, 0.05), (0.45, 0.05), (0.62, 0.08), (0.38, 0.08)]

@@ -183,7 +183,7 @@ def structure(module: torch.nn.Module, example: torch.Tensor, dynamic: Any) -> o
             names.remove(tensor.name)
             tensor.ClearField("raw_data")
             tensor.data_location = onnx.TensorProto.EXTERNAL
-            tensor.external_data.add(key="location", value="given by core/runtime.py")
+            tensor.external_data.add(key="location", value="given by posetrail/runtime.py")
     if names:
         raise SystemExit(f"not in the exported graph under their own names: {sorted(names)}")
     # Where each node came from in the source would tie the file to one machine's folders.

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from core.lazy import names_from
+from posetrail.lazy import names_from
 
-TYPE_CHECKING = False  # as in core.lazy
+TYPE_CHECKING = False  # as in posetrail.lazy
 if TYPE_CHECKING:
-    from tracker.following import follow as follow
-    from tracker.run import track as track
+    from tracker.association.follow import follow as follow
+    from tracker.association.tracker import Tracker as Tracker
+    from tracker.runs.run import track as track
     from tracker.settings import FollowSettings as FollowSettings
     from tracker.settings import Settings as Settings
-    from tracker.tracker import Tracker as Tracker
 
 _HOMES = {
     "FollowSettings": "tracker.settings",
     "Settings": "tracker.settings",
-    "Tracker": "tracker.tracker",
-    "follow": "tracker.following",
-    "track": "tracker.run",
+    "Tracker": "tracker.association.tracker",
+    "follow": "tracker.association.follow",
+    "track": "tracker.runs.run",
 }
 
 # `posetrail --help` waits for none of them.

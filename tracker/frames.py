@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from core.people import Poses, Rows, check_array, check_same_length
+from posetrail.poses import Poses, Rows, check_array, check_same_length
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, TextIO
 
-from core.wording import counted
-from core.wording import people as counted_people
-from tracker.printing import json_line
+from posetrail.wording import counted
+from posetrail.wording import people as counted_people
+from tracker.cli.printing import json_line
 
 ProgressStyle = Literal["auto", "bar", "lines", "json", "none"]
 OnFrame = Callable[[int], None]

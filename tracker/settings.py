@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from core.errors import InputError
-from tracker.checked import Range, check_fields
+from posetrail.errors import InputError
+from tracker.checked_settings import Range, check_fields
 
 Device = Literal["auto", "cpu", "cuda"]
 
 Normalisation = Literal["imagenet", "0..1", "0..255"]
 
 Flow = Literal["lk", "dis", "raft", "none"]
-Similarity = Literal["iou", "oks", "flow_oks", "multi_flow_oks"]
 Assignment = Literal["greedy", "hungarian"]
+Similarity = Literal["iou", "oks", "flow_oks", "multi_flow_oks"]
 Smoothing = Literal["auto", "kalman", "butterworth", "one_euro", "none"]
 
 

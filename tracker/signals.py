@@ -10,7 +10,7 @@ import signal
 import sys
 from contextlib import contextmanager
 
-TYPE_CHECKING = False  # as in core.lazy
+TYPE_CHECKING = False  # as in posetrail.lazy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from core.lazy import lazily
+from posetrail.lazy import lazily
 
 NETWORKS: dict[str, Callable[[], Any]] = {
     # YOLOX

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.cspnext import Conv, CSPLayer, CSPNeXt, Separable
+from posetrail.cspnext import Conv, CSPLayer, CSPNeXt, Separable
 
 STRIDES = (8, 16, 32)
 """Input pixels per cell on the three levels."""

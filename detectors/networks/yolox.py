@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.cspnext import SpatialPyramid
-from core.layers import ConvBnAct
+from posetrail.cspnext import SpatialPyramid
+from posetrail.layers import ConvBnAct
 
 STRIDES = (8, 16, 32)
 """Input pixels per cell on the three levels."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from core.lazy import lazily
 from estimators.recipes import TOP_DOWN
+from posetrail.lazy import lazily
 
 NETWORKS: dict[str, Callable[[], Any]] = {
     **{name: make for name, (_, make) in TOP_DOWN.items()},

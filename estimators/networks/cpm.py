@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from core.layers import ConvBnAct
+from posetrail.layers import ConvBnAct
 
 _JOINTS = 17
 _WIDTH = 128

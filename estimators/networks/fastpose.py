@@ -14,8 +14,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.layers import ConvBnAct
 from estimators.networks.resnet import GatedBottleneck, ResNet
+from posetrail.layers import ConvBnAct
 
 
 class FastPose(nn.Module):

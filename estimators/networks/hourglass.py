@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.layers import ConvBnAct
+from posetrail.layers import ConvBnAct
 
 _WIDTH = 256
 _DEPTH = 4

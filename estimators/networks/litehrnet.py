@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.layers import ConvBnAct
+from posetrail.layers import ConvBnAct
 
 from .resolutions import Fusion, Transition, separable_step
 

@@ -15,8 +15,8 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.layers import ConvBnAct
 from estimators.networks.deconvolution import deconvolutions
+from posetrail.layers import ConvBnAct
 
 _STEM, _TOP = 32, 1280
 _LAYERS = (

@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.layers import ConvBnAct
+from posetrail.layers import ConvBnAct
 
 _JOINTS = 17
 _WIDTH = 256

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.layers import ConvBnAct
+from posetrail.layers import ConvBnAct
 
 _WIDTHS = (64, 256, 384, 512)
 _SCALES = 4  # streams of a block, that see 3, 5, 7 and 9 cells

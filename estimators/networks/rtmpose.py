@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.cspnext import CSPNeXt
+from posetrail.cspnext import CSPNeXt
 
 _JOINTS = 17
 _WIDTH, _HEIGHT = 192, 256

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import InputError, unknown_name
-from core.paths import folded, safe_name
 from eval_posetrack.clip import LARGEST_TRACK_ID, Clip
 from eval_posetrack.files import write_clip
 from eval_posetrack.readers import alphapose, coco, deeplabcut, mmpose, openpose, sleap
 from eval_posetrack.readers.images import Images, read_images
+from posetrail.errors import InputError, unknown_name
+from posetrail.paths import folded, safe_name
 
 __all__ = ["READERS", "Images", "convert", "read_images"]
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from core.wording import counted, people
+from posetrail.wording import counted, people
 
 
 def convert_command(

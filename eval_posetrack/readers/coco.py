@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import InputError
 from eval_posetrack.clip import NO_SCORE, Clip
 from eval_posetrack.columns import LARGEST_SCORE, Records, shown
 from eval_posetrack.readers.found import Found
@@ -27,6 +26,7 @@ from eval_posetrack.readers.sources import (
     read_json,
     track_ids_of,
 )
+from posetrail.errors import InputError
 
 _BY_COUNT = ("coco_17", "coco_133", "halpe_26", "halpe_136", "mpii_16")
 

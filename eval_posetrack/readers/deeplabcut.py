@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import InputError
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import LARGEST_PX, shown
 from eval_posetrack.readers.found import LARGEST_FRAME, Found, to_clip
@@ -21,6 +20,7 @@ from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import layout
 from eval_posetrack.readers.sources import file_name, files_of
 from eval_posetrack.readers.table import frame_numbers, numbers, read_rows
+from posetrail.errors import InputError
 
 _HDF5 = (".h5", ".hdf5")
 _ALONE = ""  # the individual of files that name none

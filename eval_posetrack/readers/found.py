@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import InputError
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import shown
 from eval_posetrack.readers.joints import to_posetrack
+from posetrail.errors import InputError
 
 LARGEST_FRAME = 1_000_000  # nine hours at 30 frames a second; a greater number is a fault, and its frames would not fit
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import InputError
-from core.sparse import kept_frames
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import Records
 from eval_posetrack.readers.found import LARGEST_FRAME, Found, to_clip
 from eval_posetrack.readers.images import Images, is_number, keys_of, stem_of
 from eval_posetrack.readers.sources import file_name, natural
+from posetrail.errors import InputError
+from posetrail.sparse import kept_frames
 
 _LOST = "frames without people are not in this file; a list of its images would tell them"
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import InputError
-from core.paths import distinct_names, folded, safe_name
 from eval_posetrack.columns import Records, shown
 from eval_posetrack.dialects import file_names, times
 from eval_posetrack.readers.sources import file_name, natural, read_json, whole_numbers
+from posetrail.errors import InputError
+from posetrail.paths import distinct_names, folded, safe_name
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 Key = int | str

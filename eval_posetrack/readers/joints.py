@@ -2,7 +2,7 @@
 
 A tool that names its joints is read by its names; one that only counts them, by the published order of that many
 joints (`LAYOUTS`). Two of PoseTrack's joints are rare elsewhere, the neck and the head top: a source that has one of
-its own keeps it, otherwise `core.skeletons.coco_to_posetrack` makes it from the face and the shoulders.
+its own keeps it, otherwise `posetrail.skeletons.coco_to_posetrack` makes it from the face and the shoulders.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from core.errors import InputError, unknown_name
-from core.skeletons import COCO_17, POSETRACK_15, POSETRACK_18, SKELETONS, coco_to_posetrack
 from eval_posetrack.columns import shown
+from posetrail.errors import InputError, unknown_name
+from posetrail.skeletons import COCO_17, POSETRACK_15, POSETRACK_18, SKELETONS, coco_to_posetrack
 
 _NECK_AND_ARMS = (
     "neck",

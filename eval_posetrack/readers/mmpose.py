@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import InputError
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, Records, shown
 from eval_posetrack.readers.found import Found, numbered_frames, to_clip
@@ -30,6 +29,7 @@ from eval_posetrack.readers.sources import (
     whole_numbers,
     without_missing,
 )
+from posetrail.errors import InputError
 
 _BY_COUNT = ("coco_17", "coco_133", "halpe_26", "halpe_136", "mpii_16")
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import InputError
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import Records, shown
 from eval_posetrack.readers.found import Found, to_clip
@@ -19,6 +18,7 @@ from eval_posetrack.readers.frames import frame_names
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import joints_named
 from eval_posetrack.readers.sources import first_length, joints_of, natural, read_json, track_ids_of
+from posetrail.errors import InputError
 
 _ENDING = "_keypoints.json"
 _BY_COUNT = ("body_25", "openpose_18", "openpose_15")

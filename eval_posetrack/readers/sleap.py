@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import InputError
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, shown
 from eval_posetrack.readers.found import LARGEST_FRAME, Found, to_clip
@@ -23,6 +22,7 @@ from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import layout
 from eval_posetrack.readers.sources import files_of
 from eval_posetrack.readers.table import frame_numbers, numbers, read_rows
+from posetrail.errors import InputError
 
 _LARGEST_SIZE = 10**9  # numbers in one array; compressed, a small file could claim more than any memory holds
 

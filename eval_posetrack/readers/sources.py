@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from core.errors import InputError
 from eval_posetrack.columns import LARGEST_PX, Records, shown
+from posetrail.errors import InputError
 
 _LARGEST_ID = 2**53
 

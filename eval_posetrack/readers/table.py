@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import InputError
 from eval_posetrack.columns import shown
 from eval_posetrack.readers.sources import read_text
+from posetrail.errors import InputError
 
 
 def read_rows(path: Path) -> list[list[str]]:

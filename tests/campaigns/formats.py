@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from core.skeletons import COCO_17
+from posetrail.skeletons import COCO_17
+from tests.eval_posetrack.test_readers import FORMATS, source
 
 from ..fuzz_posetrack import seeds
 from ..media import numbered_image
-from ..test_readers import FORMATS, source
 from .mutations import damaged, mutated_text
 from .onnx_files import onnx_file, onnx_mutant
 from .sandbox import in_child

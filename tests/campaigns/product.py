@@ -19,14 +19,16 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from core.people import Detections, Detector, Image, Poses
-from core.published import PUBLISHED
-from core.runtime import Runtime
-from core.skeletons import COCO_17, Skeleton
 from detectors import create_detector
-from tracker import batch, batch_cli, networks, run, workers  # noqa: F401 imported before a fork, not after each
-from tracker.cli import main
-from tracker.propagation import create_flow
+from posetrail.poses import Detections, Detector, Image, Poses
+from posetrail.published import PUBLISHED
+from posetrail.runtime import Runtime
+from posetrail.skeletons import COCO_17, Skeleton
+from tracker.batch import batch, workers  # noqa: F401 imported before a fork, not after each
+from tracker.cli import batch as batch_command  # noqa: F401
+from tracker.cli.app import main
+from tracker.inference.propagation import create_flow
+from tracker.runs import networks, run  # noqa: F401
 from tracker.settings import Settings
 
 from ..worlds import STANDING

@@ -1,0 +1,325 @@
+"""Where networks run: the one place that decides between ONNX Runtime on the CPU and torch on a GPU.
+
+On a CPU every sample is one task of one thread, whatever batch it came in: measured, batching gains nothing there, two
+one-thread streams match one two-thread session, and every number is the same for any batch size and thread count.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+import onnxruntime
+
+from posetrail.errors import InputError
+from posetrail.files import digest
+from posetrail.onnx_trial import Limits, limits_for, try_file
+from posetrail.weights import Weights
+
+if TYPE_CHECKING:
+    import torch
+
+_CUDA, _OPENVINO = "CUDAExecutionProvider", "OpenVINOExecutionProvider"
+
+Device = Literal["auto", "cpu", "cuda"]
+Backend = Literal["onnx", "torch"]
+Run = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+"""A loaded network: a batch (B, ...) to its outputs, each (B, ...)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network in the two forms it runs in; both take their numbers from the same weights."""
+
+    weights: Weights
+    graph: Path
+    """ONNX file of the structure alone, for one sample: its initializers have the weights' names and no numbers."""
+    module: Callable[[], torch.nn.Module]
+    """Builds the torch module; torch is imported when this is called, not before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxFile:
+    """An ONNX file of somebody else's, ready to run; it takes one input (B, C, H, W) float32."""
+
+    run: Run
+    input_size: tuple[int, int] | None
+    """Height and width, pixels; None where the file leaves them open."""
+    provider: str
+    """What it runs on, as ONNX Runtime calls it."""
+    told: dict[str, str]
+    """What it says of itself: ONNX's metadata."""
+
+
+class Runtime:
+    """Owns the worker threads that all networks of one program share; a context manager.
+
+    >>> with Runtime(device="cpu") as runtime:
+    ...     run = runtime.load(network)
+    ...     heat, centre, regress, offset = run(crops)
+
+    A loaded network may be called from several threads at once; the workers are shared, so the CPU is never asked to do
+    more than `threads` things at a time. On a CPU the outputs for a sample do not depend on the batch, to the last bit;
+    on a GPU libraries may choose another algorithm for another batch size, and they agree to about 1e-4.
+
+    Args:
+        device: "auto" takes a CUDA device where there is one.
+        threads: samples computed at once on a CPU; the CPUs this process may use when not given.
+        backend: "onnx" or "torch"; when not given, ONNX Runtime on a CPU (for 4 crops 57 ms against torch's 284 on two
+            cores, and it is imported in a quarter of a second where torch takes four) and torch on CUDA.
+
+    Raises:
+        InputError: no such device here.
+    """
+
+    def __init__(self, device: Device = "auto", threads: int | None = None, backend: Backend | None = None) -> None:
+        if device not in ("auto", "cpu", "cuda"):
+            raise InputError(f"unknown device {device!r} (known: auto, cpu, cuda)")
+        if threads is not None and threads < 1:
+            raise InputError(f"threads: wanted 1 or more, got {threads}")
+        has_cuda = device != "cpu" and _cuda_driver_loads() and _torch_finds_cuda()
+        if device == "cuda" and not has_cuda:
+            raise InputError("device cuda: no CUDA device that torch can use was found; use --device cpu")
+        self.device: Literal["cpu", "cuda"] = "cuda" if has_cuda else "cpu"
+        self.backend: Backend = backend or ("torch" if has_cuda else "onnx")
+        if (self.device, self.backend) == ("cuda", "onnx"):
+            raise InputError("backend onnx runs on the CPU only; use backend torch on cuda")
+        self.threads = threads or usable_cpus()
+        self._workers = ThreadPoolExecutor(self.threads, thread_name_prefix="network")
+        self._cuda_lock = threading.Lock()
+        self._torch_lock = threading.Lock()
+        self._torch_is_single = False
+        self._tried: set[tuple[str, tuple[int, int]]] = set()  # sha256 of ONNX files that may be loaded
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the workers finish and end them."""
+        self._workers.shutdown()
+
+    def load(self, network: Network) -> Run:
+        """Read the weights (checked) and make the network callable on this device.
+
+        Raises:
+            InputError: the weight file is missing or damaged.
+        """
+        if self.backend == "onnx":
+            return self._sample_by_sample(_OnnxSession(network))
+        return self.load_module(_torch_module(network))
+
+    def load_file(self, path: Path, open_size: tuple[int, int] = (640, 640), limits: Limits | None = None) -> OnnxFile:
+        """Make the network of an ONNX file callable, with the numbers in it, whatever the backend.
+
+        Before that it is tried in a process of its own, whose time and memory are limited (posetrail/onnx_trial.py).
+
+        It runs on CUDA where this runtime does and ONNX Runtime was installed with it, else by OpenVINO where ONNX
+        Runtime was installed with that, else on the CPU: sample by sample, one thread for each, so that the outputs
+        depend on neither batch nor threads. On CUDA a batch is one call where the file allows it.
+
+        Args:
+            path: the file.
+            open_size: height and width, pixels, that it is tried with where it leaves them open.
+            limits: of the trial; enough for any honest file when not given.
+
+        Raises:
+            InputError: the file cannot be read, takes more time or memory than the trial allows, or does not take one
+                image (N, 3, H, W) float32.
+        """
+        self._try_file(path, open_size, limits)
+        session = _session_of_file(path, self.device)
+        inputs = session.get_inputs()
+        shape = inputs[0].shape
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not _is_of_images(shape):
+            told = ", ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
+            raise InputError(f"{path}: wanted a network of one image (N, 3, H, W) float32, this one takes {told}")
+        provider = session.get_providers()[0]
+
+        def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
+            return tuple(session.run(None, {inputs[0].name: batch}))
+
+        whole_batches = provider == _CUDA and not isinstance(shape[0], int)
+        return OnnxFile(
+            run=run if whole_batches else self._sample_by_sample(run),
+            input_size=(shape[2], shape[3]) if all(isinstance(side, int) for side in shape[2:]) else None,
+            provider=provider,
+            told=dict(session.get_modelmeta().custom_metadata_map),
+        )
+
+    def _try_file(self, path: Path, open_size: tuple[int, int], limits: Limits | None) -> None:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; give an ONNX file")
+        tried = (digest(path), open_size)
+        if tried in self._tried:
+            return
+        if fault := try_file(path, open_size, limits or limits_for(path)):
+            raise InputError(f"{path}: cannot be read as an ONNX file ({fault}); export it again")
+        self._tried.add(tried)
+
+    def load_module(self, module: torch.nn.Module) -> Run:
+        """Make a torch module callable on this device, with the numbers it has, whatever the backend.
+
+        Args:
+            module: images (B, ...) to a tensor, a tuple of tensors or a dict of them, each (B, ...); it is moved to the
+                device and must not be changed later.
+        """
+        module = module.eval()
+        if self.device == "cuda":
+            return self._on_cuda(module)
+        self._make_torch_single()
+        return self._sample_by_sample(lambda sample: _run_torch(module, sample))
+
+    def _make_torch_single(self) -> None:
+        """One thread of torch for each worker: more would fight over the CPU, and their number would move the numbers.
+
+        torch keeps a number of threads for each thread that calls it, and a default for new ones, which is put back.
+        """
+        import torch
+
+        def be_single(_: int) -> None:
+            all_here.wait()  # so that every worker takes one of these tasks
+            torch.set_num_threads(1)
+
+        with self._torch_lock:
+            if not self._torch_is_single:
+                all_here = threading.Barrier(self.threads)
+                default = torch.get_num_threads()
+                list(self._workers.map(be_single, range(self.threads)))
+                torch.set_num_threads(default)
+                self._torch_is_single = True
+
+    def _sample_by_sample(self, run_one: Run) -> Run:
+        def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
+            if len(batch) == 0:
+                raise ValueError("a batch needs at least one sample")
+            answers = list(self._workers.map(run_one, (batch[i : i + 1] for i in range(len(batch)))))
+            return tuple(np.concatenate(output) for output in zip(*answers, strict=True))
+
+        return run
+
+    def _on_cuda(self, module: torch.nn.Module) -> Run:
+        import torch
+
+        module = module.to("cuda").to(memory_format=torch.channels_last)
+
+        def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
+            # TF32 rounds to 10 bits and moves joints; torch allows it in convolutions unless told otherwise, and the
+            # switch is one for the whole process: it is turned under a lock and turned back.
+            with self._cuda_lock, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+                return _run_torch(module, batch)
+
+        return run
+
+
+def usable_cpus() -> int:
+    """CPUs this process may run on; fewer than the machine's inside a container or a job."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cuda_driver_loads() -> bool:
+    """False only where CUDA is impossible, found out without importing torch (4 s, 640 MB).
+
+    torch itself needs the driver's library to reach a device. AMD's builds call their devices cuda too and need another
+    library; /dev/kfd is what they look for.
+    """
+    if sys.platform == "darwin":
+        return False
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return Path("/dev/kfd").exists()
+    return True
+
+
+def _torch_finds_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _one_thread() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Threads that spin while they wait are ruinous under load: 361 ms against 114 for 4 crops.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _providers(device: str, available: Sequence[str]) -> list[str | tuple[str, dict[str, str]]]:
+    """What a file is to run on, the best first, of what this installation of ONNX Runtime has."""
+    wished: list[str | tuple[str, dict[str, str]]] = []
+    if device == "cuda" and _CUDA in available:
+        wished.append((_CUDA, {"use_tf32": "0"}))  # as with torch: TF32 moves joints
+    if device == "cpu" and _OPENVINO in available:
+        wished.append((_OPENVINO, {"device_type": "CPU", "num_of_threads": "1"}))
+    return [*wished, "CPUExecutionProvider"]
+
+
+def _is_of_images(shape: Sequence[int | str | None]) -> bool:
+    """Whether a file's shape, some of it left open by a name or None, can be (1, 3, H, W)."""
+    return len(shape) == 4 and all(
+        side == wanted or not isinstance(side, int) for side, wanted in zip(shape[:2], (1, 3), strict=True)
+    )
+
+
+def _session_of_file(path: Path, device: str) -> onnxruntime.InferenceSession:
+    options = _one_thread()
+    options.log_severity_level = 4  # what is wrong is told below, in one line
+    try:
+        return onnxruntime.InferenceSession(
+            path, options, providers=_providers(device, onnxruntime.get_available_providers())
+        )
+    except Exception as error:  # ONNX Runtime has a class for every cause and no common one but this
+        first_line = str(error).partition("\n")[0]
+        raise InputError(f"{path}: cannot be read as an ONNX file ({first_line}); export it again") from error
+
+
+class _OnnxSession:
+    """The graph with the weights put in, on one thread."""
+
+    def __init__(self, network: Network) -> None:
+        options = _one_thread()
+        weights = network.weights.load()
+        # Held here because a session may read them in place, without owning them.
+        self._values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
+        options.add_external_initializers(list(weights), self._values)
+        self._session = onnxruntime.InferenceSession(network.graph, options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, sample: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(self._session.run(None, {self._input: sample}))
+
+
+def _torch_module(network: Network) -> torch.nn.Module:
+    import torch
+
+    module = network.module()
+    module.load_state_dict({key: torch.from_numpy(value) for key, value in network.weights.load().items()}, strict=True)
+    return module.eval()
+
+
+def _run_torch(module: torch.nn.Module, batch: np.ndarray) -> tuple[np.ndarray, ...]:
+    import torch
+
+    device = next(module.parameters()).device
+    with torch.inference_mode():
+        outputs = module(torch.from_numpy(np.ascontiguousarray(batch)).to(device))
+        if isinstance(outputs, torch.Tensor):
+            outputs = (outputs,)
+        elif isinstance(outputs, dict):
+            outputs = tuple(outputs.values())
+        return tuple(output.cpu().numpy() for output in outputs)

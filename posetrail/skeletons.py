@@ -1,0 +1,414 @@
+"""Skeletons of the data sets that networks speak: joint names in order, limbs, mirror pairs, OKS sigmas.
+
+Joints of the same name lie at the same place in all of them, but for those in `posetrail.joint_mapping._MEANT`, which
+also takes the joints of one skeleton to those of another. Orders are those of each data set's own files.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from posetrail import wholebody
+from posetrail.joint_mapping import mapped as mapped
+
+_UNKNOWN_SIGMA = 0.08  # of joints that nobody knows: about the mean of COCO's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skeleton:
+    """The joints of one annotation convention, in the order of its files.
+
+    Raises:
+        ValueError: two joints have one name, sigmas do not match the joints or are not positive, a limb or a mirror
+            pair names an unknown joint, or a joint has two mirror images.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    limbs: tuple[tuple[str, str], ...]
+    oks_sigmas: tuple[float, ...]  # the k_i / 2 of COCO's OKS: exp(-d^2 / (2 area (2 sigma)^2))
+    mirror_pairs: tuple[tuple[str, str], ...] = ()  # where none is given: left_NAME and right_NAME
+
+    def __post_init__(self) -> None:
+        if not self.mirror_pairs:
+            names = [joint.removeprefix("left_") for joint in self.joints if joint.startswith("left_")]
+            pairs = tuple((f"left_{name}", f"right_{name}") for name in names if f"right_{name}" in self.joints)
+            object.__setattr__(self, "mirror_pairs", pairs)
+        if len(set(self.joints)) != len(self.joints):
+            raise ValueError(f"{self.name}: two joints have one name")
+        if len(self.oks_sigmas) != len(self.joints):
+            raise ValueError(f"{self.name}: {len(self.joints)} joints but {len(self.oks_sigmas)} OKS sigmas")
+        if not all(0 < sigma < math.inf for sigma in self.oks_sigmas):
+            raise ValueError(f"{self.name}: OKS sigmas must be more than 0 and finite")
+        for what, pairs in (("limbs", self.limbs), ("mirror pairs", self.mirror_pairs)):
+            if unknown := {joint for pair in pairs for joint in pair} - set(self.joints):
+                raise ValueError(f"{self.name}: {what} name unknown joints {sorted(unknown)}")
+        mirrored = [joint for pair in self.mirror_pairs for joint in pair]
+        if len(set(mirrored)) != len(mirrored):
+            raise ValueError(f"{self.name}: a joint has two mirror images")
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def index(self, joint: str) -> int:
+        """Position of a joint; ValueError names the skeleton when it has no such joint."""
+        try:
+            return self.joints.index(joint)
+        except ValueError:
+            raise ValueError(
+                f"skeleton {self.name} has no joint {joint!r} (joints: {', '.join(self.joints)})"
+            ) from None
+
+    @cached_property
+    def limb_indices(self) -> np.ndarray:  # (L, 2) int
+        """Limbs as pairs of joint positions."""
+        return np.array([[self.index(a), self.index(b)] for a, b in self.limbs], dtype=int).reshape(-1, 2)
+
+    @cached_property
+    def mirror(self) -> np.ndarray:  # (K,) int
+        """For every joint, the position of its mirror image (itself when it has none)."""
+        mirror = np.arange(len(self))
+        for left, right in self.mirror_pairs:
+            mirror[[self.index(left), self.index(right)]] = self.index(right), self.index(left)
+        return mirror
+
+
+_LIMBS_OF_THE_BODY = (
+    ("left_shoulder", "right_shoulder"),
+    ("left_shoulder", "left_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("right_shoulder", "right_elbow"),
+    ("right_elbow", "right_wrist"),
+    ("left_shoulder", "left_hip"),
+    ("right_shoulder", "right_hip"),
+    ("left_hip", "right_hip"),
+    ("left_hip", "left_knee"),
+    ("left_knee", "left_ankle"),
+    ("right_hip", "right_knee"),
+    ("right_knee", "right_ankle"),
+)
+
+_ARMS_AND_LEGS = tuple(
+    (f"{side}_{start}", f"{side}_{end}")
+    for start, end in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+    for side in ("left", "right")
+)
+_TO_SHOULDERS, _TO_HIPS = ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")
+_FACE = (("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ear"), ("right_eye", "right_ear"))
+_FEET = tuple(
+    (f"{side}_ankle", f"{side}_{part}") for side in ("left", "right") for part in ("big_toe", "small_toe", "heel")
+)
+
+# Published with COCO; those of the feet with COCO-WholeBody. Joints that neither has take those of what they lie
+# between: neck, thorax and head top the shoulder's, pelvis and spine the hip's.
+_SIGMAS = {
+    "nose": 0.026,
+    "left_eye": 0.025,
+    "right_eye": 0.025,
+    "left_ear": 0.035,
+    "right_ear": 0.035,
+    "left_shoulder": 0.079,
+    "right_shoulder": 0.079,
+    "left_elbow": 0.072,
+    "right_elbow": 0.072,
+    "left_wrist": 0.062,
+    "right_wrist": 0.062,
+    "left_hip": 0.107,
+    "right_hip": 0.107,
+    "left_knee": 0.087,
+    "right_knee": 0.087,
+    "left_ankle": 0.089,
+    "right_ankle": 0.089,
+    "neck": 0.079,
+    "head_top": 0.079,
+    "head_bottom": 0.079,
+    "thorax": 0.079,
+    "pelvis": 0.107,
+    "spine": 0.107,
+    "left_big_toe": 0.068,
+    "left_small_toe": 0.066,
+    "left_heel": 0.066,
+    "right_big_toe": 0.092,
+    "right_small_toe": 0.094,
+    "right_heel": 0.094,
+}
+
+
+Limbs = tuple[tuple[str, str], ...]
+
+
+def _skeleton(name: str, joints: tuple[str, ...], head: Limbs, body: Limbs = _LIMBS_OF_THE_BODY) -> Skeleton:
+    sigmas = tuple(_SIGMAS[joint] for joint in joints)
+    return Skeleton(name=name, joints=joints, limbs=head + body, oks_sigmas=sigmas)
+
+
+def _from(joint: str, *others: str) -> Limbs:
+    return tuple((joint, other) for other in others)
+
+
+COCO_17 = _skeleton(
+    "coco_17",
+    (
+        "nose",
+        "left_eye",
+        "right_eye",
+        "left_ear",
+        "right_ear",
+        "left_shoulder",
+        "right_shoulder",
+        "left_elbow",
+        "right_elbow",
+        "left_wrist",
+        "right_wrist",
+        "left_hip",
+        "right_hip",
+        "left_knee",
+        "right_knee",
+        "left_ankle",
+        "right_ankle",
+    ),
+    _FACE,
+)
+
+POSETRACK_15 = _skeleton(
+    "posetrack_15",  # the order of the 2017 files and of the official evaluation
+    (
+        "right_ankle",
+        "right_knee",
+        "right_hip",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "right_wrist",
+        "right_elbow",
+        "right_shoulder",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+        "neck",
+        "nose",
+        "head_top",
+    ),
+    (("head_top", "nose"), ("nose", "neck")),
+)
+
+POSETRACK_18 = _skeleton(
+    "posetrack_18",  # the 17 slots of the 2018 files; the ears are never annotated; head_bottom is the neck
+    (
+        "nose",
+        "head_bottom",
+        "head_top",
+        "left_ear",
+        "right_ear",
+        "left_shoulder",
+        "right_shoulder",
+        "left_elbow",
+        "right_elbow",
+        "left_wrist",
+        "right_wrist",
+        "left_hip",
+        "right_hip",
+        "left_knee",
+        "right_knee",
+        "left_ankle",
+        "right_ankle",
+    ),
+    (("head_top", "nose"), ("nose", "head_bottom")),
+)
+
+COCO_WHOLEBODY_133 = Skeleton(
+    name="coco_wholebody_133",  # Jin et al., ECCV 2020: COCO's joints, feet, 68 points of the face, 21 of each hand
+    joints=COCO_17.joints + wholebody.JOINTS,
+    limbs=COCO_17.limbs + wholebody.LIMBS,
+    oks_sigmas=COCO_17.oks_sigmas + wholebody.OKS_SIGMAS,
+)
+
+HALPE_26 = _skeleton(
+    "halpe_26",  # Fang et al., TPAMI 2022 (AlphaPose): the body of Halpe-FullBody
+    (
+        *COCO_17.joints,
+        "head_top",
+        "neck",
+        "pelvis",
+        "left_big_toe",
+        "right_big_toe",
+        "left_small_toe",
+        "right_small_toe",
+        "left_heel",
+        "right_heel",
+    ),
+    (*_FACE, ("head_top", "nose"), ("nose", "neck")),
+    (*_from("neck", *_TO_SHOULDERS, "pelvis"), *_from("pelvis", *_TO_HIPS), *_ARMS_AND_LEGS, *_FEET),
+)
+
+BODY_25 = _skeleton(
+    "body_25",  # OpenPose's default; its neck is the middle of the shoulders
+    (
+        "nose",
+        "neck",
+        "right_shoulder",
+        "right_elbow",
+        "right_wrist",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+        "pelvis",
+        "right_hip",
+        "right_knee",
+        "right_ankle",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "right_eye",
+        "left_eye",
+        "right_ear",
+        "left_ear",
+        "left_big_toe",
+        "left_small_toe",
+        "left_heel",
+        "right_big_toe",
+        "right_small_toe",
+        "right_heel",
+    ),
+    (*_FACE, ("nose", "neck")),
+    (*_from("neck", *_TO_SHOULDERS, "pelvis"), *_from("pelvis", *_TO_HIPS), *_ARMS_AND_LEGS, *_FEET),
+)
+
+OPENPOSE_18 = _skeleton(
+    "openpose_18",  # OpenPose's COCO model, Cao et al., CVPR 2017; its neck is the middle of the shoulders
+    (*(joint for joint in BODY_25.joints[:15] if joint != "pelvis"), *BODY_25.joints[15:19]),
+    (*_FACE, ("nose", "neck")),
+    (*_from("neck", *_TO_SHOULDERS, *_TO_HIPS), *_ARMS_AND_LEGS),
+)
+
+MPII_16 = _skeleton(
+    "mpii_16",  # Andriluka et al., CVPR 2014; its "upper neck" is the neck here
+    (
+        "right_ankle",
+        "right_knee",
+        "right_hip",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "pelvis",
+        "thorax",
+        "neck",
+        "head_top",
+        "right_wrist",
+        "right_elbow",
+        "right_shoulder",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+    ),
+    (("head_top", "neck"), ("neck", "thorax")),
+    (*_from("thorax", *_TO_SHOULDERS, "pelvis"), *_from("pelvis", *_TO_HIPS), *_ARMS_AND_LEGS),
+)
+
+_NECK_AND_BOX = _from("neck", "head_top", *_TO_SHOULDERS)
+
+CROWDPOSE_14 = _skeleton(
+    "crowdpose_14",  # Li et al., CVPR 2019
+    (*COCO_17.joints[5:], "head_top", "neck"),
+    _NECK_AND_BOX,
+)
+
+LSP_14 = _skeleton(
+    "lsp_14",  # Johnson and Everingham, BMVC 2010
+    (*MPII_16.joints[:6], *MPII_16.joints[10:], "neck", "head_top"),
+    _NECK_AND_BOX,
+)
+
+AIC_14 = Skeleton(
+    name="aic_14",  # AI Challenger, Wu et al. 2017: its sigmas are much smaller, measured by its own annotators
+    joints=(
+        "right_shoulder",
+        "right_elbow",
+        "right_wrist",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+        "right_hip",
+        "right_knee",
+        "right_ankle",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "head_top",
+        "neck",
+    ),
+    limbs=_NECK_AND_BOX + _LIMBS_OF_THE_BODY,
+    oks_sigmas=(
+        *(0.01388152, 0.01515228, 0.01057665, 0.01417709, 0.01497891, 0.01402144, 0.03909642),
+        *(0.03686941, 0.01981803, 0.03843971, 0.03412318, 0.02415081, 0.01291456, 0.01236173),
+    ),
+)
+
+H36M_17 = _skeleton(
+    "h36m_17",  # Human3.6M as Martinez et al. (ICCV 2017) and VideoPose3D take it; its "neck/nose" is the nose here
+    (
+        "pelvis",
+        "right_hip",
+        "right_knee",
+        "right_ankle",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "spine",
+        "thorax",
+        "nose",
+        "head_top",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+        "right_shoulder",
+        "right_elbow",
+        "right_wrist",
+    ),
+    (("head_top", "nose"), ("nose", "thorax")),
+    (*_from("thorax", *_TO_SHOULDERS, "spine"), *_from("pelvis", *_TO_HIPS, "spine"), *_ARMS_AND_LEGS),
+)
+
+SKELETONS = {
+    skeleton.name: skeleton
+    for skeleton in (
+        COCO_17,
+        POSETRACK_15,
+        POSETRACK_18,
+        COCO_WHOLEBODY_133,
+        HALPE_26,
+        BODY_25,
+        OPENPOSE_18,
+        MPII_16,
+        CROWDPOSE_14,
+        AIC_14,
+        LSP_14,
+        H36M_17,
+    )
+}
+
+
+def coco_to_posetrack(keypoints: np.ndarray, keypoint_scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """COCO 17 joints as PoseTrack 15, in the 2017 order; neck and head top are made as `posetrail.joint_mapping` says.
+
+    Args:
+        keypoints: (N, 17, 2) pixels, NaN where missing.
+        keypoint_scores: (N, 17) 0..1, 0 where missing.
+
+    Returns:
+        keypoints (N, 15, 2) and scores (N, 15) of the same kinds.
+    """
+    return mapped(keypoints, keypoint_scores, COCO_17, POSETRACK_15)
+
+
+def guessed_skeleton(num_joints: int) -> Skeleton:
+    """The skeleton of poses that come without its name: COCO's or PoseTrack's, or one of so many nameless joints."""
+    known = {len(skeleton): skeleton for skeleton in (COCO_17, POSETRACK_15)}
+    if num_joints in known:
+        return known[num_joints]
+    joints = tuple(f"joint_{k}" for k in range(num_joints))
+    return Skeleton(name=f"{num_joints}_joints", joints=joints, limbs=(), oks_sigmas=(_UNKNOWN_SIGMA,) * num_joints)

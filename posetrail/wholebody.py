@@ -1,0 +1,97 @@
+"""What COCO-WholeBody adds to COCO's joints: feet, face and hands (Jin et al., ECCV 2020), in the order of its files.
+
+The 68 points of the face are those of 300-W (Sagonas et al., ICCVW 2013); the side is the person's own, and numbers
+count from the ear to the chin, from the temple to the nose, from the wrist to the finger's tip.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+_SIDES = ("left", "right")
+_FOOT = ("big_toe", "small_toe", "heel")
+_FINGERS = ("thumb", "index", "middle", "ring", "little")
+
+
+def _counted(name: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{name}_{k}" for k in range(1, count + 1))
+
+
+_JAW = (*_counted("right_jaw", 8), "chin", *reversed(_counted("left_jaw", 8)))
+_BROWS = (_counted("right_brow", 5), tuple(reversed(_counted("left_brow", 5))))
+_BRIDGE = _counted("nose_bridge", 4)
+_NOSTRILS = (*_counted("right_nostril", 2), "nose_base", *reversed(_counted("left_nostril", 2)))
+_EYES = (
+    tuple(
+        f"right_eye_{place}" for place in ("outer", "upper_outer", "upper_inner", "inner", "lower_inner", "lower_outer")
+    ),
+    tuple(
+        f"left_eye_{place}" for place in ("inner", "upper_inner", "upper_outer", "outer", "lower_outer", "lower_inner")
+    ),
+)
+_LIPS = (
+    "right_lip_corner",
+    "right_lip_upper_outer",
+    "right_lip_upper_inner",
+    "lip_upper",
+    "left_lip_upper_inner",
+    "left_lip_upper_outer",
+    "left_lip_corner",
+    "left_lip_lower_outer",
+    "left_lip_lower_inner",
+    "lip_lower",
+    "right_lip_lower_inner",
+    "right_lip_lower_outer",
+)
+_MOUTH = (
+    "right_mouth_corner",
+    "right_mouth_upper",
+    "mouth_upper",
+    "left_mouth_upper",
+    "left_mouth_corner",
+    "left_mouth_lower",
+    "mouth_lower",
+    "right_mouth_lower",
+)
+
+JOINTS = (
+    *(f"{side}_{part}" for side in _SIDES for part in _FOOT),
+    *(*_JAW, *_BROWS[0], *_BROWS[1], *_BRIDGE, *_NOSTRILS, *_EYES[0], *_EYES[1], *_LIPS, *_MOUTH),
+    *(
+        joint
+        for side in _SIDES
+        for joint in (f"{side}_hand_root", *(j for finger in _FINGERS for j in _counted(f"{side}_{finger}", 4)))
+    ),
+)
+"""(116,) after COCO's 17."""
+
+LIMBS = (
+    *((f"{side}_ankle", f"{side}_{part}") for side in _SIDES for part in _FOOT),
+    *(limb for line in (_JAW, *_BROWS, (*_BRIDGE, "nose_base"), _NOSTRILS) for limb in pairwise(line)),
+    *(limb for ring in (*_EYES, _LIPS, _MOUTH) for limb in pairwise((*ring, ring[0]))),
+    *((f"{side}_wrist", f"{side}_hand_root") for side in _SIDES),
+    *(
+        limb
+        for side in _SIDES
+        for finger in _FINGERS
+        for limb in pairwise((f"{side}_hand_root", *_counted(f"{side}_{finger}", 4)))
+    ),
+)
+
+# Published with the data set's evaluation.
+_HAND_SIGMAS = (
+    *(0.029, 0.022, 0.035, 0.037, 0.047, 0.026, 0.025, 0.024, 0.035, 0.018, 0.024),
+    *(0.022, 0.026, 0.017, 0.021, 0.021, 0.032, 0.02, 0.019, 0.022, 0.031),
+)
+OKS_SIGMAS = (
+    *(0.068, 0.066, 0.066, 0.092, 0.094, 0.094),  # feet
+    *(0.042, 0.043, 0.044, 0.043, 0.040, 0.035, 0.031, 0.025, 0.020, 0.023, 0.029, 0.032, 0.037, 0.038, 0.043),  # jaw
+    *(0.041, 0.045, 0.013, 0.012, 0.011, 0.011, 0.012, 0.012, 0.011, 0.011, 0.013, 0.015),  # brows
+    *(0.009, 0.007, 0.007, 0.007, 0.012, 0.009, 0.008, 0.016, 0.010),  # nose
+    *(0.017, 0.011, 0.009, 0.011, 0.009, 0.007, 0.013, 0.008, 0.011, 0.012, 0.010, 0.034),  # eyes
+    *(0.008, 0.008, 0.009, 0.008, 0.008, 0.007, 0.010, 0.008, 0.009, 0.009, 0.009, 0.007),  # lips
+    *(0.007, 0.008, 0.011, 0.008, 0.008, 0.008, 0.01, 0.008),  # mouth
+    *_HAND_SIGMAS,
+    *_HAND_SIGMAS,
+)
+"""(116,) as posetrail.skeletons.Skeleton has them."""

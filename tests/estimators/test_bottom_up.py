@@ -1,0 +1,303 @@
+"""Networks that find everybody at once: drawn maps become people where they stand, and a loop is served by one pass."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from estimators import NETWORKS, bottom_up, create_estimator, keypoint_rcnn
+from estimators.bottom_up import WAYS, Answer, BottomUpNetwork, WholeImage
+from estimators.networks.people_maps import AssociativeMaps
+from estimators.networks.rcnn_people import RcnnPeople
+from estimators.one_pass import OnePass
+from posetrail.errors import InputError
+from posetrail.poses import Image, Poses
+from posetrail.runtime import Runtime
+from posetrail.skeletons import COCO_17, OPENPOSE_18, Skeleton
+from posetrail.weights import Weights
+from tests.functions import gaussians, recorded
+from tests.worlds import STANDING, Walker, World, _index, line
+from tracker.inference.pipeline import see
+from tracker.inference.propagation import create_flow
+from tracker.io.pose_log import SeenFrame
+from tracker.runs.networks import open_networks
+from tracker.settings import NetworkSettings, SeeSettings, Settings
+
+PLACES = np.array([[60.0, 40], [240, 80]]) + [60, 150] * STANDING[:, None]  # (K, 2 people, 2), pixels of the image
+IMAGE_SIZE = (360, 270)
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    with Runtime(device="cpu", threads=2) as runtime:
+        yield runtime
+
+
+def marked() -> Image:
+    """An image that tells whether it is seen in a mirror."""
+    image = np.zeros((IMAGE_SIZE[1], IMAGE_SIZE[0], 3), np.uint8)
+    image[:40, :40] = 255
+    return image
+
+
+def drawn_tags(way: WholeImage, stride: int) -> Callable[[np.ndarray], Answer]:
+    """A network that answers for `marked` with heatmaps of both people, and tags by who is nearer."""
+
+    def run(batch: np.ndarray) -> Answer:
+        B, H, W, _ = batch.shape
+        cells = PLACES * way.scale(marked()) / stride - 0.5
+        size = W // stride, H // stride
+        heat = gaussians(cells, size, 2.0).max(axis=1)  # (K, h, w)
+        tags = np.broadcast_to(np.where(np.arange(size[0]) < size[0] * 0.45, 1.0, 5.0), heat.shape)
+        if batch[0, 5, 5, 0] < 128:
+            heat, tags = heat[COCO_17.mirror, :, ::-1], tags[:, :, ::-1]
+        return np.stack([heat] * B), np.stack([tags] * B)
+
+    return run
+
+
+def drawn_fields(way: WholeImage) -> Callable[[np.ndarray], Answer]:
+    """OpenPose's answer: fields along the limbs and heatmaps, the neck between the shoulders."""
+    coco = {joint: PLACES[k] for k, joint in enumerate(COCO_17.joints)}
+    coco["neck"] = (coco["left_shoulder"] + coco["right_shoulder"]) / 2
+    places = np.stack([coco[joint] for joint in OPENPOSE_18.joints])
+
+    def run(batch: np.ndarray) -> Answer:
+        B, H, W, _ = batch.shape
+        cells = (places * way.scale(marked()) + 0.5) / 8 - 0.5
+        size = W // 8, H // 8
+        heat = np.concatenate([gaussians(cells, size, 1.0).max(axis=1), np.zeros((1, *size[::-1]))])
+        fields = np.zeros((19, 2, *size[::-1]))
+        grid = np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), axis=2)
+        for field, limb in zip(bottom_up._OPENPOSE_FIELDS, bottom_up._OPENPOSE_LIMBS, strict=True):
+            for start, end in zip(*(cells[OPENPOSE_18.index(joint)] for joint in limb), strict=True):
+                unit = (end - start) / np.linalg.norm(end - start)
+                along, across = (grid - start) @ unit, (grid - start) @ np.array([-unit[1], unit[0]])
+                near = (along > -1.5) & (along < np.linalg.norm(end - start) + 1.5) & (np.abs(across) < 1.5)
+                fields[field][:, near] = unit[:, None]
+        return np.stack([fields.reshape(38, *size[::-1])] * B), np.stack([heat] * B)
+
+    return run
+
+
+DRAWN = {
+    "higherhrnet_w32": lambda way: drawn_tags(way, 1),
+    "ae_hourglass_4stack": lambda way: drawn_tags(way, 4),
+    "caffe_openpose_coco": drawn_fields,
+}
+
+
+def drawn(name: str, **options: bool) -> BottomUpNetwork:
+    way = replace(WAYS[name], side_px=WAYS[name].side_px // 2)
+    return BottomUpNetwork(DRAWN[name](way), way, **options)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_drawn_people_are_found_where_they_stand(name: str) -> None:
+    [poses] = drawn(name)([marked()])
+    assert len(poses) == 2
+    left_first = poses[np.argsort(poses.boxes[:, 0])]
+    assert np.abs(left_first.keypoints - PLACES.transpose(1, 0, 2)).max() < 2.0
+    assert np.median(np.abs(left_first.keypoints - PLACES.transpose(1, 0, 2))) < 0.8  # a cell is up to 5.6 pixels
+    assert (poses.scores > 0.4).all()
+    assert (poses.scores <= 1).all()
+    assert (poses.keypoint_scores > 0.5).all()
+    truth = np.concatenate([PLACES.min(axis=0), PLACES.max(axis=0)], axis=1)
+    assert np.abs(left_first.boxes - truth).max() < 25  # with room for head and feet
+    assert poses.boxes.min() >= 0
+
+
+@pytest.mark.parametrize("name", ["higherhrnet_w32", "ae_hourglass_4stack"])
+def test_the_flip_test_of_a_network_that_sees_alike_in_a_mirror_changes_nothing(name: str) -> None:
+    [plain] = drawn(name)([marked()])
+    [flipped] = drawn(name, flip_test=True)([marked()])
+    np.testing.assert_allclose(flipped.keypoints, plain.keypoints, atol=1e-3)
+    np.testing.assert_allclose(flipped.scores, plain.scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_images_of_any_size_are_looked_at_each_by_itself(name: str) -> None:
+    network = drawn(name)
+    [alone] = network([marked()])
+    small, first, empty_strip = network([marked()[:200, :300], marked(), np.zeros((4, 400, 3), np.uint8)])
+    assert np.array_equal(first.keypoints, alone.keypoints)
+    for poses in (small, empty_strip):
+        assert (poses.keypoint_scores >= 0).all()
+    assert network([]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "canvas"),
+    [
+        ("higherhrnet_w32", (480, 640), (512, 704)),
+        ("ae_hourglass_4stack", (480, 640), (384, 512)),
+        ("caffe_openpose_coco", (480, 640), (368, 496)),
+        ("higherhrnet_w32", (10, 400), (64, 2048)),  # no larger than four times the fixed side
+    ],
+)
+def test_canvases_are_whole_cells_around_the_scaled_image(
+    name: str, size: tuple[int, int], canvas: tuple[int, int]
+) -> None:
+    assert WAYS[name].canvas(np.zeros((*size, 3), np.uint8)).shape == (*canvas, 3)
+
+
+def test_openposes_limbs_are_the_published_ones() -> None:
+    golden = recorded("openpose_paf_assembly")
+    limbs = [[OPENPOSE_18.index(joint) + 1 for joint in limb] for limb in bottom_up._OPENPOSE_LIMBS]
+    assert limbs == golden["limb_seq"].tolist()
+    assert [(x - 19) // 2 for x, _ in golden["map_idx"]] == list(bottom_up._OPENPOSE_FIELDS)
+
+
+def test_maps_and_tags_are_taken_from_the_last_stack() -> None:
+    stacks = torch.arange(2 * 68.0).reshape(1, 2, 68, 1, 1)
+
+    class Stacks(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return stacks
+
+    heat, tags = AssociativeMaps(Stacks())(torch.zeros(1))
+    assert heat.flatten().tolist() == list(range(68, 68 + 17))
+    assert tags.flatten().tolist() == list(range(68 + 17, 68 + 34))
+
+
+@pytest.mark.parametrize("name", ["higherhrnet_w32", "caffe_openpose_coco"])
+def test_networks_with_any_numbers_run(name: str, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bottom_up, "loaded", lambda name, weights: (NETWORKS[name](), None))
+    estimator = create_estimator(name, runtime=runtime, input_size=128)
+    image = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    poses, nobody = estimator([image, image], [np.array([[0.0, 0, 90, 60]]), np.zeros((0, 4))])
+    assert (len(poses), len(nobody)) == (1, 0)
+    assert estimator.skeleton is COCO_17
+
+
+def test_keypoint_rcnn_gives_what_torchvision_gives(runtime: Runtime) -> None:
+    torch.manual_seed(0)
+    module = keypoint_rcnn._network(64).eval()
+    network = keypoint_rcnn.KeypointRCNN(runtime.load_module(RcnnPeople(module)))
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    first, second = network([image, image[:, :80]])
+    with torch.inference_mode():
+        [wanted] = module([torch.from_numpy(image).permute(2, 0, 1) / 255])
+    assert len(first) == len(wanted["scores"]) > 0
+    np.testing.assert_allclose(first.boxes, wanted["boxes"], atol=1e-3)
+    np.testing.assert_allclose(first.keypoints, wanted["keypoints"][..., :2], atol=1e-2)
+    assert (np.diff(second.scores) <= 0).all()
+    assert (first.keypoint_scores > 0).all()
+    assert (first.keypoint_scores <= 1).all()
+
+
+# --- One pass in the places of two ------------------------------------------------------------------------------------
+
+
+@dataclass
+class TruthInOnePass:
+    """Everybody whom the world lets be found, with their joints; counts the images it was shown."""
+
+    world: World
+    images_seen: int = 0
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return COCO_17
+
+    def __call__(self, images: Sequence[Image]) -> list[Poses]:
+        self.images_seen += len(images)
+        return [self._find(_index(image)) for image in images]
+
+    def _find(self, index: int) -> Poses:
+        time_s = index / self.world.fps
+        found = [w for w in self.world.walkers if not w.missed(index) and not w.hidden(index)]
+        N = len(found)
+        keypoints = np.array([w.keypoints(time_s) for w in found]).reshape(N, 17, 2)
+        boxes = np.array([w.box(time_s) for w in found]).reshape(N, 4)
+        scores = np.array([w.box_score(index) for w in found])
+        return Poses(keypoints, np.full((N, 17), 0.9), boxes, scores, np.zeros(N))
+
+
+def two(**of_the_first: Callable[[int], object]) -> World:
+    first = Walker(line((20, 60), (90, 0)), **of_the_first)  # type: ignore[arg-type]
+    return World((first, Walker(line((500, 200), (-90, 0)))), num_frames=12)
+
+
+def look(network: OnePass, world: World, settings: SeeSettings | None = None) -> list[SeenFrame]:
+    settings = settings or SeeSettings()
+    frames = (world.frame(i) for i in range(world.num_frames))
+    return [seen for _, seen in see(frames, network.detect, network, settings, create_flow(settings.flow))]
+
+
+def test_the_loop_is_served_and_looks_at_each_image_once() -> None:
+    world = two()
+    network = TruthInOnePass(world)
+    served = OnePass(network)
+    seen = look(served, world)
+    assert [len(frame.poses) for frame in seen] == [2] * 12
+    for frame in seen:
+        np.testing.assert_allclose(frame.poses.keypoints[0], world.walkers[0].keypoints(frame.time_s), atol=1e-3)
+        assert frame.poses.scores == pytest.approx([0.9, 0.9])
+    assert network.images_seen == 12
+    del seen
+    gc.collect()
+    assert served._found == {}  # nothing is kept of images that are gone
+
+
+def test_whom_the_network_is_unsure_of_is_carried_on_and_whom_it_misses_is_not() -> None:
+    unsure = look(*serving(two(box_score=lambda frame: 0.1 if 4 <= frame < 8 else 0.9)))
+    assert [len(frame.poses) for frame in unsure] == [2] * 12
+    assert [frame.poses.carried.any() for frame in unsure] == [4 <= i < 8 for i in range(12)]
+    for settings in (SeeSettings(), SeeSettings(min_pose_score=0.0, min_carry_oks=0.0)):
+        missed = look(*serving(two(missed=lambda frame: 4 <= frame < 8)), settings)
+        assert [len(frame.poses) for frame in missed] == [2] * 4 + [1] * 4 + [2] * 4
+
+
+def serving(world: World) -> tuple[OnePass, World]:
+    return OnePass(TruthInOnePass(world)), world
+
+
+def test_between_looks_people_are_carried() -> None:
+    seen = look(*serving(two()), SeeSettings(detect_every=3))
+    assert [len(frame.poses) for frame in seen] == [2] * 12
+
+
+def test_each_box_is_answered_by_who_fills_it() -> None:
+    world = two()
+    image = world.frame(0).image
+    first, second = (walker.box(0.0) for walker in world.walkers)
+    boxes = np.array([second, first + 3, [300, 10, 340, 90], [np.nan] * 4, [0, 0, np.inf, np.inf], second])
+    [poses, nobody] = OnePass(TruthInOnePass(world))([image, image], [boxes, boxes[:0]])
+    assert len(nobody) == 0
+    np.testing.assert_allclose(poses.keypoints[0], world.walkers[1].keypoints(0.0), atol=1e-3)
+    np.testing.assert_allclose(poses.keypoints[1], world.walkers[0].keypoints(0.0), atol=1e-3)
+    assert np.isnan(poses.keypoints[2:5]).all()
+    assert (poses.keypoint_scores[2:5] == 0).all()
+    assert np.array_equal(poses.keypoints[5], poses.keypoints[0])
+    assert (poses.scores == 1).all()
+    assert OnePass(TruthInOnePass(world))([], []) == []
+
+
+def test_without_a_detector_the_network_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Weights(name="net", path=None, sha256="ab", licence="MIT", source="x", about="y")  # type: ignore[arg-type]
+    monkeypatch.setattr(bottom_up, "loaded", lambda name, weights: (NETWORKS[name](), known))
+    chosen = NetworkSettings(estimator="higherhrnet_w32", device="cpu", mask=False)
+    with open_networks(Settings(networks=chosen)) as networks:
+        assert networks.detector == networks.estimator.detect  # type: ignore[attr-defined]
+        assert networks.weights == (known,)
+    with open_networks(Settings(networks=replace(chosen, detector="nanodet"))) as networks:
+        assert [weights.name for weights in networks.weights] == ["nanodet", "net"]
+    with (
+        pytest.raises(InputError, match="higherhrnet_w32 finds people by itself: give --detector NAME"),
+        open_networks(Settings(networks=replace(chosen, detector_input_px=320))),
+    ):
+        pass
+    with pytest.raises(InputError, match="flip_test: was not published"):
+        drawn("caffe_openpose_coco", flip_test=True)
+    with (
+        pytest.raises(InputError, match="estimator higherhrnet_w32 has no option crop_scale"),
+        open_networks(Settings(networks=replace(chosen, crop_scale=1.5))),
+    ):
+        pass

@@ -1,0 +1,82 @@
+"""What counts: frames, regions, ids."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval_posetrack.clean import clean, inside
+from posetrail.errors import InputError
+from tests.poses import POSE, clip_of
+
+SQUARE = np.array([[0, 0], [10, 0], [10, 10], [0, 10]], float)
+BOW_TIE = np.array([[0, 0], [10, 10], [10, 0], [0, 10]], float)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_inside_is_strict_on_every_side_and_corner(turn: int) -> None:
+    points = np.array([[5, 5], [0, 5], [10, 5], [5, 0], [5, 10], [0, 0], [10, 10], [-1, 0], [11, 10], [np.nan, 5]])
+    assert inside(points, SQUARE[::turn]).tolist() == [True] + [False] * 9
+
+
+def test_a_polygon_that_crosses_itself_holds_what_an_odd_number_of_edges_encloses() -> None:
+    assert inside(np.array([[5.0, 1.0], [1.0, 5.0], [5.0, 5.0], [9.0, 5.0]]), BOW_TIE).tolist() == [
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+@given(
+    corners=st.lists(st.tuples(st.integers(-20, 20), st.integers(-20, 20)), min_size=3, max_size=8),
+    shift=st.integers(0, 7),
+)
+def test_where_a_polygon_starts_and_which_way_it_turns_is_nothing(corners: list[tuple[int, int]], shift: int) -> None:
+    points = np.stack(np.meshgrid(np.arange(-21, 22, 3), np.arange(-21, 22, 3)), axis=-1).reshape(-1, 2).astype(float)
+    polygon = np.array(corners, float)
+    answer = inside(points, polygon)
+    assert (inside(points, np.roll(polygon, shift, axis=0)) == answer).all()
+    assert (inside(points, polygon[::-1]) == answer).all()
+    assert (inside(-points, -polygon) == answer).all()
+
+
+def test_frames_without_truth_go_and_so_do_people_in_ignore_regions() -> None:
+    truth = clip_of([POSE, POSE + 500], frames=[1, 1], ids=[3, 4], num_frames=3)
+    around = np.array([[400, 300], [700, 300], [700, 700], [400, 700]], float)
+    truth = replace(truth, ignore_regions=((), (around,), ()))
+    found = clip_of([POSE, POSE, POSE + 500, POSE], frames=[0, 1, 1, 2], ids=[1, 1, 2, 1])
+    scene = clean(truth, found)
+    assert scene.frames.tolist() == [1]
+    assert scene.truth.ids.tolist() == [3]
+    assert scene.found.ids.tolist() == [1]
+    assert scene.truth.head_sizes.tolist() == [30]
+
+
+def test_single_joints_inside_a_region_go_alone() -> None:
+    region = np.array([[-200, 50], [200, 50], [200, 300], [-200, 300]], float)  # knees and ankles
+    truth = replace(clip_of([POSE]), ignore_regions=((region,),))
+    scene = clean(truth, clip_of([POSE]))
+    assert np.isfinite(scene.truth.keypoints[0, :, 0]).sum() == np.isfinite(scene.found.keypoints[0, :, 0]).sum() == 11
+
+
+def test_a_2021_file_counts_labelled_frames_with_and_without_people() -> None:
+    truth = clip_of([POSE, POSE], frames=[0, 2], num_frames=4)
+    truth = replace(truth, version=2021, labeled=np.array([True, True, False, False]))
+    assert clean(truth, clip_of([POSE], num_frames=4)).frames.tolist() == [0, 1]
+
+
+def test_what_does_not_fit_is_said() -> None:
+    truth = clip_of([POSE, POSE + 500], num_frames=2)
+    with pytest.raises(InputError, match="ground truth has 2 frames, the predictions 1"):
+        clean(truth, clip_of([POSE]))
+    with pytest.raises(InputError, match=r"frame 0 \('000000.jpg'\): track_id 7 stands twice"):
+        clean(truth, clip_of([POSE, POSE], ids=[7, 7], num_frames=2))
+    with pytest.raises(InputError, match="no person of the ground truth has a head box"):
+        clean(replace(truth, head_boxes=np.full((2, 4), np.nan)), truth)
+    with pytest.raises(InputError, match="stops at a track_id above 9999"):
+        clean(truth, replace(truth, track_ids=truth.track_ids + 10000), official=True)

@@ -1,0 +1,205 @@
+"""Every metric of joints against tables worked out by hand. A head is 30 px: 15 px off is just a match."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eval_posetrack.evaluation import evaluate
+from eval_posetrack.files import Clip
+from posetrail.skeletons import POSETRACK_15
+from tests.poses import POSE, clip_of
+
+FAR = POSE + 3000
+NOSE = POSETRACK_15.index("nose")
+
+
+def totals(truth: Clip, found: Clip) -> dict[str, float]:
+    report = evaluate({"clip": truth}, {"clip": found})
+    figures = {name: figure.total for name, figure in report.total.items()}
+    per_joint = {name: set(np.round(figure.per_joint, 9)) for name, figure in report.total.items()}
+    assert all(len(values) == 1 for values in per_joint.values()), "all joints fare alike in these worlds"
+    return figures
+
+
+def aside(pixels: float) -> np.ndarray:
+    return POSE + np.array([pixels, 0])
+
+
+def walk(steps: list[float], ids: list[int] | None = None, *, frames: list[int] | None = None, of: int = 4) -> Clip:
+    """One pose a frame, moved aside by so many pixels."""
+    ids = [0] * len(steps) if ids is None else ids
+    frames = list(range(len(steps))) if frames is None else frames
+    return clip_of([aside(step) for step in steps], frames=frames, ids=ids, num_frames=of)
+
+
+TRUTH = walk([0, 0, 0, 0])
+
+
+# --- MOTA -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_id_halfway_is_one_switch_in_four_objects() -> None:
+    figures = totals(TRUTH, walk([3, 3, 3, 3], ids=[5, 5, 6, 6]))
+    assert figures["MOTA"] == pytest.approx(75)
+    assert figures["MOTP"] == pytest.approx(90)  # 3 px are 0.1 heads
+    assert (figures["switches"], figures["fragmentations"]) == (15, 0)
+
+
+def test_a_miss_between_matches_and_a_false_person() -> None:
+    found = clip_of([POSE, POSE, FAR, POSE], frames=[0, 1, 2, 3], ids=[0, 0, 1, 0])
+    figures = totals(TRUTH, found)
+    assert figures["MOTA"] == pytest.approx(50)
+    assert figures["MOT_precision"] == figures["MOT_recall"] == pytest.approx(75)
+    assert (figures["misses"], figures["false_positives"], figures["fragmentations"]) == (15, 15, 15)
+
+
+def test_the_last_partner_is_kept_though_another_is_nearer() -> None:
+    found = clip_of([POSE, aside(6), aside(1)], frames=[0, 1, 1], ids=[5, 5, 6])
+    figures = totals(walk([0, 0], of=2), found)
+    assert figures["switches"] == 0
+    assert figures["MOTP"] == pytest.approx(100 * (1 - 0.2 / 2))
+    assert figures["MOTA"] == pytest.approx(50)
+
+
+def test_a_switch_is_remembered_over_a_gap_of_any_length() -> None:
+    found = walk([0, 0], ids=[5, 6], frames=[0, 3])
+    assert totals(TRUTH, found)["MOTA"] == pytest.approx(100 * (1 - 3 / 4))  # two misses and a switch
+
+
+# --- AP ---------------------------------------------------------------------------------------------------------------
+
+
+def with_scores(clip: Clip, scores: list[float]) -> Clip:
+    return replace(clip, keypoint_scores=np.repeat(np.array(scores)[:, None], 15, axis=1))
+
+
+def test_a_false_person_with_the_highest_score_costs_a_third() -> None:
+    truth = clip_of([POSE, POSE + 500])
+    found = with_scores(clip_of([FAR, POSE, POSE + 500]), [0.9, 0.8, 0.7])
+    figures = totals(truth, found)
+    assert figures["AP"] == pytest.approx(100 * 2 / 3)  # precisions 0, 1/2, 2/3: the envelope is 2/3
+    assert figures["AP_precision"] == pytest.approx(100 * 2 / 3)
+    assert figures["AP_recall"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize("order", [[POSE, FAR], [FAR, POSE]])
+def test_equal_scores_pass_together_whatever_their_order(order: list[np.ndarray]) -> None:
+    found = with_scores(clip_of(order), [0.5, 0.5])
+    assert totals(clip_of([POSE]), found)["AP"] == pytest.approx(50)
+
+
+def test_of_two_equal_poses_the_nearer_takes_the_person_and_in_exact_mode_the_first() -> None:
+    truth = walk([0, 0], of=2)
+    found = with_scores(walk([6, 0, 6, 0], ids=[5, 6, 5, 6], frames=[0, 0, 1, 1], of=2), [0.9, 0.8, 0.9, 0.8])
+    assert totals(truth, found)["AP"] == pytest.approx(50)  # the sure one is the false one
+    exact = evaluate({"clip": truth}, {"clip": found}, mode="exact", metrics=["AP"])
+    assert exact.total["AP"].total == pytest.approx(100)
+
+
+# --- IDF1 -------------------------------------------------------------------------------------------------------------
+
+
+def test_two_people_who_swap_ids_halfway_are_followed_half_the_time() -> None:
+    poses = [POSE, POSE + 500] * 4
+    frames = [t for t in range(4) for _ in range(2)]
+    truth = clip_of(poses, frames=frames, ids=[0, 1] * 4)
+    assert totals(truth, clip_of(poses, frames=frames, ids=[0, 1, 0, 1, 1, 0, 1, 0]))["IDF1"] == pytest.approx(50)
+
+
+def test_a_missed_frame_counts_once_in_idf1() -> None:
+    figures = totals(TRUTH, walk([0, 0, 0], frames=[0, 1, 3]))
+    assert figures["IDF1"] == pytest.approx(100 * 2 * 3 / (4 + 3))
+    assert (figures["IDP"], figures["IDR"]) == pytest.approx((100, 75))
+
+
+def test_the_longer_of_two_ids_is_the_identity() -> None:
+    assert totals(TRUTH, walk([0, 0, 0, 0], ids=[5, 6, 6, 6]))["IDF1"] == pytest.approx(75)
+
+
+# --- HOTA -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_track_in_two_halves_is_found_fully_and_followed_by_half() -> None:
+    figures = totals(TRUTH, walk([0, 0, 0, 0], ids=[5, 5, 6, 6]))
+    assert figures["DetA"] == pytest.approx(100)
+    assert figures["AssA"] == pytest.approx(50)
+    assert figures["HOTA"] == pytest.approx(100 * np.sqrt(0.5))
+
+
+def test_a_return_to_a_former_id_breaks_a_fragment_and_a_miss_does_not() -> None:
+    figures = totals(TRUTH, walk([0, 0, 0, 0], ids=[5, 6, 5, 5]))
+    assert figures["AssA"] == pytest.approx(100 * (3 * 3 / 4 + 1 / 4) / 4)
+    assert figures["FragA"] == pytest.approx(100 * (1 * 1 / 4 + 2 * 2 / 4 + 1 / 4) / 4)
+    assert figures["FA-HOTA"] == pytest.approx(np.sqrt(100 * np.sqrt(figures["AssA"] * figures["FragA"])))
+    missed = totals(TRUTH, walk([0, 0, 0], frames=[0, 2, 3]))
+    assert missed["FragA"] == missed["AssA"] == pytest.approx(75)
+
+
+def test_half_a_match_away_passes_ten_of_nineteen_thresholds() -> None:
+    figures = totals(walk([0], of=1), walk([7.5], of=1))  # d = 0.25: similarity 1 - 0.25 / 0.5001, just above 0.5
+    assert figures["HOTA"] == pytest.approx(100 * 10 / 19)
+    assert figures["LocA"] == pytest.approx(100 * (10 * (1 - 0.25 / 0.5001) + 9) / 19)
+    assert figures["HOTA(0)"] == pytest.approx(100)
+    assert figures["LocA(0)"] == figures["HOTALocA(0)"] == pytest.approx(100 * (1 - 0.25 / 0.5001))
+
+
+def test_one_found_one_missed_one_invented() -> None:
+    truth = clip_of([POSE, POSE + 500])
+    figures = totals(truth, clip_of([POSE, FAR]))
+    assert figures["DetA"] == pytest.approx(100 / 3)
+    assert (figures["DetRe"], figures["DetPr"]) == pytest.approx((50, 50))
+    assert figures["HOTA"] == pytest.approx(100 * np.sqrt(1 / 3))
+
+
+# --- PCK --------------------------------------------------------------------------------------------------------------
+
+
+def test_pckh_is_a_share_of_the_annotated_joints_at_any_threshold() -> None:
+    counts = evaluate({"clip": walk([0], of=1)}, {"clip": walk([10], of=1)}).counts.pck
+    assert counts is not None
+    for threshold, share in ((0.5, 100), (0.34, 100), (0.33, 0)):  # 10 px are a third of a head
+        assert counts.figures(pckh=threshold)["pckh"].mean() == share
+
+
+def test_a_person_without_prediction_is_missed_in_pck() -> None:
+    truth = clip_of([POSE, POSE + 500])
+    assert totals(truth, clip_of([POSE]))["PCKh@0.5"] == pytest.approx(50)
+
+
+def test_pck_measures_in_torsos() -> None:
+    torso = np.hypot(50, 90)  # left shoulder to right hip of the test's body
+    counts = evaluate({"clip": walk([0], of=1)}, {"clip": walk([10], of=1)}).counts.pck
+    assert counts is not None
+    assert counts.figures(pck=10 / torso + 1e-9)["pck"].mean() == 100
+    assert counts.figures(pck=10 / torso - 1e-9)["pck"].mean() == 0
+
+
+# --- what the kits get wrong ------------------------------------------------------------------------------------------
+
+
+def test_a_joint_that_nobody_has_is_left_out_of_every_mean() -> None:
+    keypoints = POSE.copy()
+    keypoints[NOSE] = np.nan
+    report = evaluate({"clip": clip_of([keypoints])}, {"clip": clip_of([keypoints])})
+    for name in ("AP", "MOTA", "MOTP", "IDF1", "HOTA", "PCKh@0.5"):
+        assert np.isnan(report.total[name].per_joint[NOSE]), name
+        assert report.total[name].total == 100, name
+    assert any("counts joints that nobody has as 0" in line for line in report.oddities)
+
+
+def test_a_head_box_that_is_missing_is_borrowed_and_said() -> None:
+    heads = TRUTH.head_boxes.copy()
+    heads[2] = np.nan
+    report = evaluate({"clip": replace(TRUTH, head_boxes=heads)}, {"clip": walk([3, 3, 3, 3])})
+    assert report.total["MOTP"].total == pytest.approx(90)
+    assert any("1 people without head box" in note for note in report.notes)
+
+
+def test_predictions_without_ids_are_somebody_new_each_time() -> None:
+    report = evaluate({"clip": TRUTH}, {"clip": walk([0, 0, 0, 0], ids=[-1] * 4)})
+    assert report.total["switches"].total == 3 * 15
+    assert report.total["AP"].total == 100
+    assert any("4 people without track_id" in note for note in report.notes)

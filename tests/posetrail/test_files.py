@@ -1,0 +1,80 @@
+"""Files appear complete or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from posetrail.files import written_whole
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "tracks.json"
+    with written_whole(path) as beside:
+        beside.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_on_an_error_the_old_file_stays_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "tracks.json"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="half way"), written_whole(path) as beside:
+        beside.write_text("ne")
+        raise ValueError("half way")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.ESTALE, errno.EIO])
+def test_a_rename_that_was_done_though_its_answer_was_lost_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    rename = Path.replace
+
+    def lossy(self: Path, target: Path) -> Path:
+        rename(self, target)
+        raise OSError(code, os.strerror(code), str(self))
+
+    monkeypatch.setattr(Path, "replace", lossy)
+    with written_whole(tmp_path / "a.txt") as beside:
+        beside.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.EBUSY, errno.ESTALE])
+def test_a_rename_that_failed_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def broken(self: Path, target: Path) -> Path:
+        raise OSError(code, os.strerror(code), str(self))
+
+    (tmp_path / "a.txt").write_text("old")
+    monkeypatch.setattr(Path, "replace", broken)
+    with pytest.raises(OSError, match=os.strerror(code)), written_whole(tmp_path / "a.txt") as beside:
+        beside.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_a_file_system_without_fsync_is_used_and_a_disk_that_fails_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(code: int) -> Callable[[int], None]:
+        def fsync(descriptor: int) -> None:
+            raise OSError(code, os.strerror(code))
+
+        return fsync
+
+    monkeypatch.setattr(os, "fsync", refuse(errno.EINVAL))
+    with written_whole(tmp_path / "a.txt") as beside:
+        beside.write_text("new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    monkeypatch.setattr(os, "fsync", refuse(errno.EIO))
+    with pytest.raises(OSError, match="Input/output"), written_whole(tmp_path / "b.txt") as beside:
+        beside.write_text("new")
+    assert not (tmp_path / "b.txt").exists()

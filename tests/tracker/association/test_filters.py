@@ -1,0 +1,450 @@
+"""Smoothing: what is steady stays, what jumps is pulled in, what is fast stays fast, what is missing stays missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posetrail.errors import InputError
+from tracker.association.filters import MAX_GAP_S, OVERLAP_S, SMOOTHERS, OneEuro, smooth_butterworth, smooth_kalman
+
+HEIGHT_M = 1.75
+HEIGHT_PX = 300.0
+
+Smooth = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def kalman(positions: np.ndarray, times_s: np.ndarray, **more: Any) -> np.ndarray:
+    return smooth_kalman(positions, times_s, np.ones(positions.shape[:2]), HEIGHT_PX, **more)
+
+
+def one_euro(positions: np.ndarray, times_s: np.ndarray, **more: Any) -> np.ndarray:
+    smooth = OneEuro(**more)
+    return np.array([smooth(points, t, HEIGHT_PX) for points, t in zip(positions, times_s, strict=True)])
+
+
+OFFLINE = [kalman, smooth_butterworth]
+ALL = [*OFFLINE, one_euro]
+
+
+# A world of people 300 pixels tall. In metres, x forward and y up.
+
+
+def stroke(u: np.ndarray) -> np.ndarray:
+    """From 0 to 1 with the least jerk; its acceleration peaks at 5.77."""
+    u = np.clip(u, 0, 1)
+    return u**3 * (10 - 15 * u + 6 * u**2)
+
+
+def walk(times_s: np.ndarray) -> np.ndarray:
+    """Hip, head, ankles and wrists at 1.4 m/s, a stride every 1.1 s, each foot on the ground for 60 % of it."""
+    stride, speed = times_s / 1.1, 1.4
+    hip = np.stack([speed * times_s, 0.95 + 0.025 * np.cos(4 * np.pi * stride)], axis=-1)
+    points = [hip, hip + np.array([0, 0.7])]
+    for phase in (0, 0.5):
+        step, u = np.divmod(stride + phase, 1)
+        swing = (u - 0.6) / 0.4
+        lift = 0.12 * np.sin(np.pi * np.clip(swing, 0, 1)) ** 2
+        points.append(np.stack([speed * 1.1 * (step - phase + stroke(swing)), 0.08 + lift], axis=-1))
+        arm = 0.3 * np.sin(2 * np.pi * (stride + phase))
+        points.append(hip + np.stack([arm, 0.1 + 0 * arm], axis=-1))
+    return np.stack(points, axis=1) * HEIGHT_PX / HEIGHT_M
+
+
+def kick(times_s: np.ndarray) -> np.ndarray:
+    """An ankle that goes 1.5 m and back every 1.5 s; its acceleration peaks at 100 m/s^2."""
+    reach, longest = 1.5, np.sqrt(5.77 * 1.5 / 100)
+    u = times_s % 1.5 - 0.5
+    out = reach * (stroke(u / longest) - stroke((u - longest) / (1.5 * longest)))
+    return np.repeat((out[:, None] * [0.8, 0.6])[:, None], 6, axis=1) * HEIGHT_PX / HEIGHT_M
+
+
+def jump(times_s: np.ndarray) -> np.ndarray:
+    """An ankle that leaves the ground at 3 m/s, within 0.03 s (100 m/s^2), flies, and lands as it left."""
+    push, up = 0.03, 3.0
+    flight = 2 * up / 9.81
+    u = times_s % 1.6 - 0.4
+    rise = lambda s: 0.5 * up / push * np.clip(s, 0, push) ** 2  # noqa: E731
+    fly = np.where((u > push) & (u < push + flight), up * (u - push) - 9.81 / 2 * (u - push) ** 2, 0)
+    in_air = np.where(u < push + flight / 2, rise(u), rise(2 * push + flight - u))
+    height = np.where((u > 0) & (u < 2 * push + flight), in_air + fly, 0)
+    return np.repeat(np.stack([0 * u, height], axis=-1)[:, None], 6, axis=1) * HEIGHT_PX / HEIGHT_M
+
+
+def jittered(paths: np.ndarray, rms: float = 0.025, seed: int = 0) -> np.ndarray:
+    """With Student's t noise of three degrees of freedom, `rms` heights on either axis."""
+    return paths + np.random.default_rng(seed).standard_t(3, paths.shape) * rms / np.sqrt(3) * HEIGHT_PX
+
+
+def errors(paths: np.ndarray, truth: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """Root mean squares, in heights, heights/s and heights/s^2, of place, speed and acceleration by differences."""
+    off = (paths - truth) / HEIGHT_PX
+    step_s = np.median(np.diff(times_s))
+    rates = [off, (off[2:] - off[:-2]) / (2 * step_s), np.diff(off, 2, axis=0) / step_s**2]
+    return np.array([np.sqrt(np.nanmean((rate**2).sum(axis=2))) for rate in rates])
+
+
+def uneven_times(random: np.random.Generator, T: int) -> np.ndarray:
+    return 2.0 + np.cumsum(random.uniform(0.6, 1.4, T)) / 30
+
+
+@st.composite
+def wandering_paths(draw: Any, min_frames: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (T, P, 2), some missing, and uneven times."""
+    T, P = draw(st.integers(min_frames, 40)), draw(st.integers(1, 3))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    positions = np.cumsum(random.normal(0, 8, (T, P, 2)), axis=0) + 400
+    positions[random.random((T, P)) < draw(st.sampled_from([0, 0.2, 0.9]))] = np.nan
+    return positions, uneven_times(random, T)
+
+
+# What is steady stays, what is noisy gets better
+
+
+@pytest.mark.parametrize("smooth", OFFLINE)
+@pytest.mark.parametrize("T", [1, 2, 3, 5, 60])
+def test_a_straight_line_at_constant_speed_is_unchanged(smooth: Smooth, T: int) -> None:
+    times_s = uneven_times(np.random.default_rng(T), T)
+    line = np.array([[300.0, 200], [100, 50]]) + times_s[:, None, None] * np.array([[500.0, -80], [0, 3]])
+    np.testing.assert_allclose(smooth(line, times_s), line, atol=1e-3)
+
+
+def test_a_point_at_rest_is_unchanged_live() -> None:
+    rest = np.full((30, 2, 2), 7.5)
+    np.testing.assert_allclose(one_euro(rest, np.arange(30) / 30), rest)
+
+
+@pytest.mark.parametrize("fps", [15, 30, 60])
+@pytest.mark.parametrize("move", [walk, kick, jump])
+def test_noise_is_reduced_and_fast_motion_is_not_hurt(move: Callable[[np.ndarray], np.ndarray], fps: int) -> None:
+    times_s = np.arange(0, 9, 1 / fps) + 0.013
+    truth = move(times_s)
+    raw = jittered(truth)
+    before = errors(raw, truth, times_s)
+    assert (errors(kalman(raw, times_s), truth, times_s) < {15: 0.85, 30: 0.55, 60: 0.4}[fps] * before).all()
+    assert (errors(smooth_butterworth(raw, times_s), truth, times_s) < {15: 1, 30: 0.7, 60: 0.6}[fps] * before).all()
+    assert errors(one_euro(raw, times_s), truth, times_s)[0] < 1.05 * before[0]  # it cannot look ahead
+
+
+@pytest.mark.parametrize("fps", [15, 30, 60])
+def test_live_jitter_is_reduced_at_rest_and_in_walking(fps: int) -> None:
+    times_s = np.arange(0, 9, 1 / fps)
+    for truth, share in [(walk(times_s) * 0, 0.8), (walk(times_s), 0.95)]:
+        before = errors(jittered(truth), truth, times_s)
+        assert (errors(one_euro(jittered(truth), times_s), truth, times_s) < share * before).all()
+
+
+@pytest.mark.parametrize("fps", [30, 60])
+@pytest.mark.parametrize("move", [walk, kick, jump])
+def test_what_was_exact_stays_within_half_a_percent_of_body_height(
+    move: Callable[[np.ndarray], np.ndarray], fps: int
+) -> None:
+    times_s = np.arange(0, 9, 1 / fps) + 0.013
+    for smooth in OFFLINE:
+        assert errors(smooth(move(times_s), times_s), move(times_s), times_s)[0] < 0.005
+
+
+def test_uneven_times_cost_the_kalman_smoother_nothing() -> None:
+    random = np.random.default_rng(3)
+    even, uneven = np.arange(600) / 30, uneven_times(random, 600)
+    on_even = errors(kalman(jittered(walk(even)), even), walk(even), even)[0]
+    on_uneven = errors(kalman(jittered(walk(uneven)), uneven), walk(uneven), uneven)[0]
+    assert on_uneven < 1.1 * on_even
+
+
+def test_an_outlier_is_pulled_in_and_its_neighbours_stay() -> None:
+    times_s = np.arange(60) / 30
+    truth = walk(times_s)
+    jumped = truth.copy()
+    jumped[30, 2] += 0.3 * HEIGHT_PX  # to the other leg, for one frame
+    off = np.linalg.norm(kalman(jumped, times_s) - kalman(truth, times_s), axis=2)
+    assert off[30, 2] < 0.01 * HEIGHT_PX
+    assert off.max() < 0.01 * HEIGHT_PX
+    assert np.linalg.norm(smooth_butterworth(jumped, times_s) - truth, axis=2).max() > 0.1 * HEIGHT_PX
+
+
+def test_a_point_of_low_score_has_little_say() -> None:
+    times_s, scores = np.arange(30) / 30, np.ones((30, 1))
+    positions = np.zeros((30, 1, 2))
+    positions[15] = 3.0
+    pulled = [0.0]
+    for score in (0.0, 0.1, 0.5, 1.0):
+        scores[15] = score
+        pulled.append(float(smooth_kalman(positions, times_s, scores, HEIGHT_PX)[15, 0, 0]))
+    assert pulled == sorted(pulled)
+    assert pulled[1] < 0.1 < 1 < pulled[-1]
+    scores[15] = np.nan
+    assert smooth_kalman(positions, times_s, scores, HEIGHT_PX)[15, 0, 0] == pulled[1]
+
+
+# Filters against their equations
+
+
+@pytest.mark.parametrize("fps", [20, 30, 120])
+def test_butterworth_lets_half_the_power_through_at_the_cut_off_without_delay(fps: int) -> None:
+    times_s = np.arange(20 * fps) / fps
+    wave = np.stack([np.sin(2 * np.pi * 6 * times_s), np.cos(2 * np.pi * 6 * times_s)], axis=-1)[:, None]
+    smooth = smooth_butterworth(wave, times_s, cutoff_hz=6)
+    middle = slice(5 * fps, 15 * fps)
+    np.testing.assert_allclose(smooth[middle], wave[middle] / np.sqrt(2), atol=1e-9)
+
+
+def test_kalman_without_far_points_is_the_low_pass_its_docstring_says() -> None:
+    fps, noise, speed_drift = 240, 0.02, 5.0
+    half_hz = (speed_drift**2 * fps / noise**2) ** 0.25 / (2 * np.pi)
+    times_s = np.arange(10 * fps) / fps
+    wave = np.stack([np.sin(2 * np.pi * half_hz * times_s), np.cos(2 * np.pi * half_hz * times_s)], axis=-1)[:, None]
+    smooth = kalman(wave, times_s, noise=noise, speed_drift=speed_drift, tail=np.inf)
+    middle = slice(3 * fps, 7 * fps)
+    np.testing.assert_allclose(smooth[middle], wave[middle] / 2, atol=0.01)
+
+
+def test_one_euro_gives_the_table_worked_out_by_hand() -> None:
+    # Steps of 1 / (2 pi) s make alpha = 1 / (1 + 1 / cutoff); with beta = 1 / pi, the cut-off is 1 + speed / pi.
+    # 0: 0, as it comes
+    # 1: speed 1/2 * 2 pi (1 - 0) = pi             cutoff 2        alpha 2/3      0 + 2/3 * 1 = 2/3
+    # 1: speed pi/2 + 1/2 * 2 pi * 1/3 = 5/6 pi    cutoff 11/6     alpha 11/17    2/3 + 11/17 * 1/3 = 15/17
+    # 1, a double step: alpha = 1 / (1 + 1 / (2 cutoff)), that of the speed 2/3:
+    #    speed 1/3 * 5/6 pi + 2/3 * pi * 2/17      cutoff 415/306  alpha 415/568  15/17 + 415/568 * 2/17 = 275/284
+    smooth = OneEuro(min_cutoff_hz=1, beta=1 / np.pi, derivative_cutoff_hz=1)
+    got = [
+        smooth(np.array([[10.0 * x, 0]]), t / (2 * np.pi), 10.0)[0, 0] / 10 for x, t in [(0, 0), (1, 1), (1, 2), (1, 4)]
+    ]
+    assert got == pytest.approx([0, 2 / 3, 15 / 17, 275 / 284])
+
+
+def test_one_euro_starts_anew_after_a_gap_and_goes_on_after_a_short_one() -> None:
+    smooth, point, away = OneEuro(), np.array([[0.0, 0]]), np.array([[90.0, 0]])
+    smooth(point, 0.0, 300)
+    assert np.isnan(smooth(np.full((1, 2), np.nan), 0.1, 300)).all()
+    assert 0 < smooth(away, 0.2, 300)[0, 0] < 90
+    assert smooth(point, 0.2 + MAX_GAP_S + 0.01, 300).tolist() == point.tolist()
+
+
+# What must hold for all paths
+
+
+@pytest.mark.parametrize("smooth", ALL)
+@given(paths=wandering_paths())
+@settings(max_examples=25, deadline=None)
+def test_missing_stays_missing_and_never_spreads(smooth: Smooth, paths: tuple[np.ndarray, np.ndarray]) -> None:
+    positions, times_s = paths
+    kept = positions.copy()
+    smoothed = smooth(positions, times_s)
+    assert (np.isnan(smoothed) == np.isnan(positions)).all()
+    np.testing.assert_array_equal(positions, kept)  # and the input is left alone
+
+
+@pytest.mark.parametrize("smooth", ALL)
+@given(paths=wandering_paths(), shift=st.floats(-1e3, 1e3), later_s=st.floats(0, 1e4))
+@settings(max_examples=25, deadline=None)
+def test_shifting_before_is_shifting_after(
+    smooth: Smooth, paths: tuple[np.ndarray, np.ndarray], shift: float, later_s: float
+) -> None:
+    positions, times_s = paths
+    np.testing.assert_allclose(
+        smooth(positions + shift, times_s + later_s), smooth(positions, times_s) + shift, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("smooth", ["kalman", "butterworth"])
+@given(paths=wandering_paths(), scale=st.floats(0.1, 10))
+@settings(max_examples=25, deadline=None)
+def test_a_larger_picture_of_a_larger_person_is_smoothed_alike(
+    smooth: str, paths: tuple[np.ndarray, np.ndarray], scale: float
+) -> None:
+    positions, times_s = paths
+    scores, sizes = np.full(positions.shape[:2], 0.7), np.linspace(200, 300, len(times_s))
+    small = SMOOTHERS[smooth](positions, times_s, scores, sizes)
+    np.testing.assert_allclose(SMOOTHERS[smooth](positions * scale, times_s, scores, sizes * scale), small * scale)
+
+
+@given(paths=wandering_paths())
+@settings(max_examples=25, deadline=None)
+def test_reversed_time_gives_the_reversed_path(paths: tuple[np.ndarray, np.ndarray]) -> None:
+    positions, times_s = paths
+    random = np.random.default_rng(len(times_s))
+    scores, sizes = random.random(positions.shape[:2]), random.uniform(200, 300, len(times_s))
+    forth = smooth_kalman(positions, times_s, scores, sizes)
+    back = smooth_kalman(positions[::-1], -times_s[::-1], scores[::-1], sizes[::-1])
+    np.testing.assert_allclose(back[::-1], forth, atol=1e-3)
+    even_s = np.arange(len(times_s)) / 30
+    forth, back = smooth_butterworth(positions, even_s), smooth_butterworth(positions[::-1], even_s)
+    np.testing.assert_allclose(back[::-1], forth, atol=1e-3)
+
+
+@pytest.mark.parametrize("smooth", ALL)
+def test_points_are_smoothed_each_by_itself(smooth: Smooth) -> None:
+    times_s = np.arange(40) / 30
+    positions = jittered(walk(times_s))
+    positions[5:8, 1], positions[:20, 3] = np.nan, np.nan
+    apart = [smooth(positions[:, [point]], times_s) for point in range(positions.shape[1])]
+    np.testing.assert_allclose(np.concatenate(apart, axis=1), smooth(positions, times_s), atol=1e-9)
+
+
+# Gaps and blocks
+
+
+@pytest.mark.parametrize("smooth", ALL)
+def test_paths_on_both_sides_of_a_long_gap_are_smoothed_apart(smooth: Smooth) -> None:
+    times_s = np.arange(90) / 30
+    positions = jittered(walk(times_s))
+    positions[30:60] = np.nan  # a second
+    positions[60:] += 500
+    both = [smooth(positions[:30], times_s[:30]), smooth(positions[60:], times_s[60:])]
+    np.testing.assert_allclose(smooth(positions, times_s)[[*range(30), *range(60, 90)]], np.concatenate(both))
+
+
+@pytest.mark.parametrize("smooth", OFFLINE)
+def test_paths_on_both_sides_of_a_short_gap_are_one(smooth: Smooth) -> None:
+    times_s = np.arange(90) / 30
+    truth = walk(times_s)
+    positions = jittered(truth)
+    positions[40:46] = np.nan
+    apart = np.concatenate([smooth(positions[:40], times_s[:40]), smooth(positions[46:], times_s[46:])])
+    seen = [*range(40), *range(46, 90)]
+    assert not np.allclose(smooth(positions, times_s)[seen], apart, atol=0.5)
+    never = smooth(positions, times_s, max_gap_s=0.1)  # type: ignore[call-arg]
+    np.testing.assert_allclose(never[seen], apart)
+    assert np.isfinite(smooth(positions, times_s, max_gap_s=np.inf)[seen]).all()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("uneven", [False, True])
+@pytest.mark.parametrize("name", ["kalman", "butterworth"])
+def test_a_block_with_its_overlap_equals_the_whole(name: str, uneven: bool, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    T = 600
+    times_s = uneven_times(random, T) if uneven else np.arange(T) / 30
+    positions = jittered(walk(times_s), seed=seed) * 3  # a person 900 pixels tall, in a large picture
+    shape = positions.shape[:2]
+    positions[random.random(shape) < 0.2] = np.nan
+    positions[np.arange(T) % 10 != seed, 0] = np.nan  # a point seen three times a second
+    scores, sizes = random.uniform(0, 1, shape), random.uniform(800, 1000, T)
+    scores[:, :2] = 0
+    smooth = SMOOTHERS[name]
+    if uneven and name == "butterworth":
+        smooth = lambda paths, t, _scores, _sizes: smooth_butterworth(paths, t, rate_hz=30)  # noqa: E731
+    whole = smooth(positions, times_s, scores, sizes)
+    begin_s, end_s = times_s[[T // 3, 2 * T // 3]]
+    block = (times_s >= begin_s - OVERLAP_S) & (times_s < end_s + OVERLAP_S)
+    kept = (times_s >= begin_s) & (times_s < end_s)
+    part = smooth(positions[block], times_s[block], scores[block], sizes[block])
+    np.testing.assert_allclose(part[kept[block]], whole[kept], rtol=0, atol=1e-3)
+
+
+# Little, nothing, wrong
+
+
+@pytest.mark.parametrize("smooth", ALL)
+@pytest.mark.parametrize("T", [1, 2])
+def test_one_or_two_samples_stay_where_they_are(smooth: Smooth, T: int) -> None:
+    positions = np.array([[[3.0, 4]], [[5, 6]]])[:T]
+    times_s = np.array([0.0, 10.0])[:T]  # the second is a new path, if a slow camera
+    smooth = partial(smooth, cutoff_hz=0.01) if smooth is smooth_butterworth else smooth
+    np.testing.assert_allclose(smooth(positions, times_s), positions)
+
+
+@pytest.mark.parametrize("smooth", ALL)
+def test_nothing_smoothed_is_nothing(smooth: Smooth) -> None:
+    times_s = np.arange(5) / 30
+    assert np.isnan(smooth(np.full((5, 3, 2), np.nan), times_s)).all()
+    assert smooth(np.zeros((5, 0, 2)), times_s).shape == (5, 0, 2)
+
+
+@pytest.mark.parametrize("smooth", OFFLINE)
+def test_no_frames_are_no_frames(smooth: Smooth) -> None:
+    assert smooth(np.zeros((0, 3, 2)), np.zeros(0)).shape == (0, 3, 2)
+
+
+def test_half_a_point_and_an_infinite_one_are_missing() -> None:
+    positions = np.zeros((5, 1, 2))
+    positions[1, 0, 0], positions[3, 0, 1] = np.nan, np.inf
+    for smooth in ALL:
+        assert np.isnan(smooth(positions, np.arange(5) / 30)).all(axis=2)[:, 0].tolist() == [0, 1, 0, 1, 0]
+
+
+def test_a_size_unknown_in_some_frames_is_drawn_from_the_others() -> None:
+    times_s, scores = np.arange(10) / 30, np.ones((10, 6))
+    positions = jittered(walk(times_s))
+    holes = np.linspace(200, 290, 10)
+    holes[[0, 4, 5]] = np.nan
+    filled = np.array([210.0, *np.linspace(210, 290, 9)])
+    np.testing.assert_allclose(
+        smooth_kalman(positions, times_s, scores, holes), smooth_kalman(positions, times_s, scores, filled)
+    )
+
+
+@pytest.mark.parametrize("smooth", OFFLINE)
+@pytest.mark.parametrize("times_s", [[0, 0.2, 0.1], [0, np.nan, 1]])
+def test_times_that_decrease_are_refused_in_one_line(smooth: Smooth, times_s: list[float]) -> None:
+    with pytest.raises(InputError, match="times_s: expected seconds that never decrease"):
+        smooth(np.zeros((3, 1, 2)), np.array(times_s))
+
+
+@pytest.mark.parametrize("smooth", ALL)
+@given(paths=wandering_paths(), steps=st.lists(st.booleans(), min_size=40, max_size=40))
+@settings(max_examples=25, deadline=None)
+def test_while_time_stands_still_nothing_moves(
+    smooth: Smooth, paths: tuple[np.ndarray, np.ndarray], steps: list[bool]
+) -> None:
+    positions, _ = paths
+    times_s = np.cumsum(steps[: len(positions)]) / 30
+    if smooth is smooth_butterworth:
+        smooth = partial(smooth, rate_hz=30)
+    smoothed = smooth(positions, times_s)
+    assert (np.isnan(smoothed) == np.isnan(positions)).all()
+    for point in range(positions.shape[1]):
+        seen = np.isfinite(smoothed[:, point, 0])
+        path, rests = smoothed[seen, point], np.diff(times_s[seen]) == 0
+        np.testing.assert_allclose(np.diff(path, axis=0)[rests], 0, atol=1e-6)
+
+
+def test_two_frames_of_one_instant_are_their_mean_offline_and_the_first_of_them_live() -> None:
+    times_s = np.array([0.0, 0.1, 0.1, 0.2])
+    line = np.array([0.0, 0.8, 1.2, 2.0])[:, None, None] * np.ones((1, 1, 2))
+    for smooth in OFFLINE:
+        smooth = partial(smooth, cutoff_hz=4.0) if smooth is smooth_butterworth else smooth
+        np.testing.assert_allclose(smooth(line, times_s)[[1, 2]], 1.0, atol=1e-3)
+    live = one_euro(line, times_s)
+    assert (live[2] == live[1]).all()
+    assert (live[3] > live[2]).all()
+
+
+def test_wrong_input_is_refused_in_one_line() -> None:
+    positions, times_s, scores = np.zeros((9, 2, 2)), np.arange(9) / 10, np.ones((9, 2))
+    with pytest.raises(InputError, match="below half the 10 samples a second, got 6; give a lower cut-off"):
+        smooth_butterworth(positions, times_s)
+    with pytest.raises(InputError, match=r"positions: wanted shape \(T, P, 2\), got \(9, 2\)"):
+        smooth_butterworth(positions[..., 0], times_s)
+    with pytest.raises(InputError, match=r"times_s: wanted one per frame, shape \(9,\), got \(8,\)"):
+        smooth_butterworth(positions, times_s[:8])
+    with pytest.raises(InputError, match=r"scores: wanted one per point, shape \(9, 2\)"):
+        smooth_kalman(positions, times_s, scores[:, :1], 300)
+    with pytest.raises(InputError, match="size_px: wanted a number or one per frame"):
+        smooth_kalman(positions, times_s, scores, np.ones(3))
+    for size_px in (0, -1, np.nan, np.inf):
+        with pytest.raises(InputError, match="size_px: wanted the person's size"):
+            smooth_kalman(positions, times_s, scores, size_px)
+    with pytest.raises(InputError, match="noise: wanted a number above 0, got 0"):
+        smooth_kalman(positions, times_s, scores, 300, noise=0)
+    with pytest.raises(InputError, match="beta: wanted a number from 0 on"):
+        OneEuro(beta=-1)
+
+
+def test_live_frames_must_come_in_order_with_the_same_points() -> None:
+    smooth = OneEuro()
+    smooth(np.zeros((2, 2)), 1.0, 300)
+    assert (smooth(np.ones((2, 2)), 1.0, 300) == 0).all()  # no time has passed
+    with pytest.raises(InputError, match=r"expected a time not before 1 s, got 0\.9; give frames in order"):
+        smooth(np.zeros((2, 2)), 0.9, 300)
+    with pytest.raises(InputError, match=r"P as in the first frame, got \(3, 2\)"):
+        smooth(np.zeros((3, 2)), 2.0, 300)
+    with pytest.raises(InputError, match="size_px: wanted a number above 0"):
+        smooth(np.zeros((2, 2)), 2.0, 0)

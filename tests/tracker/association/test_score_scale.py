@@ -1,0 +1,32 @@
+"""What a score means in a clip, learned as it goes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from posetrail.poses import Poses
+from tracker.association.score_scale import ScoreScale
+
+
+def poses(scores: list[float], carried: bool = False) -> Poses:
+    n = len(scores)
+    return Poses(np.zeros((n, 17, 2)), np.ones((n, 17)), np.zeros((n, 4)), scores, np.full(n, carried))
+
+
+def test_a_missing_score_counts_as_none_and_spoils_nothing() -> None:
+    with_gap, without = ScoreScale(adapt=True), ScoreScale(adapt=True)
+    assert with_gap.add(poses([0.81, np.nan, 0.64]), 0.0) == pytest.approx([0.9, 0.0, 0.8])
+    without.add(poses([0.81, 0.64]), 0.0)
+    assert with_gap.score(0.4) == without.score(0.4)
+
+
+def test_carried_poses_teach_nothing_and_a_scale_that_does_not_adapt_changes_no_score() -> None:
+    scale = ScoreScale(adapt=True)
+    scale.add(poses([0.2, 0.3]), 0.0)
+    before = scale.score(0.4)
+    scale.add(poses([0.9], carried=True), 0.0)
+    assert scale.score(0.4) == pytest.approx(before)
+    fixed = ScoreScale(adapt=False)
+    fixed.add(poses([0.2, 0.3]), 0.0)
+    assert fixed.score(0.4) == 0.4

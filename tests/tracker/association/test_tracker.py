@@ -1,0 +1,346 @@
+"""Ids in invented worlds: one person, one id; then everything that once made two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posetrail.poses import Poses
+from posetrail.skeletons import COCO_17
+from tests.worlds import Walker, World, line
+from tracker.association.tracker import Tracker, follow
+from tracker.io.pose_log import Carried, SeenFrame
+from tracker.settings import PRESETS, Assignment, FollowSettings, Similarity
+
+
+def seen(world: World, shuffle: int | None = None, stride: int = 1) -> list[SeenFrame]:
+    """The world as a perfect see stage without flow would log it, people in any order."""
+    random = np.random.default_rng(shuffle)
+    frames = []
+    for index in range(0, world.num_frames, stride):
+        time_s = index / world.fps
+        there = [w for w in world.walkers if not w.missed(index)]
+        keypoints = np.array([w.keypoints(time_s) for w in there]).reshape(-1, 17, 2)
+        boxes = np.array([w.box(time_s) for w in there]).reshape(-1, 4)
+        scores = np.array([w.box_score(index) for w in there])
+        poses = Poses(keypoints, np.full(keypoints.shape[:2], 0.8), boxes, scores, np.zeros(len(there)))
+        if shuffle is not None:
+            poses = poses[random.permutation(len(poses))]
+        frames.append(SeenFrame(index, time_s, f"{index:06d}.jpg", poses, Carried.empty(17)))
+    return frames
+
+
+def who(world: World, frames: list[SeenFrame], settings: FollowSettings) -> list[dict[int, int]]:
+    """For every frame, walker -> id."""
+    followed = []
+    for frame, people in follow(frames, settings, COCO_17):
+        walkers = [world.walker_at(frame.index, box) for box in people.poses.boxes]
+        followed.append(dict(zip(walkers, people.track_ids.tolist(), strict=True)))
+    return followed
+
+
+DEFAULT = FollowSettings()
+CROSSING = World(
+    (Walker(line((20, 60), (120, 0))), Walker(line((500, 75), (-120, 0))), Walker(line((300, 10), (0, 60)))),
+    num_frames=90,
+)
+
+
+@pytest.mark.parametrize("similarity", get_args(Similarity))
+@pytest.mark.parametrize("assignment", get_args(Assignment))
+def test_one_person_on_a_straight_line_has_one_id(similarity: Similarity, assignment: Assignment) -> None:
+    world = World((Walker(line((20, 60), (120, 0))),), num_frames=60)
+    ids = who(world, seen(world), FollowSettings(similarity=similarity, assignment=assignment))
+    assert ids == [{0: 1}] * 60
+
+
+def test_people_who_cross_keep_their_ids() -> None:
+    ids = who(CROSSING, seen(CROSSING), DEFAULT)
+    assert all(frame == ids[0] for frame in ids)
+
+
+def test_the_order_of_people_in_a_frame_changes_no_id_that_is_seen() -> None:
+    expected = who(CROSSING, seen(CROSSING), DEFAULT)
+    for seed in range(5):
+        got = who(CROSSING, seen(CROSSING, shuffle=seed), DEFAULT)
+        names = {got[0][walker]: expected[0][walker] for walker in got[0]}  # ids of the first frame go by rows
+        assert [{walker: names[i] for walker, i in frame.items()} for frame in got] == expected
+
+
+def test_half_the_frame_rate_keeps_who_is_who() -> None:
+    assert who(CROSSING, seen(CROSSING, stride=2), DEFAULT) == who(CROSSING, seen(CROSSING), DEFAULT)[::2]
+
+
+@pytest.mark.parametrize("missing_frames", [1, 5, 20, 45])
+def test_somebody_unseen_for_a_while_comes_back_as_themselves(missing_frames: int) -> None:
+    walker = Walker(line((20, 60), (120, 0)), missed=lambda f: 30 <= f < 30 + missing_frames)
+    other = Walker(line((600, 200), (-60, 0)))
+    world = World((walker, other), num_frames=100)
+    ids = who(world, seen(world), DEFAULT)
+    assert {frame[0] for frame in ids if 0 in frame} == {1}
+    assert {frame[1] for frame in ids} == {2}
+
+
+def test_somebody_unseen_for_longer_than_the_memory_is_somebody_new() -> None:
+    world = World((Walker(line((20, 60), (0, 0)), missed=lambda f: 30 <= f < 70),), num_frames=90)
+    ids = who(world, seen(world), FollowSettings(memory_s=1.0))
+    assert {i for frame in ids for i in frame.values()} == {1, 2}
+    ids = who(world, seen(world), FollowSettings(memory_s=1.5))
+    assert {i for frame in ids for i in frame.values()} == {1}
+
+
+def test_a_low_score_continues_a_person_but_starts_nobody() -> None:
+    fading = Walker(line((20, 60), (60, 0)), box_score=lambda f: 0.9 if f < 10 else 0.1)
+    faint = Walker(line((400, 60), (0, 0)), box_score=lambda _: 0.1)
+    world = World((fading, faint), num_frames=30)
+    assert who(world, seen(world), DEFAULT) == [{0: 1}] * 30
+
+
+def test_a_newcomer_is_confirmed_before_they_get_an_id() -> None:
+    late = Walker(line((400, 60), (0, 0)), missed=lambda f: f < 10)
+    flicker = Walker(line((200, 200), (0, 0)), missed=lambda f: f != 15)
+    world = World((Walker(line((20, 60), (0, 0))), late, flicker), num_frames=30)
+    ids = who(world, seen(world), FollowSettings(confirm_s=0.1))
+    assert [1 in frame for frame in ids] == [False] * 13 + [True] * 17
+    assert not any(2 in frame for frame in ids)
+    assert {i for frame in ids for i in frame.values()} == {1, 2}
+
+
+def test_a_second_pose_of_somebody_starts_nobody() -> None:
+    world = World(
+        (Walker(line((20, 60), (0, 0))), Walker(line((26, 64), (0, 0)), missed=lambda f: f < 3)), num_frames=30
+    )
+    assert who(world, seen(world), DEFAULT) == [{0: 1}] * 30
+
+
+def test_a_carried_pose_continues_but_starts_nobody() -> None:
+    world = World((Walker(line((20, 60), (0, 0))),), num_frames=10)
+    carried = [True] * 3 + [False] + [True] * 6
+    frames = [replace(f, poses=replace(f.poses, carried=[c])) for f, c in zip(seen(world), carried, strict=True)]
+    assert who(world, frames, FollowSettings(confirm_s=0)) == [{}] * 3 + [{0: 1}] * 7
+
+
+def test_people_without_a_sure_joint_are_followed_by_their_boxes() -> None:
+    nowhere = np.full((17, 2), np.nan)
+    frames = [replace(f, poses=replace(f.poses, keypoints=[nowhere] * len(f.poses))) for f in seen(CROSSING)]
+    ids = who(CROSSING, frames[:40], DEFAULT)
+    assert all(frame == ids[0] for frame in ids)
+
+
+def test_flow_is_believed_where_it_carried_somebody() -> None:
+    """Somebody jumps farther than any reach between two frames, but flow saw where to."""
+    world = World((Walker(lambda t: (20 if t < 1 else 400, 60)),), num_frames=60)
+    frames = seen(world)
+    assert {i for frame in who(world, frames, DEFAULT) for i in frame.values()} == {1, 2}
+    for before, now in pairwise(frames):
+        flown = Carried([before.index], [0], now.poses.keypoints)
+        frames[now.index] = replace(now, carried=flown)
+    assert who(world, frames, DEFAULT) == [{0: 1}] * 60
+
+
+def test_the_flow_queue_bridges_frames_that_missed_somebody() -> None:
+    world = World((Walker(line((20, 60), (0, 0)), missed=lambda f: 5 <= f < 8),), num_frames=20)
+    frames = seen(world)
+    frames[8] = replace(frames[8], carried=Carried([4], [0], frames[8].poses.keypoints))
+    preset = PRESETS["simple-baselines"].follow
+    for queue_frames, expected in ((1, {1, 2}), (4, {1})):
+        followed = follow(frames, preset, COCO_17, queue_frames=queue_frames)
+        assert {int(i) for _, people in followed for i in people.track_ids} == expected
+
+
+def test_joints_below_the_threshold_are_left_out_of_the_tracks() -> None:
+    frame = seen(CROSSING)[0]
+    scores = np.linspace(0, 1, 17)
+    frame = replace(frame, poses=replace(frame.poses, keypoint_scores=[scores] * 3, scores=np.ones(3)))
+    people = Tracker(FollowSettings(keep_joint_score=0.5), COCO_17).update_seen(frame)
+    assert (np.isnan(people.poses.keypoints[0, :, 0]) == (scores < 0.5)).all()
+    assert (people.poses.keypoint_scores[0] == np.where(scores < 0.5, 0, scores.astype(np.float32))).all()
+
+
+def test_frames_out_of_order_are_refused() -> None:
+    frames = seen(CROSSING)
+    tracker = Tracker(DEFAULT, COCO_17)
+    tracker.update_seen(frames[5])
+    with pytest.raises(ValueError, match="in order"):
+        tracker.update_seen(frames[4])
+
+
+def test_two_trackers_in_one_program_do_not_know_of_each_other() -> None:
+    one, other = Tracker(DEFAULT, COCO_17), Tracker(DEFAULT, COCO_17)
+    frame = seen(CROSSING)[0]
+    assert one.update_seen(frame).track_ids.tolist() == other.update_seen(frame).track_ids.tolist() == [1, 2, 3]
+
+
+def moved(frame: SeenFrame, shift: tuple[float, float], scale: float) -> SeenFrame:
+    """The same people in a picture of another size and place."""
+    poses = frame.poses
+    placed = replace(poses, keypoints=poses.keypoints * scale + shift, boxes=poses.boxes * scale + np.tile(shift, 2))
+    return replace(frame, poses=placed)
+
+
+def seen_by_camera(
+    world: World, camera: Callable[[float], tuple[float, float, float]], *, told: bool
+) -> list[SeenFrame]:
+    """The world as a camera that moves sees it: at a time in seconds it is moved by pixels x, y, and zoomed."""
+    frames, before = [], None
+    for frame in seen(world):
+        x, y, zoom = camera(frame.time_s)
+        now = np.array([[zoom, 0, x], [0, zoom, y]])
+        turn = np.eye(2, 3)
+        if before is not None and told:
+            ratio = zoom / before[2]
+            turn = np.array([[ratio, 0, x - ratio * before[0]], [0, ratio, y - ratio * before[1]]])
+        frames.append(replace(moved(frame, (now[0, 2], now[1, 2]), zoom), camera=turn))
+        before = (x, y, zoom)
+    return frames
+
+
+CAMERAS = {
+    "panning": lambda t: (-150 * t, 20 * t, 1.0),
+    "zooming": lambda t: (-160 * (0.3 * t), -90 * (0.3 * t), 1 + 0.3 * t),
+    "shaking": lambda t: (12 * np.sin(40 * t), 9 * np.cos(31 * t), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_people_seen_by_a_moving_camera_keep_their_ids(name: str) -> None:
+    """Somebody hidden for half a second, while the camera moves on, is looked for where the camera moved them."""
+    hidden = Walker(line((300, 160), (30, 0)), missed=lambda f: 40 <= f < 55)
+    world = World((hidden, *CROSSING.walkers), num_frames=80)
+    frames = seen_by_camera(world, CAMERAS[name], told=True)
+    truth = [len(frame.poses) for frame in frames]
+    tracker = Tracker(DEFAULT, COCO_17)
+    ids = [set(tracker.update_seen(frame).track_ids.tolist()) for frame in frames]
+    assert [len(each) for each in ids] == truth
+    assert set.union(*ids) == {1, 2, 3, 4}
+
+
+def test_the_crowd_tells_how_the_camera_moved_where_the_log_does_not() -> None:
+    jump = {t: 90.0 if t >= 1.5 else 0.0 for t in (i / 30 for i in range(90))}
+    hidden = Walker(line((300, 160), (0, 0)), missed=lambda f: 40 <= f < 55)
+    others = tuple(Walker(line((60 + 120 * i, 20 + 10 * i), (5, 0))) for i in range(5))
+    world = World((hidden, *others), num_frames=80)
+    frames = seen_by_camera(world, lambda t: (jump[t], 0.0, 1.0), told=False)
+    tracker = Tracker(FollowSettings(), COCO_17)
+    assert set.union(*(set(tracker.update_seen(frame).track_ids.tolist()) for frame in frames)) == set(range(1, 7))
+
+
+@pytest.mark.parametrize(("shift", "scale"), [((1000.0, -300.0), 1.0), ((0.0, 0.0), 3.0), ((-50.0, 7.0), 0.5)])
+def test_shifting_and_scaling_the_picture_changes_no_id(shift: tuple[float, float], scale: float) -> None:
+    plain = [people.track_ids.tolist() for _, people in follow(seen(CROSSING, shuffle=1), DEFAULT, COCO_17)]
+    there = (moved(frame, shift, scale) for frame in seen(CROSSING, shuffle=1))
+    assert [people.track_ids.tolist() for _, people in follow(there, DEFAULT, COCO_17)] == plain
+
+
+def test_an_id_never_returns_after_it_was_retired() -> None:
+    """Everybody leaves for longer than they are remembered and comes back to the same places."""
+    world = World(tuple(Walker(w.path, missed=lambda f: 20 <= f < 90) for w in CROSSING.walkers[:2]), num_frames=120)
+    ids = who(world, seen(world), FollowSettings(memory_s=2.0))
+    before, after = ({i for frame in part for i in frame.values()} for part in (ids[:20], ids[90:]))
+    assert before == {1, 2}
+    assert after == {3, 4}
+
+
+def test_three_hundred_people_are_followed() -> None:
+    walkers = tuple(Walker(line((100 * (i % 20), 150 * (i // 20)), (20, 3 * (i % 5)))) for i in range(300))
+    ids = who(World(walkers, num_frames=4), seen(World(walkers, num_frames=4), shuffle=3), DEFAULT)
+    assert all(len(frame) == 300 and frame == ids[0] for frame in ids)
+
+
+def test_scores_of_zero_are_no_scores() -> None:
+    """A file without scores may have zeros in their place; with nothing to tell people apart by, all are people."""
+    frames = [replace(f, poses=replace(f.poses, scores=np.zeros(3))) for f in seen(CROSSING)]
+    ids = who(CROSSING, frames, DEFAULT)
+    assert all(len(frame) == 3 and frame == ids[0] for frame in ids)
+
+
+@pytest.mark.parametrize("sure", [0.3, 0.6, 0.97])
+def test_what_is_sure_depends_on_the_clip(sure: float) -> None:
+    """One network calls people 0.3 where another says 0.97: who is far below the others is nobody with either."""
+    faint = Walker(line((300, 250), (0, 0)), box_score=lambda _: 0.25 * sure)
+    world = World((*(Walker(w.path, box_score=lambda _: sure) for w in CROSSING.walkers), faint), num_frames=60)
+    ids = who(world, seen(world), DEFAULT)
+    assert all(set(frame) == {0, 1, 2} for frame in ids)
+
+
+def test_a_pose_made_of_two_people_starts_nobody() -> None:
+    """Its left side is of one, its right side of the other: no single person explains it, both together do."""
+    world = World((Walker(line((100, 60), (10, 0))), Walker(line((150, 60), (10, 0)))), num_frames=20)
+    frames = seen(world)
+    for index in range(8, 20):
+        poses = frames[index].poses
+        left = np.array([name.startswith("left") for name in COCO_17.joints])
+        box = [*poses.boxes[:, :2].min(axis=0), *poses.boxes[:, 2:].max(axis=0)]
+        both = Poses(
+            np.where(left[:, None], poses.keypoints[0], poses.keypoints[1])[None],
+            poses.keypoint_scores[:1],
+            [box],
+            poses.scores[:1],
+            [False],
+        )
+        frames[index] = replace(frames[index], poses=Poses.concatenate([poses, both]))
+    tracker = Tracker(DEFAULT, COCO_17)
+    assert set.union(*(set(tracker.update_seen(frame).track_ids.tolist()) for frame in frames)) == {1, 2}
+
+
+def test_someone_hidden_is_not_dragged_along_by_whoever_hides_them() -> None:
+    """While A stands still behind B, who walks by, one pose with joints of both is seen; A is where A was."""
+    standing = Walker(line((300, 60), (0, 0)), missed=lambda f: 30 <= f < 42)
+    passing = Walker(line((20, 64), (240, 0)))
+    world = World((standing, passing), num_frames=80)
+    ids = who(world, seen(world), DEFAULT)
+    assert {frame[0] for frame in ids if 0 in frame} == {1}
+    assert {frame[1] for frame in ids} == {2}
+
+
+def test_looks_tell_who_came_back() -> None:
+    """Two people leave together and come back with their places changed: only what they wear tells."""
+    away = lambda f: 30 <= f < 60  # noqa: E731
+    one = Walker(lambda t: (100 if t < 1.5 else 150, 60), missed=away)
+    other = Walker(lambda t: (150 if t < 1.5 else 100, 60), missed=away)
+    world = World((one, other), num_frames=90)
+    looks = np.eye(2, 8, dtype=np.float32)
+    frames = [replace(frame, appearance=looks[: len(frame.poses)]) for frame in seen(world)]
+    frames = [replace(frame, appearance=np.zeros((0, 8))) if not len(frame.poses) else frame for frame in frames]
+    ids = who(world, frames, FollowSettings(appearance_share=0.8))
+    assert ids[0] == ids[-1] == {0: 1, 1: 2}
+    without = [replace(frame, appearance=np.zeros((0, 0))) for frame in frames]
+    assert who(world, without, FollowSettings(appearance_share=0.8))[-1] == {0: 2, 1: 1}
+
+
+poses_at_random = st.builds(
+    lambda seed, n: (np.random.default_rng(seed), n), st.integers(0, 2**32 - 1), st.integers(0, 12)
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(poses_at_random, max_size=6), st.sampled_from(sorted(PRESETS)), st.sampled_from(get_args(Similarity)))
+def test_whatever_comes_no_id_stands_twice_in_a_frame(
+    crowd: list[tuple[np.random.Generator, int]], preset: str, similarity: Similarity
+) -> None:
+    base = PRESETS[preset].follow
+    tracker = Tracker(FollowSettings(**{**vars(base), "similarity": similarity}), COCO_17)
+    for index, (random, n) in enumerate(crowd):
+        keypoints = random.uniform(-50, 400, (n, 17, 2))
+        keypoints[random.random((n, 17)) < 0.3] = np.nan
+        boxes = np.sort(random.uniform(0, 400, (n, 2, 2)), axis=1).reshape(n, 4)
+        poses = Poses(keypoints, random.random((n, 17)), boxes, random.random(n), random.random(n) < 0.2)
+        people = tracker.update(poses, index / 10)  # checks uniqueness
+        assert (people.track_ids > 0).all()
+
+
+def test_a_pose_without_a_box_is_followed_by_its_joints_and_one_with_nothing_by_nothing() -> None:
+    frames = [replace(f, poses=replace(f.poses, boxes=np.full((3, 4), np.nan))) for f in seen(CROSSING)]
+    people = [people.track_ids for _, people in follow(frames, DEFAULT, COCO_17)]
+    assert all(sorted(ids.tolist()) == [1, 2, 3] for ids in people)
+    nothing = [replace(f, poses=replace(f.poses, keypoints=np.full((3, 17, 2), np.nan))) for f in frames]
+    assert not any(len(people) for _, people in follow(nothing, DEFAULT, COCO_17))
+    unscored = [replace(f, poses=replace(f.poses, scores=np.full(3, np.nan))) for f in seen(CROSSING)]
+    assert all(len(people) in (0, 3) for _, people in follow(unscored, DEFAULT, COCO_17))

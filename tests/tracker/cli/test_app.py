@@ -1,0 +1,214 @@
+"""The command as it is installed, in a clean directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TESTS
+from tracker.cli.app import main
+
+POSETRAIL = Path(sys.executable).parent / "posetrail"
+
+
+def posetrail(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([POSETRAIL, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_one_command_follows_everybody_in_a_video(example_clip: Path, tmp_path: Path) -> None:
+    done = posetrail("track", example_clip, "--end", 0.1, "--video", "--save", "coco,csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "posetrail_out" / "pose2sim_cam01"
+    assert done.stdout.startswith("posetrail_out/pose2sim_cam01: 6 frames, ")
+    assert {p.name for p in folder.iterdir()} == {
+        "poses.arrow",
+        "run.json",
+        "tracks.csv",
+        "tracks.json",
+        "tracks.coco.json",
+        "video.mp4",
+    }
+    assert "6/6 frames" in done.stderr
+
+    done = posetrail("follow", folder, "--set", "similarity=iou", "--memory-s", 1, "-o", "again", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "again" / "run.json").read_text())
+    assert told["settings"]["follow"]["similarity"] == "iou"
+    assert told["settings"]["follow"]["memory_s"] == 1.0
+
+    done = posetrail("draw", folder, "-o", "drawn.mp4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "drawn.mp4").stat().st_size > 10_000
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["again", "drawn.mp4", "posetrail_out"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "no such file"), (b"", "empty"), (b"this is not a video\n" * 100, "no video")],
+    ids=["missing", "empty", "text"],
+)
+def test_what_is_no_video_gets_one_line_and_leaves_nothing(content: bytes | None, words: str, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    if content is not None:
+        clip.write_bytes(content)
+    done = posetrail("track", clip, "-o", tmp_path / "out", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("posetrail: ")
+    assert words in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truncated_video_keeps_what_is_done(example_clip: Path, tmp_path: Path) -> None:
+    whole = example_clip.read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 8])
+    done = posetrail("track", "cut.mp4", "--stride", 4, "--progress", "none", cwd=tmp_path)
+    if "posetrail_out" in done.stdout:  # the example's index stands at its beginning
+        assert json.loads((tmp_path / "posetrail_out" / "cut" / "run.json").read_text())["status"] == "damaged"
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_a_wrong_flag_gets_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "Did you mean" in fails(capsys, "track", "x.mp4", "--detct-every", "3")
+    assert "detect_every: expected a whole number from 1 to 1000, got 0" in fails(
+        capsys, "track", "x.mp4", "--detect-every", "0"
+    )
+    assert "known: default, simple-baselines" in fails(capsys, "track", "x.mp4", "--preset", "best")
+    assert "NAME=VALUE" in fails(capsys, "follow", "run", "--set", "similarity")
+    assert "did you mean 'csv'" in fails(capsys, "track", "x.mp4", "--save", "cvs")
+    (tmp_path / "settings.toml").write_text("detect_every = [")
+    assert "not TOML" in fails(capsys, "track", "x.mp4", "--config", str(tmp_path / "settings.toml"))
+
+
+def test_flags_go_before_the_file_and_the_file_before_the_preset(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, example_clip: Path
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('flow = "none"\nmemory_s = 7\n')
+    out = tmp_path / "out"
+    arguments = f"track {example_clip} -o {out} --end 0.03 --progress none --preset simple-baselines"
+    arguments += f" --config {file} --memory-s 3 --set detect_every=2"
+    with pytest.raises(SystemExit) as ended:
+        main(arguments.split())
+    assert ended.value.code == 0
+    settings = json.loads((out / "pose2sim_cam01" / "run.json").read_text())["settings"]
+    assert settings["follow"]["memory_s"] == 3  # flag
+    assert settings["see"]["detect_every"] == 2  # --set
+    assert settings["see"]["flow"] == "none"  # file
+    assert settings["follow"]["assignment"] == "greedy"  # preset
+    assert settings["see"]["carry_margin"] == 0.15  # default
+
+
+def test_a_file_may_have_settings_that_a_command_does_not_need(example_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('detect_every = 2\nsimilarity = "oks"\n')
+    assert posetrail("track", example_clip, "--end", 0.03, "-o", ".", cwd=tmp_path).returncode == 0
+    done = posetrail("follow", "pose2sim_cam01", "--config", "settings.toml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (
+        json.loads((tmp_path / "pose2sim_cam01" / "run.json").read_text())["settings"]["follow"]["similarity"] == "oks"
+    )
+    (tmp_path / "settings.toml").write_text("detect_evry = 2\n")
+    done = posetrail("follow", "pose2sim_cam01", "--config", "settings.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "detect_evry" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_keeps_the_finished_frames(example_clip: Path, tmp_path: Path) -> None:
+    command = [POSETRAIL, "track", example_clip, "--progress", "json"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert json.loads(running.stderr.readline())["frames"] >= 1
+        running.send_signal(signal.SIGINT)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "stopped" in told.splitlines()[-1]
+    run = json.loads((tmp_path / "posetrail_out" / "pose2sim_cam01" / "run.json").read_text())
+    assert run["status"] == "interrupted"
+    assert 1 <= run["figures"]["frames"] < 100
+
+
+def test_help_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
+    program = "import sys; from tracker.cli.app import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    program += "print([m for m in ('torch', 'numpy', 'cv2', 'av', 'pyarrow', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_tracks_are_scored_and_poses_converted_by_the_same_command(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    golden = TESTS / "golden" / "posetrack" / "synth"
+    assert succeeds(capsys, "eval", golden / "gt18", golden / "pred18", "--metrics", "MOT").startswith("Pose tracking")
+    assert "found none" in fails(capsys, "eval", str(tmp_path), str(tmp_path))
+    coco = tmp_path / "coco.json"
+    coco.write_text(json.dumps([{"image_id": 1, "category_id": 1, "keypoints": [9.0, 9.0, 1.0] * 17, "score": 0.9}]))
+    succeeds(capsys, "convert", coco, tmp_path / "poses.json", "--from", "coco")
+    assert len(json.loads((tmp_path / "poses.json").read_text())["annotations"]) == 1
+
+
+def succeeds(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    assert not ended.value.code
+    return capsys.readouterr().out
+
+
+def test_poses_of_others_are_followed_by_the_same_command(tmp_path: Path) -> None:
+    truth = TESTS / "golden" / "posetrack" / "synth" / "gt18"
+    done = posetrail("follow", truth / "000001_mpii_test.json", "-o", "one", "--fps", 25, "--save", "mot", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("one: 80 frames, ")
+    assert (tmp_path / "one" / "tracks.mot.txt").exists()
+    done = posetrail("eval", truth / "000001_mpii_test.json", "one", "--metrics", "MOT", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+    folder = tmp_path / "poses"
+    folder.mkdir()
+    for name in ("000001_mpii_test", "000003_bonn_test"):
+        (folder / f"{name}.json").write_bytes((truth / f"{name}.json").read_bytes())
+    (folder / "000002_torn.json").write_text("{")
+    done = posetrail("follow", "poses", "-o", "all", cwd=tmp_path)
+    assert done.returncode == 3
+    assert [line for line in done.stderr.splitlines() if "wanted JSON" in line] == [
+        line for line in done.stderr.splitlines() if "torn" in line
+    ]
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["000001_mpii_test", "000003_bonn_test"]
+
+
+def test_online_and_offline_are_compared_by_one_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    truth = TESTS / "golden" / "posetrack" / "synth" / "gt18" / "000001_mpii_test.json"
+    out = tmp_path / "out"
+    told = succeeds(capsys, "follow", truth, "-o", out, "--both", "--truth", truth, "--fps", 25)
+    table = told[told.index("Online and offline") :]
+    assert all(name in table for name in ("people", "filled", "MOTA", "IDF1", "HOTA", "│ online", "│ offline"))
+    for way in ("online", "offline"):
+        settings = json.loads((out / way / "run.json").read_text())["settings"]
+        assert settings["follow"]["offline"] == (way == "offline")
+    assert (out / "online" / "poses.arrow").read_bytes() == (out / "offline" / "poses.arrow").read_bytes()
+
+    succeeds(capsys, "follow", out / "offline", "-o", tmp_path / "again", "--online")
+    for name in ("tracks.json", "tracks.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (out / "online" / name).read_bytes()
+    assert "--truth goes with --both" in fails(capsys, "follow", str(out / "offline"), "--truth", str(truth))
+    assert "give one with -o" in fails(capsys, "follow", str(out / "offline"), "--both")
+
+
+def test_models_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "movenet_thunder" in succeeds(capsys, "models")

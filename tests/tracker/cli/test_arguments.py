@@ -1,0 +1,137 @@
+"""How arguments are read, and what is said of those that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posetrail.errors import InputError
+from posetrail.options import onnx_path
+from posetrail.wording import counted, people
+from tracker.cli.app import main
+from tracker.cli.arguments import each_set, recorded, seconds
+from tracker.runs.networks import refuse_useless_weights
+from tracker.settings import NetworkSettings, SeeSettings, Settings
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    return line
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.floats(0, 59.999))
+def test_a_time_is_seconds_or_a_clock(hours: int, minutes: int, rest: float) -> None:
+    assert seconds(f"{hours}:{minutes:02}:{rest:06.3f}") == pytest.approx(hours * 3600 + minutes * 60 + rest, abs=1e-3)
+    assert seconds(f"{minutes}:{rest:06.3f}") == pytest.approx(minutes * 60 + rest, abs=1e-3)
+    assert seconds(f"{rest}") == rest
+
+
+@pytest.mark.parametrize("text", ["", "a", "1:60", "1:99:00", ":5", "1:2:3:4", "-1:00", "0:05s"])
+def test_what_is_no_time_says_what_is(text: str) -> None:
+    with pytest.raises(InputError, match="expected seconds such as 90, or a time such as 1:30"):
+        seconds(text)
+
+
+def test_a_wrong_time_names_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    line = fails(capsys, "track", "x.mp4", "--start", "0:5x")
+    assert "--start" in line
+    assert "1:30" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rtsp://camera/1", "got the URL rtsp://camera/1"),
+        ("https://example.org/clip.mp4", "download it"),
+        ("0", "cameras are not read"),
+        ("/dev/video0", "cameras are not read"),
+    ],
+)
+def test_live_sources_are_refused_by_name(capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
+    for command in ("track", "batch"):
+        line = fails(capsys, command, text)
+        assert words in line
+        assert "expected a video file, a folder of images or a quoted glob" in line
+
+
+def test_a_file_may_be_named_like_a_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("0").touch()
+    assert recorded("0") == Path("0")
+    assert recorded("C:/clip.mp4") == Path("C:/clip.mp4")  # a drive is no scheme of a URL
+
+
+@pytest.mark.parametrize("command", ["track", "draw", "follow"])
+def test_a_glob_that_the_shell_expanded_points_to_batch(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    line = fails(capsys, command, "a.mp4", "b.mp4", "c.mp4")
+    assert "got 2 more (b.mp4 c.mp4)" in line
+    assert "`posetrail batch`" in line
+
+
+def test_several_settings_after_one_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert each_set(["--set", "a=1", "b=2", "clip.mp4"]) == ["--set", "a=1", "--set", "b=2", "clip.mp4"]
+    assert each_set(["--set=a=1", "b=2"]) == ["--set=a=1", "--set", "b=2"]
+    twice = ["--set", "a=1", "--set", "b=2"]
+    assert each_set(twice) == twice
+    assert each_set(["c=3", "--set", "a=1", "x", "b=2"]) == ["c=3", "--set", "a=1", "x", "b=2"]
+    monkeypatch.chdir(tmp_path)
+    Path("b=2.mp4").touch()
+    assert each_set(["--set", "a=1", "b=2.mp4"]) == ["--set", "a=1", "b=2.mp4"]
+
+
+def test_both_settings_after_one_set_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nonsense" in fails(capsys, "follow", "gone", "--set", "memory_s=1", "nonsense=2")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (Settings(networks=NetworkSettings(detector_weights=Path("w"))), "--detector NAME with --detector-weights w"),
+        (Settings(networks=NetworkSettings(detector_weights=Path("w"))), "it is nanodet"),
+        (Settings(networks=NetworkSettings(weights=Path("w"))), "--estimator NAME with --weights w"),
+        (Settings(see=SeeSettings(flow_weights=Path("w"))), "--flow NAME with --flow-weights w"),
+        (Settings(networks=NetworkSettings(appearance_weights=Path("w"))), "--appearance NAME with"),
+    ],
+)
+def test_weights_need_the_network_that_they_are_of(settings: Settings, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        refuse_useless_weights(settings)
+
+
+def test_an_onnx_file_is_known_by_its_prefix_or_its_ending() -> None:
+    assert onnx_path("onnx:some/file") == Path("some/file")
+    assert onnx_path("some/file.ONNX") == Path("some/file.ONNX")
+    assert onnx_path("rtmpose_m") is None
+
+
+def test_numbers_agree_with_their_nouns() -> None:
+    assert [people(number) for number in (0, 1, 2)] == ["0 people", "1 person", "2 people"]
+    assert counted(1, "frame") == "1 frame"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "track", "batch", "follow", "draw", "eval", "convert", "doctor", "models"]
+    + [f"models {command}" for command in ("list", "fetch", "verify", "path", "export")],
+)
+def test_a_short_flag_shows_the_same_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    shown = []
+    for flag in ("-h", "--help"):
+        with pytest.raises(SystemExit) as ended:
+            main([*command.split(), flag])
+        assert not ended.value.code
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1] != ""
+
+
+def test_a_draw_of_no_run_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for style in ("lines", "bar", "auto"):
+        assert "run.json" in fails(capsys, "draw", str(tmp_path), "--progress", style)

@@ -1,0 +1,126 @@
+"""Settings check themselves: what a field cannot be is refused in one line, from Python, flags, TOML and run.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posetrail.errors import InputError
+from tracker.checked_settings import Range
+from tracker.cli.app import main
+from tracker.inference.propagation import create_flow
+from tracker.runs.record import follow_settings
+from tracker.settings import PRESETS, FollowSettings, NetworkSettings, SeeSettings, Settings
+
+ROOMS = (NetworkSettings, SeeSettings, FollowSettings)
+HINTS = [(room, name, hint) for room in ROOMS for name, hint in get_type_hints(room, include_extras=True).items()]
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "value", "said"),
+    [
+        (FollowSettings, "smooth", "kalmann", "unknown smooth 'kalmann'; did you mean 'kalman'? (known: auto, kalman"),
+        (SeeSettings, "flow", "rafft", "unknown flow 'rafft'; did you mean 'raft'? (known: lk, dis, raft, none)"),
+        (SeeSettings, "flow", None, "unknown flow 'None'"),
+        (SeeSettings, "flow", ["lk"], "unknown flow"),
+        (SeeSettings, "detect_every", 2.5, "detect_every: expected a whole number from 1 to 1000, got 2.5"),
+        (SeeSettings, "detect_every", True, "detect_every: expected a whole number from 1 to 1000, got True"),
+        (SeeSettings, "detect_every", "2", "detect_every: expected a whole number from 1 to 1000, got '2'"),
+        (SeeSettings, "detect_every", 0, "detect_every: expected a whole number from 1 to 1000, got 0"),
+        (SeeSettings, "carry", 1, "carry: expected true or false, got 1"),
+        (SeeSettings, "carry", "false", "carry: expected true or false, got 'false'"),
+        (SeeSettings, "keep_box_score", float("nan"), "keep_box_score: expected a number from 0 to 1, got nan"),
+        (SeeSettings, "keep_box_score", None, "keep_box_score: expected a number from 0 to 1, got None"),
+        (FollowSettings, "memory_s", float("inf"), "memory_s: expected a number from 0 to 86400, got inf"),
+        (NetworkSettings, "detector", None, "detector: expected text, got None"),
+        (NetworkSettings, "threads", 0, "threads: expected a whole number from 1 to 1024, or none, got 0"),
+        (NetworkSettings, "weights", 3, "weights: expected a path, or none, got 3"),
+        (Settings, "see", FollowSettings(), "see: expected SeeSettings, got FollowSettings("),
+    ],
+)
+def test_what_a_field_cannot_be_is_refused_in_one_line(room: type, name: str, value: object, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        room(**{name: value})
+    assert str(refused.value).startswith(said)
+
+
+def test_numbers_and_paths_become_the_type_of_their_field() -> None:
+    settings = SeeSettings(detect_every=2.0, carry_margin=1, queue_frames=np.int64(3))  # type: ignore[arg-type]
+    numbers = [settings.detect_every, settings.carry_margin, settings.queue_frames]
+    assert [(type(number), number) for number in numbers] == [(int, 2), (float, 1.0), (int, 3)]
+    assert NetworkSettings(weights="a/b.pth").weights == Path("a/b.pth")  # type: ignore[arg-type]
+    for preset in PRESETS.values():
+        json.dumps(asdict(preset))
+
+
+@pytest.mark.parametrize(("room", "name", "hint"), HINTS, ids=[name for _, name, _ in HINTS])
+def test_every_number_has_its_range_beside_it_and_every_default_fits(room: type, name: str, hint: Any) -> None:
+    parts = (hint, *get_args(hint))
+    ranges = [note for part in parts if get_origin(part) is Annotated for note in get_args(part)]
+    (default,) = (getattr(room(), each.name) for each in fields(room) if each.name == name)
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        assert any(isinstance(note, Range) for note in ranges)
+    for limit in (note for note in ranges if isinstance(note, Range)):
+        for value in (limit.low, limit.high):
+            if name != "smooth_hz":
+                assert getattr(room(**{name: value}), name) == value
+        for value in (limit.low - 1, limit.high + 1):
+            with pytest.raises(InputError, match=f"^{name}: expected"):
+                room(**{name: value})
+
+
+@given(
+    name=st.sampled_from([name for _, name, _ in HINTS]),
+    value=st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2),
+)
+def test_whatever_a_run_json_holds_comes_back_as_settings_or_one_line(name: str, value: object) -> None:
+    told = {"settings": {"follow": asdict(FollowSettings()) | {name: value}}}
+    try:
+        settings = follow_settings(told)
+    except InputError as error:
+        refused = str(error)
+    else:
+        refused = ""
+        for field, kept in asdict(settings).items():
+            hint = get_type_hints(FollowSettings)[field]
+            assert kept in get_args(hint) if get_origin(hint) is Literal else type(kept) is hint
+    assert refused == "" or refused.startswith("run.json: ")
+    assert "\n" not in refused
+
+
+def test_an_unknown_flow_is_no_flow_of_none() -> None:
+    assert create_flow("none") is None
+    with pytest.raises(InputError, match="unknown flow 'rafft'; did you mean 'raft'"):
+        create_flow("rafft")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--detect-every 2.5", "--detect-every: expected a whole number, got 2.5"),
+        ("--set detect_every=2.5", "--detect-every: expected a whole number, got 2.5"),
+        ("--config FILE", "--detect-every: expected a whole number, got 2.5"),
+        ("--stride 1.5", "--stride: expected a whole number, got 1.5"),
+        ("--keep-box-score nan", "keep_box_score: expected a number from 0 to 1, got nan"),
+        ("--online --smooth kalman", "smooth: kalman needs the whole clip and does nothing online"),
+        ("--smooth one_euro", "smooth: one_euro smooths online only"),
+        ("--preset bytetrack --smooth butterworth", "smooth: butterworth needs the whole clip"),
+        ("--smooth-hz 3", "smooth_hz: is the cut-off of butterworth"),
+        ("--online --smooth one_euro", "x.mp4: no such file"),  # fine
+        ("--detect-every 2.0", "x.mp4: no such file"),
+    ],
+)
+def test_flags_are_checked_alike(flags: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "settings.toml").write_text("detect_every = 2.5\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["track", "x.mp4", *flags.replace("FILE", str(tmp_path / "settings.toml")).split()])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"posetrail: {said}")

@@ -1,0 +1,1 @@
+"""Poses to identities: online tracker, offline linking, interpolation, smoothing."""

@@ -1,0 +1,165 @@
+"""Who is who with hindsight: the whole clip is read before the first id is given.
+
+Twice over the frames. First one tracker follows them forwards and another, block by block, backwards; where the two
+agree, poses are a piece of somebody (pieces.py), and pieces are linked to people over the whole clip (linking.py). Of a
+person with too little evidence nothing is kept. Then, frame by frame, everybody gets their id from the first pose on,
+and who was missed for a moment is put back (filling.py).
+
+An hour of video is not held in memory: of each pose four bytes stay, of each piece, until it is linked, its two ends.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from posetrail.poses import TrackedPoses
+from posetrail.skeletons import Skeleton
+from tracker.association.interpolation import fill_gaps
+from tracker.association.linking import link
+from tracker.association.score_scale import ScoreScale
+from tracker.association.smoothing import steady
+from tracker.association.stabilisation import undone
+from tracker.association.tracker import Tracker, without_unsure_joints
+from tracker.association.tracklets import PieceRecorder, Pieces
+from tracker.io.pose_log import Carried, SeenFrame
+from tracker.settings import FollowSettings
+
+_BLOCK_FRAMES = 600  # that the backward tracker follows at a time ...
+_LEAD_FRAMES = 150  # ... beginning so many frames later, so that it knows everybody when the block ends
+_DOUBTFUL_SHARE = 0.9  # of start_score: a pose so sure says neither that it is somebody nor that it is nobody
+_FULL_EVIDENCE_FRAMES = 10  # a shorter clip asks for less evidence: it has no room for more
+
+
+def hindsight(
+    frames: Callable[[], Iterable[SeenFrame]],
+    settings: FollowSettings,
+    skeleton: Skeleton,
+    queue_frames: int = 1,
+) -> Callable[[], Iterator[tuple[SeenFrame, TrackedPoses]]]:
+    """Decides who is who, once; then gives every frame with its people, in order, each time it is called.
+
+    Ids count from 1 in the order in which people appear.
+
+    Args:
+        frames: gives the frames from the first one on, each time it is called.
+        settings: of the two trackers, of the links, of what is put back in between, and of smoothing.
+        skeleton: of the poses.
+        queue_frames: how many earlier frames' poses the log carries by flow.
+    """
+    person_of_pose = _who_is_who(frames(), settings, skeleton, queue_frames)
+
+    def followed() -> Iterator[tuple[SeenFrame, TrackedPoses]]:
+        people = steady(_named(frames(), person_of_pose, settings), settings)
+        return fill_gaps(people, settings.fill_gap_s) if settings.fill_gap_s > 0 else people
+
+    return followed
+
+
+def _who_is_who(
+    frames: Iterable[SeenFrame], settings: FollowSettings, skeleton: Skeleton, queue_frames: int
+) -> np.ndarray:
+    """The person (M,) int32 of each pose of the clip, frame by frame; -1 for those who were nobody."""
+    settings = replace(settings, smooth="none", smooth_hz=FollowSettings.smooth_hz)  # of the ids' trackers
+    recorder = PieceRecorder(settings.match_joint_score)
+    evidence = _Evidence(settings)
+    piece_of_pose = array("i")  # one flat array that grows: an array for each frame would take ten times as much
+    num_frames = 0
+    for seen, forward, backward in _both_ways(frames, settings, skeleton, queue_frames):
+        piece_of_pose.extend(recorder.add(seen, forward, backward, evidence.of(seen)).tolist())
+        num_frames += 1
+    person_of_piece = _people(recorder.pieces(), num_frames, skeleton, settings)
+    return np.append(person_of_piece, -1).astype(np.int32)[np.array(piece_of_pose, np.intc)]  # piece -1 is nobody's
+
+
+def _both_ways(
+    frames: Iterable[SeenFrame], settings: FollowSettings, skeleton: Skeleton, queue_frames: int
+) -> Iterator[tuple[SeenFrame, np.ndarray, np.ndarray]]:
+    """Every frame with the serials (N,) of a tracker that follows forwards and of one that follows backwards."""
+    tracker = Tracker(settings, skeleton, queue_frames=queue_frames)
+    backward = _BackwardSerials(settings, skeleton)
+    waiting: list[tuple[SeenFrame, np.ndarray]] = []
+    for seen in frames:
+        waiting.append((seen, tracker.assign(seen)[0]))
+        if len(waiting) == _BLOCK_FRAMES + _LEAD_FRAMES:
+            serials = backward.of([each for each, _ in waiting], _BLOCK_FRAMES)
+            for (each, forward), back in zip(waiting[:_BLOCK_FRAMES], serials, strict=True):
+                yield each, forward, back
+            waiting = waiting[_BLOCK_FRAMES:]
+    serials = backward.of([each for each, _ in waiting], len(waiting))
+    for (each, forward), back in zip(waiting, serials, strict=True):
+        yield each, forward, back
+
+
+class _BackwardSerials:
+    """Follows frames backwards, block by block; a track that two blocks share keeps its serial."""
+
+    def __init__(self, settings: FollowSettings, skeleton: Skeleton) -> None:
+        self._settings, self._skeleton = settings, skeleton
+        self._next = 1
+        self._seam: np.ndarray | None = None  # serials of the next block's first frame, as the last block knew them
+
+    def of(self, frames: list[SeenFrame], num_frames: int) -> list[np.ndarray]:
+        """The serials (N,) of the first `num_frames` frames; the others are the lead-in, and the next block's first."""
+        tracker = Tracker(self._settings, self._skeleton)
+        serials = [tracker.assign(seen)[0] for seen in _reversed(frames)][::-1]
+        if not serials:
+            return []
+        names: dict[int, int] = {0: 0}
+        if self._seam is not None:
+            known = zip(serials[0].tolist(), self._seam.tolist(), strict=True)
+            names |= {here: before for here, before in known if here and before}
+        for serial in np.unique(np.concatenate(serials)).tolist():
+            if serial not in names:
+                names[serial] = self._next
+                self._next += 1
+        renamed = [np.array([names[serial] for serial in each.tolist()], np.int64) for each in serials]
+        self._seam = renamed[num_frames] if num_frames < len(renamed) else None
+        return renamed[:num_frames]
+
+
+def _reversed(frames: list[SeenFrame]) -> Iterator[SeenFrame]:
+    """The frames from the last to the first, as if filmed so; what flow carried forwards is left out."""
+    for i, seen in enumerate(reversed(frames)):
+        camera = undone(frames[-i].camera) if i else np.eye(2, 3)
+        nothing = Carried.empty(seen.poses.keypoints.shape[1])
+        yield replace(seen, index=i, time_s=-seen.time_s, carried=nothing, camera=camera)
+
+
+class _Evidence:
+    """How much poses say that they are somebody: their quality above what is doubtful, on the scale of the clip."""
+
+    def __init__(self, settings: FollowSettings) -> None:
+        self._doubtful = _DOUBTFUL_SHARE * settings.start_score
+        self._scale = ScoreScale(adapt=settings.adapt_scores)
+
+    def of(self, seen: SeenFrame) -> np.ndarray:
+        """(N,) of the next frame's poses; all the same where no score is asked for."""
+        quality = self._scale.add(seen.poses, seen.time_s)
+        here = self._scale.score(self._doubtful)
+        return self._doubtful * (quality / here - 1) if here > 0 else np.ones(len(quality))
+
+
+def _people(pieces: Pieces, num_frames: int, skeleton: Skeleton, settings: FollowSettings) -> np.ndarray:
+    """The person (P,) of each piece, -1 for those who were nobody."""
+    people = link(pieces, np.array(skeleton.oks_sigmas), settings.link_gap_s)
+    evidence = np.bincount(people, pieces.evidence) if len(people) else np.zeros(0)
+    wanted = settings.min_evidence * min(1.0, (num_frames - 1) / _FULL_EVIDENCE_FRAMES)
+    return np.where(evidence[people] >= wanted, people, -1)
+
+
+def _named(
+    frames: Iterable[SeenFrame], person_of_pose: np.ndarray, settings: FollowSettings
+) -> Iterator[tuple[SeenFrame, TrackedPoses]]:
+    """Every frame with those of its poses that are somebody."""
+    ids: dict[int, int] = {}
+    begin = 0
+    for seen in frames:
+        people = person_of_pose[begin : begin + len(seen.poses)]
+        begin += len(seen.poses)
+        rows = np.flatnonzero(people >= 0)
+        track_ids = [ids.setdefault(person, len(ids) + 1) for person in people[rows].tolist()]
+        yield seen, TrackedPoses(without_unsure_joints(seen.poses[rows], settings), np.array(track_ids, np.int64))

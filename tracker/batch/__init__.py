@@ -1,0 +1,1 @@
+"""Many clips: processes, Ray, shards, the table."""

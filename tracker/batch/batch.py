@@ -1,0 +1,189 @@
+"""Many clips, one folder of results each: the batch as a whole, alone in its output folder.
+
+Who follows the clips - processes of this machine (tracker/batch/workers.py) or of several (tracker/batch/cluster.py) -
+is another matter: an engine takes them and gives a row for each as it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Literal
+
+from posetrail.errors import InputError
+from posetrail.files import digest
+from tracker.batch.clip import Task, in_segments
+from tracker.batch.clip_list import ListedClip, of_shard
+from tracker.batch.progress import Watch, batch_progress
+from tracker.batch.table import SEEN, Row, Table, printable
+from tracker.io.pose_log import read_pose_log
+from tracker.progress import ProgressStyle
+from tracker.runs import record as run_file
+from tracker.runs.locks import alone_with_batch
+from tracker.runs.resume import differences, weights_files, without_paths
+
+EngineName = Literal["local", "ray"]
+Engine = Callable[..., Iterator[Row]]
+"""clips, task, jobs, watch, stopped=... -> rows."""
+
+
+def run_batch(
+    clips: Sequence[ListedClip],
+    task: Task,
+    *,
+    jobs: int = 1,
+    shard: str | None = None,
+    retry_failed: bool = False,
+    engine: EngineName = "local",
+    address: str | None = None,
+    cpus: float = 1,
+    gpus: float = 0,
+    progress: ProgressStyle = "auto",
+    stopped: Callable[[], bool] = lambda: False,
+    follow: Engine | None = None,
+) -> Table:
+    """Follow all clips, alone in the output folder, and write the table.
+
+    Args:
+        clips: all clips of the batch, of every shard.
+        task: what to do with each.
+        jobs: clips at a time, of processes here.
+        shard: "i/n", the part that is done here; its table is a file of its own.
+        retry_failed: only clips that stand as failed in the table; they do so until a retry has come to its end.
+        engine: processes of this machine, or Ray.
+        address: of the Ray cluster.
+        cpus: of a machine of the cluster that a clip takes.
+        gpus: likewise; parts of one are shared.
+        progress: how it is told.
+        stopped: asked a few times a second.
+        follow: instead of an engine's own function.
+
+    Raises:
+        InputError: another batch is at work there, all that is done was made with other settings, the networks cannot
+            be loaded, or nothing can be written.
+    """
+    if jobs < 1:
+        raise InputError(f"--jobs: wanted 1 or more, got {jobs}")
+    if task.segment_s is not None and not task.segment_s > 0:
+        raise InputError(f"--segment-s: wanted seconds, more than 0, got {task.segment_s}")
+    mine = of_shard(in_segments(clips, task), shard)
+    name = f"batch.{shard.replace('/', 'of')}" if shard else "batch"
+    if retry_failed and not (task.output / f"{name}.csv").is_file():
+        raise InputError(f"{task.output}: has no {name}.csv to tell what failed; leave out --retry-failed")
+    with alone_with_batch(task.output, name) as lock:
+        refuse_other_settings(clips, task)
+        table = Table(task.output / f"{name}.csv")
+        table.keep_only(clip.name for clip in mine)
+        failed = {clip for clip, row in table.rows.items() if row.status == "failed"}
+        wanted = [clip for clip in mine if clip.name in failed or not retry_failed]
+        run = follow or _engine(engine, jobs, address, cpus, gpus)
+        with batch_progress(progress, len(wanted)) as watch:
+            for row in run(wanted, task, jobs, watch, stopped=stopped):
+                lock.check()
+                table.add(_told(row, retry_failed))
+            if not shard and not stopped():
+                for row in _follow_left(run, wanted, task, jobs, watch, table, stopped):
+                    lock.check()
+                    table.add(_told(row, retry_failed))
+        for clip in mine:
+            table.rows.setdefault(clip.name, _not_begun(clip, retry_failed))
+        table.write()
+    return table
+
+
+def _follow_left(
+    run: Engine,
+    wanted: Sequence[ListedClip],
+    task: Task,
+    jobs: int,
+    watch: Watch,
+    table: Table,
+    stopped: Callable[[], bool],
+) -> Iterator[Row]:
+    """Follow clips that are seen, but a worker of an earlier batch, killed just now, was at them at that moment."""
+    left = {clip.name: replace(clip, segment=0) for clip in wanted if table.status(clip.name) == SEEN}
+    return run(list(left.values()), task, jobs, watch, stopped=stopped) if left else iter(())
+
+
+def refuse_other_settings(clips: Sequence[ListedClip], task: Task) -> None:
+    """All that is done was made with other settings: a slip in the command, which would make new clips unlike the old.
+
+    Where some clips agree, those that do not were meant to differ, and fail in their rows.
+
+    Raises:
+        InputError: that is so, and the task does not replace results.
+    """
+    if task.earlier != "continue":
+        return
+    weights = {setting: digest(path) for setting, path in weights_files(task.settings).items() if path.is_file()}
+    changes = [_changed_settings(task.output / clip.name, task, weights) for clip in clips]
+    done = [each for each in changes if each is not None]
+    if done and all(done):
+        many = f"all {len(done)} clips begun here were" if len(done) > 1 else "the one clip begun here was"
+        raise InputError(
+            f"{task.output}: {many} made with other settings ({'; '.join(done[0])}); nothing was done: give those "
+            "again, choose another output folder, or give --redo to replace what is there"
+        )
+
+
+def _changed_settings(folder: Path, task: Task, weights: Mapping[str, str]) -> list[str] | None:
+    """What is not as it was when the clip was begun; None if it was not.
+
+    Args:
+        folder: of the clip.
+        task: what to do now.
+        weights: sha256 of the files of weights that the task's settings name, by setting.
+    """
+    try:
+        header, _ = read_pose_log(folder / run_file.LOG)
+        was = header.see_settings | header.made_of
+        if (folder / run_file.RUN).is_file():
+            was |= run_file.read(folder)["settings"].get("follow", {})
+    except InputError:
+        return None  # or it cannot be told; its row will
+    rooms = run_file.plain(asdict(task.settings))
+    wanted = {setting: value for room in rooms.values() for setting, value in room.items()}
+    wanted |= {"start_s": task.start_s, "end_s": task.end_s, "stride": task.stride}
+    wanted.pop("device")  # "auto" may be what it was
+    known = {model["sha256"] for model in header.models}
+    others = {f"weights of {name}": sha256 for name, sha256 in weights.items() if sha256 not in known}
+    if not others:  # the same content under other paths
+        was, wanted = without_paths(was), without_paths(wanted)
+    both = [name for name in wanted if name in was]
+    changes = differences({name: was[name] for name in both}, {name: wanted[name] for name in both})
+    return changes + [f"{name} were others than {sha256[:12]}" for name, sha256 in others.items()]
+
+
+def _told(row: Row, retry_failed: bool) -> Row:
+    """A row as the table has it."""
+    if retry_failed and row.status == "interrupted":  # or the same command, which takes what failed, would not go on
+        row = replace(row, status="failed", warnings="stopped while it was tried again; the same command goes on")
+    return replace(row, warnings=printable(row.warnings), input=printable(row.input))
+
+
+def _not_begun(clip: ListedClip, retry_failed: bool) -> Row:
+    left_out = "left out by --retry-failed; the same command without it begins it"
+    said = left_out if retry_failed else "stopped before its turn; the same command begins it"
+    return Row(clip=clip.name, status="not begun", warnings=said, input=printable(str(clip.path)))
+
+
+def _engine(engine: EngineName, jobs: int, address: str | None, cpus: float, gpus: float) -> Engine:
+    if engine == "ray":
+        if jobs != 1:
+            raise InputError(
+                "--jobs: a Ray cluster follows as many clips as it has room for; leave it out, or see --cpus"
+            )
+        from tracker.batch.cluster import follow_on_ray
+
+        def on_ray(
+            clips: Sequence[ListedClip], task: Task, jobs: int, watch: Watch, *, stopped: Callable[[], bool]
+        ) -> Iterator[Row]:
+            return follow_on_ray(clips, task, watch, address=address, cpus=cpus, gpus=gpus, stopped=stopped)
+
+        return on_ray
+    if address or (cpus, gpus) != (1, 0):
+        raise InputError("--address, --cpus and --gpus go with --engine ray")
+    from tracker.batch.workers import follow_here
+
+    return follow_here

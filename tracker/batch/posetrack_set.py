@@ -1,0 +1,168 @@
+"""A PoseTrack submission is a batch: a split's sequences in, a folder of predictions out that the official kit takes.
+
+The layout is that of the data set: ROOT/annotations/SPLIT/NAME.json names the frames of each sequence as
+images/SPLIT/NAME/000000.jpg, seen from ROOT. The kit pairs files by name and frames by their position, so a prediction
+has its annotation's name and exactly its frames; one that could not be read has nobody in it.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from eval_posetrack.clip import LARGEST_TRACK_ID, Clip
+from eval_posetrack.files import find_files, read_clip, read_folder, write_clip
+from posetrail.errors import InputError
+from posetrail.files import written_whole
+from posetrail.paths import below, distinct_names, is_safe_name
+from tracker.batch.clip_list import ListedClip, folder_name
+
+SUBMISSION, ZIP = "submission", "submission.zip"
+_TRACKS = "tracks.json"
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same files make the same zip
+
+
+def annotations_of(root: Path, split: str) -> Path:
+    """The folder of a split's annotations.
+
+    Raises:
+        InputError: there is none.
+    """
+    folder = root / "annotations" / split
+    if not folder.is_dir():
+        found = sorted(path.name for path in (root / "annotations").glob("*") if path.is_dir())
+        known = f"it has {', '.join(found)}" if found else "give the folder that holds annotations/ and images/"
+        raise InputError(f"{folder}: no annotations of split {split!r} there; {known}")
+    return folder
+
+
+def sequences(root: Path, split: str) -> dict[str, Clip]:
+    """The annotated sequences of a split by name.
+
+    Raises:
+        InputError: there are none, or a file cannot be used or has a name that no submission can have.
+    """
+    folder = annotations_of(root, split)
+    for name, file in find_files(folder).items():
+        if not is_safe_name(name):  # the submission's files have these names, on any system that unpacks it
+            raise InputError(f"{folder}: expected names that every system takes, got {file.name!r}; rename the file")
+    return read_folder(folder)
+
+
+def listed_sequences(root: Path, truth: Mapping[str, Clip]) -> list[ListedClip]:
+    """The sequences as clips of a batch: exactly their frames.
+
+    Raises:
+        InputError: an annotation names an image that is not below the root.
+    """
+    root, folders = root.absolute(), folders_of(truth)
+    return [
+        ListedClip(root, folders[name], images=tuple(below(root, image, f"{name}.json") for image in clip.image_names))
+        for name, clip in truth.items()
+    ]
+
+
+def folders_of(truth: Iterable[str]) -> dict[str, str]:
+    """The folder of each sequence's run in the output: its name, unless the batch has a file of that name."""
+    names = list(truth)
+    return dict(zip(names, distinct_names([folder_name(name) for name in names]), strict=True))
+
+
+def write_submission(output: Path, truth: Mapping[str, Clip]) -> list[str]:
+    """Write OUTPUT/submission and OUTPUT/submission.zip from the runs in OUTPUT.
+
+    Returns:
+        every complaint, one line each, with file and frame; none when all is as the official kit wants it.
+    """
+    folder = output / SUBMISSION
+    folder.mkdir(parents=True, exist_ok=True)
+    complaints = []
+    for name, run in folders_of(truth).items():
+        clip, prediction, tracks = truth[name], folder / f"{name}.json", output / run / _TRACKS
+        if not tracks.is_file():
+            prediction.unlink(missing_ok=True)
+            continue
+        found, missing = _with_frames_of(clip, read_clip(tracks))
+        complaints += [f"{prediction}: frame {frame}: was not followed, has nobody in it" for frame in missing]
+        write_clip(found, prediction)
+    complaints += check_submission(folder, truth)
+    _pack(folder, truth, output / ZIP)
+    return complaints
+
+
+def _with_frames_of(truth: Clip, found: Clip) -> tuple[Clip, list[str]]:
+    """A prediction on exactly the frames of the annotation, and the names of those that it lacked."""
+    position = {name: i for i, name in enumerate(truth.image_names)}
+    strange = [name for name in found.image_names if name not in position]
+    if strange:
+        raise InputError(f"{found.name}: followed {strange[0]}, which {truth.name} does not have; give --redo")
+    moved = np.array([position[name] for name in found.image_names], np.int64)
+    frames = truth.num_frames
+    exact = replace(
+        found,
+        name=truth.name,
+        image_names=truth.image_names,
+        frames=moved[found.frames] if len(found) else found.frames,
+        ignore_regions=((),) * frames,
+        labeled=np.ones(frames, bool),
+        times=None,
+    )
+    return exact, [name for name in truth.image_names if name not in set(found.image_names)]
+
+
+def check_submission(folder: Path, truth: Mapping[str, Clip]) -> list[str]:
+    """What the official kit would stop at or count wrongly, one line each with file and frame."""
+    complaints = []
+    for name, clip in truth.items():
+        path = folder / f"{name}.json"
+        if not path.is_file():
+            complaints.append(f"{path}: is missing; a sequence without anybody needs a file too")
+            continue
+        try:
+            found = read_clip(path)
+        except InputError as error:
+            complaints.append(str(error))
+            continue
+        complaints += [f"{path}: {said}" for said in _complaints(clip, found)]
+    strange = sorted(path.name for path in folder.glob("*") if path.stem not in truth or path.suffix != ".json")
+    return complaints + [f"{folder / name}: belongs to no sequence of the split" for name in strange]
+
+
+def _complaints(truth: Clip, found: Clip) -> Iterator[str]:
+    if found.num_frames != truth.num_frames:
+        yield f"has {found.num_frames} frames, the annotation {truth.num_frames}"
+    for wanted, got in zip(truth.image_names, found.image_names, strict=False):
+        if wanted != got:
+            yield f"frame {got}: stands where {wanted} is wanted"
+    again = np.zeros(len(found), bool)
+    order = np.lexsort((found.track_ids, found.frames))
+    again[order[1:]] = (np.diff(found.frames[order]) == 0) & (np.diff(found.track_ids[order]) == 0)
+    there = np.isfinite(found.keypoints).all(axis=2)
+    for rows, fault in (
+        (found.track_ids < 0, "a person without track_id"),
+        (found.track_ids > LARGEST_TRACK_ID, f"a track_id above {LARGEST_TRACK_ID}"),
+        (again, "a track_id that stands twice"),
+        (~there.any(axis=1), "a person without joints"),
+        ((there & ~np.isfinite(found.keypoint_scores)).any(axis=1), "a joint without score"),
+    ):
+        for row in np.flatnonzero(rows):
+            yield f"frame {found.image_names[found.frames[row]]}: {fault} (track_id {found.track_ids[row]})"
+
+
+def _pack(folder: Path, names: Iterable[str], path: Path) -> None:
+    with written_whole(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in names:
+            file = folder / f"{name}.json"
+            if file.is_file():
+                packed.writestr(
+                    zipfile.ZipInfo(file.name, _LONG_AGO), file.read_bytes(), compress_type=zipfile.ZIP_DEFLATED
+                )
+
+
+def has_truth(truth: Mapping[str, Clip]) -> bool:
+    """Whether there is somebody to score by."""
+    return any(len(clip) for clip in truth.values())

@@ -1,0 +1,142 @@
+"""batch.csv: how it went with each clip of a batch."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from unicodedata import category
+
+from posetrail.errors import InputError
+from posetrail.files import written_whole
+from posetrail.paths import folded, is_safe_name
+from posetrail.wording import counted
+
+SEEN = "seen"  # a segment of the clip, while others are missing: who sees the last one follows the clip
+FINE = frozenset({"complete", SEEN})
+_WRITE_TABLE_EVERY_S = 2.0
+_SHOWN = 100  # characters of a name in an error line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """How it went with one clip."""
+
+    clip: str  # name of its folder
+    status: str  # complete, damaged (what could be read was followed), failed, interrupted, not begun, or `SEEN`
+    frames: int = 0
+    seconds: float = 0.0
+    people: int = 0
+    warnings: str = ""  # what went wrong, or is not as asked for; of several joined by "; "
+    input: str = ""
+
+
+class Table:
+    """batch.csv: a row for each clip, written anew every few seconds while there is news, whole at any time.
+
+    Rows of clips that are not at work now are kept from the file as it was.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[str, Row] = {row.clip: row for row in read_table(path)} if path.is_file() else {}
+        self._ended: set[str] = set()  # clips of which this batch knows the end
+        self._written = 0.0
+
+    def keep_only(self, clips: Iterable[str]) -> None:
+        """Forget clips that are no longer asked for."""
+        wanted = set(clips)
+        self.rows = {clip: row for clip, row in self.rows.items() if clip in wanted}
+
+    def status(self, clip: str) -> str:
+        """Of a clip; empty where it has no row."""
+        return self.rows[clip].status if clip in self.rows else ""
+
+    def add(self, row: Row) -> None:
+        """A clip is done with, or a segment of it, which may be told of after the last one."""
+        if row.status == SEEN and row.clip in self._ended:
+            return
+        if row.status != SEEN:
+            self._ended.add(row.clip)
+        self.rows[row.clip] = row
+        if time.monotonic() - self._written > _WRITE_TABLE_EVERY_S:
+            self.write()
+
+    def write(self) -> None:
+        """Write it, in the order of the names."""
+        with written_whole(self.path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+            table.writeheader()
+            for clip in sorted(self.rows):
+                row = self.rows[clip]
+                table.writerow({**asdict(row), "seconds": f"{row.seconds:.2f}"})
+        self._written = time.monotonic()
+
+
+def read_table(path: Path) -> list[Row]:
+    """The rows of a batch.csv.
+
+    Raises:
+        InputError: it cannot be read, is none, or names a folder that no batch makes.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [
+                Row(
+                    clip=row["clip"],
+                    status=row["status"],
+                    frames=int(row["frames"]),
+                    seconds=float(row["seconds"]),
+                    people=int(row["people"]),
+                    warnings=row["warnings"],
+                    input=row["input"],
+                )
+                for row in csv.DictReader(file)
+            ]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); run the batch first") from None
+    except (KeyError, TypeError, ValueError, csv.Error):
+        raise InputError(f"{path}: is no table of a batch; remove it and run the batch again") from None
+    for row in rows:
+        if not is_safe_name(row.clip):  # it would be a folder to write to
+            raise InputError(
+                f"{path}: expected the name of a clip's folder, got {printable(row.clip)[:_SHOWN]!r}; "
+                "remove the table and run the batch again"
+            )
+    return rows
+
+
+def counts(table: Table) -> dict[str, int]:
+    """How many clips ended how, the most frequent first."""
+    return dict(Counter(row.status for row in table.rows.values()).most_common())
+
+
+def summary(table: Table) -> str:
+    """Like "12 clips: 10 complete, 1 damaged, 1 failed"."""
+    ends = ", ".join(f"{count} {status}" for status, count in counts(table).items())
+    return f"{counted(len(table.rows), 'clip')}: {ends}"
+
+
+def printable(text: str, encoding: str = "utf-8") -> str:
+    """A path as tables and terminals take it: what they cannot - control characters, bytes that are no UTF-8 - escaped.
+
+    >>> printable(os.fsdecode(b"clip\\xff\\n.mp4"))
+    'clip\\\\udcff\\\\n.mp4'
+    """
+    escaped = (c.encode("unicode_escape").decode() if category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    return "".join(escaped).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def names_before(output: Path) -> dict[str, str]:
+    """The folder of each clip of earlier batches in an output, by its path as the tables have it; one for each."""
+    tables = []
+    for path in sorted(output.glob("batch*.csv")):
+        with suppress(InputError):  # whoever writes it will tell
+            tables += read_table(path)
+    names = {row.input: row.clip for row in tables}
+    clips_of_name = Counter(map(folded, names.values()))
+    return {clip: name for clip, name in names.items() if clips_of_name[folded(name)] == 1}

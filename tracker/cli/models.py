@@ -1,0 +1,205 @@
+"""`posetrail models`: which networks there are, and the files of weights that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from posetrail.errors import InputError
+from tracker.cli.printing import Printer
+
+if TYPE_CHECKING:
+    from posetrail.download import Told
+    from posetrail.export import Exported
+
+models = App(name="models", help="Show which networks there are; fetch, verify and convert their weights.")
+
+
+@models.default
+def list_models(*, all: Annotated[bool, Parameter(negative=())] = False) -> int:
+    """Show what is built in, what can be fetched and what needs a file of your own.
+
+    Args:
+        all: Each file by itself, with its size, skeleton, expected score and address.
+    """
+    from tracker.cli.models_list import page
+
+    _say(page(everything=all))
+    return 0
+
+
+models.command(list_models, name="list")
+
+
+@models.command
+def fetch(*names: str, to: Path | None = None, sha256: str | None = None) -> int:
+    """Download weights from their authors: whole and verified, or not at all.
+
+    Args:
+        names: As `posetrail models` shows them.
+        to: Fill this folder instead of the cache, for a machine without a network; there, set POSETRAIL_HOME to it.
+        sha256: Take the file that has this sum, of all 64 digits, whatever was published; for one name.
+    """
+    from posetrail.store import fetch, find_published, write_manifest
+
+    wanted = [find_published(name) for name in dict.fromkeys(names)]
+    if not wanted:
+        raise InputError("models fetch: expected one or more names; `posetrail models` shows them")
+    if sha256 is not None and len(wanted) > 1:
+        raise InputError(f"--sha256: expected one name with it, got {len(wanted)}")
+    fetched, faults = [], []
+    for published in wanted:
+        try:
+            with _bar(published.name) as told:
+                path = fetch(published, to, sha256=sha256, told=told)
+        except InputError as error:
+            faults.append(error)
+        else:
+            fetched.append(published)
+            _say(f"{published.name}: {path} ({path.stat().st_size / 1e6:.1f} MB, {published.licence})")
+    if to is not None and fetched:
+        _say(f"{write_manifest(fetched, to)}: carry the folder over and set POSETRAIL_HOME to it")
+    return _told(faults)
+
+
+@models.command
+def verify(*names: str) -> int:
+    """Read weights and compare their sha256: those named, or all that are here.
+
+    Args:
+        names: As `posetrail models` shows them.
+    """
+    from posetrail.published import PUBLISHED
+    from posetrail.store import find_published, state, stored_path
+    from posetrail.store import verify as verify_stored
+    from tracker.cli.models_list import built_in
+
+    travelling, faults = built_in(), []
+    here = [name for name, each in PUBLISHED.items() if state(each).is_here]
+    for name in names or (*travelling, *here):
+        try:
+            if name in travelling:
+                travelling[name].load()
+                path = travelling[name].path
+            else:
+                verify_stored(find_published(name))
+                path = stored_path(find_published(name))
+        except InputError as error:
+            faults.append(error)
+        else:
+            _say(f"ok  {name}: {path}")
+    return _told(faults)
+
+
+@models.command
+def path(name: str) -> int:
+    """Print where the weights of a network are; a line tells how to get them if they are not here.
+
+    Args:
+        name: As `posetrail models` shows it.
+    """
+    from tracker.cli.models_list import built_in
+
+    travelling = built_in()
+    _say(travelling[name].path if name in travelling else _stored(name))
+    return 0
+
+
+@models.command
+def export(
+    name: str,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    *,
+    weights: Path | None = None,
+) -> int:
+    """Write a network as an ONNX file, and check that ONNX Runtime gives the network's numbers.
+
+    The file takes images (batch, 3, height, width) prepared as the network's authors did, and gives the network's own
+    answers, such as heatmaps; the size is the one it was scored at. That of a built-in network takes one image
+    (1, height, width, 3) uint8 RGB.
+
+    Args:
+        name: As `posetrail models` shows it.
+        output: The .onnx file to write.
+        weights: Its weights; those in the cache when not given.
+    """
+    from detectors import DETECTORS
+    from detectors.networks import NETWORKS as DETECTING
+    from estimators import ESTIMATORS
+    from estimators.networks import NETWORKS as POSING
+    from posetrail.checkpoints import load_checkpoint, load_into
+    from posetrail.export import export_built_in, export_onnx
+    from posetrail.store import find_published
+
+    built_in = {each: made.network for each, made in DETECTORS.items()}
+    built_in |= {each: made.network for each, made in ESTIMATORS.items()}
+    if name in built_in:
+        if weights is not None:
+            raise InputError(f"export: {name} comes with its own weights; leave --weights out")
+        return _exported(export_built_in(built_in[name], output), "that in the package")
+    published = find_published(name)
+    networks = {**DETECTING, **POSING}
+    if published.network not in networks:
+        raise InputError(f"export: expected a network of ours, got {name}; torchvision's have an exporter of their own")
+    file = weights or _stored(name)
+    network = networks[published.network]()
+    load_into(network, load_checkpoint(file), file)
+    told = {"name": name, "weights": file.name, "licence": published.licence, "source": published.page}
+    return _exported(export_onnx(network, published.input_size, output, told=told), "torch")
+
+
+def _stored(name: str) -> Path:
+    """The file of a published name; weights other than a network's own are asked for by their name."""
+    from posetrail.store import find_published, weights_file
+
+    return weights_file(find_published(name).network, name)
+
+
+def _exported(done: Exported, original: str) -> int:
+    _say(f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, outputs {' '.join(map(_shape, done.outputs))}")
+    _say(f"    differs from {original} by at most {done.max_difference:.1e}, in numbers up to {done.largest:.2g}")
+    return 0
+
+
+def _shape(shape: tuple[object, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _told(faults: list[InputError]) -> int:
+    for fault in faults:
+        Printer().error(str(fault), 2)
+    return 2 if faults else 0
+
+
+def _say(line: object) -> None:
+    Printer().result(str(line))
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Told]:
+    """A bar on a terminal; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda here, wanted: progress.update(task, completed=here, total=wanted)

@@ -1,0 +1,1 @@
+"""Pixels to poses: pipeline, propagation by optical flow, camera motion."""

@@ -1,0 +1,1 @@
+"""Video in and out, pose log, writers, importers, drawing."""

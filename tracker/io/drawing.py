@@ -1,0 +1,335 @@
+"""People drawn into a picture: limbs in the colour of their id, the id beside the head, a trail of where they were.
+
+The left side of the body is lighter than the right, unsure limbs fade, near people cover far ones, and no label covers
+a face that it can avoid. The label of a carried person is hollow; a filled one, whom nobody saw here, is pale besides.
+Of somebody without joints the box is drawn. Everything scales with the picture and the person.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from posetrail.poses import Image, TrackedPoses
+from posetrail.similarity import box_intersection
+from posetrail.skeletons import Skeleton
+
+Colour = tuple[float, ...]  # red, green, blue, 0..255
+
+_SUBPIXELS = 16  # OpenCV draws to fractions of a pixel, so that slow limbs glide rather than jump
+_FAR = 1e6  # pixels: OpenCV counts those fractions in 32 bits
+_GOLDEN_RATIO = (5**0.5 - 1) / 2  # the hues of any few successive ids lie far apart (Knuth, TAOCP 3, 6.4)
+_LEFT, _MIDDLE, _RIGHT, _DARK = 0, 1, 2, 3
+_SATURATION = (0.60, 0.85, 0.95, 0.60)  # of left, middle, right and outline ...
+_VALUE = (1.00, 0.97, 0.76, 0.16)  # ... so that they stand out from each other, and all from black and from white
+_FIRST_HUE = 0.9  # the first ids are cyan, amber, violet, green: far from skin
+_FADE = 0.25  # a joint is opaque when its score is so far above the threshold; below it fades to nothing
+_FILLED_OPACITY = 0.4
+_TRAIL_OPACITY = 0.8
+_TRAIL_JOINT_SCORE = 0.3
+_TRAIL_FREE_PENS = 10.0  # so many widths of a limb around the body the trail fades
+_HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top")
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+
+
+class Trails:
+    """Where everybody's hips were during the last seconds."""
+
+    def __init__(self, seconds: float = 1.0) -> None:
+        self._seconds = seconds
+        self._points: dict[int, deque[tuple[float, np.ndarray]]] = {}
+        self._now = 0.0
+
+    def add(self, time_s: float, people: TrackedPoses, skeleton: Skeleton) -> None:
+        """Remember where these people are, and forget what is too long ago."""
+        self._now = time_s
+        for track_id, point in zip(people.track_ids.tolist(), _hip_centres(people, skeleton), strict=True):
+            if np.isfinite(point).all():
+                self._points.setdefault(track_id, deque()).append((time_s, np.clip(point, -_FAR, _FAR)))
+        for track_id, points in list(self._points.items()):
+            while points and points[0][0] < time_s - self._seconds:
+                points.popleft()
+            if not points:
+                del self._points[track_id]
+
+    def of(self, track_id: int) -> tuple[np.ndarray, np.ndarray]:
+        """A person's points (P, 2), oldest first, and how fresh each is (P,): 1 now, 0 about to be forgotten."""
+        points = self._points.get(track_id, ())
+        places = np.array([point for _, point in points]).reshape(-1, 2)
+        ages = self._now - np.array([time_s for time_s, _ in points])
+        return places, 1 - ages / self._seconds
+
+
+def _hip_centres(people: TrackedPoses, skeleton: Skeleton) -> np.ndarray:
+    """(N, 2) middle of the hips, NaN where one is not sure; the middle of the box's bottom if the skeleton has none."""
+    if not {"left_hip", "right_hip"} <= set(skeleton.joints):
+        boxes = people.poses.boxes
+        return np.stack([boxes[:, [0, 2]].mean(axis=1), boxes[:, 3]], axis=1)
+    hips = [skeleton.index("left_hip"), skeleton.index("right_hip")]
+    sure = (people.poses.keypoint_scores[:, hips] >= _TRAIL_JOINT_SCORE).all(axis=1, keepdims=True)
+    return np.where(sure, people.poses.keypoints[:, hips].mean(axis=1), np.nan)
+
+
+def draw_people(
+    image: Image,
+    people: TrackedPoses,
+    skeleton: Skeleton,
+    *,
+    trails: Trails | None = None,
+    min_joint_score: float = 0.2,
+) -> Image:
+    """A new picture (H, W, 3) uint8 RGB with the people drawn in; `image` stays as it is.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        people: who is where.
+        skeleton: their joints.
+        trails: where they were, this frame included.
+        min_joint_score: joints below it are not drawn (0..1).
+    """
+    drawn = image.copy()
+    bones = _bones(skeleton)
+    figures = [_figure(people, row, skeleton, min_joint_score, image) for row in range(len(people))]
+    figures.sort(key=lambda figure: figure.box[3])  # whose feet are lower in the picture stands nearer
+    if trails is not None:
+        for figure in figures:
+            _draw_trail(drawn, figure, trails)
+    for figure in figures:
+        _draw_body(drawn, figure, bones)
+    _draw_labels(drawn, sorted(figures, key=lambda figure: figure.track_id))
+    return drawn
+
+
+# Bodies ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Bones:
+    """What is drawn of a skeleton: its limbs, and a neck where it has none."""
+
+    limbs: np.ndarray  # (L, 2) positions of joints; the neck's foot comes after the skeleton's K joints
+    limb_shades: np.ndarray  # (L,) _LEFT, _MIDDLE or _RIGHT
+    joint_shades: np.ndarray  # (K + 1,)
+    on_head: np.ndarray  # (K + 1,) bool
+
+
+def _bones(skeleton: Skeleton) -> _Bones:
+    side = np.array([_side(joint) for joint in (*skeleton.joints, "")])
+    limbs = skeleton.limb_indices
+    if not {"neck", "head_bottom"} & set(skeleton.joints) and "nose" in skeleton.joints:
+        limbs = np.concatenate([limbs, [[skeleton.index("nose"), len(skeleton)]]])
+    limb_side = np.sign(side[limbs].sum(axis=1))
+    on_head = np.array([joint in _HEAD for joint in (*skeleton.joints, "")])
+    return _Bones(limbs, _MIDDLE + limb_side, _MIDDLE + side, on_head)
+
+
+def _side(joint: str) -> int:
+    return {"left": _LEFT, "right": _RIGHT}.get(joint.partition("_")[0], _MIDDLE) - _MIDDLE
+
+
+@dataclass(frozen=True, eq=False)
+class _Figure:
+    """One person, ready to be drawn."""
+
+    track_id: int
+    hollow: bool  # the label: not detected here
+    opacity: float  # 1, or less for who is filled in
+    box: np.ndarray  # (4,)
+    points: np.ndarray  # (K + 1, 2) joints, then the middle of the shoulders
+    opacities: np.ndarray  # (K + 1,) 0..1; 0 where a joint is missing
+    head: np.ndarray  # (3,) x, y and radius of a circle around the head
+    colours: list[Colour]  # left, middle, right, outline
+    pen: float  # pixels: the width of a limb
+
+
+def _figure(people: TrackedPoses, row: int, skeleton: Skeleton, min_joint_score: float, image: Image) -> _Figure:
+    track_id, box = int(people.track_ids[row]), people.poses.boxes[row]
+    keypoints = np.clip(people.poses.keypoints[row], -_FAR, _FAR)
+    points, scores = _with_neck(keypoints, people.poses.keypoint_scores[row], skeleton)
+    opacities = np.clip((scores - min_joint_score) / _FADE, 0, 1) * np.isfinite(points).all(axis=1)
+    opacity = _FILLED_OPACITY if people.filled[row] else 1.0
+    return _Figure(
+        track_id=track_id,
+        hollow=bool(people.poses.carried[row] or people.filled[row]),
+        box=box,
+        points=points,
+        opacity=opacity,
+        opacities=opacity * opacities,
+        head=_head(points, opacities, box, skeleton),
+        colours=_colours(track_id),
+        pen=_pen(box, image),
+    )
+
+
+def _with_neck(points: np.ndarray, scores: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """The joints and, last, the middle of the shoulders, missing if a shoulder is."""
+    shoulders = [k for k, joint in enumerate(skeleton.joints) if joint in ("left_shoulder", "right_shoulder")]
+    if len(shoulders) < 2:
+        return np.append(points, [[np.nan, np.nan]], axis=0), np.append(scores, 0.0)
+    middle, score = points[shoulders].mean(axis=0), scores[shoulders].min()
+    return np.append(points, middle[None], axis=0), np.append(scores, score)
+
+
+def _head(points: np.ndarray, opacities: np.ndarray, box: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """A circle (x, y, radius) around the head; without a sure joint of the head, the middle of the box's top."""
+    sure = opacities > 0
+    on_head = np.array([joint in _HEAD for joint in skeleton.joints])
+    face = points[:-1][on_head & sure[:-1]]
+    if not len(face):
+        return np.array([(box[0] + box[2]) / 2, box[1], 0.0])
+    centre = face.mean(axis=0)
+    radius = 1.3 * np.linalg.norm(face - centre, axis=1).max()
+    if sure[-1]:  # the head reaches about as far above the face's centre as two thirds of the way to the shoulders
+        radius = max(radius, 0.65 * np.linalg.norm(centre - points[-1]))
+    return np.array([*centre, radius])
+
+
+def _pen(box: np.ndarray, image: Image) -> float:
+    """Thinner on small people, but never so thin that it is lost in a large picture."""
+    short_side = min(image.shape[:2])
+    share = max(box[2] - box[0], box[3] - box[1]) / short_side
+    return float(short_side / 220 * np.clip(share / 0.4, 0.5, 1))
+
+
+def _colours(track_id: int) -> list[Colour]:
+    """Red, green, blue of left, middle, right and outline: one hue for each id, the same everywhere."""
+    hue = 360 * ((_FIRST_HUE + _GOLDEN_RATIO * track_id) % 1)
+    hsv = [(hue, saturation, value) for saturation, value in zip(_SATURATION, _VALUE, strict=True)]
+    rgb = cv2.cvtColor(np.array([hsv], np.float32), cv2.COLOR_HSV2RGB)[0]
+    return [tuple(colour) for colour in np.rint(255 * rgb).tolist()]
+
+
+def _draw_body(image: Image, figure: _Figure, bones: _Bones) -> None:
+    """The outline of all of it first, so that limbs join without seams; joints are lines of no length."""
+    if np.isnan(figure.points).all():
+        _draw_box(image, figure)
+        return
+    joints = np.arange(len(bones.on_head) - 1)
+    ends = np.concatenate([bones.limbs, np.stack([joints, joints], axis=1)])
+    shades = np.concatenate([bones.limb_shades, bones.joint_shades[:-1]])
+    on_head = bones.on_head[ends].any(axis=1)
+    is_joint = ends[:, 0] == ends[:, 1]
+    widths = figure.pen * np.where(is_joint, np.where(on_head, 0.9, 1.9), np.where(on_head, 0.5, 1.0))
+    rim = max(1.0, 0.35 * figure.pen)
+    lines, opacities = figure.points[ends], figure.opacities[ends].min(axis=1)
+    _draw_lines(image, lines, widths + 2 * rim, opacities, figure.colours[_DARK])
+    for shade in (_RIGHT, _MIDDLE, _LEFT):
+        rows = shades == shade
+        _draw_lines(image, lines[rows], widths[rows], opacities[rows], figure.colours[shade])
+
+
+def _draw_box(image: Image, figure: _Figure) -> None:
+    x1, y1, x2, y2 = np.clip(figure.box, -_FAR, _FAR)
+    corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+    sides, opacities = np.stack([corners, np.roll(corners, -1, axis=0)], axis=1), np.full(4, figure.opacity)
+    for width, shade in ((2.0, _DARK), (1.0, _MIDDLE)):
+        _draw_lines(image, sides, np.full(4, width * figure.pen), opacities, figure.colours[shade])
+
+
+def _draw_trail(image: Image, figure: _Figure, trails: Trails) -> None:
+    points, freshness = trails.of(figure.track_id)
+    if len(points) > 1:
+        # Fading towards the body: the trail of someone who stands would be a scribble of the hips' small errors.
+        distances = np.linalg.norm(points - points[-1], axis=1) / (_TRAIL_FREE_PENS * figure.pen)
+        opacities = _TRAIL_OPACITY * freshness * np.clip(distances - 0.5, 0, 1)
+        lines = np.stack([points[:-1], points[1:]], axis=1)
+        _draw_lines(image, lines, np.full(len(lines), figure.pen), opacities[:-1], figure.colours[_MIDDLE])
+
+
+# Labels ---------------------------------------------------------------------------------------------------------------
+
+
+def _draw_labels(image: Image, figures: list[_Figure]) -> None:
+    heads = np.array([[x - r, y - r, x + r, y + r] for x, y, r in (figure.head for figure in figures)]).reshape(-1, 4)
+    taken = heads
+    for figure, head in zip(figures, heads, strict=True):
+        place = _label_place(figure, head, taken, image)
+        _draw_label(image, figure, place)
+        taken = np.concatenate([taken, place[None]])
+
+
+def _text_size(figure: _Figure) -> tuple[float, int, int, int]:
+    """Font scale, thickness, width and height in pixels of a person's id."""
+    scale = max(0.35, figure.pen * 0.21)
+    thickness = max(1, round(scale * 1.6))
+    (width, height), _ = cv2.getTextSize(str(figure.track_id), _FONT, scale, thickness)
+    return scale, thickness, width, height
+
+
+def _label_place(figure: _Figure, head: np.ndarray, taken: np.ndarray, image: Image) -> np.ndarray:
+    """A box (4,) above the head or else beside or below it: the first of those that hide least, inside the picture."""
+    _, _, text_width, text_height = _text_size(figure)
+    height = 1.9 * text_height
+    half = np.array([max(height, text_width + 1.1 * text_height), height]) / 2
+    x, y, _ = figure.head
+    gap = 0.3 * height
+    centres = np.array(
+        [
+            [x, head[1] - gap - half[1]],
+            [head[2] + gap + half[0], y],
+            [head[0] - gap - half[0], y],
+            [x, head[3] + gap + half[1]],
+        ]
+    )
+    size = np.array([image.shape[1], image.shape[0]])
+    centres = np.clip(centres, np.minimum(half + 1, size / 2), np.maximum(size - half - 1, size / 2))
+    places = np.concatenate([centres - half, centres + half], axis=1)
+    hidden = box_intersection(places, taken).sum(axis=1)
+    return places[np.argmin(np.round(hidden))]
+
+
+def _draw_label(image: Image, figure: _Figure, place: np.ndarray) -> None:
+    """A pill of the id's colour with dark writing; a hollow one is a dark pill with a rim and writing in colour."""
+    scale, thickness, text_width, text_height = _text_size(figure)
+    left, top, right, bottom = place
+    height = bottom - top
+    ends = np.array([[left + height / 2, (top + bottom) / 2], [right - height / 2, (top + bottom) / 2]])
+    rim = max(1.0, 0.06 * height)
+    bright, dark = figure.colours[_LEFT], figure.colours[_DARK]
+    for width, colour in ((height, dark), (height - 2 * rim, bright)):
+        _draw_line(image, ends, width, colour)
+    if figure.hollow:
+        _draw_line(image, ends, height - 5 * rim, dark)
+    corner = (round((left + right - text_width) / 2), round((top + bottom + text_height) / 2))
+    cv2.putText(
+        image, str(figure.track_id), corner, _FONT, scale, bright if figure.hollow else dark, thickness, cv2.LINE_AA
+    )
+
+
+# Lines ----------------------------------------------------------------------------------------------------------------
+
+
+def _draw_lines(image: Image, lines: np.ndarray, widths: np.ndarray, opacities: np.ndarray, colour: Colour) -> None:
+    """Lines (L, 2, 2) of one colour; those not opaque (opacity 1) are mixed with what is under them, all at once."""
+    for row in np.flatnonzero(opacities >= 1):
+        _draw_line(image, lines[row], widths[row], colour)
+    faint = np.flatnonzero((opacities > 0) & (opacities < 1))
+    if len(faint):
+        faint = faint[np.argsort(opacities[faint], kind="stable")]
+        _mix_lines(image, lines[faint], widths[faint], opacities[faint], colour)
+
+
+def _mix_lines(image: Image, lines: np.ndarray, widths: np.ndarray, opacities: np.ndarray, colour: Colour) -> None:
+    """Where lines cross, the last one counts: so the colour of what is below shines through once."""
+    size = np.array([image.shape[1], image.shape[0]])
+    low = np.clip(lines.min(axis=(0, 1)) - widths.max() - 1, 0, size).astype(int)
+    high = np.clip(lines.max(axis=(0, 1)) + widths.max() + 2, 0, size).astype(int)
+    if (high <= low).any():
+        return
+    part = image[low[1] : high[1], low[0] : high[0]]
+    mask = np.zeros(part.shape[:2], np.uint8)
+    for line, width, opacity in zip(lines - low, widths, opacities.tolist(), strict=True):
+        _draw_line(mask, line, width, (255 * opacity,))
+    rows, columns = np.nonzero(mask)
+    under = part[rows, columns].astype(np.float32)
+    weights = mask[rows, columns, None].astype(np.float32) / 255
+    part[rows, columns] = np.rint(under + (np.array(colour, np.float32) - under) * weights)
+
+
+def _draw_line(image: np.ndarray, line: np.ndarray, width: float, colour: Colour) -> None:
+    """With round ends, so that one of no length is a dot."""
+    start, end = [[round(x * _SUBPIXELS), round(y * _SUBPIXELS)] for x, y in line.tolist()]
+    cv2.line(image, start, end, colour, max(1, round(width)), cv2.LINE_AA, _SUBPIXELS.bit_length() - 1)

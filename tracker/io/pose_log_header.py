@@ -1,0 +1,151 @@
+"""The header of a pose log: what it was made of and by, the skeleton itself included; JSON, checked on reading."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from posetrail.errors import InputError
+from posetrail.skeletons import Skeleton
+
+FORMAT_VERSION = 3
+_LARGEST_FPS = 1e6
+_LARGEST_SIDE = 10**7  # pixels; poses of other programs may reach far
+_LARGEST_NUMBER_OF_JOINTS = 4096
+_LARGEST_APPEARANCE = 65536
+_LARGEST_QUEUE = 1000
+_RERUN = "infer again: posetrail track {clip} -o OUTPUT, with --redo where results are there"
+_LONGEST_NAME = 200  # characters, of a joint or a skeleton
+
+
+class OtherFormat(InputError):
+    """A pose log of another version of posetrail."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseLogHeader:
+    """What a pose log was made of and by; values that JSON keeps as they are.
+
+    Raises:
+        InputError: a value is of another type, or out of its range.
+    """
+
+    skeleton: Skeleton
+    fps: float  # nominal; the true times stand with the frames
+    width: int  # pixels, as are the joints
+    height: int
+    source: str  # name of the video or folder of images
+    source_fingerprint: str
+    see_settings: dict[str, Any]
+    models: list[dict[str, str]]  # each with name and sha256
+    posetrail_version: str
+    appearance_size: int = 0  # E of every frame's appearance
+    made_of: dict[str, Any] = field(default_factory=dict)
+    """What else decides the numbers: the part of the clip that was chosen, and how the networks were used."""
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        for name, expected in _flaws(self):
+            raise InputError(f"{name}: expected {expected}, got {str(getattr(self, name, ''))[:80]!r}")
+
+    @property
+    def num_joints(self) -> int:
+        """K of every frame's poses."""
+        return len(self.skeleton)
+
+    @property
+    def queue_frames(self) -> int:
+        """How many earlier frames' poses were propagated into each frame."""
+        return int(self.see_settings.get("queue_frames", 1))
+
+    def to_json(self) -> bytes:
+        """The header as JSON in UTF-8."""
+        return json.dumps(asdict(self), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> PoseLogHeader:
+        """The header that `to_json` gave.
+
+        Raises:
+            OtherFormat: it is of another version.
+            ValueError: it is none.
+            RecursionError: it is JSON of great depth.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict) or type(values.get("format_version")) is not int:
+            raise ValueError("no header")
+        if (version := values["format_version"]) != FORMAT_VERSION:
+            source = values["source"] if isinstance(values.get("source"), str) else "CLIP"
+            advice = "update posetrail" if version > FORMAT_VERSION else _RERUN.format(clip=shlex.quote(source))
+            raise OtherFormat(f"format {version}, this posetrail reads format {FORMAT_VERSION}; {advice}")
+        if unknown := values.keys() - {each.name for each in fields(cls)}:
+            raise ValueError(f"unknown {sorted(unknown)}")
+        try:
+            return cls(**{**values, "skeleton": _skeleton(values["skeleton"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"missing {error}") from None
+
+
+def _skeleton(values: Any) -> Skeleton:
+    if not isinstance(values, dict) or not _is_text(values.get("name")) or len(values) != len(fields(Skeleton)):
+        raise ValueError("no skeleton")
+    joints, sigmas = values["joints"], values["oks_sigmas"]
+    pairs = [values["limbs"], values["mirror_pairs"]]
+    if not all(isinstance(each, list) and len(each) <= _LARGEST_NUMBER_OF_JOINTS for each in (joints, sigmas, *pairs)):
+        raise ValueError("no lists of joints, limbs, mirror pairs and sigmas")
+    if not all(isinstance(pair, list) and len(pair) == 2 for each in pairs for pair in each):
+        raise ValueError("limbs and mirror pairs are pairs of joints")
+    if not all(_is_text(name) for name in (*joints, *(name for each in pairs for pair in each for name in pair))):
+        raise ValueError("names of joints are text")
+    if not all(type(sigma) in (int, float) for sigma in sigmas):
+        raise ValueError("sigmas are numbers")
+    limbs, mirror_pairs = (tuple((first, second) for first, second in each) for each in pairs)
+    return Skeleton(
+        name=values["name"],
+        joints=tuple(joints),
+        limbs=limbs,
+        oks_sigmas=tuple(sigmas),
+        mirror_pairs=mirror_pairs,
+    )
+
+
+def _flaws(header: PoseLogHeader) -> Iterator[tuple[str, str]]:
+    """Fields that cannot be, with what was expected."""
+    if not 1 <= header.num_joints <= _LARGEST_NUMBER_OF_JOINTS:
+        yield "skeleton", f"1 to {_LARGEST_NUMBER_OF_JOINTS} joints"
+    if type(header.fps) not in (int, float) or not 0 < header.fps <= _LARGEST_FPS:
+        yield "fps", f"frames per second, more than 0 and up to {_LARGEST_FPS:g}"
+    for name, low, high in (
+        ("width", 1, _LARGEST_SIDE),
+        ("height", 1, _LARGEST_SIDE),
+        ("appearance_size", 0, _LARGEST_APPEARANCE),
+    ):
+        if not _is_count(getattr(header, name), low, high):
+            yield name, f"{low} to {high}"
+    for name in ("source", "source_fingerprint", "posetrail_version"):
+        if not isinstance(getattr(header, name), str):
+            yield name, "text"
+    for name in ("see_settings", "made_of"):
+        if not isinstance(getattr(header, name), dict):
+            yield name, "values by name"
+    if isinstance(header.see_settings, dict) and not _is_count(
+        header.see_settings.get("queue_frames", 1), 1, _LARGEST_QUEUE
+    ):
+        yield "see_settings", f"queue_frames of 1 to {_LARGEST_QUEUE}"
+    if not isinstance(header.models, list) or not all(map(_is_model, header.models)):
+        yield "models", "name and sha256 of each"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_NAME
+
+
+def _is_count(value: Any, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+def _is_model(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(name), str) for name in ("name", "sha256"))

@@ -1,0 +1,1 @@
+"""One clip, one folder: run record, resume, segments."""

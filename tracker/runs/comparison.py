@@ -1,0 +1,62 @@
+"""Online and offline side by side, from the same poses: what hindsight changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from eval_posetrack.evaluation import evaluate
+from eval_posetrack.tables import Table
+from tracker.runs.record import Outcome
+from tracker.runs.run import follow_poses
+from tracker.settings import FollowSettings
+
+_SCORES = ("MOTA", "IDF1", "HOTA", "IDF1 (OKS)", "HOTA (OKS)")  # by whether the ground truth has head boxes
+_METRICS = ("MOTA", "IDF1", "HOTA")
+
+
+def follow_both(
+    poses: Path,
+    settings: FollowSettings,
+    output: Path,
+    *,
+    fps: float | None = None,
+    more_saves: Sequence[str] = (),
+    truth: Path | None = None,
+) -> tuple[dict[str, Outcome], Table]:
+    """Follow the same poses both ways, into `output`/online and `output`/offline.
+
+    Args:
+        poses: as of `tracker.runs.run.follow_poses`.
+        settings: who is who; `offline` is not looked at.
+        output: folder for both runs.
+        fps: as of `follow_poses`.
+        more_saves: as of `follow_poses`.
+        truth: PoseTrack file with the truth, to score both.
+
+    Returns:
+        How both ended, by name, and a table with a row for each.
+
+    Raises:
+        InputError: as of `follow_poses`, or the truth cannot be used.
+    """
+    online, offline = replace(settings, offline=False), replace(settings, offline=True)
+    ways = {"online": follow_poses(poses, online, output=output / "online", fps=fps, more_saves=more_saves)}
+    ways["offline"] = follow_poses(output / "online", offline, output=output / "offline")
+    scores = {way: _scores(outcome, truth) for way, outcome in ways.items()}
+    rows = [(way, *_figures(outcome), *scores[way].values()) for way, outcome in ways.items()]
+    columns = ("", "people", "frames each", "poses", "of them filled", *scores["online"])
+    return ways, Table("Online and offline", columns, tuple(rows))
+
+
+def _figures(outcome: Outcome) -> tuple[str, ...]:
+    each = outcome.poses / max(outcome.people, 1)
+    return str(outcome.people), f"{each:.1f}", str(outcome.poses), str(outcome.filled)
+
+
+def _scores(outcome: Outcome, truth: Path | None) -> dict[str, str]:
+    if truth is None:
+        return {}
+    total = evaluate(truth, outcome.folder, metrics=_METRICS).total
+    return {score: f"{total[score].total:.1f}" for score in _SCORES if score in total}

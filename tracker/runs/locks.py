@@ -1,0 +1,219 @@
+"""Locks: one process at a time writes a run's folder or leads a batch, and sees when that folder is taken away.
+
+A lock is a file inside the folder that it protects, so every path to the folder leads to the same lock and nothing is
+written beside it. The file is held open with `flock` and removed on release. The operating system releases the lock of
+a process that died; the file that it leaves behind stops nobody. Where a file system has no locks, work goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from posetrail.errors import InputError
+from posetrail.files import folder_made
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_NAME = ".posetrail.lock"  # in a run's folder
+BATCH_FOLDER = ".posetrail"  # folder in a batch's output
+_POLL_S = 0.02
+_GRACE_S = 0.2  # a reader that leaves holds the lock alone for a moment
+_BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class AtWork(InputError):
+    """Another process is at work on the same run or batch."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock that is held."""
+
+    folder: Path  # what it protects, as messages name it
+    file: Path
+    descriptor: int
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its file is no longer there: the folder was removed, moved or replaced."""
+        try:
+            there, held = self.file.stat(), os.fstat(self.descriptor)
+        except OSError:
+            return True
+        return (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino)
+
+    def check(self) -> None:
+        """Look whether the folder is still there; costs a few microseconds.
+
+        Raises:
+            InputError: it is not.
+        """
+        if self.is_lost:
+            raise InputError(
+                f"{self.folder}: was removed, moved or replaced while posetrail was at work in it; start again"
+            )
+
+    def checking(self, on_frame: Callable[[int], None]) -> Callable[[int], None]:
+        """The same callback, which looks first whether the folder is still there."""
+
+        def check_and_call(people: int) -> None:
+            self.check()
+            on_frame(people)
+
+        return check_and_call
+
+
+@contextmanager
+def alone_in(folder: Path, *, wait_s: float = 0.0) -> Iterator[Lock]:
+    """Alone with a run's folder, which is made if need be; after an error, a folder that was made empty goes again.
+
+    Args:
+        folder: of the run.
+        wait_s: seconds to wait for another process at work there.
+
+    Raises:
+        AtWork: another process writes there, or reads.
+        InputError: the folder cannot be made or written to, or it was removed meanwhile, whatever failed for that.
+    """
+    with folder_made(folder), _held(folder, folder / _NAME, wait_s=wait_s) as lock:
+        yield lock
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Beside other readers of a run's folder, while no process writes there.
+
+    Where no lock file can be made or opened, as on a read-only place, the folder is read all the same.
+
+    Raises:
+        AtWork: another process writes there.
+    """
+    file = folder / _NAME
+    try:
+        descriptor = _acquire(folder, file, shared=True)
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        _release(file, descriptor, shared=True)
+
+
+@contextmanager
+def alone_with_file(path: Path) -> Iterator[Lock]:
+    """Alone with a file that is made outside of any run's folder.
+
+    Raises:
+        AtWork: another process makes the same file.
+        InputError: nothing can be written there, or the folder was removed meanwhile.
+    """
+    with _held(path, path.with_name(f".{path.name}.lock")) as lock:
+        yield lock
+
+
+@contextmanager
+def alone_with_batch(output: Path, name: str) -> Iterator[Lock]:
+    """Alone with a batch, or a shard of one, of this output folder, which is made if need be.
+
+    Raises:
+        AtWork: another process has it.
+        InputError: nothing can be written there, or the folder was removed meanwhile.
+    """
+    folder = output / BATCH_FOLDER
+    with folder_made(folder), _held(output, folder / f"{name}.lock", others="share the work with --shard") as lock:
+        yield lock
+
+
+@contextmanager
+def _held(
+    folder: Path, file: Path, *, wait_s: float = 0.0, others: str = "choose another output folder"
+) -> Iterator[Lock]:
+    try:
+        lock = Lock(folder, file, _acquire(folder, file, wait_s=wait_s, others=others))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another output folder") from None
+    try:
+        yield lock
+    except Exception:
+        lock.check()  # what failed may be due to that
+        raise
+    else:
+        lock.check()
+    finally:
+        _release(file, lock.descriptor)
+
+
+def _acquire(folder: Path, file: Path, *, shared: bool = False, wait_s: float = 0.0, others: str = "") -> int:
+    until = time.monotonic() + max(wait_s, _GRACE_S)
+    while (descriptor := _attempt(file, shared)) is None:
+        if time.monotonic() > until:
+            remedy = f"wait for its end, or {others}" if others else "wait for its end"
+            raise AtWork(f"{folder}: another posetrail is at work here; {remedy}")
+        time.sleep(_POLL_S)
+    return descriptor
+
+
+def _attempt(file: Path, shared: bool) -> int | None:
+    """The descriptor of the lock file, locked; None where another process has it."""
+    descriptor = _opened(file, shared)
+    try:
+        locked = _lock(descriptor, shared)
+        # The process that had it may have removed the file between our opening and locking it.
+        if locked and not Lock(file, file, descriptor).is_lost:
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _opened(file: Path, shared: bool) -> int:
+    flags = getattr(os, "O_NOFOLLOW", 0)  # a link would lead out of the folder
+    try:
+        return os.open(file, os.O_RDWR | os.O_CREAT | flags, 0o666)
+    except OSError as error:
+        if not shared or error.errno not in _READ_ONLY:
+            raise
+        return os.open(file, os.O_RDONLY | flags)  # of a process that may write there
+
+
+def _release(file: Path, descriptor: int, *, shared: bool = False) -> None:
+    with suppress(OSError):
+        if shared:
+            _flock(descriptor, shared=False)  # only the last reader removes the file
+        if not Lock(file, file, descriptor).is_lost:
+            file.unlink()
+    os.close(descriptor)
+
+
+def _lock(descriptor: int, shared: bool) -> bool:
+    """Lock the open file; whether no other process has it."""
+    try:
+        _flock(descriptor, shared)
+    except OSError as error:
+        return error.errno not in _BUSY  # any other: this file system has no locks
+    return True
+
+
+if sys.platform == "win32":
+
+    def _flock(descriptor: int, shared: bool) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # readers exclude one another, too
+
+else:
+
+    def _flock(descriptor: int, shared: bool) -> None:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
