@@ -16,40 +16,45 @@ from typing import Any
 from benchmarks.followers import Ours
 from benchmarks.scoring import Row, score
 from benchmarks.sequences import SUITES, sequences
-from tracker.settings import PRESETS, FollowSettings
+from tracker.settings import PRESETS, AssociationSettings
 
-DEFAULT = PRESETS["default"].follow
+DEFAULT = PRESETS["default"].association
 OFF: dict[str, dict[str, Any]] = {
-    "motion": {"motion": False},
-    "boxes beside joints": {"box_share": 0.0},
+    "motion model": {"motion_model": False},
+    "boxes beside joints": {"box_iou_share": 0.0},
     "joints beside boxes": {"similarity": "iou"},
-    "memory": {"memory_s": 0.0},
+    "memory": {"track_buffer_s": 0.0},
     "Hungarian, not greedy": {"assignment": "greedy"},
-    "a surer start": {"start_score": 0.0},
-    "scores relative to the clip's": {"adapt_scores": False},
-    "second looks left out": {"twice_oks": 1.0},
-    "explained poses start nobody": {"duplicate_oks": 1.0},
-    "confirmed before named": {"confirm_s": 0.0},
-    "the camera's motion": {"camera_motion": False},
-    "the crowd's motion": {"crowd_motion": False},
+    "a surer start": {"new_track_score": 0.0},
+    "scores relative to the clip's": {"calibrate_scores": False},
+    "second looks left out": {"track_nms_oks": 1.0},
+    "explained poses start nobody": {"new_track_max_oks": 1.0},
+    "confirmed before named": {"confirmation_s": 0.0},
+    "the camera's motion": {"camera_motion_compensation": False},
+    "the crowd's motion": {"common_motion_compensation": False},
 }
 HINDSIGHT: dict[str, dict[str, Any]] = {
     "links over the whole clip (offline, ids alone)": {},
-    "... and gaps filled": {"fill_gap_s": DEFAULT.fill_gap_s},
-    "... and smoothed: the default": {"fill_gap_s": DEFAULT.fill_gap_s, "smooth": DEFAULT.smooth},
+    "... and gaps interpolated": {"max_interpolation_gap_s": DEFAULT.max_interpolation_gap_s},
+    "... and smoothed: the default": {
+        "max_interpolation_gap_s": DEFAULT.max_interpolation_gap_s,
+        "smooth": DEFAULT.smooth,
+    },
 }
 
 
-def variants() -> dict[str, FollowSettings]:
+def variants() -> dict[str, AssociationSettings]:
     """Settings by what is told of them."""
     online = replace(DEFAULT, offline=False)
     bare = online
     for changes in OFF.values():
         bare = replace(bare, **changes)
-    bare = replace(bare, similarity=online.similarity, box_share=online.box_share, assignment=online.assignment)
-    ids_alone = replace(DEFAULT, smooth="none", fill_gap_s=0.0)
+    bare = replace(bare, similarity=online.similarity, box_iou_share=online.box_iou_share, assignment=online.assignment)
+    ids_alone = replace(DEFAULT, smooth="none", max_interpolation_gap_s=0.0)
     parts = {
-        name: changes for name, changes in OFF.items() if not set(changes) & {"similarity", "box_share", "assignment"}
+        name: changes
+        for name, changes in OFF.items()
+        if not set(changes) & {"similarity", "box_iou_share", "assignment"}
     }
     made = {"bare": bare}
     for name, changes in parts.items():

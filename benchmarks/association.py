@@ -44,13 +44,13 @@ def trackers() -> dict[str, Follower]:
         "IoU greedy, last frame": Greedy("iou", 1, 0.3),
         "OKS greedy, 10 frames": Greedy("oks", 10, 0.2),
     }
-    default = PRESETS["default"].follow
+    default = PRESETS["default"].association
     online = replace(default, offline=False)
-    known |= {name: Ours(settings.follow, camera=False) for name, settings in PRESETS.items() if name != "default"}
+    known |= {name: Ours(settings.association, camera=False) for name, settings in PRESETS.items() if name != "default"}
     known |= {
         "default online": Ours(online, camera=False),
         "default online, camera told": Ours(online),
-        "default offline, ids alone": Ours(replace(default, smooth="none", fill_gap_s=0.0), camera=False),
+        "default offline, ids alone": Ours(replace(default, smooth="none", max_interpolation_gap_s=0.0), camera=False),
         "default offline": Ours(default, camera=False),
         "default offline, camera told": Ours(default),
     }

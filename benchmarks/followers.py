@@ -14,8 +14,8 @@ from posetrail.poses import Poses, TrackedPoses
 from posetrail.similarity import box_area, box_iou, oks
 from posetrail.skeletons import COCO_17
 from tracker.association.follow import following
-from tracker.io.pose_log import Carried, SeenFrame
-from tracker.settings import FollowSettings
+from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.settings import AssociationSettings
 
 _STILL = np.eye(2, 3)
 
@@ -54,16 +54,18 @@ class Greedy:
 
 
 class Ours:
-    """Our tracker with these settings: frame by frame, or with hindsight if they say `offline`."""
+    """Our tracker with these settings: frame by frame, or with associate_offline if they say `offline`."""
 
-    def __init__(self, settings: FollowSettings, *, camera: bool = True) -> None:
+    def __init__(self, settings: AssociationSettings, *, camera: bool = True) -> None:
         """`camera`: tell it of the camera's motion, as the stage before it would."""
         self.settings, self.camera, self.seconds = settings, camera, 0.0
 
     def __call__(self, sequence: Sequence) -> list[TrackedPoses]:
         """The ids of one sequence."""
         seen = [
-            SeenFrame(t, time_s, "", poses, Carried.empty(len(COCO_17)), sequence.camera[t] if self.camera else _STILL)
+            PoseFrame(
+                t, time_s, "", poses, PropagatedPoses.empty(len(COCO_17)), sequence.camera[t] if self.camera else _STILL
+            )
             for t, (poses, time_s) in enumerate(sequence.frames)
         ]
         started = time.perf_counter()
@@ -71,7 +73,7 @@ class Ours:
         self.seconds += time.perf_counter() - started
         return out
 
-    def _settings(self, sequence: Sequence) -> FollowSettings:
+    def _settings(self, sequence: Sequence) -> AssociationSettings:
         """Boxes alone are scored by the joints found in them, so none may be moved or put in between."""
         jointless = all(np.isnan(poses.keypoints).all() for poses, _ in sequence.frames)
-        return replace(self.settings, smooth="none", fill_gap_s=0.0) if jointless else self.settings
+        return replace(self.settings, smooth="none", max_interpolation_gap_s=0.0) if jointless else self.settings

@@ -97,7 +97,7 @@ def observe_with_owners(
 def without_joints(poses: Poses) -> Poses:
     """What a detector alone tells: boxes and their scores."""
     none = np.full_like(poses.keypoints, np.nan)
-    return Poses(none, np.zeros_like(poses.keypoint_scores), poses.boxes, poses.scores, poses.carried)
+    return Poses(none, np.zeros_like(poses.keypoint_scores), poses.boxes, poses.scores, poses.propagated)
 
 
 def _slow(people: Seen, width: int, rng: np.random.Generator) -> np.ndarray:

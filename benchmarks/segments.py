@@ -1,4 +1,4 @@
-"""How closely a clip seen in segments agrees with the same clip seen in one piece, and how long a lead that takes.
+"""How closely a clip seen in segments agrees with the same clip seen in one tracklet, and how long a lead that takes.
 
     uv run python -m benchmarks.segments                            # the example clip, looped to 40 seconds
     uv run python -m benchmarks.segments --clip CLIP --segment-s 60 --leads 2
@@ -23,7 +23,7 @@ from posetrail.assignment import associate
 from posetrail.poses import TrackedPoses
 from posetrail.similarity import box_iou
 from tracker.association.follow import following
-from tracker.io.pose_log import SeenFrame, read_pose_log
+from tracker.io.pose_log import PoseFrame, read_pose_log
 from tracker.io.video import Source, open_source
 from tracker.runs.networks import Networks, open_networks
 from tracker.runs.record import LOG
@@ -33,19 +33,19 @@ from tracker.settings import Settings
 
 from .memory import EXAMPLE, looped
 
-ONE = "one piece"
+ONE = "one tracklet"
 
 
-def frames(run: Path) -> list[SeenFrame]:
+def frames(run: Path) -> list[PoseFrame]:
     """What was seen."""
     return list(read_pose_log(run / LOG)[1])
 
 
-def same(a: SeenFrame, b: SeenFrame) -> bool:
+def same(a: PoseFrame, b: PoseFrame) -> bool:
     """Whether two frames are the same in all that following looks at, to the last bit."""
 
-    def content(seen: SeenFrame) -> list[bytes]:
-        arrays = [*vars(seen.poses).values(), *vars(seen.carried).values(), seen.camera]
+    def content(seen: PoseFrame) -> list[bytes]:
+        arrays = [*vars(seen.poses).values(), *vars(seen.propagated).values(), seen.camera]
         return [array.tobytes() for array in arrays]
 
     return a.index == b.index and content(a) == content(b)
@@ -87,7 +87,7 @@ def row(source: Source, folder: Path, networks: Networks, segments: tuple[Segmen
     skeleton = networks.estimator.skeleton
     idf1, switches = same_ids(
         *(
-            [people for _, people in following(lambda seen=seen: seen, settings.follow, skeleton)()]
+            [people for _, people in following(lambda seen=seen: seen, settings.association, skeleton)()]
             for seen in (one, many)
         )
     )
@@ -110,10 +110,10 @@ def main() -> None:
         clip = looped(given.clip, given.seconds / 60, folder / "clip.mp4") if given.seconds else given.clip
         source = open_source(clip)
         one = track_to_folder(source, folder / ONE, networks, Settings())
-        print(f"{one.frames} frames, {one.people} people in one piece, {one.frames / one.seconds:.1f} frames/s")
+        print(f"{one.frames} frames, {one.people} people in one tracklet, {one.frames / one.seconds:.1f} frames/s")
         print("  lead    segments  same frames   settled after    IDF1  switches  people")
         for lead_s in given.leads:
-            segments = cut(source, Settings().see, given.segment_s, lead_s=lead_s)
+            segments = cut(source, Settings().inference, given.segment_s, lead_s=lead_s)
             print(row(source, folder, networks, segments, lead_s), flush=True)
 
 

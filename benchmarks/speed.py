@@ -34,7 +34,7 @@ from posetrail.skeletons import COCO_17
 from tracker.association.tracker import Tracker
 from tracker.inference.propagation import LucasKanade, create_flow, move_people
 from tracker.io.drawing import Trails, draw_people
-from tracker.io.pose_log import Carried, SeenFrame
+from tracker.io.pose_log import PoseFrame, PropagatedPoses
 from tracker.io.video import Source, open_source
 from tracker.io.video_writer import VideoWriter
 from tracker.runs.networks import Networks
@@ -89,7 +89,7 @@ def loaded(runtime: Runtime) -> Networks:
     """The default networks in this runtime."""
     detector = create_detector("nanodet", runtime=runtime)
     estimator = create_estimator("movenet_thunder", runtime=runtime)
-    return Networks(detector, estimator, create_flow(SETTINGS.see.flow), (), runtime.device)
+    return Networks(detector, estimator, create_flow(SETTINGS.inference.flow), (), runtime.device)
 
 
 def ours(source: Source, networks: Networks, *, video: bool) -> tuple[float, int, float]:
@@ -115,13 +115,15 @@ def limit(runtime: RecordingRuntime) -> float:
 def plain_loop(source: Source, networks: Networks) -> float:
     """Seconds of the loop people write: each step waits for the one before."""
     started = time.perf_counter()
-    tracker = Tracker(SETTINGS.follow, COCO_17)
+    tracker = Tracker(SETTINGS.association, COCO_17)
     for frame in source.frames():
         (found,) = networks.detector([frame.image])
-        found = found[found.scores >= SETTINGS.see.keep_box_score]
+        found = found[found.scores >= SETTINGS.inference.min_box_score]
         (poses,) = networks.estimator([frame.image], [found.boxes])
-        seen = SeenFrame(frame.index, frame.time_s, frame.name, replace(poses, scores=found.scores), Carried.empty(17))
-        tracker.update_seen(seen)
+        seen = PoseFrame(
+            frame.index, frame.time_s, frame.name, replace(poses, scores=found.scores), PropagatedPoses.empty(17)
+        )
+        tracker.update_frame(seen)
     return time.perf_counter() - started
 
 
@@ -142,7 +144,7 @@ class Stopwatch:
 def stages(source: Source, most: int = 60) -> dict[str, float]:
     """Median milliseconds a frame of each stage on one thread."""
     watch = Stopwatch()
-    flow, tracker, trails = LucasKanade(), Tracker(SETTINGS.follow, COCO_17), Trails()
+    flow, tracker, trails = LucasKanade(), Tracker(SETTINGS.association, COCO_17), Trails()
     before, last = None, np.zeros((0, 17, 2), np.float32)
     with Runtime("cpu", threads=1) as runtime, tempfile.TemporaryDirectory() as folder:
         networks, frames = loaded(runtime), source.frames()
@@ -154,7 +156,7 @@ def stages(source: Source, most: int = 60) -> dict[str, float]:
                     break
                 with watch.of("detect"):
                     (found,) = networks.detector([frame.image])
-                found = found[found.scores >= SETTINGS.see.keep_box_score]
+                found = found[found.scores >= SETTINGS.inference.min_box_score]
                 with watch.of("joints"):
                     (poses,) = networks.estimator([frame.image], [found.boxes])
                 with watch.of("flow"):
@@ -162,9 +164,11 @@ def stages(source: Source, most: int = 60) -> dict[str, float]:
                     if before is not None:
                         move_people(flow, before, now, last)
                 before, last = now, poses.keypoints
-                seen = SeenFrame(frame.index, frame.time_s, "", replace(poses, scores=found.scores), Carried.empty(17))
+                seen = PoseFrame(
+                    frame.index, frame.time_s, "", replace(poses, scores=found.scores), PropagatedPoses.empty(17)
+                )
                 with watch.of("associate"):
-                    people = tracker.update_seen(seen)
+                    people = tracker.update_frame(seen)
                 with watch.of("draw"):
                     trails.add(frame.time_s, people, COCO_17)
                     drawn = draw_people(frame.image, people, COCO_17, trails=trails)

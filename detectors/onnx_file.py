@@ -63,8 +63,8 @@ class OnnxDetector:
         size = file.input_size or (input_size or _OPEN_SIZE,) * 2
         answer = file.run(np.full((1, 3, *size), _GREY, np.float32))
         self._read, usual = reader_for(path, answer, size)
-        feed = normalised(normalisation or usual, bgr=True)
-        self._file, self._feed = file, feed
+        preprocessing = normalised(normalisation or usual, bgr=True)
+        self._file, self._feed = file, preprocessing
         self._letterbox = Letterbox(max(size), square=True, rounding=0, canvas=size)
         self.weights = given_weights(path.name, path, source=f"person boxes, {file.provider}")
         self.min_score = min_score

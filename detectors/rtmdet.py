@@ -11,14 +11,14 @@ from detectors.networks import NETWORKS
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import unknown_name
 from posetrail.poses import Detections, Image
-from posetrail.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Feed
+from posetrail.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from posetrail.runtime import Runtime
 
 NAMES = tuple(name for name in NETWORKS if name.startswith("rtmdet"))
 
 _SOURCE = "https://github.com/open-mmlab/mmdetection/tree/main/configs/rtmdet and mmpose's projects, Apache-2.0"
 _INPUT_SIZES = {"rtmdet_nano_person": 320}  # at which it was scored; the others at 640
-_FEED = Feed(bgr=True, mean=IMAGENET_MEAN[::-1], std=IMAGENET_STD[::-1])
+_FEED = Preprocessing(bgr=True, mean=IMAGENET_MEAN[::-1], std=IMAGENET_STD[::-1])
 
 
 class RTMDet:

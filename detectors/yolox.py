@@ -11,7 +11,7 @@ from detectors.networks import NETWORKS
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import unknown_name
 from posetrail.poses import Detections, Image
-from posetrail.preprocessing import Feed
+from posetrail.preprocessing import Preprocessing
 from posetrail.runtime import Runtime
 
 NAMES = tuple(name for name in NETWORKS if name.startswith("yolox"))
@@ -58,7 +58,7 @@ class YOLOX:
 
         module = NETWORKS[network]()
         load_into(module, load_checkpoint(self.weights.path), self.weights.path)
-        self._run = runtime.load_module(FromBytes(module, Feed(bgr=True)))
+        self._run = runtime.load_module(FromBytes(module, Preprocessing(bgr=True)))
 
     def __call__(self, images: Sequence[Image]) -> list[Detections]:
         """One Detections per image, boxes in its pixels and inside it, best score first."""

@@ -18,7 +18,7 @@ from estimators.tag_grouping import HIGHER_HRNET, NEWELL, TagRules, group_by_tag
 from posetrail.errors import InputError
 from posetrail.joint_mapping import mapped
 from posetrail.poses import Image, Poses, by_size
-from posetrail.preprocessing import IMAGENET, ZERO_TO_ONE, Feed
+from posetrail.preprocessing import IMAGENET, ZERO_TO_ONE, Preprocessing
 from posetrail.runtime import Run, Runtime
 from posetrail.similarity import box_area, grown_boxes, keypoint_boxes
 from posetrail.skeletons import COCO_17, OPENPOSE_18, Skeleton
@@ -27,7 +27,7 @@ Answer = tuple[np.ndarray, ...]
 People = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Of one image: keypoints (P, K, 2) in pixels of the canvas, NaN where missing; their scores (P, K); scores (P,)."""
 
-_SURE = 0.1  # joints below this were filled in, and may be anywhere: no box is drawn around them
+_SURE = 0.1  # joints below this were interpolated in, and may be anywhere: no box is drawn around them
 _BOX_MARGIN = 0.25  # around the joints: heads and feet reach beyond
 _LONGEST = 4  # sides: no image is shown larger than this many times the side that is fixed
 
@@ -43,7 +43,7 @@ class WholeImage:
     side_px: int
     multiple: int
     """Both sides of the canvas are multiples of so many pixels; the image lies at the top left."""
-    feed: Feed
+    preprocessing: Preprocessing
     read: Callable[[Answer, Answer | None], list[People]]
     """The network's answer and that for the mirrored canvas, to the people of each image."""
     flips: bool = True
@@ -59,7 +59,7 @@ class WholeImage:
         """(H, W, 3) uint8 with the image in it, the rest in the colour that the network sees as zero."""
         scale = self.scale(image)
         height, width = (self._whole(side * scale) for side in image.shape[:2])
-        grey = self.feed.grey.tolist()
+        grey = self.preprocessing.grey.tolist()
         return cv2.warpAffine(image, np.diag([scale, scale, 1.0])[:2], (width, height), borderValue=grey)
 
     def _whole(self, length: float) -> int:
@@ -160,13 +160,17 @@ def _read_newell(answer: Answer, mirrored: Answer | None) -> list[People]:
 
 
 WAYS: dict[str, WholeImage] = {
-    "higherhrnet_w32": WholeImage(side="shorter", side_px=512, multiple=64, feed=IMAGENET, read=_read_higher_hrnet),
-    "ae_hourglass_4stack": WholeImage(side="longer", side_px=512, multiple=64, feed=ZERO_TO_ONE, read=_read_newell),
+    "higherhrnet_w32": WholeImage(
+        side="shorter", side_px=512, multiple=64, preprocessing=IMAGENET, read=_read_higher_hrnet
+    ),
+    "ae_hourglass_4stack": WholeImage(
+        side="longer", side_px=512, multiple=64, preprocessing=ZERO_TO_ONE, read=_read_newell
+    ),
     "caffe_openpose_coco": WholeImage(
         side="height",
         side_px=368,
         multiple=_OPENPOSE_STRIDE,
-        feed=Feed(bgr=True, mean=(128.0, 128.0, 128.0), std=(256.0, 256.0, 256.0)),
+        preprocessing=Preprocessing(bgr=True, mean=(128.0, 128.0, 128.0), std=(256.0, 256.0, 256.0)),
         read=_read_fields,
         flips=False,
     ),
@@ -202,5 +206,5 @@ def published(
         way = replace(way, side_px=input_size)
     module, known = loaded(name, weights)
     behind = {"higherhrnet_w32": HigherHRNetMaps, "ae_hourglass_4stack": AssociativeMaps}.get(name)
-    run = runtime.load_module(FromBytes(behind(module) if behind else module, way.feed))
+    run = runtime.load_module(FromBytes(behind(module) if behind else module, way.preprocessing))
     return OnePass(BottomUpNetwork(run, way, flip_test=flip_test), known)

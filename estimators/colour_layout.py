@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from posetrail.poses import Image, Poses, sure_keypoints
+from posetrail.poses import Image, Poses, confident_keypoints
 from posetrail.skeletons import Skeleton
 
 _SIDES_OF = ("shoulder", "hip", "knee")
@@ -55,7 +55,7 @@ class ColourLayout:
     def _describe(self, image: Image, poses: Poses) -> np.ndarray:
         if len(poses) == 0:
             return np.zeros((0, self.size), np.float32)
-        joints = sure_keypoints(poses, _MIN_JOINT_SCORE)[:, self._joints].astype(float)
+        joints = confident_keypoints(poses, _MIN_JOINT_SCORE)[:, self._joints].astype(float)
         lab, seen = _colours(image, _points(*_strips(joints)))
         histograms = _histograms(lab, seen)
         length = np.linalg.norm(histograms, axis=1, keepdims=True)

@@ -54,7 +54,7 @@ class MoveNet:
     Args:
         runtime: where the network runs.
         crop_scale: the square crop is so many times as large as the box's longer side.
-        mask_margin: what lies outside the box, made longer by this share of its sides, is painted grey, so that a
+        crop_mask_margin: what lies outside the box, made longer by this share of its sides, is painted grey, so that a
             neighbour within the square crop lends no joints; None paints nothing.
         flip_test: average with the mirrored crop: twice the cost.
 
@@ -70,15 +70,15 @@ class MoveNet:
         runtime: Runtime,
         *,
         crop_scale: float = 1.25,
-        mask_margin: float | None = _MASK_MARGIN,
+        crop_mask_margin: float | None = _MASK_MARGIN,
         flip_test: bool = False,
     ) -> None:
         if crop_scale <= 0:
             raise InputError(f"movenet crop_scale: wanted more than 0, such as 1.25, got {crop_scale}")
-        if mask_margin is not None and mask_margin < 0:
-            raise InputError(f"movenet mask_margin: wanted 0 or more, such as 0.2, got {mask_margin}")
+        if crop_mask_margin is not None and crop_mask_margin < 0:
+            raise InputError(f"movenet crop_mask_margin: wanted 0 or more, such as 0.2, got {crop_mask_margin}")
         self.crop_scale = crop_scale
-        self.mask_margin = mask_margin
+        self.crop_mask_margin = crop_mask_margin
         self.flip_test = flip_test
         self._run = runtime.load(NETWORK)
 
@@ -102,7 +102,7 @@ class MoveNet:
     def _place(self, images: Sequence[Image], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Joints (N, 17, 2) in pixels of the images, scores (N, 17), of boxes (N, 4), one image for each."""
         crops = square_crops(boxes, self.crop_scale)
-        keep = [None] * len(boxes) if self.mask_margin is None else grown_boxes(boxes, self.mask_margin)
+        keep = [None] * len(boxes) if self.crop_mask_margin is None else grown_boxes(boxes, self.crop_mask_margin)
         pixels = np.stack([cut(i, crop, _CROP_PX, k) for i, crop, k in zip(images, crops, keep, strict=True)])
         maps = self._run(pixels)
         if self.flip_test:

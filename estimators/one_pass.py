@@ -12,7 +12,7 @@ from posetrail.similarity import box_iou
 from posetrail.skeletons import Skeleton
 from posetrail.weights import Weights
 
-_SAME_PERSON_IOU = 0.3  # a carried box is drawn around moved joints, so it is never quite that of the person
+_SAME_PERSON_IOU = 0.3  # a propagated box is drawn around moved joints, so it is never quite that of the person
 
 
 class OnePass:

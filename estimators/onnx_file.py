@@ -48,7 +48,7 @@ class OnnxEstimator(TopDown):
         path: the file.
         normalisation: "imagenet", "0..1" or "0..255"; "imagenet" when neither this nor the file says.
         crop_scale: as of TopDown.
-        mask_margin: as of TopDown.
+        crop_mask_margin: as of TopDown.
         flip_test: as of TopDown.
         decoder: as of TopDown; "quarter" for heatmaps when not given. "udp" for networks trained so.
 
@@ -63,7 +63,7 @@ class OnnxEstimator(TopDown):
         path: Path,
         normalisation: str | None = None,
         crop_scale: float | None = None,
-        mask_margin: float | None = None,
+        crop_mask_margin: float | None = None,
         flip_test: bool = False,
         decoder: str | None = None,
     ) -> None:
@@ -75,16 +75,16 @@ class OnnxEstimator(TopDown):
         if known is not None and known.network in RECIPES:
             recipe = replace(RECIPES[known.network], input_size=recipe.input_size)
         if normalisation is not None:
-            recipe = replace(recipe, feed=normalised(normalisation))
-        feed = recipe.feed
+            recipe = replace(recipe, preprocessing=normalised(normalisation))
+        preprocessing = recipe.preprocessing
         super().__init__(
-            lambda crops: file.run(feed(crops)),
+            lambda crops: file.run(preprocessing(crops)),
             recipe,
             weights=given_weights(
                 path.name, path, source=f"{recipe.output} of {recipe.skeleton.name}, {file.provider}"
             ),
             crop_scale=crop_scale,
-            mask_margin=mask_margin,
+            crop_mask_margin=crop_mask_margin,
             flip_test=flip_test,
             decoder=decoder,
         )

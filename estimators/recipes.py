@@ -13,7 +13,7 @@ from typing import Any, Literal
 from estimators.heatmaps import DECODERS, Alignment
 from posetrail.errors import InputError, unknown_name
 from posetrail.lazy import lazily
-from posetrail.preprocessing import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, ZERO_TO_ONE, Feed
+from posetrail.preprocessing import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, ZERO_TO_ONE, Preprocessing
 from posetrail.skeletons import COCO_17, MPII_16, Skeleton
 
 Crop = Literal["plain", "unbiased"]
@@ -30,7 +30,7 @@ class Recipe:
     """Width and height of the crop, pixels."""
     any_size: bool = True
     """The same weights fit crops of other sizes."""
-    feed: Feed = IMAGENET
+    preprocessing: Preprocessing = IMAGENET
     padding: tuple[float, float] = (1.25, 1.25)
     """The crop is so many times as wide and as high as the box, before it is made longer on one side to fit."""
     crop: Crop = "plain"
@@ -86,7 +86,7 @@ class Recipe:
 
 
 # The authors of Simple Baselines read images as BGR and normalise them by the numbers for RGB.
-_SIMPLE = Recipe(feed=Feed(bgr=True, mean=IMAGENET_MEAN, std=IMAGENET_STD))
+_SIMPLE = Recipe(preprocessing=Preprocessing(bgr=True, mean=IMAGENET_MEAN, std=IMAGENET_STD))
 _SIMPLE_MPII = replace(_SIMPLE, input_size=(256, 256), skeleton=MPII_16)
 _HRNET = Recipe()
 _MMPOSE = Recipe()
@@ -95,24 +95,24 @@ _UDP = Recipe(crop="unbiased", decoder="udp", alignment="ends", flip_shift=False
 _VITPOSE = replace(_UDP, any_size=False)
 _RTMPOSE = replace(_MMPOSE, output="simcc", any_size=False)
 # Its mean is in the order BGR, taken from RGB, and there is no deviation.
-_FASTPOSE = Recipe(feed=Feed(mean=(0.406 * 255, 0.457 * 255, 0.480 * 255), std=ZERO_TO_ONE.std))
+_FASTPOSE = Recipe(preprocessing=Preprocessing(mean=(0.406 * 255, 0.457 * 255, 0.480 * 255), std=ZERO_TO_ONE.std))
 _OF_255 = Recipe(alignment="middle", flip_shift=False, highest=255.0)
 _CPN = replace(
     _OF_255,
-    feed=Feed(mean=(122.7717, 115.9465, 102.9801), std=ZERO_TO_ONE.std),
+    preprocessing=Preprocessing(mean=(122.7717, 115.9465, 102.9801), std=ZERO_TO_ONE.std),
     padding=(1.1, 1.15),
     decoder="cpn",
 )
 _CPN_LARGE = replace(_CPN, input_size=(288, 384))
 _MSPN = replace(
     _OF_255,
-    feed=Feed(bgr=True, mean=IMAGENET_MEAN[::-1], std=IMAGENET_STD[::-1]),
+    preprocessing=Preprocessing(bgr=True, mean=IMAGENET_MEAN[::-1], std=IMAGENET_STD[::-1]),
     padding=(1.09, 1.135),
     decoder="mspn",
 )
 _HOURGLASS = Recipe(
     input_size=(256, 256),
-    feed=ZERO_TO_ONE,
+    preprocessing=ZERO_TO_ONE,
     decoder="hourglass",
     alignment="middle",
     flip_shift=False,

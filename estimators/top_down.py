@@ -45,10 +45,10 @@ class TopDown:
 
     Args:
         run: crops (B, height, width, 3) uint8 RGB to what `recipe.output` says, each (B, ...).
-        recipe: how it is fed and read.
-        weights: what is told of it in a run's folder.
+        recipe: preprocessing and decoding.
+        weights: their description, for a run's folder.
         crop_scale: the crop is so many times as large as the box; the recipe's own padding when not given.
-        mask_margin: what lies outside the box, made longer by this share of its sides, is painted in the colour that
+        crop_mask_margin: what lies outside the box, its sides made longer by this share, is painted in the colour that
             the network sees as zero; None, as published networks were trained, paints nothing.
         flip_test: average with the mirrored crop: twice the cost.
         decoder: a name in `heatmaps.DECODERS`; the recipe's own when not given.
@@ -64,18 +64,18 @@ class TopDown:
         *,
         weights: Weights | None = None,
         crop_scale: float | None = None,
-        mask_margin: float | None = None,
+        crop_mask_margin: float | None = None,
         flip_test: bool = False,
         decoder: str | None = None,
     ) -> None:
         if crop_scale is not None and crop_scale <= 0:
             raise InputError(f"crop_scale: wanted more than 0, such as 1.25, got {crop_scale}")
-        if mask_margin is not None and mask_margin < 0:
-            raise InputError(f"mask_margin: wanted 0 or more, such as 0.2, got {mask_margin}")
+        if crop_mask_margin is not None and crop_mask_margin < 0:
+            raise InputError(f"crop_mask_margin: wanted 0 or more, such as 0.2, got {crop_mask_margin}")
         recipe = recipe.with_decoder(decoder)
         self.recipe = recipe if crop_scale is None else replace(recipe, padding=(crop_scale, crop_scale))
         self.weights = weights
-        self.mask_margin = mask_margin
+        self.crop_mask_margin = crop_mask_margin
         self.flip_test = flip_test
         self._run = run
 
@@ -100,8 +100,10 @@ class TopDown:
         """Joints (N, K, 2) in pixels of the images, scores (N, K), of boxes (N, 4), one image for each."""
         matrices = crops_of(boxes, self.recipe)
         crops = np.stack([warped(i, m, self.recipe.input_size) for i, m in zip(images, matrices, strict=True)])
-        if self.mask_margin is not None:
-            _mask(crops, transformed(grown_boxes(boxes, self.mask_margin).reshape(-1, 2, 2), matrices), self.recipe)
+        if self.crop_mask_margin is not None:
+            _mask(
+                crops, transformed(grown_boxes(boxes, self.crop_mask_margin).reshape(-1, 2, 2), matrices), self.recipe
+            )
         answer = self._run(crops)
         mirrored = self._run(crops[:, :, ::-1]) if self.flip_test else None
         keypoints, scores = _READERS[self.recipe.output](answer, mirrored, self.recipe)
@@ -115,7 +117,7 @@ def published(
     weights: Path | str | None = None,
     input_size: int | None = None,
     crop_scale: float | None = None,
-    mask_margin: float | None = None,
+    crop_mask_margin: float | None = None,
     flip_test: bool = False,
     decoder: str | None = None,
 ) -> TopDown:
@@ -127,7 +129,7 @@ def published(
         weights: a checkpoint of this network.
         input_size: height of the crops, pixels, where the weights are for another than the recipe's.
         crop_scale: as of TopDown.
-        mask_margin: as of TopDown.
+        crop_mask_margin: as of TopDown.
         flip_test: as of TopDown.
         decoder: as of TopDown.
 
@@ -141,7 +143,7 @@ def published(
         recipe,
         weights=known,
         crop_scale=crop_scale,
-        mask_margin=mask_margin,
+        crop_mask_margin=crop_mask_margin,
         flip_test=flip_test,
     )
 
@@ -151,7 +153,9 @@ def run_of(module: nn.Module, recipe: Recipe, runtime: Runtime) -> Run:
     from estimators.networks.last_answer import LastAnswer
     from posetrail.layers import FromBytes
 
-    return runtime.load_module(FromBytes(module if recipe.output == "simcc" else LastAnswer(module), recipe.feed))
+    return runtime.load_module(
+        FromBytes(module if recipe.output == "simcc" else LastAnswer(module), recipe.preprocessing)
+    )
 
 
 def crops_of(boxes: np.ndarray, recipe: Recipe) -> np.ndarray:
@@ -169,7 +173,7 @@ def _mask(crops: np.ndarray, kept: np.ndarray, recipe: Recipe) -> None:
     corners = np.clip(np.round(kept), 0, recipe.input_size).astype(int)
     for crop, ((x1, y1), (x2, y2)) in zip(crops, corners, strict=True):
         inside = crop[y1:y2, x1:x2].copy()
-        crop[:] = recipe.feed.grey
+        crop[:] = recipe.preprocessing.grey
         crop[y1:y2, x1:x2] = inside
 
 

@@ -31,7 +31,9 @@ class Clip:
     head_boxes: np.ndarray  # (P, 4) float64 x1 y1 x2 y2 pixels; NaN where the file gives none
     ignore_regions: tuple[tuple[np.ndarray, ...], ...]  # (T,) polygons (V, 2) of every frame
     labeled: np.ndarray  # (T,) bool: the frame was looked at by an annotator
-    filled: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (P,) bool: not seen, put in between by a tracker
+    interpolated: np.ndarray = field(
+        default_factory=lambda: np.zeros(0)
+    )  # (P,) bool: not seen, put in between by a tracker
     times: np.ndarray | None = None  # (T,) float64 seconds
     version: int = 2018  # of the file it was read from; 2021 counts all labelled frames, with people or without
     notes: tuple[str, ...] = ()  # what a reader of the figures should know about the file
@@ -46,11 +48,11 @@ class Clip:
             "keypoint_scores": (np.float64, (people, len(POSETRACK_15))),
             "boxes": (np.float64, (people, 4)),
             "head_boxes": (np.float64, (people, 4)),
-            "filled": (np.bool_, (people,)),
+            "interpolated": (np.bool_, (people,)),
             "labeled": (np.bool_, (frames,)),
         }
-        if np.size(self.filled) == 0:
-            object.__setattr__(self, "filled", np.zeros(people))
+        if np.size(self.interpolated) == 0:
+            object.__setattr__(self, "interpolated", np.zeros(people))
         if self.times is not None:
             shapes["times"] = (np.float64, (frames,))
         for name, (dtype, shape) in shapes.items():
@@ -77,4 +79,4 @@ class Clip:
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(Clip) if f.name in _OF_PEOPLE})
 
 
-_OF_PEOPLE = {"frames", "track_ids", "scores", "keypoints", "keypoint_scores", "boxes", "head_boxes", "filled"}
+_OF_PEOPLE = {"frames", "track_ids", "scores", "keypoints", "keypoint_scores", "boxes", "head_boxes", "interpolated"}

@@ -78,7 +78,7 @@ def read_2018(path: Path | Member, content: dict[str, Any]) -> Clip:
         "keypoint_scores": only_given(joint_scores, keypoints),
         "boxes": _corners(people, "bbox"),
         "head_boxes": _corners(people, "bbox_head"),
-        "filled": people.flags("filled", default=np.zeros(len(people), bool)),
+        "interpolated": people.flags("interpolated", default=np.zeros(len(people), bool)),
     }
     in_frame_order = np.argsort(frames, kind="stable")
     return Clip(
@@ -250,8 +250,8 @@ def _people_2018(clip: Clip, image_ids: np.ndarray, version: int) -> Iterator[di
                 person["scores"] = scores[i].tolist()
             if np.isfinite(person_scores[i]):
                 person["score"] = float(person_scores[i])
-            if clip.filled[p]:
-                person["filled"] = True
+            if clip.interpolated[p]:
+                person["interpolated"] = True
             for key, box in (("bbox", clip.boxes[p]), ("bbox_head", clip.head_boxes[p])):
                 if np.isfinite(box).all():
                     person[key] = np.round([*box[:2], *(box[2:] - box[:2])], DECIMALS_PX).tolist()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from posetrail.preprocessing import Feed
+from posetrail.preprocessing import Preprocessing
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -62,18 +62,22 @@ class FromBytes(nn.Module):
 
     Args:
         network: takes (N, 3, H, W) float32.
-        feed: what it was trained on.
+        preprocessing: what it was trained on.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, feed: Feed) -> None:
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.network = network
-        self.bgr = feed.bgr
-        self.register_buffer("mean", torch.tensor(feed.mean, dtype=torch.float32).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(feed.std, dtype=torch.float32).view(3, 1, 1), persistent=False)
+        self.bgr = preprocessing.bgr
+        self.register_buffer(
+            "mean", torch.tensor(preprocessing.mean, dtype=torch.float32).view(3, 1, 1), persistent=False
+        )
+        self.register_buffer(
+            "std", torch.tensor(preprocessing.std, dtype=torch.float32).view(3, 1, 1), persistent=False
+        )
 
     def forward(self, images: Tensor) -> Any:
         """(N, H, W, 3) uint8 RGB -> the network's own answers."""

@@ -105,14 +105,14 @@ class Poses(Rows):
     keypoint_scores: np.ndarray  # (N, K) float32, 0..1; 0 where missing
     boxes: np.ndarray  # (N, 4) float32 x1 y1 x2 y2, pixels: the box the joints were looked for in
     scores: np.ndarray  # (N,) float32, 0..1: the box's score
-    carried: np.ndarray  # (N,) bool: the box was carried over from the last frame, not detected
+    propagated: np.ndarray  # (N,) bool: the box was propagated over from the last frame, not detected
 
     def __post_init__(self) -> None:
         check_array(self, "keypoints", np.float32, ("N", "K", 2))
         check_array(self, "keypoint_scores", np.float32, ("N", "K"))
         check_array(self, "boxes", np.float32, ("N", 4))
         check_array(self, "scores", np.float32, ("N",))
-        check_array(self, "carried", np.bool_, ("N",))
+        check_array(self, "propagated", np.bool_, ("N",))
         check_same_length(self, **{name: len(getattr(self, name)) for name in self.__dataclass_fields__})
         if self.keypoints.shape[1] != self.keypoint_scores.shape[1]:
             raise ValueError(
@@ -137,7 +137,7 @@ class Poses(Rows):
         return cls(np.zeros((0, num_joints, 2)), np.zeros((0, num_joints)), np.zeros((0, 4)), none, none)
 
 
-def sure_keypoints(poses: Poses, min_score: float) -> np.ndarray:
+def confident_keypoints(poses: Poses, min_score: float) -> np.ndarray:
     """Joints (N, K, 2) of at least this score; the others NaN."""
     return np.where((poses.keypoint_scores >= min_score)[..., None], poses.keypoints, np.nan)
 
@@ -148,14 +148,16 @@ class TrackedPoses(Rows):
 
     poses: Poses
     track_ids: np.ndarray  # (N,) int64
-    filled: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (N,) bool: not seen here, put in between
+    interpolated: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (N,) bool: not seen here, put in between
 
     def __post_init__(self) -> None:
         check_array(self, "track_ids", np.int64, ("N",))
-        if np.size(self.filled) == 0:
-            object.__setattr__(self, "filled", np.zeros(len(self.track_ids)))
-        check_array(self, "filled", np.bool_, ("N",))
-        check_same_length(self, poses=len(self.poses), track_ids=len(self.track_ids), filled=len(self.filled))
+        if np.size(self.interpolated) == 0:
+            object.__setattr__(self, "interpolated", np.zeros(len(self.track_ids)))
+        check_array(self, "interpolated", np.bool_, ("N",))
+        check_same_length(
+            self, poses=len(self.poses), track_ids=len(self.track_ids), interpolated=len(self.interpolated)
+        )
         if len(set(self.track_ids.tolist())) != len(self.track_ids):
             raise ValueError(f"TrackedPoses: an id stands twice in one frame: {sorted(self.track_ids.tolist())}")
 
@@ -194,7 +196,8 @@ class Estimator(Protocol):
         """The joints it places."""
 
     def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
-        """One Poses per image: row i has the joints found in boxes[image][i] (N, 4); scores are 1, carried is False."""
+        """One Poses per image: row i has the joints found in boxes[image][i] (N, 4); scores are 1, propagated is
+        False."""
 
 
 class BottomUp(Protocol):

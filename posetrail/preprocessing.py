@@ -10,7 +10,7 @@ from posetrail.errors import unknown_name
 
 
 @dataclass(frozen=True, kw_only=True)
-class Feed:
+class Preprocessing:
     """How an image becomes a network's input: (channel - mean) / std, channels first."""
 
     bgr: bool = False
@@ -34,15 +34,15 @@ class Feed:
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # RGB
 
-IMAGENET = Feed(mean=IMAGENET_MEAN, std=IMAGENET_STD)
-ZERO_TO_ONE = Feed(std=(255.0, 255.0, 255.0))
+IMAGENET = Preprocessing(mean=IMAGENET_MEAN, std=IMAGENET_STD)
+ZERO_TO_ONE = Preprocessing(std=(255.0, 255.0, 255.0))
 
-NORMALISATIONS = {"imagenet": IMAGENET, "0..1": ZERO_TO_ONE, "0..255": Feed()}
+NORMALISATIONS = {"imagenet": IMAGENET, "0..1": ZERO_TO_ONE, "0..255": Preprocessing()}
 """Of RGB images, by what users call them."""
 
 
-def normalised(name: str, *, bgr: bool = False) -> Feed:
-    """A feed by the name of its numbers.
+def normalised(name: str, *, bgr: bool = False) -> Preprocessing:
+    """A preprocessing by the name of its numbers.
 
     Raises:
         InputError: no normalisation has this name.
@@ -50,4 +50,4 @@ def normalised(name: str, *, bgr: bool = False) -> Feed:
     if name not in NORMALISATIONS:
         raise unknown_name("normalisation", name, NORMALISATIONS)
     rgb = NORMALISATIONS[name]
-    return Feed(bgr=True, mean=rgb.mean[::-1], std=rgb.std[::-1]) if bgr else rgb
+    return Preprocessing(bgr=True, mean=rgb.mean[::-1], std=rgb.std[::-1]) if bgr else rgb

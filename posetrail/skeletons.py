@@ -405,7 +405,7 @@ def coco_to_posetrack(keypoints: np.ndarray, keypoint_scores: np.ndarray) -> tup
     return mapped(keypoints, keypoint_scores, COCO_17, POSETRACK_15)
 
 
-def guessed_skeleton(num_joints: int) -> Skeleton:
+def skeleton_of_size(num_joints: int) -> Skeleton:
     """The skeleton of poses that come without its name: COCO's or PoseTrack's, or one of so many nameless joints."""
     known = {len(skeleton): skeleton for skeleton in (COCO_17, POSETRACK_15)}
     if num_joints in known:

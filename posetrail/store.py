@@ -30,7 +30,7 @@ HOME_VARIABLE = "POSETRAIL_HOME"
 MANIFEST = "manifest.json"
 _ROUNDING_BYTES = 1 << 20
 _FLAGS: dict[Kind, str] = {
-    "estimator": "--weights",
+    "estimator": "--estimator-weights",
     "detector": "--detector-weights",
     "appearance": "--appearance-weights",
     "flow": "--flow-weights",
@@ -168,7 +168,7 @@ def state(published: Published, home: Path | None = None) -> State:
 
 
 def write_manifest(fetched: list[Published], home: Path) -> Path:
-    """Say in HOME/manifest.json what the store has, for the machine it is carried to; earlier entries are kept."""
+    """Say in HOME/manifest.json what the store has, for the machine it is propagated to; earlier entries are kept."""
     path = home / MANIFEST
     entries = {}
     if path.is_file():

@@ -16,7 +16,7 @@ from . import batch_worlds
 
 if __name__ == "__main__":
     networks, start_method, *arguments = sys.argv[1:]
-    workers.follow_here = partial(
-        workers.follow_here, open_networks=getattr(batch_worlds, networks), start_method=start_method
+    workers.track_in_processes = partial(
+        workers.track_in_processes, open_networks=getattr(batch_worlds, networks), start_method=start_method
     )
     main(["batch", *arguments])

@@ -16,15 +16,15 @@ from pathlib import Path
 
 from tracker.batch.batch import run_batch
 from tracker.batch.clip_list import find_clips
-from tracker.batch.workers import follow_here
+from tracker.batch.workers import track_in_processes
 
 from .batch_worlds import slow_truth, task
 
 
 def batch(folder: Path, output: Path, segment_s: float | None) -> None:
     todo = replace(task(output), segment_s=segment_s, fps=4.0 if segment_s else None)
-    follow = partial(follow_here, open_networks=slow_truth, start_method="fork")
-    run_batch(find_clips([folder], output), todo, jobs=2, progress="none", follow=follow)
+    follow = partial(track_in_processes, open_networks=slow_truth, start_method="fork")
+    run_batch(find_clips([folder], output), todo, jobs=2, progress="none", run_clips=follow)
 
 
 def forked(folder: Path, output: Path, segment_s: float | None) -> int:

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from posetrail.poses import Detections
 from tracker.batch.batch import run_batch
-from tracker.batch.clip import Task, follow_listed
+from tracker.batch.clip import Task, track_listed_clip
 from tracker.batch.clip_list import ListedClip, find_clips
 from tracker.batch.table import Row, Table
 from tracker.inference.propagation import create_flow
 from tracker.runs.networks import Networks
-from tracker.settings import SeeSettings, Settings
+from tracker.settings import InferenceSettings, Settings
 
 from .worlds import TruthDetector, TruthEstimator, Walker, World, line, write_images
 
-SETTINGS = Settings(see=SeeSettings(queue_frames=2, detect_every=2))
+SETTINGS = Settings(inference=InferenceSettings(queue_frames=2, detect_every=2))
 WORLD = World(
     (
         Walker(line((10, 40), (200, 0)), missed=lambda f: 8 <= f < 12, hidden=lambda f: f >= 100),
@@ -96,10 +96,10 @@ def data_files(output: Path) -> dict[str, bytes]:
 def in_this_process(clips: list[ListedClip], todo: Task, *_: object, **__: object) -> Iterator[Row]:
     with truth(SETTINGS) as networks:
         for clip in clips:
-            yield follow_listed(clip, networks, todo)
+            yield track_listed_clip(clip, networks, todo)
 
 
 def batch(inputs: Path | list[Path], output: Path, **options: object) -> Table:
     listed = find_clips(inputs if isinstance(inputs, list) else [inputs], output)
-    options = {"follow": in_this_process, "progress": "none", **options}
+    options = {"run_clips": in_this_process, "progress": "none", **options}
     return run_batch(listed, options.pop("task", task(output)), **options)  # type: ignore[arg-type]

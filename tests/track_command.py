@@ -10,7 +10,7 @@ import signal
 import sys
 
 from tracker.cli.app import main
-from tracker.io.pose_log import PoseLogWriter, SeenFrame
+from tracker.io.pose_log import PoseFrame, PoseLogWriter
 from tracker.runs import networks
 
 from .batch_worlds import truth
@@ -19,7 +19,7 @@ if __name__ == "__main__":
     frames, *arguments = sys.argv[1:]
     append = PoseLogWriter.append
 
-    def append_and_die(log: PoseLogWriter, frame: SeenFrame) -> None:
+    def append_and_die(log: PoseLogWriter, frame: PoseFrame) -> None:
         append(log, frame)
         if frame.index + 1 == int(frames):
             os.kill(os.getpid(), signal.SIGKILL)

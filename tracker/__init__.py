@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from tracker.association.follow import follow as follow
     from tracker.association.tracker import Tracker as Tracker
     from tracker.runs.run import track as track
-    from tracker.settings import FollowSettings as FollowSettings
+    from tracker.settings import AssociationSettings as AssociationSettings
     from tracker.settings import Settings as Settings
 
 _HOMES = {
-    "FollowSettings": "tracker.settings",
+    "AssociationSettings": "tracker.settings",
     "Settings": "tracker.settings",
     "Tracker": "tracker.association.tracker",
     "follow": "tracker.association.follow",

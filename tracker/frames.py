@@ -10,7 +10,7 @@ from posetrail.poses import Poses, Rows, check_array, check_same_length
 
 
 @dataclass(frozen=True, eq=False)
-class Carried(Rows):
+class PropagatedPoses(Rows):
     """People of earlier frames, their joints moved into this frame by optical flow."""
 
     source_frames: np.ndarray  # (M,) int64, index of the frame each was seen in
@@ -24,20 +24,20 @@ class Carried(Rows):
         check_same_length(self, **{f.name: len(getattr(self, f.name)) for f in fields(self)})
 
     @classmethod
-    def empty(cls, num_joints: int) -> Carried:
+    def empty(cls, num_joints: int) -> PropagatedPoses:
         """Nobody, of a skeleton with this many joints."""
         return cls(np.zeros(0), np.zeros(0), np.zeros((0, num_joints, 2)))
 
 
 @dataclass(frozen=True, eq=False)
-class SeenFrame:
+class PoseFrame:
     """Everything seen in one frame; following needs nothing else of it."""
 
     index: int  # counts the frames of the video from 0
     time_s: float  # true presentation time
     name: str  # the frame's file name, or one made from its index
     poses: Poses
-    carried: Carried
+    propagated: PropagatedPoses
     camera: np.ndarray = field(default_factory=lambda: np.eye(2, 3))
     """(2, 3) float64: moves points of the scene that stand still from their pixels in the frame seen before this one to
     their pixels in this one; the identity in the first frame and where it is not known."""

@@ -15,7 +15,7 @@ from benchmarks.sequences import Sequence, sequence
 from benchmarks.worlds import KINDS, World, fitted_similarity, make_world
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.similarity import keypoint_boxes
-from tracker.settings import FollowSettings
+from tracker.settings import AssociationSettings
 
 NO_NOISE = replace(
     HARD, missing=0, jitter=0, lost_joints=0, swapped=0, duplicates=0, merged=0, false=0, box_jitter=0
@@ -147,7 +147,9 @@ def test_without_noise_everything_is_found_where_it_is() -> None:
 
 def test_perfect_ids_are_the_best_there_is_and_a_box_belongs_to_its_joints() -> None:
     made = [seen("crowd"), seen("sport")]
-    best, ours, greedy = (score(made, f) for f in (perfect, Ours(FollowSettings(offline=False)), Greedy("iou", 1, 0.3)))
+    best, ours, greedy = (
+        score(made, f) for f in (perfect, Ours(AssociationSettings(offline=False)), Greedy("iou", 1, 0.3))
+    )
     assert best.idf1_people > ours.idf1_people > greedy.idf1_people
     assert best.switches_people == 0
     boxes = [sequence("boxes", world("sport"), HARD, "usual", np.random.default_rng(5), boxes_only=True)]

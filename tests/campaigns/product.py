@@ -56,7 +56,7 @@ class Product:
             audit.install(Path(self.audit))
         open_fake = partial(fake_networks, slow_s=self.slow_s)
         networks.open_networks = open_fake
-        workers.follow_here = partial(workers.follow_here, open_networks=open_fake, start_method="fork")
+        workers.track_in_processes = partial(workers.track_in_processes, open_networks=open_fake, start_method="fork")
         for name, (url, sha256) in (self.weights or {}).items():
             PUBLISHED[name] = replace(PUBLISHED[name], address=url, sha256=(sha256,) if sha256 else ())
         for disturbance in self.disturbances:

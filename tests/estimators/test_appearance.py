@@ -100,11 +100,11 @@ def test_whoever_turns_round_or_leans_looks_the_same() -> None:
     image = dressed(street(), HERE, *CLOTHES["red over blue"])
     there = poses(HERE)
     mirrored = Poses(
-        there.keypoints[:, COCO_17.mirror], there.keypoint_scores, there.boxes, there.scores, there.carried
+        there.keypoints[:, COCO_17.mirror], there.keypoint_scores, there.boxes, there.scores, there.propagated
     )
     lean = cv2.getRotationMatrix2D((100, 200), 25, 1.0)
     leaning = Poses(
-        there.keypoints @ lean[:, :2].T + lean[:, 2], there.keypoint_scores, there.boxes, there.scores, there.carried
+        there.keypoints @ lean[:, :2].T + lean[:, 2], there.keypoint_scores, there.boxes, there.scores, there.propagated
     )
     images = [image, image, cv2.warpAffine(image, lean, (640, 400))]
     straight, turned, leant = (each[0] for each in ColourLayout(COCO_17)(images, [there, mirrored, leaning]))
@@ -168,7 +168,7 @@ def test_colours_are_found_on_the_joints_of_every_skeleton(skeleton) -> None:  #
     for joint, place in zip(COCO_17.joints, there.keypoints[0], strict=True):
         if joint in skeleton.joints:
             keypoints[0, skeleton.index(joint)] = place
-    same = Poses(keypoints, np.isfinite(keypoints[..., 0]), there.boxes, there.scores, there.carried)
+    same = Poses(keypoints, np.isfinite(keypoints[..., 0]), there.boxes, there.scores, there.propagated)
     image = dressed(street(), HERE, RED, BLUE)
     assert np.array_equal(ColourLayout(skeleton)([image], [same])[0], ColourLayout(COCO_17)([image], [there])[0])
 

@@ -25,9 +25,9 @@ from tests.functions import gaussians, recorded
 from tests.worlds import STANDING, Walker, World, _index, line
 from tracker.inference.pipeline import see
 from tracker.inference.propagation import create_flow
-from tracker.io.pose_log import SeenFrame
+from tracker.io.pose_log import PoseFrame
 from tracker.runs.networks import open_networks
-from tracker.settings import NetworkSettings, SeeSettings, Settings
+from tracker.settings import InferenceSettings, NetworkSettings, Settings
 
 PLACES = np.array([[60.0, 40], [240, 80]]) + [60, 150] * STANDING[:, None]  # (K, 2 people, 2), pixels of the image
 IMAGE_SIZE = (360, 270)
@@ -225,8 +225,8 @@ def two(**of_the_first: Callable[[int], object]) -> World:
     return World((first, Walker(line((500, 200), (-90, 0)))), num_frames=12)
 
 
-def look(network: OnePass, world: World, settings: SeeSettings | None = None) -> list[SeenFrame]:
-    settings = settings or SeeSettings()
+def look(network: OnePass, world: World, settings: InferenceSettings | None = None) -> list[PoseFrame]:
+    settings = settings or InferenceSettings()
     frames = (world.frame(i) for i in range(world.num_frames))
     return [seen for _, seen in see(frames, network.detect, network, settings, create_flow(settings.flow))]
 
@@ -249,8 +249,8 @@ def test_the_loop_is_served_and_looks_at_each_image_once() -> None:
 def test_whom_the_network_is_unsure_of_is_carried_on_and_whom_it_misses_is_not() -> None:
     unsure = look(*serving(two(box_score=lambda frame: 0.1 if 4 <= frame < 8 else 0.9)))
     assert [len(frame.poses) for frame in unsure] == [2] * 12
-    assert [frame.poses.carried.any() for frame in unsure] == [4 <= i < 8 for i in range(12)]
-    for settings in (SeeSettings(), SeeSettings(min_pose_score=0.0, min_carry_oks=0.0)):
+    assert [frame.poses.propagated.any() for frame in unsure] == [4 <= i < 8 for i in range(12)]
+    for settings in (InferenceSettings(), InferenceSettings(min_propagated_score=0.0, min_propagation_oks=0.0)):
         missed = look(*serving(two(missed=lambda frame: 4 <= frame < 8)), settings)
         assert [len(frame.poses) for frame in missed] == [2] * 4 + [1] * 4 + [2] * 4
 
@@ -260,7 +260,7 @@ def serving(world: World) -> tuple[OnePass, World]:
 
 
 def test_between_looks_people_are_carried() -> None:
-    seen = look(*serving(two()), SeeSettings(detect_every=3))
+    seen = look(*serving(two()), InferenceSettings(detect_every=3))
     assert [len(frame.poses) for frame in seen] == [2] * 12
 
 
@@ -283,7 +283,7 @@ def test_each_box_is_answered_by_who_fills_it() -> None:
 def test_without_a_detector_the_network_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Weights(name="net", path=None, sha256="ab", licence="MIT", source="x", about="y")  # type: ignore[arg-type]
     monkeypatch.setattr(bottom_up, "loaded", lambda name, weights: (NETWORKS[name](), known))
-    chosen = NetworkSettings(estimator="higherhrnet_w32", device="cpu", mask=False)
+    chosen = NetworkSettings(estimator="higherhrnet_w32", device="cpu", crop_mask=False)
     with open_networks(Settings(networks=chosen)) as networks:
         assert networks.detector == networks.estimator.detect  # type: ignore[attr-defined]
         assert networks.weights == (known,)

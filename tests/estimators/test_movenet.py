@@ -47,7 +47,7 @@ def test_the_joints_of_a_person_are_in_order_from_head_to_feet(runtime: Runtime,
     assert (heights["hip"] < heights["ankle"]).all()
     assert (poses.keypoint_scores.mean(axis=1) > 0.4).all()
     assert poses.scores.tolist() == [1, 1]
-    assert not poses.carried.any()
+    assert not poses.propagated.any()
     assert np.array_equal(poses.boxes, np.stack([MAN, WOMAN]).astype(np.float32))
 
 
@@ -87,7 +87,7 @@ def test_the_company_of_other_boxes_and_images_changes_no_joint(runtime: Runtime
 def test_boxes_without_anything_in_them_have_no_joints_and_harm_nobody(
     runtime: Runtime, first_frame: np.ndarray
 ) -> None:
-    estimator = MoveNet(runtime, mask_margin=0.2)
+    estimator = MoveNet(runtime, crop_mask_margin=0.2)
     nothing = [[np.nan] * 4, [50, 50, 50, 50], [-90, -90, -10, -10], [0, 0, np.inf, 9], [9, 9, 1, 1]]
     odd = [[0, 0, 2, 900], [-1e5, -1e5, 1e5, 1e5], [1080, 1900, 1100, 2000]]  # they may say anything but must not crash
     [poses] = estimator([first_frame], [np.array([*nothing, *odd, WOMAN])])
@@ -102,7 +102,7 @@ def test_behind_a_mask_a_neighbour_changes_nothing(runtime: Runtime, first_frame
     changed = first_frame.copy()
     changed[:, :400] = first_frame[:, 400:800]  # all of it beyond the mask's border, much of it within the crop
     for margin, same in ((0.2, True), (None, False)):
-        estimator = MoveNet(runtime, mask_margin=margin)
+        estimator = MoveNet(runtime, crop_mask_margin=margin)
         before, after = estimator([first_frame, changed], [WOMAN[None], WOMAN[None]])
         assert np.array_equal(before.keypoints, after.keypoints) == same
 
@@ -124,5 +124,5 @@ def test_wrong_names_and_options_are_told_what_to_do(runtime: Runtime) -> None:
         create_estimator("movenet", runtime=runtime)
     with pytest.raises(InputError, match="crop_scale: wanted more than 0"):
         create_estimator("movenet_thunder", runtime=runtime, crop_scale=0.0)
-    with pytest.raises(InputError, match="mask_margin: wanted 0 or more"):
-        create_estimator("movenet_thunder", runtime=runtime, mask_margin=-1.0)
+    with pytest.raises(InputError, match="crop_mask_margin: wanted 0 or more"):
+        create_estimator("movenet_thunder", runtime=runtime, crop_mask_margin=-1.0)

@@ -22,11 +22,11 @@ from estimators.recipes import RECIPES, Recipe
 from posetrail.errors import InputError
 from posetrail.layers import FromBytes
 from posetrail.onnx_trial import Limits
-from posetrail.preprocessing import IMAGENET, Feed, normalised
+from posetrail.preprocessing import IMAGENET, Preprocessing, normalised
 from posetrail.runtime import Runtime, _providers
 from posetrail.skeletons import COCO_17, COCO_WHOLEBODY_133, HALPE_26, MPII_16
 from tests.dots import BOX, DOTS, DotNetwork, picture
-from tests.goldens import filled, sees_people_everywhere
+from tests.goldens import interpolated, sees_people_everywhere
 
 PATH = Path("some.onnx")
 LEGACY = pytest.mark.filterwarnings(
@@ -74,7 +74,7 @@ def constant_file(path: Path, shapes: list[tuple[int, ...]], *, told: str = "", 
 def test_an_exported_hrnet_gives_the_joints_that_torch_gives(runtime: Runtime, tmp_path: Path) -> None:
     network = NETWORKS["hrnet_w32"]()
     shapes = {key: value.shape for key, value in network.state_dict().items()}
-    network.load_state_dict({key: filled(key, shape, 1.0) for key, shape in shapes.items()})
+    network.load_state_dict({key: interpolated(key, shape, 1.0) for key, shape in shapes.items()})
     torch.save(network.state_dict(), tmp_path / "hrnet.pth")
     path = exported(network, (256, 192), tmp_path / "hrnet.onnx")
     image = np.random.default_rng(3).integers(0, 256, (400, 300, 3), dtype=np.uint8)
@@ -89,7 +89,7 @@ KINDS = {
     "heatmaps": (Recipe(), {}),
     "simcc": (Recipe(output="simcc"), {}),
     "coordinates": (Recipe(output="coordinates"), {}),
-    "of 0..1": (Recipe(feed=normalised("0..1")), {"normalisation": "0..1"}),
+    "of 0..1": (Recipe(preprocessing=normalised("0..1")), {"normalisation": "0..1"}),
     "trained by UDP": (RECIPES["vitpose_s_mmpose"], {"decoder": "udp"}),
 }
 
@@ -322,8 +322,12 @@ def test_files_run_where_they_can() -> None:
     assert _providers("cuda", ["CPUExecutionProvider"]) == ["CPUExecutionProvider"]
 
 
-@pytest.mark.parametrize("feed", [IMAGENET, normalised("imagenet", bgr=True), normalised("0..255"), Feed(bgr=True)])
-def test_feeding_is_the_same_in_numpy_and_in_torch(feed: Feed) -> None:
+@pytest.mark.parametrize(
+    "preprocessing", [IMAGENET, normalised("imagenet", bgr=True), normalised("0..255"), Preprocessing(bgr=True)]
+)
+def test_feeding_is_the_same_in_numpy_and_in_torch(preprocessing: Preprocessing) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
-    np.testing.assert_allclose(feed(images), FromBytes(torch.nn.Identity(), feed)(torch.from_numpy(images)), atol=1e-6)
-    assert np.abs(feed(feed.grey[None, None, None])).max() < 0.02
+    np.testing.assert_allclose(
+        preprocessing(images), FromBytes(torch.nn.Identity(), preprocessing)(torch.from_numpy(images)), atol=1e-6
+    )
+    assert np.abs(preprocessing(preprocessing.grey[None, None, None])).max() < 0.02

@@ -21,7 +21,7 @@ from posetrail.errors import InputError
 from posetrail.runtime import Runtime
 from posetrail.skeletons import COCO_17, MPII_16
 from tests.dots import BOX, DOTS, SIZE, DotNetwork, picture
-from tests.goldens import filled
+from tests.goldens import interpolated
 from tracker.cli.app import app
 
 KINDS = list({recipe: (name, recipe) for name, recipe in reversed(RECIPES.items())}.values())
@@ -43,7 +43,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str],
         path = folder / f"{name}{ending}"
         if not path.exists():
             shapes = {key: value.shape for key, value in NETWORKS[name]().state_dict().items()}
-            state = {key: filled(key, shape, 1.0) for key, shape in shapes.items()}
+            state = {key: interpolated(key, shape, 1.0) for key, shape in shapes.items()}
             save_file(state, path) if ending == ".safetensors" else torch.save({"state_dict": state}, path)
         return path
 
@@ -62,7 +62,7 @@ def dot_estimator(recipe: Recipe, runtime: Runtime, **options: object) -> TopDow
 
 def dots_as_fed(recipe: Recipe) -> np.ndarray:
     """Where each joint (K, 2) truly is: the channels come in the network's order."""
-    return DOTS[:: -1 if recipe.feed.bgr else 1][np.arange(len(recipe.skeleton)) % 3]
+    return DOTS[:: -1 if recipe.preprocessing.bgr else 1][np.arange(len(recipe.skeleton)) % 3]
 
 
 def test_every_pose_network_has_a_recipe_or_finds_people_by_itself() -> None:
@@ -118,14 +118,14 @@ def test_nothing_but_the_box_and_its_image_decides(recipe: Recipe, runtime: Runt
     assert first.keypoint_scores.min() >= 0
     assert first.keypoint_scores.max() <= 1
     assert (alone.scores == 1).all()
-    assert not alone.carried.any()
+    assert not alone.propagated.any()
     assert estimator([], []) == []
 
 
 def test_behind_a_mask_what_is_outside_the_box_does_not_count(runtime: Runtime) -> None:
     outside = [[BOX[2] + 8, 90.0]] * 3  # within the crop
     for margin, same in ((0.2, True), (None, False)):
-        estimator = dot_estimator(RECIPES["rtmpose_t"], runtime, mask_margin=margin)
+        estimator = dot_estimator(RECIPES["rtmpose_t"], runtime, crop_mask_margin=margin)
         lone, both = estimator([picture(), np.maximum(picture(), picture(outside))], [BOX[None], BOX[None]])
         assert np.array_equal(lone.keypoints, both.keypoints) == same
 
@@ -166,14 +166,14 @@ def test_a_clip_is_tracked_with_a_checkpoint(
     checkpoint: Callable[[str, str], Path], example_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights = checkpoint("rtmpose_t", ".safetensors")
-    flags = f"--estimator rtmpose_t --weights {weights} --end 0.09 --progress none -o {tmp_path}"
+    flags = f"--estimator rtmpose_t --estimator-weights {weights} --end 0.09 --progress none -o {tmp_path}"
     flags += " --preset simple-baselines"  # which has a flip test, and follows joints of any score
     assert app(["track", str(example_clip), *flags.split()], result_action="return_value") == 0
     told = json.loads((tmp_path / "pose2sim_cam01" / "run.json").read_text())
     assert [model["name"] for model in told["models"]] == ["nanodet", "rtmpose_t"]
     assert told["figures"]["frames"] == 6
     assert told["figures"]["poses"] > 0
-    assert told["settings"]["networks"]["weights"] == str(weights)
+    assert told["settings"]["networks"]["estimator_weights"] == str(weights)
     assert "people" in capsys.readouterr().out
 
 
@@ -200,5 +200,5 @@ def test_what_cannot_be_is_told_in_one_line(
         create_estimator("movenet_thunder", runtime=runtime, decoder="dark")
     with pytest.raises(InputError, match="crop_scale: wanted more than 0"):
         dot_estimator(replace(RECIPES["hrnet_w32"]), runtime, crop_scale=0.0)
-    with pytest.raises(InputError, match="mask_margin: wanted 0 or more"):
-        dot_estimator(RECIPES["hrnet_w32"], runtime, mask_margin=-0.1)
+    with pytest.raises(InputError, match="crop_mask_margin: wanted 0 or more"):
+        dot_estimator(RECIPES["hrnet_w32"], runtime, crop_mask_margin=-0.1)

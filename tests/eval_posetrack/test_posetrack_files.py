@@ -243,7 +243,7 @@ def test_people_beyond_the_hundredth_and_frames_beyond_the_last_have_ids_of_thei
     rows = np.arange(2 * 130) % len(crowd)
     many = replace(crowd.with_people(rows[:0]), **{
         name: getattr(crowd, name)[rows]
-        for name in ("scores", "keypoints", "keypoint_scores", "boxes", "head_boxes", "filled")
+        for name in ("scores", "keypoints", "keypoint_scores", "boxes", "head_boxes", "interpolated")
     }, frames=np.repeat([0, 1], 130), track_ids=np.tile(np.arange(130), 2))  # fmt: skip
     write_clip(many, tmp_path / "000007_crowd.json")
     content = json.loads((tmp_path / "000007_crowd.json").read_text())

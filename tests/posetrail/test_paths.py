@@ -34,7 +34,7 @@ from tracker.cli.app import main
 from tracker.inference.propagation import create_flow
 from tracker.runs import record as run_file
 from tracker.runs.run import follow_poses
-from tracker.settings import FollowSettings
+from tracker.settings import AssociationSettings
 
 PARTS = (
     "..",
@@ -246,7 +246,7 @@ def test_track_and_batch_write_below_the_output_whatever_a_clip_is_called(world:
         assert (folder / run_file.RUN).is_file()
         assert is_one_folder_deep(out)
     with only_within(world) as out:
-        table = run_batch(find_clips([images], out), task(out), progress="none", follow=in_this_process)
+        table = run_batch(find_clips([images], out), task(out), progress="none", run_clips=in_this_process)
         assert [row.status for row in table.rows.values()] == ["complete"]
         assert (out / next(iter(table.rows)) / run_file.RUN).is_file()
 
@@ -308,7 +308,7 @@ def test_a_table_names_no_folder_outside_the_output(world: Path) -> None:
             [found] = find_clips([images], out)
             assert found.name == "a"
             with pytest.raises(InputError, match=r"batch.csv: (expected|is no table)") as refused:
-                run_batch([found], task(out), progress="none", follow=in_this_process)
+                run_batch([found], task(out), progress="none", run_clips=in_this_process)
             assert len(str(refused.value).splitlines()) == 1
 
 
@@ -344,7 +344,7 @@ def test_a_link_that_the_user_made_is_followed(world: Path) -> None:
     write_clip(clip(image_names=names), root / "annotations" / "val" / "seq.json")
     with only_within(world) as out:
         truth = sequences(root, "val")
-        table = run_batch(listed_sequences(root, truth), task(out), progress="none", follow=in_this_process)
+        table = run_batch(listed_sequences(root, truth), task(out), progress="none", run_clips=in_this_process)
         assert table.rows["seq"].status == "complete"
 
 
@@ -367,7 +367,7 @@ def test_a_sequence_called_like_the_batchs_own_files_stands_beside_them(world: P
         write_clip(clip(image_names=names), root / "annotations" / "val" / f"{name}.json")
     with only_within(world) as out:
         truth = sequences(root, "val")
-        table = run_batch(listed_sequences(root, truth), task(out), progress="none", follow=in_this_process)
+        table = run_batch(listed_sequences(root, truth), task(out), progress="none", run_clips=in_this_process)
         assert {row.status for row in table.rows.values()} == {"complete"}
         write_submission(out, truth)
         assert {path.stem for path in (out / "submission").iterdir()} == set(truth)
@@ -377,7 +377,7 @@ def test_a_sequence_called_like_the_batchs_own_files_stands_beside_them(world: P
 @pytest.mark.parametrize("name", [*HOSTILE, "../../canary.jpg", ["tracks.csv"], 7, None])
 def test_a_run_names_no_file_outside_its_folder(world: Path, name: object) -> None:
     write_clip(clip(), world / "poses.json")
-    follow_poses(world / "poses.json", FollowSettings(), output=world / "finished", fps=30)
+    follow_poses(world / "poses.json", AssociationSettings(), output=world / "finished", fps=30)
     told = json.loads((world / "finished" / "run.json").read_text())
     (world / "finished" / "run.json").write_text(json.dumps({**told, "files": [*told["files"], name]}))
     with only_within(world) as out:

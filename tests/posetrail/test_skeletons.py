@@ -72,11 +72,11 @@ def test_names_are_unique_and_every_left_has_its_right(skeleton: Skeleton) -> No
         assert (skeleton.joints[mirror] != joint) == sided, joint
 
 
-def pieces(skeleton: Skeleton) -> list[set[str]]:
-    """Joints that hang together by limbs, largest piece first."""
+def tracklets(skeleton: Skeleton) -> list[set[str]]:
+    """Joints that hang together by limbs, largest tracklet first."""
     found = [{joint} for joint in skeleton.joints]
     for a, b in skeleton.limbs:
-        with_a, with_b = (next(piece for piece in found if joint in piece) for joint in (a, b))
+        with_a, with_b = (next(tracklet for tracklet in found if joint in tracklet) for joint in (a, b))
         if with_a is not with_b:
             with_a |= with_b
             found.remove(with_b)
@@ -85,11 +85,11 @@ def pieces(skeleton: Skeleton) -> list[set[str]]:
 
 @EVERY
 def test_the_body_hangs_together_and_no_joint_is_alone(skeleton: Skeleton) -> None:
-    whole, *others = pieces(skeleton)
+    whole, *others = tracklets(skeleton)
     body = {f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "wrist", "hip", "ankle")}
     assert body <= whole or body in others
     never_annotated = {"left_ear", "right_ear"} if skeleton is POSETRACK_18 else set()
-    assert {joint for piece in others if len(piece) == 1 for joint in piece} == never_annotated
+    assert {joint for tracklet in others if len(tracklet) == 1 for joint in tracklet} == never_annotated
     assert len(set(map(frozenset, skeleton.limbs))) == len(skeleton.limbs)
     no_neck = {COCO_17, COCO_WHOLEBODY_133, POSETRACK_15, POSETRACK_18}  # their heads are drawn apart
     assert not others or skeleton in no_neck

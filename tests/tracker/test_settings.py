@@ -16,33 +16,48 @@ from posetrail.errors import InputError
 from tracker.checked_settings import Range
 from tracker.cli.app import main
 from tracker.inference.propagation import create_flow
-from tracker.runs.record import follow_settings
-from tracker.settings import PRESETS, FollowSettings, NetworkSettings, SeeSettings, Settings
+from tracker.runs.record import association_settings
+from tracker.settings import PRESETS, AssociationSettings, InferenceSettings, NetworkSettings, Settings
 
-ROOMS = (NetworkSettings, SeeSettings, FollowSettings)
+ROOMS = (NetworkSettings, InferenceSettings, AssociationSettings)
 HINTS = [(room, name, hint) for room in ROOMS for name, hint in get_type_hints(room, include_extras=True).items()]
 
 
 @pytest.mark.parametrize(
     ("room", "name", "value", "said"),
     [
-        (FollowSettings, "smooth", "kalmann", "unknown smooth 'kalmann'; did you mean 'kalman'? (known: auto, kalman"),
-        (SeeSettings, "flow", "rafft", "unknown flow 'rafft'; did you mean 'raft'? (known: lk, dis, raft, none)"),
-        (SeeSettings, "flow", None, "unknown flow 'None'"),
-        (SeeSettings, "flow", ["lk"], "unknown flow"),
-        (SeeSettings, "detect_every", 2.5, "detect_every: expected a whole number from 1 to 1000, got 2.5"),
-        (SeeSettings, "detect_every", True, "detect_every: expected a whole number from 1 to 1000, got True"),
-        (SeeSettings, "detect_every", "2", "detect_every: expected a whole number from 1 to 1000, got '2'"),
-        (SeeSettings, "detect_every", 0, "detect_every: expected a whole number from 1 to 1000, got 0"),
-        (SeeSettings, "carry", 1, "carry: expected true or false, got 1"),
-        (SeeSettings, "carry", "false", "carry: expected true or false, got 'false'"),
-        (SeeSettings, "keep_box_score", float("nan"), "keep_box_score: expected a number from 0 to 1, got nan"),
-        (SeeSettings, "keep_box_score", None, "keep_box_score: expected a number from 0 to 1, got None"),
-        (FollowSettings, "memory_s", float("inf"), "memory_s: expected a number from 0 to 86400, got inf"),
+        (
+            AssociationSettings,
+            "smooth",
+            "kalmann",
+            "unknown smooth 'kalmann'; did you mean 'kalman'? (known: auto, kalman",
+        ),
+        (InferenceSettings, "flow", "rafft", "unknown flow 'rafft'; did you mean 'raft'? (known: lk, dis, raft, none)"),
+        (InferenceSettings, "flow", None, "unknown flow 'None'"),
+        (InferenceSettings, "flow", ["lk"], "unknown flow"),
+        (InferenceSettings, "detect_every", 2.5, "detect_every: expected a whole number from 1 to 1000, got 2.5"),
+        (InferenceSettings, "detect_every", True, "detect_every: expected a whole number from 1 to 1000, got True"),
+        (InferenceSettings, "detect_every", "2", "detect_every: expected a whole number from 1 to 1000, got '2'"),
+        (InferenceSettings, "detect_every", 0, "detect_every: expected a whole number from 1 to 1000, got 0"),
+        (InferenceSettings, "propagate", 1, "propagate: expected true or false, got 1"),
+        (InferenceSettings, "propagate", "false", "propagate: expected true or false, got 'false'"),
+        (InferenceSettings, "min_box_score", float("nan"), "min_box_score: expected a number from 0 to 1, got nan"),
+        (InferenceSettings, "min_box_score", None, "min_box_score: expected a number from 0 to 1, got None"),
+        (
+            AssociationSettings,
+            "track_buffer_s",
+            float("inf"),
+            "track_buffer_s: expected a number from 0 to 86400, got inf",
+        ),
         (NetworkSettings, "detector", None, "detector: expected text, got None"),
         (NetworkSettings, "threads", 0, "threads: expected a whole number from 1 to 1024, or none, got 0"),
-        (NetworkSettings, "weights", 3, "weights: expected a path, or none, got 3"),
-        (Settings, "see", FollowSettings(), "see: expected SeeSettings, got FollowSettings("),
+        (NetworkSettings, "estimator_weights", 3, "estimator_weights: expected a path, or none, got 3"),
+        (
+            Settings,
+            "inference",
+            AssociationSettings(),
+            "inference: expected InferenceSettings, got AssociationSettings(",
+        ),
     ],
 )
 def test_what_a_field_cannot_be_is_refused_in_one_line(room: type, name: str, value: object, said: str) -> None:
@@ -52,10 +67,10 @@ def test_what_a_field_cannot_be_is_refused_in_one_line(room: type, name: str, va
 
 
 def test_numbers_and_paths_become_the_type_of_their_field() -> None:
-    settings = SeeSettings(detect_every=2.0, carry_margin=1, queue_frames=np.int64(3))  # type: ignore[arg-type]
-    numbers = [settings.detect_every, settings.carry_margin, settings.queue_frames]
+    settings = InferenceSettings(detect_every=2.0, propagated_box_margin=1, queue_frames=np.int64(3))  # type: ignore[arg-type]
+    numbers = [settings.detect_every, settings.propagated_box_margin, settings.queue_frames]
     assert [(type(number), number) for number in numbers] == [(int, 2), (float, 1.0), (int, 3)]
-    assert NetworkSettings(weights="a/b.pth").weights == Path("a/b.pth")  # type: ignore[arg-type]
+    assert NetworkSettings(estimator_weights="a/b.pth").estimator_weights == Path("a/b.pth")  # type: ignore[arg-type]
     for preset in PRESETS.values():
         json.dumps(asdict(preset))
 
@@ -81,15 +96,15 @@ def test_every_number_has_its_range_beside_it_and_every_default_fits(room: type,
     value=st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2),
 )
 def test_whatever_a_run_json_holds_comes_back_as_settings_or_one_line(name: str, value: object) -> None:
-    told = {"settings": {"follow": asdict(FollowSettings()) | {name: value}}}
+    told = {"settings": {"association": asdict(AssociationSettings()) | {name: value}}}
     try:
-        settings = follow_settings(told)
+        settings = association_settings(told)
     except InputError as error:
         refused = str(error)
     else:
         refused = ""
         for field, kept in asdict(settings).items():
-            hint = get_type_hints(FollowSettings)[field]
+            hint = get_type_hints(AssociationSettings)[field]
             assert kept in get_args(hint) if get_origin(hint) is Literal else type(kept) is hint
     assert refused == "" or refused.startswith("run.json: ")
     assert "\n" not in refused
@@ -108,7 +123,7 @@ def test_an_unknown_flow_is_no_flow_of_none() -> None:
         ("--set detect_every=2.5", "--detect-every: expected a whole number, got 2.5"),
         ("--config FILE", "--detect-every: expected a whole number, got 2.5"),
         ("--stride 1.5", "--stride: expected a whole number, got 1.5"),
-        ("--keep-box-score nan", "keep_box_score: expected a number from 0 to 1, got nan"),
+        ("--min-box-score nan", "min_box_score: expected a number from 0 to 1, got nan"),
         ("--online --smooth kalman", "smooth: kalman needs the whole clip and does nothing online"),
         ("--smooth one_euro", "smooth: one_euro smooths online only"),
         ("--preset bytetrack --smooth butterworth", "smooth: butterworth needs the whole clip"),

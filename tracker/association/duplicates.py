@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from posetrail.similarity import box_area, box_iou
-from tracker.association.pairs import joint_likeness, weighted_oks
+from tracker.association.pairs import joint_similarity, weighted_oks
 
 _TWICE_BOX_IOU = 0.7  # without joints: boxes so alike are one person's ...
-_EXPLAINED_BOX_IOU = 0.4  # ... and beside somebody followed already this much says as much as `duplicate_oks` of joints
+_EXPLAINED_BOX_IOU = (
+    0.4  # ... and beside somebody followed already this much says as much as `new_track_max_oks` of joints
+)
 _MIN_BOX_IOU = 0.5  # boxes less alike are two people's, whatever the joints say: one may have taken the other's
 
 
-def seen_twice(
+def duplicate_poses(
     keypoints: np.ndarray, boxes: np.ndarray, quality: np.ndarray, joint_var: np.ndarray, max_oks: float
 ) -> np.ndarray:
     """Poses (N,) bool that are more like a better pose of the same frame than `max_oks`, as the smaller one measures.
@@ -32,7 +34,7 @@ def seen_twice(
     worse, better = worse[pairs], better[pairs]
     if len(worse):
         areas = box_area(boxes)
-        likeness = joint_likeness(
+        likeness = joint_similarity(
             keypoints[worse] - keypoints[better], np.minimum(areas[worse], areas[better]), joint_var
         )
         alike = weighted_oks(likeness, np.ones_like(likeness))
@@ -65,7 +67,7 @@ def explained(
         return np.zeros(len(boxes), bool)
     off = keypoints[:, None] - by_keypoints
     n, m, k, _ = off.shape
-    likeness = joint_likeness(off.reshape(n * m, k, 2), np.tile(box_area(by_boxes), n), joint_var).reshape(n, m, k)
+    likeness = joint_similarity(off.reshape(n * m, k, 2), np.tile(box_area(by_boxes), n), joint_var).reshape(n, m, k)
     have = ~np.isnan(keypoints[:, :, 0])
     joints = np.where(np.isnan(likeness), 0.0, likeness).max(axis=1).sum(axis=1) / np.maximum(have.sum(axis=1), 1)
     overlap = box_iou(boxes, by_boxes).max(axis=1)

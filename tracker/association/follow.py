@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from posetrail.poses import Poses, TrackedPoses
-from posetrail.skeletons import Skeleton, guessed_skeleton
+from posetrail.skeletons import Skeleton, skeleton_of_size
 from tracker.association import tracker
-from tracker.association.offline import hindsight
-from tracker.io.pose_log import Carried, SeenFrame
-from tracker.settings import FollowSettings, Settings
+from tracker.association.offline import associate_offline
+from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.settings import AssociationSettings, Settings
 
-Followed = tuple[SeenFrame, TrackedPoses]
+FrameWithTracks = tuple[PoseFrame, TrackedPoses]
 
 
 def following(
-    frames: Callable[[], Iterable[SeenFrame]],
-    settings: FollowSettings,
+    frames: Callable[[], Iterable[PoseFrame]],
+    settings: AssociationSettings,
     skeleton: Skeleton,
     *,
     queue_frames: int = 1,
-) -> Callable[[], Iterator[Followed]]:
+) -> Callable[[], Iterator[FrameWithTracks]]:
     """Gives every frame with its people, in order, each time it is called, as `settings.offline` wants it.
 
     Args:
@@ -30,12 +30,12 @@ def following(
         queue_frames: how many earlier frames' poses the log carries by flow.
     """
     if settings.offline:
-        return hindsight(frames, settings, skeleton, queue_frames)
+        return associate_offline(frames, settings, skeleton, queue_frames)
     return lambda: tracker.follow(frames(), settings, skeleton, queue_frames=queue_frames)
 
 
 def follow(
-    frames: Iterable[SeenFrame | tuple[Poses, float]], settings: FollowSettings | Settings = FollowSettings()
+    frames: Iterable[PoseFrame | tuple[Poses, float]], settings: AssociationSettings | Settings = AssociationSettings()
 ) -> list[TrackedPoses]:
     """Who is who in poses at hand, whoever found them: no pixels, no network, no files.
 
@@ -52,13 +52,13 @@ def follow(
     Raises:
         ValueError: a frame earlier than the last one, or poses of another skeleton.
     """
-    settings = settings.follow if isinstance(settings, Settings) else settings
-    clip = [frame if isinstance(frame, SeenFrame) else _as_seen(i, *frame) for i, frame in enumerate(frames)]
+    settings = settings.association if isinstance(settings, Settings) else settings
+    clip = [frame if isinstance(frame, PoseFrame) else _as_seen(i, *frame) for i, frame in enumerate(frames)]
     if not clip:
         return []
-    skeleton = guessed_skeleton(clip[0].poses.keypoints.shape[1])
+    skeleton = skeleton_of_size(clip[0].poses.keypoints.shape[1])
     return [people for _, people in following(lambda: clip, settings, skeleton)()]
 
 
-def _as_seen(index: int, poses: Poses, time_s: float) -> SeenFrame:
-    return SeenFrame(index, time_s, "", poses, Carried.empty(poses.keypoints.shape[1]))
+def _as_seen(index: int, poses: Poses, time_s: float) -> PoseFrame:
+    return PoseFrame(index, time_s, "", poses, PropagatedPoses.empty(poses.keypoints.shape[1]))

@@ -15,25 +15,25 @@ import numpy as np
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.similarity import box_area, box_intersection
 from tracker.association.stabilisation import StillPicture, moved, undone
-from tracker.io.pose_log import SeenFrame
+from tracker.io.pose_log import PoseFrame
 
 _HIDDEN_SHARE = 0.8  # of whose box somebody else's covers so much is not seen
-_SCORE_SHARE = 0.5  # filled poses are less sure than what they lie between
+_SCORE_SHARE = 0.5  # interpolated poses are less sure than what they lie between
 
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
-    """A frame that may still be filled."""
+    """A frame that may still be interpolated."""
 
-    seen: SeenFrame
+    seen: PoseFrame
     people: TrackedPoses
     to_still: np.ndarray  # (2, 3)
     found: list[TrackedPoses]  # of people who were missed here
 
 
-def fill_gaps(
-    frames: Iterable[tuple[SeenFrame, TrackedPoses]], max_gap_s: float
-) -> Iterator[tuple[SeenFrame, TrackedPoses]]:
+def interpolate_gaps(
+    frames: Iterable[tuple[PoseFrame, TrackedPoses]], max_gap_s: float
+) -> Iterator[tuple[PoseFrame, TrackedPoses]]:
     """The same frames, in order, with people put back where they were missed.
 
     No more frames are held than lie within `max_gap_s`.
@@ -99,7 +99,7 @@ def _hidden(box: np.ndarray, others: np.ndarray) -> bool:
     return bool((box_intersection(box, others) > _HIDDEN_SHARE * box_area(box)).any())
 
 
-def _finished(frame: _Waiting) -> tuple[SeenFrame, TrackedPoses]:
+def _finished(frame: _Waiting) -> tuple[PoseFrame, TrackedPoses]:
     if not frame.found:
         return frame.seen, frame.people
     found = sorted(frame.found, key=lambda one: int(one.track_ids[0]))

@@ -1,12 +1,12 @@
-"""Pieces to people: which piece goes on as which, decided for the whole clip at once.
+"""Tracklets to people: which tracklet goes on as which, decided for the whole clip at once.
 
-Every pair of an earlier and a later piece is weighed: how much likelier is it that somebody goes on from the one to the
-other than that somebody else begins? Where the earlier piece leads is compared with where the later one comes from,
-with both velocities, and as uncertain as the gap makes them (motion.py's model, run forwards from the one and backwards
-from the other); bodies are compared by shape, size and looks; and each of the two trackers that made the pieces has a
-vote. A piece has at most one successor and one predecessor, so the best set of links is an assignment, which is the
-min-cost flow of Zhang, Li and Nevatia (CVPR 2008) without its network. Then it is done again, with the motion of each
-piece told also by what it was linked to; a few rounds are enough.
+Every pair of an earlier and a later tracklet is weighed: how much likelier is it that somebody goes on from the one to
+the other than that somebody else begins? Where the earlier tracklet leads is compared with where the later one comes
+from, with both velocities, and as uncertain as the gap makes them (motion.py's model, run forwards from the one and
+backwards from the other); bodies are compared by shape, size and looks; and each of the two trackers that made the
+tracklets has a vote. A tracklet has at most one successor and one predecessor, so the best set of links is an
+assignment, which is the min-cost flow of Zhang, Li and Nevatia (CVPR 2008) without its network. Then it is done again,
+with the motion of each tracklet told also by what it was linked to; a few rounds are enough.
 
 The numbers below are natural logarithms of odds unless they say otherwise; the result depends on none of them steeply.
 """
@@ -21,7 +21,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from tracker.association.motion import wandered
-from tracker.association.tracklets import ENDS, Pieces
+from tracker.association.tracklets import ENDS, Tracklets
 
 _ROUNDS = 3
 _VOTE = 2.0  # for the link that a tracker made
@@ -41,34 +41,34 @@ _HOPE = 1.0  # ... nor whose motion and best bodies do not add up to 0 with this
 _PAIRS_AT_A_TIME = 20_000  # bounds the memory that weighing them takes, about a kilobyte each
 
 
-def link(pieces: Pieces, joint_sigmas: np.ndarray, max_gap_s: float) -> np.ndarray:
-    """The person (P,) that each piece belongs to, counted from 0 in order of their first pieces.
+def link(tracklets: Tracklets, joint_sigmas: np.ndarray, max_gap_s: float) -> np.ndarray:
+    """The person (P,) that each tracklet belongs to, counted from 0 in order of their first tracklets.
 
-    Pieces of a person never overlap in time.
+    Tracklets of a person never overlap in time.
 
     Args:
-        pieces: in order of their first poses.
+        tracklets: in order of their first poses.
         joint_sigmas: (K,) the skeleton's OKS sigmas.
         max_gap_s: nobody is taken up again after longer, in seconds.
     """
-    successors = np.full(len(pieces), -1)
-    if len(pieces):
-        pairs = _candidates(pieces, max_gap_s)
-        bodies = _by_blocks(lambda some: _evidence_of_bodies(pieces, some, joint_sigmas), pairs)
-        known = _votes(_next_of_tracks(pieces), pairs) + bodies
+    successors = np.full(len(tracklets), -1)
+    if len(tracklets):
+        pairs = _candidates(tracklets, max_gap_s)
+        bodies = _by_blocks(lambda some: _evidence_of_bodies(tracklets, some, joint_sigmas), pairs)
+        known = _votes(_next_of_tracks(tracklets), pairs) + bodies
         for _ in range(_ROUNDS):
-            successors = _assign(len(pieces), pairs, known + _evidence_in_context(pieces, pairs, successors))
-    people = np.arange(len(pieces))
-    for piece in np.flatnonzero(successors >= 0):  # the pieces of a person come in order of time
-        people[successors[piece]] = people[piece]
+            successors = _assign(len(tracklets), pairs, known + _evidence_in_context(tracklets, pairs, successors))
+    people = np.arange(len(tracklets))
+    for tracklet in np.flatnonzero(successors >= 0):  # the tracklets of a person come in order of time
+        people[successors[tracklet]] = people[tracklet]
     return np.unique(people, return_inverse=True)[1]
 
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
-    """An earlier and a later piece each (L,)."""
+    """An earlier and a later tracklet each (L,)."""
 
-    earlier: np.ndarray  # rows of the pieces
+    earlier: np.ndarray  # rows of the tracklets
     later: np.ndarray
     gap_s: np.ndarray  # from the last pose of the one to the first pose of the other
 
@@ -82,15 +82,15 @@ def _by_blocks(weigh: Callable[[_Pairs], np.ndarray], pairs: _Pairs) -> np.ndarr
     return np.concatenate([weigh(pairs[start : start + _PAIRS_AT_A_TIME]) for start in starts])
 
 
-def _candidates(pieces: Pieces, max_gap_s: float) -> _Pairs:
-    """All pairs that may be worth a link, near enough in time and place; few for each piece."""
-    began, ended = pieces.starts[:, 0], pieces.ends[:, -1]
-    by_end = np.argsort(pieces.last, kind="stable")
+def _candidates(tracklets: Tracklets, max_gap_s: float) -> _Pairs:
+    """All pairs that may be worth a link, near enough in time and place; few for each tracklet."""
+    began, ended = tracklets.starts[:, 0], tracklets.ends[:, -1]
+    by_end = np.argsort(tracklets.last, kind="stable")
     first = np.searchsorted(ended[by_end, 0], began[:, 0] - max_gap_s - 1e-9)
-    count = np.maximum(np.searchsorted(pieces.last[by_end], pieces.first) - first, 0)
-    leading, coming = _moving(pieces.ends), _moving(_turned(pieces.starts))
-    following = _next_of_tracks(pieces)
-    best = _SHAPE * (1 - _USUAL_OKS) + _LOOKS * (1 - _USUAL_LOOKS) * bool(pieces.appearance.any())
+    count = np.maximum(np.searchsorted(tracklets.last[by_end], tracklets.first) - first, 0)
+    leading, coming = _moving(tracklets.ends), _moving(_turned(tracklets.starts))
+    following = _next_of_tracks(tracklets)
+    best = _SHAPE * (1 - _USUAL_OKS) + _LOOKS * (1 - _USUAL_LOOKS) * bool(tracklets.appearance.any())
     parts = []
     block_of_piece = np.cumsum(count) // _PAIRS_AT_A_TIME
     for block in range(block_of_piece[-1] + 1):
@@ -109,10 +109,11 @@ def _candidates(pieces: Pieces, max_gap_s: float) -> _Pairs:
     return _Pairs(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(_Pairs)))
 
 
-def _next_of_tracks(pieces: Pieces) -> np.ndarray:
-    """The next piece (2, P) of each one's track, as the forward tracker says and as the backward one; -1 for none."""
-    following = np.full((2, len(pieces)), -1)
-    for next_piece, serials in zip(following, (pieces.forward, pieces.backward), strict=True):
+def _next_of_tracks(tracklets: Tracklets) -> np.ndarray:
+    """The next tracklet (2, P) of each one's track, as the forward tracker says and as the backward one; -1 for
+    none."""
+    following = np.full((2, len(tracklets)), -1)
+    for next_piece, serials in zip(following, (tracklets.forward, tracklets.backward), strict=True):
         order = np.argsort(serials, kind="stable")
         order = order[serials[order] > 0]
         goes_on = serials[order[1:]] == serials[order[:-1]]
@@ -121,24 +122,25 @@ def _next_of_tracks(pieces: Pieces) -> np.ndarray:
 
 
 def _votes(following: np.ndarray, pairs: _Pairs) -> np.ndarray:
-    """What the two trackers say of each pair (L,): whether the later piece is the next of the earlier one's track."""
+    """What the two trackers say of each pair (L,): whether the later tracklet is the next of the earlier one's
+    track."""
     return _VOTE * (following[:, pairs.earlier] == pairs.later).sum(axis=0)
 
 
-def _mean_off(pieces: Pieces, pairs: _Pairs) -> np.ndarray:
+def _mean_off(tracklets: Tracklets, pairs: _Pairs) -> np.ndarray:
     """The mean difference (L, 2) of the joints that both have, each from its place: other joints, other places."""
-    off = pieces.first_joints[pairs.later] - pieces.last_joints[pairs.earlier]
+    off = tracklets.first_joints[pairs.later] - tracklets.last_joints[pairs.earlier]
     there = ~np.isnan(off)
     count = there.sum(axis=1)
     mean = np.where(there, off, 0.0).sum(axis=1) / np.maximum(count, 1)
     return np.where(count >= _MIN_SHARED, mean, 0.0)
 
 
-def _evidence_of_bodies(pieces: Pieces, pairs: _Pairs, joint_sigmas: np.ndarray) -> np.ndarray:
+def _evidence_of_bodies(tracklets: Tracklets, pairs: _Pairs, joint_sigmas: np.ndarray) -> np.ndarray:
     """What shape and looks say of each pair (L,)."""
-    size = np.sqrt(pieces.ends[pairs.earlier, -1, 3] * pieces.starts[pairs.later, 0, 3])
-    off = pieces.first_joints[pairs.later] - pieces.last_joints[pairs.earlier]
-    off = off - _mean_off(pieces, pairs)[:, None]
+    size = np.sqrt(tracklets.ends[pairs.earlier, -1, 3] * tracklets.starts[pairs.later, 0, 3])
+    off = tracklets.first_joints[pairs.later] - tracklets.last_joints[pairs.earlier]
+    off = off - _mean_off(tracklets, pairs)[:, None]
     spread = (2 * joint_sigmas) ** 2 + _JOINT_NOISE**2
     alike = np.exp(np.einsum("lkd,lkd->lk", off, off) / (-2 * size[:, None] ** 2 * spread))
     shared = ~np.isnan(alike)
@@ -147,7 +149,7 @@ def _evidence_of_bodies(pieces: Pieces, pairs: _Pairs, joint_sigmas: np.ndarray)
     by_shape = _SHAPE * (oks - _USUAL_OKS) * np.exp(-pairs.gap_s / _SHAPE_MEMORY_S)
     unknown = -_UNKNOWN_BODY * (1 - np.exp(-pairs.gap_s / _UNKNOWN_BODY_S))
     evidence = np.where(count > 0, by_shape, unknown)
-    looks = [pieces.appearance[each] for each in (pairs.earlier, pairs.later)]
+    looks = [tracklets.appearance[each] for each in (pairs.earlier, pairs.later)]
     known = looks[0].any(axis=1) & looks[1].any(axis=1)
     return evidence + np.where(known, _LOOKS * (np.einsum("le,le->l", *looks) - _USUAL_LOOKS), 0.0)
 
@@ -217,7 +219,7 @@ def _moving(seen: np.ndarray) -> _Motion:
 
 
 def _turned(starts: np.ndarray) -> np.ndarray:
-    """Starts of pieces (P, ENDS, 4) as ends, for somebody who sees time run backwards."""
+    """Starts of tracklets (P, ENDS, 4) as ends, for somebody who sees time run backwards."""
     return starts[:, ::-1] * np.array([-1.0, 1.0, 1.0, 1.0])
 
 
@@ -226,7 +228,7 @@ def _evidence_of_motion(pairs: _Pairs, leading: _Motion, coming: _Motion, off: n
 
     Args:
         pairs: (L,).
-        leading: (P,) how people move at the ends of all pieces.
+        leading: (P,) how people move at the ends of all tracklets.
         coming: (P,) how they move at the starts, seen backwards.
         off: (L, 2) by how much the later ones' places lie beside the earlier ones'.
     """
@@ -245,38 +247,38 @@ def _evidence_of_motion(pairs: _Pairs, leading: _Motion, coming: _Motion, off: n
     return evidence - _SIZE * np.minimum(growth**2 / 2 - _USUAL_SIZE, _LARGEST_SIZE)
 
 
-def _evidence_in_context(pieces: Pieces, pairs: _Pairs, successors: np.ndarray) -> np.ndarray:
-    """What motion and size say of each pair (L,), short pieces being continued by those they are linked to."""
-    ends, starts = _with_context(pieces, successors)
+def _evidence_in_context(tracklets: Tracklets, pairs: _Pairs, successors: np.ndarray) -> np.ndarray:
+    """What motion and size say of each pair (L,), short tracklets being continued by those they are linked to."""
+    ends, starts = _with_context(tracklets, successors)
     leading, coming = _moving(ends), _moving(_turned(starts))
     del ends, starts
-    return _by_blocks(lambda some: _evidence_of_motion(some, leading, coming, _mean_off(pieces, some)), pairs)
+    return _by_blocks(lambda some: _evidence_of_motion(some, leading, coming, _mean_off(tracklets, some)), pairs)
 
 
-def _with_context(pieces: Pieces, successors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends and starts (P, ENDS, 4) of all pieces, short ones continued by the pieces they are linked to."""
-    ends, starts = pieces.ends.copy(), pieces.starts.copy()
-    counts = np.minimum(pieces.last - pieces.first + 1, ENDS).tolist()
+def _with_context(tracklets: Tracklets, successors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends and starts (P, ENDS, 4) of all tracklets, short ones continued by the tracklets they are linked to."""
+    ends, starts = tracklets.ends.copy(), tracklets.starts.copy()
+    counts = np.minimum(tracklets.last - tracklets.first + 1, ENDS).tolist()
     linked = np.flatnonzero(successors >= 0)
-    for piece in linked.tolist():  # in order of time: what came before is complete
-        after = successors[piece]
+    for tracklet in linked.tolist():  # in order of time: what came before is complete
+        after = successors[tracklet]
         if (n := counts[after]) < ENDS:
-            ends[after, : ENDS - n] = ends[piece, n:]
-    for piece in linked[::-1].tolist():
-        if (n := counts[piece]) < ENDS:
-            starts[piece, n:] = starts[successors[piece], : ENDS - n]
+            ends[after, : ENDS - n] = ends[tracklet, n:]
+    for tracklet in linked[::-1].tolist():
+        if (n := counts[tracklet]) < ENDS:
+            starts[tracklet, n:] = starts[successors[tracklet], : ENDS - n]
     return ends, starts
 
 
 def _assign(num_pieces: int, pairs: _Pairs, gain: np.ndarray) -> np.ndarray:
-    """The successor (P,) of each piece, -1 for none: the greatest sum of gains (L,), none of them negative."""
+    """The successor (P,) of each tracklet, -1 for none: the greatest sum of gains (L,), none of them negative."""
     successors = np.full(num_pieces, -1)
     good = gain > 0
     if not good.any():
         return successors
     rows, row = np.unique(pairs.earlier[good], return_inverse=True)
     columns, column = np.unique(pairs.later[good], return_inverse=True)
-    # Every earlier piece may also end for good, at no gain: a column of its own. A cost of 0 would be no entry.
+    # Every earlier tracklet may also end for good, at no gain: a column of its own. A cost of 0 would be no entry.
     most = gain[good].max() + 1
     cost = np.concatenate([most - gain[good], np.full(len(rows), most)])
     ending = np.arange(len(rows))

@@ -25,22 +25,22 @@ _JUMP = 3.0  # body sizes: who is so far off did not walk there; flow knew, or t
 _MIN_SIZE_PX = 4.0
 
 
-def wandered(elapsed_s: Any, memory_s: float, speed: float) -> tuple[Any, Any, np.ndarray]:
+def wandered(elapsed_s: Any, track_buffer_s: float, speed: float) -> tuple[Any, Any, np.ndarray]:
     """What an Ornstein-Uhlenbeck velocity comes to so much later; numbers or arrays (M,) of seconds.
 
     Args:
         elapsed_s: 0 or more.
-        memory_s: velocities are forgotten over about so long.
+        track_buffer_s: velocities are forgotten over about so long.
         speed: spread of the velocities that people take up.
 
     Returns:
         the share of the velocity that is kept; the seconds' worth of it that the place has moved by; and what the
         variance of the place, its covariance with the velocity and the variance of the velocity grow by.
     """
-    kept = np.exp(-elapsed_s / memory_s)
-    place = np.maximum(memory_s**2 * (2 * elapsed_s / memory_s - 3 + 4 * kept - kept**2), 0.0)
-    grown = speed**2 * np.array([place, memory_s * (1 - kept) ** 2, 1 - kept**2])
-    return kept, memory_s * (1 - kept), grown
+    kept = np.exp(-elapsed_s / track_buffer_s)
+    place = np.maximum(track_buffer_s**2 * (2 * elapsed_s / track_buffer_s - 3 + 4 * kept - kept**2), 0.0)
+    grown = speed**2 * np.array([place, track_buffer_s * (1 - kept) ** 2, 1 - kept**2])
+    return kept, track_buffer_s * (1 - kept), grown
 
 
 @dataclass(eq=False)

@@ -1,11 +1,12 @@
-"""Who is who with hindsight: the whole clip is read before the first id is given.
+"""Who is who with associate_offline: the whole clip is read before the first id is given.
 
 Twice over the frames. First one tracker follows them forwards and another, block by block, backwards; where the two
-agree, poses are a piece of somebody (pieces.py), and pieces are linked to people over the whole clip (linking.py). Of a
-person with too little evidence nothing is kept. Then, frame by frame, everybody gets their id from the first pose on,
-and who was missed for a moment is put back (filling.py).
+agree, poses are a tracklet of somebody (tracklets.py), and tracklets are linked to people over the whole clip
+(linking.py). Of a person with too little evidence nothing is kept. Then, frame by frame, everybody gets their id from
+the first pose on, and who was missed for a moment is put back (filling.py).
 
-An hour of video is not held in memory: of each pose four bytes stay, of each piece, until it is linked, its two ends.
+An hour of video is not held in memory: of each pose four bytes stay, of each tracklet, until it is linked, its two
+ends.
 """
 
 from __future__ import annotations
@@ -18,28 +19,28 @@ import numpy as np
 
 from posetrail.poses import TrackedPoses
 from posetrail.skeletons import Skeleton
-from tracker.association.interpolation import fill_gaps
+from tracker.association.interpolation import interpolate_gaps
 from tracker.association.linking import link
 from tracker.association.score_scale import ScoreScale
 from tracker.association.smoothing import steady
 from tracker.association.stabilisation import undone
-from tracker.association.tracker import Tracker, without_unsure_joints
-from tracker.association.tracklets import PieceRecorder, Pieces
-from tracker.io.pose_log import Carried, SeenFrame
-from tracker.settings import FollowSettings
+from tracker.association.tracker import Tracker, without_low_score_joints
+from tracker.association.tracklets import TrackletRecorder, Tracklets
+from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.settings import AssociationSettings
 
 _BLOCK_FRAMES = 600  # that the backward tracker follows at a time ...
 _LEAD_FRAMES = 150  # ... beginning so many frames later, so that it knows everybody when the block ends
-_DOUBTFUL_SHARE = 0.9  # of start_score: a pose so sure says neither that it is somebody nor that it is nobody
+_DOUBTFUL_SHARE = 0.9  # of new_track_score: a pose so sure says neither that it is somebody nor that it is nobody
 _FULL_EVIDENCE_FRAMES = 10  # a shorter clip asks for less evidence: it has no room for more
 
 
-def hindsight(
-    frames: Callable[[], Iterable[SeenFrame]],
-    settings: FollowSettings,
+def associate_offline(
+    frames: Callable[[], Iterable[PoseFrame]],
+    settings: AssociationSettings,
     skeleton: Skeleton,
     queue_frames: int = 1,
-) -> Callable[[], Iterator[tuple[SeenFrame, TrackedPoses]]]:
+) -> Callable[[], Iterator[tuple[PoseFrame, TrackedPoses]]]:
     """Decides who is who, once; then gives every frame with its people, in order, each time it is called.
 
     Ids count from 1 in the order in which people appear.
@@ -52,36 +53,40 @@ def hindsight(
     """
     person_of_pose = _who_is_who(frames(), settings, skeleton, queue_frames)
 
-    def followed() -> Iterator[tuple[SeenFrame, TrackedPoses]]:
+    def followed() -> Iterator[tuple[PoseFrame, TrackedPoses]]:
         people = steady(_named(frames(), person_of_pose, settings), settings)
-        return fill_gaps(people, settings.fill_gap_s) if settings.fill_gap_s > 0 else people
+        return (
+            interpolate_gaps(people, settings.max_interpolation_gap_s)
+            if settings.max_interpolation_gap_s > 0
+            else people
+        )
 
     return followed
 
 
 def _who_is_who(
-    frames: Iterable[SeenFrame], settings: FollowSettings, skeleton: Skeleton, queue_frames: int
+    frames: Iterable[PoseFrame], settings: AssociationSettings, skeleton: Skeleton, queue_frames: int
 ) -> np.ndarray:
     """The person (M,) int32 of each pose of the clip, frame by frame; -1 for those who were nobody."""
-    settings = replace(settings, smooth="none", smooth_hz=FollowSettings.smooth_hz)  # of the ids' trackers
-    recorder = PieceRecorder(settings.match_joint_score)
+    settings = replace(settings, smooth="none", smooth_hz=AssociationSettings.smooth_hz)  # of the ids' trackers
+    recorder = TrackletRecorder(settings.min_match_joint_score)
     evidence = _Evidence(settings)
     piece_of_pose = array("i")  # one flat array that grows: an array for each frame would take ten times as much
     num_frames = 0
     for seen, forward, backward in _both_ways(frames, settings, skeleton, queue_frames):
         piece_of_pose.extend(recorder.add(seen, forward, backward, evidence.of(seen)).tolist())
         num_frames += 1
-    person_of_piece = _people(recorder.pieces(), num_frames, skeleton, settings)
-    return np.append(person_of_piece, -1).astype(np.int32)[np.array(piece_of_pose, np.intc)]  # piece -1 is nobody's
+    person_of_piece = _people(recorder.tracklets(), num_frames, skeleton, settings)
+    return np.append(person_of_piece, -1).astype(np.int32)[np.array(piece_of_pose, np.intc)]  # tracklet -1 is nobody's
 
 
 def _both_ways(
-    frames: Iterable[SeenFrame], settings: FollowSettings, skeleton: Skeleton, queue_frames: int
-) -> Iterator[tuple[SeenFrame, np.ndarray, np.ndarray]]:
+    frames: Iterable[PoseFrame], settings: AssociationSettings, skeleton: Skeleton, queue_frames: int
+) -> Iterator[tuple[PoseFrame, np.ndarray, np.ndarray]]:
     """Every frame with the serials (N,) of a tracker that follows forwards and of one that follows backwards."""
     tracker = Tracker(settings, skeleton, queue_frames=queue_frames)
     backward = _BackwardSerials(settings, skeleton)
-    waiting: list[tuple[SeenFrame, np.ndarray]] = []
+    waiting: list[tuple[PoseFrame, np.ndarray]] = []
     for seen in frames:
         waiting.append((seen, tracker.assign(seen)[0]))
         if len(waiting) == _BLOCK_FRAMES + _LEAD_FRAMES:
@@ -97,12 +102,12 @@ def _both_ways(
 class _BackwardSerials:
     """Follows frames backwards, block by block; a track that two blocks share keeps its serial."""
 
-    def __init__(self, settings: FollowSettings, skeleton: Skeleton) -> None:
+    def __init__(self, settings: AssociationSettings, skeleton: Skeleton) -> None:
         self._settings, self._skeleton = settings, skeleton
         self._next = 1
         self._seam: np.ndarray | None = None  # serials of the next block's first frame, as the last block knew them
 
-    def of(self, frames: list[SeenFrame], num_frames: int) -> list[np.ndarray]:
+    def of(self, frames: list[PoseFrame], num_frames: int) -> list[np.ndarray]:
         """The serials (N,) of the first `num_frames` frames; the others are the lead-in, and the next block's first."""
         tracker = Tracker(self._settings, self._skeleton)
         serials = [tracker.assign(seen)[0] for seen in _reversed(frames)][::-1]
@@ -121,39 +126,39 @@ class _BackwardSerials:
         return renamed[:num_frames]
 
 
-def _reversed(frames: list[SeenFrame]) -> Iterator[SeenFrame]:
-    """The frames from the last to the first, as if filmed so; what flow carried forwards is left out."""
+def _reversed(frames: list[PoseFrame]) -> Iterator[PoseFrame]:
+    """The frames from the last to the first, as if filmed so; what flow propagated forwards is left out."""
     for i, seen in enumerate(reversed(frames)):
         camera = undone(frames[-i].camera) if i else np.eye(2, 3)
-        nothing = Carried.empty(seen.poses.keypoints.shape[1])
-        yield replace(seen, index=i, time_s=-seen.time_s, carried=nothing, camera=camera)
+        nothing = PropagatedPoses.empty(seen.poses.keypoints.shape[1])
+        yield replace(seen, index=i, time_s=-seen.time_s, propagated=nothing, camera=camera)
 
 
 class _Evidence:
     """How much poses say that they are somebody: their quality above what is doubtful, on the scale of the clip."""
 
-    def __init__(self, settings: FollowSettings) -> None:
-        self._doubtful = _DOUBTFUL_SHARE * settings.start_score
-        self._scale = ScoreScale(adapt=settings.adapt_scores)
+    def __init__(self, settings: AssociationSettings) -> None:
+        self._doubtful = _DOUBTFUL_SHARE * settings.new_track_score
+        self._scale = ScoreScale(adapt=settings.calibrate_scores)
 
-    def of(self, seen: SeenFrame) -> np.ndarray:
+    def of(self, seen: PoseFrame) -> np.ndarray:
         """(N,) of the next frame's poses; all the same where no score is asked for."""
         quality = self._scale.add(seen.poses, seen.time_s)
         here = self._scale.score(self._doubtful)
         return self._doubtful * (quality / here - 1) if here > 0 else np.ones(len(quality))
 
 
-def _people(pieces: Pieces, num_frames: int, skeleton: Skeleton, settings: FollowSettings) -> np.ndarray:
-    """The person (P,) of each piece, -1 for those who were nobody."""
-    people = link(pieces, np.array(skeleton.oks_sigmas), settings.link_gap_s)
-    evidence = np.bincount(people, pieces.evidence) if len(people) else np.zeros(0)
-    wanted = settings.min_evidence * min(1.0, (num_frames - 1) / _FULL_EVIDENCE_FRAMES)
+def _people(tracklets: Tracklets, num_frames: int, skeleton: Skeleton, settings: AssociationSettings) -> np.ndarray:
+    """The person (P,) of each tracklet, -1 for those who were nobody."""
+    people = link(tracklets, np.array(skeleton.oks_sigmas), settings.max_link_gap_s)
+    evidence = np.bincount(people, tracklets.evidence) if len(people) else np.zeros(0)
+    wanted = settings.min_track_evidence * min(1.0, (num_frames - 1) / _FULL_EVIDENCE_FRAMES)
     return np.where(evidence[people] >= wanted, people, -1)
 
 
 def _named(
-    frames: Iterable[SeenFrame], person_of_pose: np.ndarray, settings: FollowSettings
-) -> Iterator[tuple[SeenFrame, TrackedPoses]]:
+    frames: Iterable[PoseFrame], person_of_pose: np.ndarray, settings: AssociationSettings
+) -> Iterator[tuple[PoseFrame, TrackedPoses]]:
     """Every frame with those of its poses that are somebody."""
     ids: dict[int, int] = {}
     begin = 0
@@ -162,4 +167,4 @@ def _named(
         begin += len(seen.poses)
         rows = np.flatnonzero(people >= 0)
         track_ids = [ids.setdefault(person, len(ids) + 1) for person in people[rows].tolist()]
-        yield seen, TrackedPoses(without_unsure_joints(seen.poses[rows], settings), np.array(track_ids, np.int64))
+        yield seen, TrackedPoses(without_low_score_joints(seen.poses[rows], settings), np.array(track_ids, np.int64))

@@ -29,7 +29,7 @@ def plausible_pairs(
     return rows, columns
 
 
-def joint_likeness(off: np.ndarray, areas: np.ndarray, variances: np.ndarray) -> np.ndarray:
+def joint_similarity(off: np.ndarray, areas: np.ndarray, variances: np.ndarray) -> np.ndarray:
     """How near each joint is to the one expected, as OKS measures it (P, K), 0..1; NaN where either is missing.
 
     Args:

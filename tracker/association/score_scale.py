@@ -31,7 +31,7 @@ class ScoreScale:
     def add(self, poses: Poses, time_s: float) -> np.ndarray:
         """Learn from the next frame's poses; their qualities (N,) float64, 0 where a score is missing (NaN)."""
         quality = np.nan_to_num(poses.quality.astype(float))
-        detected = quality[~poses.carried]
+        detected = quality[~poses.propagated]
         self._highest = max(self._highest, float(detected.max(initial=0)))
         kept = np.exp(-(time_s - self._last_s) / _MEMORY_S) if self._last_s is not None else 1.0
         self._weight = self._weight * kept + float(detected @ detected)

@@ -14,10 +14,10 @@ import numpy as np
 
 from posetrail.poses import Poses, TrackedPoses
 from tracker.association.filters import MAX_GAP_S, OVERLAP_S, OneEuro, smooth_butterworth, smooth_kalman
-from tracker.io.pose_log import SeenFrame
-from tracker.settings import FollowSettings
+from tracker.io.pose_log import PoseFrame
+from tracker.settings import AssociationSettings
 
-Followed = tuple[SeenFrame, TrackedPoses]
+FrameWithTracks = tuple[PoseFrame, TrackedPoses]
 _Smooth = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 _BLOCK_S = 20.0
@@ -25,8 +25,8 @@ _PEOPLE_AT_ONCE = 16  # bounds the memory; smoothing several at once costs hardl
 _LEAST_STEP_S = 1e-6  # two frames of the same time are this far apart
 
 
-def steady(followed: Iterable[Followed], settings: FollowSettings) -> Iterator[Followed]:
-    """The same people with joints and boxes on smooth paths, by hindsight; frames come out `OVERLAP_S` later.
+def steady(followed: Iterable[FrameWithTracks], settings: AssociationSettings) -> Iterator[FrameWithTracks]:
+    """The same people with joints and boxes on smooth paths, by associate_offline; frames come out `OVERLAP_S` later.
 
     Args:
         followed: frames in order, without poses put in between.
@@ -40,7 +40,7 @@ def steady(followed: Iterable[Followed], settings: FollowSettings) -> Iterator[F
     if smooth is None:
         yield from followed
         return
-    window: list[Followed] = []
+    window: list[FrameWithTracks] = []
     begin_s: float | None = None  # of the frames not given yet
     for frame in followed:
         begin_s = frame[0].time_s if begin_s is None else begin_s
@@ -54,7 +54,7 @@ def steady(followed: Iterable[Followed], settings: FollowSettings) -> Iterator[F
         yield from _between(_smoothed(window, smooth), begin_s, np.inf)
 
 
-class LiveSmoothing:
+class OnlineSmoothing:
     """The same people on paths smoothed by the past alone: a one-euro filter for each, frame by frame."""
 
     def __init__(self) -> None:
@@ -79,11 +79,11 @@ class LiveSmoothing:
             self._filters = {each: kept for each, kept in self._filters.items() if time_s - kept[1] <= MAX_GAP_S}
 
 
-def _between(frames: list[Followed], begin_s: float, end_s: float) -> list[Followed]:
+def _between(frames: list[FrameWithTracks], begin_s: float, end_s: float) -> list[FrameWithTracks]:
     return [frame for frame in frames if begin_s <= frame[0].time_s < end_s]
 
 
-def _smoothed(window: list[Followed], smooth: _Smooth) -> list[Followed]:
+def _smoothed(window: list[FrameWithTracks], smooth: _Smooth) -> list[FrameWithTracks]:
     """All frames of a window with everybody's paths smooth over it."""
     counts = [len(people) for _, people in window]
     frames = np.repeat(np.arange(len(window)), counts)

@@ -35,7 +35,7 @@ class StillPicture:
         """The motion (2, 3) from the next frame's pixels to the common ground.
 
         Args:
-            camera: (2, 3) from the pixels of the frame before to this frame's, as in SeenFrame; the first is ignored.
+            camera: (2, 3) from the pixels of the frame before to this frame's, as in PoseFrame; the first is ignored.
         """
         if self._to_first is None:
             self._to_first = np.eye(2, 3)

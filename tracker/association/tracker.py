@@ -16,17 +16,17 @@ import numpy as np
 
 from posetrail.assignment import associate
 from posetrail.errors import InputError
-from posetrail.poses import Poses, TrackedPoses, sure_keypoints
+from posetrail.poses import Poses, TrackedPoses, confident_keypoints
 from posetrail.similarity import keypoint_boxes
-from posetrail.skeletons import Skeleton, guessed_skeleton
+from posetrail.skeletons import Skeleton, skeleton_of_size
 from tracker.association.common_motion import common_shift
-from tracker.association.duplicates import explained, seen_twice
+from tracker.association.duplicates import duplicate_poses, explained
 from tracker.association.motion import Tracks
-from tracker.association.pairs import box_overlap, joint_likeness, plausible_pairs, weighted_oks
+from tracker.association.pairs import box_overlap, joint_similarity, plausible_pairs, weighted_oks
 from tracker.association.score_scale import ScoreScale
-from tracker.association.smoothing import LiveSmoothing
-from tracker.io.pose_log import Carried, SeenFrame
-from tracker.settings import FollowSettings, Settings
+from tracker.association.smoothing import OnlineSmoothing
+from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.settings import AssociationSettings, Settings
 
 _UNCONFIRMED_MEMORY_S = 0.15  # somebody without an id yet may be missed for so long
 _CROWD = 3  # so many people tell how all of them moved
@@ -52,21 +52,21 @@ class Tracker:
 
     def __init__(
         self,
-        settings: FollowSettings | Settings = FollowSettings(),
+        settings: AssociationSettings | Settings = AssociationSettings(),
         skeleton: Skeleton | None = None,
         *,
         queue_frames: int = 1,
     ) -> None:
-        self._settings = settings.follow if isinstance(settings, Settings) else settings
+        self._settings = settings.association if isinstance(settings, Settings) else settings
         smooth = self._settings.smooth
         if smooth not in ("auto", "one_euro", "none"):
             raise InputError(
                 f"smooth: {smooth} needs the whole clip and does nothing in a Tracker, which has the frames so far; "
                 "take auto, none, or one_euro with offline=False, or follow the clip at once"
             )
-        self._smooth = LiveSmoothing() if smooth == "one_euro" else None
+        self._smooth = OnlineSmoothing() if smooth == "one_euro" else None
         self._skeleton = skeleton
-        self._scale = ScoreScale(adapt=self._settings.adapt_scores)
+        self._scale = ScoreScale(adapt=self._settings.calibrate_scores)
         self._tracks: Tracks  # from the first frame on, which tells how many joints there are
         self._next_serial = self._next_id = 1
         self._frames = 0
@@ -84,16 +84,16 @@ class Tracker:
             ValueError: a frame earlier than the last one, or poses of another skeleton.
         """
         if self._frames == 0:
-            self._no_flow = Carried.empty(poses.keypoints.shape[1])
-        return self.update_seen(SeenFrame(self._frames, time_s, "", poses, self._no_flow))
+            self._no_flow = PropagatedPoses.empty(poses.keypoints.shape[1])
+        return self.update_frame(PoseFrame(self._frames, time_s, "", poses, self._no_flow))
 
-    def update_seen(self, seen: SeenFrame) -> TrackedPoses:
+    def update_frame(self, seen: PoseFrame) -> TrackedPoses:
         """As `update`, with all that the pose log knows of the frame: flow, the camera's motion, appearance."""
         _, ids = self.assign(seen)
-        people = TrackedPoses(without_unsure_joints(seen.poses[ids > 0], self._settings), ids[ids > 0])
+        people = TrackedPoses(without_low_score_joints(seen.poses[ids > 0], self._settings), ids[ids > 0])
         return self._smooth(people, seen.time_s) if self._smooth else people
 
-    def assign(self, seen: SeenFrame) -> tuple[np.ndarray, np.ndarray]:
+    def assign(self, seen: PoseFrame) -> tuple[np.ndarray, np.ndarray]:
         """Whose each pose is: serial numbers of the tracks (N,), and their ids (N,) as far as they are confirmed.
 
         Serials count from 1 and stay with a track; 0 is nobody. A track whose first poses had id 0 may get one later.
@@ -101,16 +101,20 @@ class Tracker:
         settings, poses = self._settings, seen.poses
         tracks = self._expect(seen)
         quality = self._scale.add(poses, seen.time_s)
-        keypoints = sure_keypoints(poses, settings.match_joint_score).astype(float)
+        keypoints = confident_keypoints(poses, settings.min_match_joint_score).astype(float)
         boxes = _boxes(poses)
         usable = np.isfinite(boxes).all(axis=1)
-        sure = (quality >= self._scale.score(settings.start_score)) & ~poses.carried
-        if settings.twice_oks < 1 and len(poses) > 1:
-            usable &= ~seen_twice(keypoints, boxes, quality, self._joint_var, settings.twice_oks)
+        sure = (quality >= self._scale.score(settings.new_track_score)) & ~poses.propagated
+        if settings.track_nms_oks < 1 and len(poses) > 1:
+            usable &= ~duplicate_poses(keypoints, boxes, quality, self._joint_var, settings.track_nms_oks)
 
         turns = (usable & sure, usable & ~sure)  # the confident choose first
         owner = self._owners(seen, keypoints, boxes, turns)
-        if settings.crowd_motion and self._lost_the_crowd(owner, turns[0]) and self._shift_crowd(boxes[usable]):
+        if (
+            settings.common_motion_compensation
+            and self._lost_the_crowd(owner, turns[0])
+            and self._shift_crowd(boxes[usable])
+        ):
             owner = self._owners(seen, keypoints, boxes, turns)
         self._see(seen, keypoints, boxes, owner)
         self._start(seen, keypoints, boxes, np.flatnonzero(usable & sure & (owner < 0)), owner)
@@ -122,7 +126,7 @@ class Tracker:
         self._forget(seen.time_s)
         return serials, ids
 
-    def _expect(self, seen: SeenFrame) -> Tracks:
+    def _expect(self, seen: PoseFrame) -> Tracks:
         """Everybody, where they should be by the time of this frame."""
         if self._frames == 0:
             self._begin(seen)
@@ -135,59 +139,59 @@ class Tracker:
         self._elapsed_s = elapsed_s
         self._queue_s.append(seen.time_s)
         self._frames += 1
-        if self._settings.camera_motion and not np.array_equal(seen.camera, _NOTHING_MOVED):
+        if self._settings.camera_motion_compensation and not np.array_equal(seen.camera, _NOTHING_MOVED):
             self._tracks.move_camera(seen.camera)
-        if self._settings.motion:
+        if self._settings.motion_model:
             self._tracks.predict(elapsed_s)
         return self._tracks
 
-    def _begin(self, seen: SeenFrame) -> None:
+    def _begin(self, seen: PoseFrame) -> None:
         num_joints = seen.poses.keypoints.shape[1]
-        skeleton = self._skeleton or guessed_skeleton(num_joints)
+        skeleton = self._skeleton or skeleton_of_size(num_joints)
         self._joint_var = (2 * np.array(skeleton.oks_sigmas)) ** 2
         self._tracks = Tracks.nobody(num_joints, self._queue_s.maxlen or 1, seen.appearance.shape[1])
         self._first_s = self._last_s = seen.time_s
 
-    def _similarity(self, seen: SeenFrame, keypoints: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def _similarity(self, seen: PoseFrame, keypoints: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         """How like each person (T,) each pose (N,) of this frame is: (T, N)."""
         tracks, settings = self._tracks, self._settings
         similarity = np.zeros((len(tracks), len(boxes)))
         if not similarity.size:
             return similarity
         size = tracks.size
-        place_var = tracks.place_var if settings.motion else np.zeros(len(tracks))
-        guesses, expected = self._guesses(seen.carried)
+        place_var = tracks.place_var if settings.motion_model else np.zeros(len(tracks))
+        guesses, expected = self._guesses(seen.propagated)
         rows, columns = plausible_pairs(expected, size, np.sqrt(place_var), boxes)
         alike = box_overlap(expected[rows], boxes[columns])
-        if settings.similarity != "iou" and settings.box_share < 1:
+        if settings.similarity != "iou" and settings.box_iou_share < 1:
             areas, variances = (size**2)[rows], self._joint_var + place_var[rows, None]
             weights = seen.poses.keypoint_scores[columns].astype(float)
             by_joints = np.full(len(rows), np.nan)
             for guess in guesses:
-                likeness = joint_likeness(keypoints[columns] - guess[rows], areas, variances)
+                likeness = joint_similarity(keypoints[columns] - guess[rows], areas, variances)
                 by_joints = np.fmax(by_joints, weighted_oks(likeness, weights))
-            mixed = settings.box_share * alike + (1 - settings.box_share) * by_joints
+            mixed = settings.box_iou_share * alike + (1 - settings.box_iou_share) * by_joints
             alike = np.where(np.isnan(by_joints), np.where(alike >= settings.min_box_iou, alike, 0.0), mixed)
         if settings.appearance_share > 0 and tracks.appearance.shape[1]:
             alike = self._with_looks(alike, seen, rows, columns)
         similarity[rows, columns] = alike
         return similarity
 
-    def _guesses(self, carried: Carried) -> tuple[list[np.ndarray], np.ndarray]:
+    def _guesses(self, propagated: PropagatedPoses) -> tuple[list[np.ndarray], np.ndarray]:
         """Where all tracks may be now: joints (T, K, 2), one or more guesses, and boxes (T, 4).
 
-        Flow is believed where it carried somebody, motion where it did not.
+        Flow is believed where it propagated somebody, motion where it did not.
         """
         by_motion, boxes = self._tracks.keypoints, self._tracks.boxes
-        if self._settings.similarity in ("iou", "oks") or not len(carried):
+        if self._settings.similarity in ("iou", "oks") or not len(propagated):
             return [by_motion], boxes
         newest_alone = self._settings.similarity == "flow_oks"
-        by_flow, found = _flown(self._tracks.sources[:, :1] if newest_alone else self._tracks.sources, carried)
+        by_flow, found = _flown(self._tracks.sources[:, :1] if newest_alone else self._tracks.sources, propagated)
         lost = ~found.any(axis=1)
         by_flow[lost, 0] = by_motion[lost]
         return list(by_flow.swapaxes(0, 1)), boxes + np.tile(_middle_shift(by_flow[:, 0] - by_motion), 2)
 
-    def _with_looks(self, alike: np.ndarray, seen: SeenFrame, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    def _with_looks(self, alike: np.ndarray, seen: PoseFrame, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Likeness (P,) of pairs in which looks count the more, the longer somebody was not seen."""
         one, other = self._tracks.appearance[rows], seen.appearance[columns].astype(float)
         known = one.any(axis=1) & other.any(axis=1)
@@ -196,7 +200,7 @@ class Tracker:
         return (1 - share) * alike + share * np.maximum(np.einsum("pe,pe->p", one, other), 0) * (alike > 0)
 
     def _owners(
-        self, seen: SeenFrame, keypoints: np.ndarray, boxes: np.ndarray, turns: tuple[np.ndarray, ...]
+        self, seen: PoseFrame, keypoints: np.ndarray, boxes: np.ndarray, turns: tuple[np.ndarray, ...]
     ) -> np.ndarray:
         """The row of the track that each pose (N,) belongs to, -1 for none; `turns` (N,) say who chooses when."""
         owner = np.full(len(boxes), -1)
@@ -235,17 +239,17 @@ class Tracker:
         tracks.place += shift
         return bool(shift.any())
 
-    def _see(self, seen: SeenFrame, keypoints: np.ndarray, boxes: np.ndarray, owner: np.ndarray) -> None:
+    def _see(self, seen: PoseFrame, keypoints: np.ndarray, boxes: np.ndarray, owner: np.ndarray) -> None:
         """Everybody found is where they were seen."""
         tracks, poses = self._tracks, np.flatnonzero(owner >= 0)
         rows = owner[poses]
         if not len(rows):
             return
-        if self._settings.motion:
+        if self._settings.motion_model:
             off, by_joints = self._moved(rows, keypoints[poses], boxes[poses], seen.poses.keypoint_scores[poses])
             known = tracks.hits[rows] > 1
             tracks.see(rows, seen.time_s, keypoints[poses], boxes[poses], off, by_joints)
-            if self._settings.crowd_motion and len(rows) < len(tracks) and known.sum() >= _CROWD:
+            if self._settings.common_motion_compensation and len(rows) < len(tracks) and known.sum() >= _CROWD:
                 unseen = np.ones(len(tracks), bool)
                 unseen[rows] = False
                 tracks.place[unseen] += _median(off[known])
@@ -263,7 +267,7 @@ class Tracker:
         """
         tracks = self._tracks
         off = keypoints - tracks.keypoints[rows]
-        likeness = joint_likeness(off, tracks.size[rows] ** 2, self._joint_var + tracks.place_var[rows, None])
+        likeness = joint_similarity(off, tracks.size[rows] ** 2, self._joint_var + tracks.place_var[rows, None])
         missing = np.isnan(likeness)
         weights = np.where(missing, 0.0, likeness * scores)
         total = weights.sum(axis=1)
@@ -274,10 +278,10 @@ class Tracker:
         return np.where(by_joints[:, None], joints_off / np.maximum(total, 1e-9)[:, None], middle_off), by_joints
 
     def _start(
-        self, seen: SeenFrame, keypoints: np.ndarray, boxes: np.ndarray, free: np.ndarray, owner: np.ndarray
+        self, seen: PoseFrame, keypoints: np.ndarray, boxes: np.ndarray, free: np.ndarray, owner: np.ndarray
     ) -> None:
         """Sure poses that are nobody's, nor explained by those that are somebody's, start people."""
-        limit = self._settings.duplicate_oks
+        limit = self._settings.new_track_max_oks
         if limit < 1 and len(free):
             owned = owner >= 0
             told = explained(keypoints[free], boxes[free], keypoints[owned], boxes[owned], self._joint_var, limit)
@@ -289,8 +293,8 @@ class Tracker:
             self._tracks.add(serials, seen.time_s, keypoints[free], boxes[free])
             self._note(owner[free], seen, free)
 
-    def _note(self, rows: np.ndarray, seen: SeenFrame, poses: np.ndarray) -> None:
-        """By which poses people were seen, for those who look where flow carried them, and what they look like."""
+    def _note(self, rows: np.ndarray, seen: PoseFrame, poses: np.ndarray) -> None:
+        """By which poses people were seen, for those who look where flow propagated them, and what they look like."""
         sources = self._tracks.sources
         sources[rows, 1:] = sources[rows, :-1]
         sources[rows, 0, 0], sources[rows, 0, 1] = seen.index, poses
@@ -301,10 +305,10 @@ class Tracker:
 
     def _confirm(self, time_s: float) -> None:
         """People seen for long enough get their ids; in a clip's first frame at once."""
-        tracks, confirm_s = self._tracks, self._settings.confirm_s
+        tracks, confirmation_s = self._tracks, self._settings.confirmation_s
         for row in np.flatnonzero(tracks.ids == 0).tolist():
             started_s = tracks.started_s[row]
-            long_enough = time_s - started_s >= confirm_s and (tracks.hits[row] > 1 or confirm_s == 0)
+            long_enough = time_s - started_s >= confirmation_s and (tracks.hits[row] > 1 or confirmation_s == 0)
             if tracks.seen_s[row] == time_s and (long_enough or started_s == self._first_s):
                 tracks.ids[row] = self._next_id
                 self._next_id += 1
@@ -312,18 +316,18 @@ class Tracker:
     def _forget(self, time_s: float) -> None:
         """Drop people unseen for too long; who was seen in the queue's frames stays."""
         tracks = self._tracks
-        memory_s = max(self._settings.memory_s, time_s - self._queue_s[0])
-        limit = np.where(tracks.ids > 0, memory_s, min(_UNCONFIRMED_MEMORY_S, memory_s))
+        track_buffer_s = max(self._settings.track_buffer_s, time_s - self._queue_s[0])
+        limit = np.where(tracks.ids > 0, track_buffer_s, min(_UNCONFIRMED_MEMORY_S, track_buffer_s))
         known = time_s - tracks.seen_s <= limit
         if not known.all():
             tracks.keep(known)
 
 
-def without_unsure_joints(poses: Poses, settings: FollowSettings) -> Poses:
+def without_low_score_joints(poses: Poses, settings: AssociationSettings) -> Poses:
     """The poses without the joints that are not to be told of."""
-    if settings.keep_joint_score <= 0:
+    if settings.min_output_joint_score <= 0:
         return poses
-    keypoints = sure_keypoints(poses, settings.keep_joint_score)
+    keypoints = confident_keypoints(poses, settings.min_output_joint_score)
     scores = np.where(np.isnan(keypoints[:, :, 0]), 0.0, poses.keypoint_scores)
     return replace(poses, keypoints=keypoints, keypoint_scores=scores)
 
@@ -351,21 +355,22 @@ def _middle_shift(off: np.ndarray) -> np.ndarray:
     return shift
 
 
-def _flown(sources: np.ndarray, carried: Carried) -> tuple[np.ndarray, np.ndarray]:
-    """Where flow carried the poses `sources` (T, Q, 2): joints (T, Q, K, 2), NaN where it lost them; found (T, Q)."""
-    places = zip(carried.source_frames.tolist(), carried.source_rows.tolist(), strict=True)
+def _flown(sources: np.ndarray, propagated: PropagatedPoses) -> tuple[np.ndarray, np.ndarray]:
+    """Where flow propagated the poses `sources` (T, Q, 2): joints (T, Q, K, 2), NaN where it lost them; found (T,
+    Q)."""
+    places = zip(propagated.source_frames.tolist(), propagated.source_rows.tolist(), strict=True)
     at = {place: i for i, place in enumerate(places)}
     entries = np.array([at.get((frame, row), -1) for frame, row in sources.reshape(-1, 2).tolist()], int)
     entries = entries.reshape(sources.shape[:2])
-    keypoints = carried.keypoints[entries].astype(float)
+    keypoints = propagated.keypoints[entries].astype(float)
     keypoints[entries < 0] = np.nan
     return keypoints, entries >= 0
 
 
 def follow(
-    seen: Iterable[SeenFrame], settings: FollowSettings, skeleton: Skeleton | None = None, *, queue_frames: int = 1
-) -> Iterator[tuple[SeenFrame, TrackedPoses]]:
+    seen: Iterable[PoseFrame], settings: AssociationSettings, skeleton: Skeleton | None = None, *, queue_frames: int = 1
+) -> Iterator[tuple[PoseFrame, TrackedPoses]]:
     """Every frame with its people's ids, in order."""
     tracker = Tracker(settings, skeleton, queue_frames=queue_frames)
     for frame in seen:
-        yield frame, tracker.update_seen(frame)
+        yield frame, tracker.update_frame(frame)

@@ -1,8 +1,8 @@
-"""Pieces: stretches of poses that are one person's for sure, because two trackers think so.
+"""Tracklets: stretches of poses that are one person's for sure, because two trackers think so.
 
 One tracker follows the clip forwards, the other backwards. Where both hold on to a track of theirs from one frame to
-the next, the two poses are hardly ever of two people; where either lets go or takes another pose, a piece ends. What is
-kept of a piece is bounded, however long it is: how it begins and how it ends.
+the next, the two poses are hardly ever of two people; where either lets go or takes another pose, a tracklet ends. What
+is kept of a tracklet is bounded, however long it is: how it begins and how it ends.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from posetrail.poses import sure_keypoints
+from posetrail.poses import confident_keypoints
 from tracker.association.stabilisation import StillPicture, moved, zoom
-from tracker.io.pose_log import SeenFrame
+from tracker.io.pose_log import PoseFrame
 
-ENDS = 12  # poses kept of each end of a piece: how somebody moves is told by fewer
+ENDS = 12  # poses kept of each end of a tracklet: how somebody moves is told by fewer
 _SHAPE_POSES = 3  # the body's shape at an end is the mean of so many
 _MIN_SCORE = 0.2  # sum of the joints' scores: with less, the box tells where somebody is
 _MIN_SIZE_PX = 4.0
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
-    """Parallel arrays, one row per piece in the order of their first poses; places in the still picture."""
+class Tracklets:
+    """Parallel arrays, one row per tracklet in the order of their first poses; places in the still picture."""
 
     forward: np.ndarray  # (P,) int64 serial of the forward tracker's track; 0: it had none
     backward: np.ndarray  # (P,) int64 the same of the backward tracker
@@ -43,8 +43,8 @@ class Pieces:
 
 
 @dataclass(eq=False)
-class _Piece:
-    """A piece while it grows."""
+class _Tracklet:
+    """A tracklet while it grows."""
 
     serials: tuple[int, int]
     first: int
@@ -57,20 +57,20 @@ class _Piece:
     evidence: float = 0.0
 
 
-class PieceRecorder:
-    """Cuts followed frames into pieces, one frame at a time."""
+class TrackletRecorder:
+    """Cuts followed frames into tracklets, one frame at a time."""
 
-    def __init__(self, match_joint_score: float) -> None:
-        self._match_joint_score = match_joint_score
+    def __init__(self, min_match_joint_score: float) -> None:
+        self._match_joint_score = min_match_joint_score
         self._still = StillPicture()
         self._frames = 0
         self._pieces = 0
-        self._growing: dict[tuple[int, int], tuple[int, _Piece]] = {}
-        self._records = bytearray()  # of all pieces, blank while they grow; arrays for each would take twice as much
+        self._growing: dict[tuple[int, int], tuple[int, _Tracklet]] = {}
+        self._records = bytearray()  # of all tracklets, blank while they grow; arrays for each would take twice as much
         self._record = _record(0, 0)  # until the first frame tells how many joints there are
 
-    def add(self, seen: SeenFrame, forward: np.ndarray, backward: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-        """The piece (N,) that each pose of the next frame belongs to, -1 for nobody's.
+    def add(self, seen: PoseFrame, forward: np.ndarray, backward: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+        """The tracklet (N,) that each pose of the next frame belongs to, -1 for nobody's.
 
         Args:
             seen: the frame.
@@ -81,46 +81,46 @@ class PieceRecorder:
         if self._frames == 0:
             self._record = _record(seen.poses.keypoints.shape[1], seen.appearance.shape[1])
         measured, joints = self._measure(seen)
-        pieces = np.full(len(forward), -1)
+        tracklets = np.full(len(forward), -1)
         growing = {}
         for row, serials in enumerate(zip(forward.tolist(), backward.tolist(), strict=True)):
             if serials == (0, 0):
                 continue
-            number, piece = self._growing.pop(serials, (self._pieces, None))
-            if piece is None:
-                piece = _Piece(serials, self._frames)
+            number, tracklet = self._growing.pop(serials, (self._pieces, None))
+            if tracklet is None:
+                tracklet = _Tracklet(serials, self._frames)
                 self._pieces += 1
                 self._records += bytes(self._record.itemsize)
-            growing[serials] = number, piece
-            pieces[row] = number
-            piece.last = self._frames
-            if len(piece.starts) < ENDS:
-                piece.starts.append(measured[row])
-            if len(piece.first_joints) < _SHAPE_POSES:
-                piece.first_joints.append(joints[row])
-            piece.ends.append(measured[row])
-            piece.last_joints.append(joints[row])
-            piece.appearance = piece.appearance + seen.appearance[row]
-            piece.evidence += float(evidence[row])
+            growing[serials] = number, tracklet
+            tracklets[row] = number
+            tracklet.last = self._frames
+            if len(tracklet.starts) < ENDS:
+                tracklet.starts.append(measured[row])
+            if len(tracklet.first_joints) < _SHAPE_POSES:
+                tracklet.first_joints.append(joints[row])
+            tracklet.ends.append(measured[row])
+            tracklet.last_joints.append(joints[row])
+            tracklet.appearance = tracklet.appearance + seen.appearance[row]
+            tracklet.evidence += float(evidence[row])
         self._end()
         self._growing = growing
         self._frames += 1
-        return pieces
+        return tracklets
 
-    def pieces(self) -> Pieces:
-        """All pieces; nothing can be added afterwards."""
+    def tracklets(self) -> Tracklets:
+        """All tracklets; nothing can be added afterwards."""
         self._end()
         records = np.frombuffer(self._records, self._record)
-        return Pieces(**{column.name: records[column.name] for column in fields(Pieces)})
+        return Tracklets(**{column.name: records[column.name] for column in fields(Tracklets)})
 
     def _end(self) -> None:
-        """Write down the pieces that have not grown."""
-        for number, piece in self._growing.values():
+        """Write down the tracklets that have not grown."""
+        for number, tracklet in self._growing.values():
             place = slice(number * self._record.itemsize, (number + 1) * self._record.itemsize)
-            self._records[place] = np.array(_row(piece), self._record).tobytes()
+            self._records[place] = np.array(_row(tracklet), self._record).tobytes()
         self._growing = {}
 
-    def _measure(self, seen: SeenFrame) -> tuple[np.ndarray, np.ndarray]:
+    def _measure(self, seen: PoseFrame) -> tuple[np.ndarray, np.ndarray]:
         """Time, place and size (N, 4) of everybody in the still picture, and their joints (N, K, 2) from the place.
 
         The place is the mean of the joints, weighted by their scores: joint by joint nothing is as steady.
@@ -128,7 +128,7 @@ class PieceRecorder:
         poses = seen.poses
         to_still = self._still.add(seen.camera)
         boxes = poses.boxes.astype(float)
-        keypoints = sure_keypoints(poses, self._match_joint_score).astype(float)
+        keypoints = confident_keypoints(poses, self._match_joint_score).astype(float)
         weights = np.where(np.isnan(keypoints[:, :, 0]), 0.0, poses.keypoint_scores)
         total = weights.sum(axis=1, keepdims=True)
         mean = np.einsum("nk,nkd->nd", weights, np.nan_to_num(keypoints)) / np.maximum(total, 1e-9)
@@ -141,7 +141,7 @@ class PieceRecorder:
 
 
 def _record(num_joints: int, appearance_size: int) -> np.dtype:
-    """A row of Pieces."""
+    """A row of Tracklets."""
     shapes = {
         **dict.fromkeys(("forward", "backward", "first", "last"), (np.int64, ())),
         **dict.fromkeys(("starts", "ends"), (np.float64, (ENDS, 4))),
@@ -152,16 +152,16 @@ def _record(num_joints: int, appearance_size: int) -> np.dtype:
     return np.dtype([(name, *kind) for name, kind in shapes.items()], align=True)
 
 
-def _row(piece: _Piece) -> tuple[Any, ...]:
-    """The fields of Pieces."""
+def _row(tracklet: _Tracklet) -> tuple[Any, ...]:
+    """The fields of Tracklets."""
     starts, ends = np.full((2, ENDS, 4), np.nan)
-    starts[: len(piece.starts)] = piece.starts
-    ends[ENDS - len(piece.ends) :] = piece.ends
-    appearance = np.asarray(piece.appearance)
+    starts[: len(tracklet.starts)] = tracklet.starts
+    ends[ENDS - len(tracklet.ends) :] = tracklet.ends
+    appearance = np.asarray(tracklet.appearance)
     length = np.linalg.norm(appearance)
-    shapes = (_mean_shape(np.array(each)) for each in (piece.first_joints, piece.last_joints))
+    shapes = (_mean_shape(np.array(each)) for each in (tracklet.first_joints, tracklet.last_joints))
     looks = appearance / (length or 1.0)
-    return (*piece.serials, piece.first, piece.last, starts, ends, *shapes, looks, piece.evidence)
+    return (*tracklet.serials, tracklet.first, tracklet.last, starts, ends, *shapes, looks, tracklet.evidence)
 
 
 def _mean_shape(joints: np.ndarray) -> np.ndarray:

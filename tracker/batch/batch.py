@@ -16,7 +16,7 @@ from posetrail.files import digest
 from tracker.batch.clip import Task, in_segments
 from tracker.batch.clip_list import ListedClip, of_shard
 from tracker.batch.progress import Watch, batch_progress
-from tracker.batch.table import SEEN, Row, Table, printable
+from tracker.batch.table import INFERRED, Row, Table, printable
 from tracker.io.pose_log import read_pose_log
 from tracker.progress import ProgressStyle
 from tracker.runs import record as run_file
@@ -41,7 +41,7 @@ def run_batch(
     gpus: float = 0,
     progress: ProgressStyle = "auto",
     stopped: Callable[[], bool] = lambda: False,
-    follow: Engine | None = None,
+    run_clips: Engine | None = None,
 ) -> Table:
     """Follow all clips, alone in the output folder, and write the table.
 
@@ -57,7 +57,7 @@ def run_batch(
         gpus: likewise; parts of one are shared.
         progress: how it is told.
         stopped: asked a few times a second.
-        follow: instead of an engine's own function.
+        run_clips: instead of an engine's own function.
 
     Raises:
         InputError: another batch is at work there, all that is done was made with other settings, the networks cannot
@@ -77,7 +77,7 @@ def run_batch(
         table.keep_only(clip.name for clip in mine)
         failed = {clip for clip, row in table.rows.items() if row.status == "failed"}
         wanted = [clip for clip in mine if clip.name in failed or not retry_failed]
-        run = follow or _engine(engine, jobs, address, cpus, gpus)
+        run = run_clips or _engine(engine, jobs, address, cpus, gpus)
         with batch_progress(progress, len(wanted)) as watch:
             for row in run(wanted, task, jobs, watch, stopped=stopped):
                 lock.check()
@@ -102,7 +102,7 @@ def _follow_left(
     stopped: Callable[[], bool],
 ) -> Iterator[Row]:
     """Follow clips that are seen, but a worker of an earlier batch, killed just now, was at them at that moment."""
-    left = {clip.name: replace(clip, segment=0) for clip in wanted if table.status(clip.name) == SEEN}
+    left = {clip.name: replace(clip, segment=0) for clip in wanted if table.status(clip.name) == INFERRED}
     return run(list(left.values()), task, jobs, watch, stopped=stopped) if left else iter(())
 
 
@@ -137,9 +137,9 @@ def _changed_settings(folder: Path, task: Task, weights: Mapping[str, str]) -> l
     """
     try:
         header, _ = read_pose_log(folder / run_file.LOG)
-        was = header.see_settings | header.made_of
+        was = header.inference_settings | header.made_of
         if (folder / run_file.RUN).is_file():
-            was |= run_file.read(folder)["settings"].get("follow", {})
+            was |= run_file.read(folder)["settings"].get("association", {})
     except InputError:
         return None  # or it cannot be told; its row will
     rooms = run_file.plain(asdict(task.settings))
@@ -174,16 +174,16 @@ def _engine(engine: EngineName, jobs: int, address: str | None, cpus: float, gpu
             raise InputError(
                 "--jobs: a Ray cluster follows as many clips as it has room for; leave it out, or see --cpus"
             )
-        from tracker.batch.cluster import follow_on_ray
+        from tracker.batch.cluster import track_on_ray
 
         def on_ray(
             clips: Sequence[ListedClip], task: Task, jobs: int, watch: Watch, *, stopped: Callable[[], bool]
         ) -> Iterator[Row]:
-            return follow_on_ray(clips, task, watch, address=address, cpus=cpus, gpus=gpus, stopped=stopped)
+            return track_on_ray(clips, task, watch, address=address, cpus=cpus, gpus=gpus, stopped=stopped)
 
         return on_ray
     if address or (cpus, gpus) != (1, 0):
         raise InputError("--address, --cpus and --gpus go with --engine ray")
-    from tracker.batch.workers import follow_here
+    from tracker.batch.workers import track_in_processes
 
-    return follow_here
+    return track_in_processes

@@ -1,6 +1,6 @@
 """What is done with one clip of a batch, or with a segment of one, by whichever process it falls to.
 
-`follow_listed` never fails for what a clip may hold, and goes on with what it finds half done.
+`track_listed_clip` never fails for what a clip may hold, and goes on with what it finds half done.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from posetrail.errors import InputError
 from tracker.batch.clip_list import ListedClip
-from tracker.batch.table import SEEN, Row
+from tracker.batch.table import INFERRED, Row
 from tracker.io.video import Source, open_images, open_source
 from tracker.io.writers import default_formats
 from tracker.runs.infer import OnFrame
@@ -21,7 +21,7 @@ from tracker.runs.locks import BATCH_FOLDER, AtWork
 from tracker.runs.networks import Networks
 from tracker.runs.resume import Earlier
 from tracker.runs.run import track_to_folder
-from tracker.runs.segments import Segment, cut, is_joined, is_seen, see_segment
+from tracker.runs.segments import Segment, cut, infer_segment, is_inferred, is_joined
 from tracker.settings import Settings
 
 _CLIP_LOCK_S = 20.0  # a worker whose batch was killed notices at its next frame
@@ -54,8 +54,8 @@ class Task:
         return open_source(listed.path, **part)  # type: ignore[arg-type]
 
     def segments(self, source: Source) -> tuple[Segment, ...]:
-        """Those of a clip; none where it stays in one piece."""
-        return cut(source, self.settings.see, self.segment_s)
+        """Those of a clip; none where it stays in one tracklet."""
+        return cut(source, self.settings.inference, self.segment_s)
 
 
 def in_segments(clips: Iterable[ListedClip], task: Task) -> list[ListedClip]:
@@ -71,7 +71,7 @@ def _parts(clip: ListedClip, task: Task) -> list[ListedClip]:
     return [replace(clip, segment=segment.number) for segment in segments] or [clip]
 
 
-def follow_listed(
+def track_listed_clip(
     listed: ListedClip,
     networks: Networks,
     task: Task,
@@ -95,7 +95,7 @@ def follow_listed(
             raise InputError(f"{task.output}: was removed while the batch was at work; give the same command again")
         source = task.open(listed)
         if listed.segment:
-            return _see_segment(listed, source, networks, task, row, on_open, on_frame)
+            return _infer_segment(listed, source, networks, task, row, on_open, on_frame)
         on_open(source.num_frames and source.num_frames * (2 if task.video else 1))  # seen, and drawn
         return _follow(listed, source, networks, task, row, on_frame, _CLIP_LOCK_S)
     except Stopped:
@@ -106,7 +106,7 @@ def follow_listed(
         return replace(row, seconds=time.perf_counter() - started, warnings=our_fault(listed, task.output, error))
 
 
-def _see_segment(
+def _infer_segment(
     listed: ListedClip,
     source: Source,
     networks: Networks,
@@ -119,11 +119,11 @@ def _see_segment(
     segments, folder = task.segments(source), task.output / listed.name
     if listed.segment > len(segments):
         raise InputError(f"{source.path}: has become shorter since the batch began; give the same command again")
-    row = replace(row, status=SEEN, warnings="followed when all its segments are seen")
+    row = replace(row, status=INFERRED, warnings="followed when all its segments are seen")
     if not is_joined(segments, source, folder, networks, task.settings, task.earlier):
         segment = segments[listed.segment - 1]
         on_open(segment.part_of(source).num_frames)
-        outcome = see_segment(
+        outcome = infer_segment(
             segment,
             source,
             folder,
@@ -134,7 +134,7 @@ def _see_segment(
             wait_s=_CLIP_LOCK_S,
         )
         row = replace(row, frames=outcome.frames, seconds=outcome.seconds)
-        if not all(is_seen(each, source, folder, networks, task.settings, task.earlier) for each in segments):
+        if not all(is_inferred(each, source, folder, networks, task.settings, task.earlier) for each in segments):
             return row
     try:
         return _follow(listed, source, networks, task, row, on_frame, 0.0)

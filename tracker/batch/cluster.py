@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from posetrail.errors import InputError
-from tracker.batch.clip import Task, follow_listed, one_line, our_fault
+from tracker.batch.clip import Task, one_line, our_fault, track_listed_clip
 from tracker.batch.clip_list import ListedClip
 from tracker.batch.progress import Watch
 from tracker.batch.table import FINE, Row
@@ -32,7 +32,7 @@ _POLL_S = 0.5
 _RETRIES = 5  # of a clip whose worker was lost
 
 
-def follow_on_ray(
+def track_on_ray(
     clips: Sequence[ListedClip],
     task: Task,
     watch: Watch,
@@ -229,7 +229,7 @@ def _follow(clip: ListedClip, task: Task, settings: Settings, open_networks: Ope
         networks = _networks(settings, open_networks)
     except Exception as error:  # also such as a CUDA library that this machine lacks: another one may have it
         return not_loaded(error)
-    row = follow_listed(clip, networks, task, on_open=note.opened, on_frame=note.advanced)
+    row = track_listed_clip(clip, networks, task, on_open=note.opened, on_frame=note.advanced)
     return replace(row, seconds=row.seconds or time.perf_counter() - started)
 
 

@@ -16,8 +16,8 @@ from posetrail.files import written_whole
 from posetrail.paths import folded, is_safe_name
 from posetrail.wording import counted
 
-SEEN = "seen"  # a segment of the clip, while others are missing: who sees the last one follows the clip
-FINE = frozenset({"complete", SEEN})
+INFERRED = "seen"  # a segment of the clip, while others are missing: who sees the last one follows the clip
+FINE = frozenset({"complete", INFERRED})
 _WRITE_TABLE_EVERY_S = 2.0
 _SHOWN = 100  # characters of a name in an error line
 
@@ -27,7 +27,7 @@ class Row:
     """How it went with one clip."""
 
     clip: str  # name of its folder
-    status: str  # complete, damaged (what could be read was followed), failed, interrupted, not begun, or `SEEN`
+    status: str  # complete, damaged (what could be read was followed), failed, interrupted, not begun, or `INFERRED`
     frames: int = 0
     seconds: float = 0.0
     people: int = 0
@@ -58,9 +58,9 @@ class Table:
 
     def add(self, row: Row) -> None:
         """A clip is done with, or a segment of it, which may be told of after the last one."""
-        if row.status == SEEN and row.clip in self._ended:
+        if row.status == INFERRED and row.clip in self._ended:
             return
-        if row.status != SEEN:
+        if row.status != INFERRED:
             self._ended.add(row.clip)
         self.rows[row.clip] = row
         if time.monotonic() - self._written > _WRITE_TABLE_EVERY_S:

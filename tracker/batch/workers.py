@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from posetrail.errors import InputError
 from posetrail.runtime import usable_cpus
 from tracker.batch import worker_process
-from tracker.batch.clip import Stopped, Task, follow_listed, logs_folder
+from tracker.batch.clip import Stopped, Task, logs_folder, track_listed_clip
 from tracker.batch.clip_list import ListedClip
 from tracker.batch.progress import Watch
 from tracker.batch.table import Row
@@ -45,7 +45,7 @@ _START_METHOD = "spawn"
 _REPLACEMENTS = 2  # started in all for workers that were killed while loading
 
 
-def follow_here(
+def track_in_processes(
     clips: Sequence[ListedClip],
     task: Task,
     jobs: int,
@@ -280,7 +280,7 @@ def _work(pipe: Connection, *, task: Task, settings: Settings, open_networks: Op
         networks = loaded.enter_context(open_networks(settings))
         pipe.send(("free",))
         while (clip := pipe.recv()) is not None:
-            row = follow_listed(
+            row = track_listed_clip(
                 clip,
                 networks,
                 task,

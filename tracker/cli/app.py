@@ -28,7 +28,7 @@ from tracker.cli.arguments import complaint, each_set, recorded, seconds
 from tracker.cli.printing import Printer, wants_json
 from tracker.progress import OnFrame, ProgressStyle
 from tracker.progress import progress as telling
-from tracker.settings import PRESETS, FollowSettings, NetworkSettings, SeeSettings, Settings
+from tracker.settings import PRESETS, AssociationSettings, InferenceSettings, NetworkSettings, Settings
 from tracker.signals import Interrupted, stop_on_ctrl_c
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ Input = Annotated[
 ]
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder for results; a clip's go to OUTPUT/CLIP.")]
 Networks = Annotated[NetworkSettings, Parameter(name="*", group="Networks")]
-See = Annotated[SeeSettings, Parameter(name="*", group="What is seen")]
-Follow = Annotated[FollowSettings, Parameter(name="*", group="Who is who")]
+Inference = Annotated[InferenceSettings, Parameter(name="*", group="What is seen")]
+Association = Annotated[AssociationSettings, Parameter(name="*", group="Who is who")]
 Preset = Annotated[str, Parameter(help=f"Defaults of all settings: {', '.join(PRESETS)}.")]
 Config = Annotated[Path | None, Parameter(help="TOML file of settings, named as the flags; flags go first.")]
 Save = Annotated[
@@ -132,7 +132,8 @@ Set = Annotated[
 Online = Annotated[
     bool,
     Parameter(
-        negative=(), help="Without hindsight: who is who is told from the frames before. The same as --no-offline."
+        negative=(),
+        help="Without associate_offline: who is who is told from the frames before. The same as --no-offline.",
     ),
 ]
 Video = Annotated[bool, Parameter(negative=(), help="Draw video.mp4 too.")]
@@ -166,8 +167,8 @@ def track(
     set: Set = (),
     progress: Progress = "auto",
     networks: Networks = NetworkSettings(),
-    see: See = SeeSettings(),
-    follow: Follow = FollowSettings(),
+    inference: Inference = InferenceSettings(),
+    association: Association = AssociationSettings(),
 ) -> int:
     """Follow everybody in a video: joints in every frame, one id for each person."""
     from tracker.io.video import open_source
@@ -175,7 +176,7 @@ def track(
     from tracker.runs.networks import open_networks
     from tracker.runs.run import track_to_folder
 
-    settings = Settings(networks=networks, see=see, follow=way(follow, online))
+    settings = Settings(networks=networks, inference=inference, association=way(association, online))
     wished = names_of_formats(save)
     source = open_source(input, start_s=start, end_s=end, stride=stride, fps=fps)
     with (
@@ -226,31 +227,31 @@ def follow(
         bool,
         Parameter(negative=(), help="Both ways, to OUTPUT/online and OUTPUT/offline, and a table of what differs."),
     ] = False,
-    truth: Annotated[Path | None, Parameter(help="PoseTrack file to score both ways by.")] = None,
+    ground_truth: Annotated[Path | None, Parameter(help="PoseTrack file to score both ways by.")] = None,
     preset: Preset = "default",
     config: Config = None,
     set: Set = (),
     progress: Progress = "auto",
-    follow: Follow = FollowSettings(),
+    association: Association = AssociationSettings(),
 ) -> int:
     """Give ids to poses that are found already, of a run or of another program: no pixels, no network."""
     from tracker.runs.run import follow_poses
 
     wished, printer = names_of_formats(save), Printer(as_json=progress == "json")
-    if truth and not both:
-        raise InputError("--truth goes with --both; otherwise there is `posetrail eval`")
+    if ground_truth and not both:
+        raise InputError("--ground-truth goes with --both; otherwise there is `posetrail eval`")
     if both:
-        _follow_both(poses, follow, _given(output), printer, fps=fps, more_saves=wished, truth=truth)
+        _follow_both(poses, association, _given(output), printer, fps=fps, more_saves=wished, ground_truth=ground_truth)
         return 0
-    follow = way(follow, online)
+    association = way(association, online)
     clips = _clips_of_folder(poses)
     if not clips:
-        _tell(follow_poses(poses, follow, output=output, fps=fps, more_saves=wished), printer)
+        _tell(follow_poses(poses, association, output=output, fps=fps, more_saves=wished), printer)
         return 0
     folder, code = _given(output), 0
     for name, file in clips.items():
         try:
-            _tell(follow_poses(file, follow, output=folder / name, fps=fps, more_saves=wished), printer)
+            _tell(follow_poses(file, association, output=folder / name, fps=fps, more_saves=wished), printer)
         except InputError as error:
             printer.warning(str(error))
             code = SOME_FAILED
@@ -340,9 +341,9 @@ def _tell(outcome: Outcome, printer: Printer) -> None:
         printer.warning(line)
 
 
-def way(follow: FollowSettings, online: bool) -> FollowSettings:
-    """The settings, without hindsight if `--online` says so."""
-    return replace(follow, offline=follow.offline and not online)
+def way(association: AssociationSettings, online: bool) -> AssociationSettings:
+    """The settings, without associate_offline if `--online` says so."""
+    return replace(association, offline=association.offline and not online)
 
 
 def _given(output: Path | None) -> Path:
@@ -351,12 +352,12 @@ def _given(output: Path | None) -> Path:
     return output
 
 
-def _follow_both(poses: Path, follow: FollowSettings, output: Path, printer: Printer, **options: Any) -> None:
+def _follow_both(poses: Path, association: AssociationSettings, output: Path, printer: Printer, **options: Any) -> None:
     from rich.console import Console
 
     from tracker.runs.comparison import follow_both
 
-    ways, table = follow_both(poses, follow, output, **options)
+    ways, table = follow_both(poses, association, output, **options)
     for outcome in ways.values():
         _tell(outcome, printer)
     if printer.as_json:

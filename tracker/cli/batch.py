@@ -13,16 +13,16 @@ from posetrail.errors import InputError
 from posetrail.wording import counted
 from tracker.cli.app import (
     SOME_FAILED,
+    Association,
     Config,
     End,
-    Follow,
+    Inference,
     Networks,
     Online,
     Output,
     Preset,
     Progress,
     Save,
-    See,
     Set,
     Start,
     Stride,
@@ -32,7 +32,7 @@ from tracker.cli.app import (
 )
 from tracker.cli.arguments import recorded
 from tracker.cli.printing import Printer
-from tracker.settings import FollowSettings, NetworkSettings, SeeSettings, Settings
+from tracker.settings import AssociationSettings, InferenceSettings, NetworkSettings, Settings
 from tracker.signals import stop_on_ctrl_c
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ def batch_command(
     set: Set = (),
     progress: Progress = "auto",
     networks: Networks = NetworkSettings(),
-    see: See = SeeSettings(),
-    follow: Follow = FollowSettings(),
+    inference: Inference = InferenceSettings(),
+    association: Association = AssociationSettings(),
 ) -> int:
     """Follow everybody in many clips. Stopped or killed, the same command goes on where it was."""
     from tracker.batch.batch import run_batch
@@ -131,7 +131,7 @@ def batch_command(
 
     task = Task(
         output=output,
-        settings=Settings(networks=networks, see=see, follow=way(follow, online)),
+        settings=Settings(networks=networks, inference=inference, association=way(association, online)),
         more_saves=names_of_formats(save),
         video=video,
         earlier="adapt" if redo else "continue",

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 
 def json_line(stream: TextIO, event: str, **fields: Any) -> None:
-    """Write an event as one line, in one piece."""
+    """Write an event as one line, in one tracklet."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
     stream.write(json.dumps({"time": now, "event": event, **fields}, default=str) + "\n")
     stream.flush()

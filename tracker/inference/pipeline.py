@@ -23,19 +23,21 @@ import numpy as np
 from posetrail.assignment import associate
 from posetrail.errors import InputError
 from posetrail.nms import suppress
-from posetrail.poses import Detections, Detector, Embedder, Estimator, Poses, sure_keypoints
+from posetrail.poses import Detections, Detector, Embedder, Estimator, Poses, confident_keypoints
 from posetrail.similarity import box_area, box_iou, oks
 from posetrail.skeletons import Skeleton
 from tracker.inference.camera import CameraMotion
 from tracker.inference.prefetch import ahead
 from tracker.inference.propagation import FlowImage, FlowMethod, boxes_around, move_people, prepare_grey
-from tracker.io.pose_log import Carried, SeenFrame
+from tracker.io.pose_log import PoseFrame, PropagatedPoses
 from tracker.io.video import Frame
-from tracker.settings import SeeSettings
+from tracker.settings import InferenceSettings
 
 Item = TypeVar("Item")
 
-_SLIGHTLY_ALIKE = 1e-3  # boxes that overlap belong together even where, with min_carry_oks 0, the poses say nothing
+_SLIGHTLY_ALIKE = (
+    1e-3  # boxes that overlap belong together even where, with min_propagation_oks 0, the poses say nothing
+)
 BATCH_FRAMES = 4  # frames whose boxes and joints are asked for in one call
 _AHEAD_FRAMES = 4  # frames read ...
 _AHEAD_BATCHES = 2  # ... and batches looked at, before they are needed
@@ -45,13 +47,13 @@ def see(
     frames: Iterable[Frame],
     detector: Detector,
     estimator: Estimator,
-    settings: SeeSettings,
+    settings: InferenceSettings,
     flow: FlowMethod | None,
     embedder: Embedder | None = None,
     *,
-    known: Iterable[SeenFrame] = (),
+    known: Iterable[PoseFrame] = (),
     batch_frames: int = BATCH_FRAMES,
-) -> Generator[tuple[Frame, SeenFrame]]:
+) -> Generator[tuple[Frame, PoseFrame]]:
     """What is seen in each frame, with the frame itself; an error of `frames` comes after the frames before it.
 
     Args:
@@ -79,7 +81,7 @@ def see(
 
 
 def _detect(
-    batches: Iterable[list[tuple[int, Frame]]], detector: Detector, settings: SeeSettings
+    batches: Iterable[list[tuple[int, Frame]]], detector: Detector, settings: InferenceSettings
 ) -> Iterator[list[tuple[Frame, Detections]]]:
     """Frames with their boxes, down to the lowest score that is of use; between every n-th frame there are none."""
     for batch in batches:
@@ -87,7 +89,7 @@ def _detect(
         images = [frame.image for (_, frame), is_due in zip(batch, due, strict=True) if is_due]
         found = iter(detector(images) if images else [])
         boxes = [next(found) if is_due else Detections.empty() for is_due in due]
-        yield [(frame, b[b.scores >= settings.keep_box_score]) for (_, frame), b in zip(batch, boxes, strict=True)]
+        yield [(frame, b[b.scores >= settings.min_box_score]) for (_, frame), b in zip(batch, boxes, strict=True)]
 
 
 def _place(
@@ -101,7 +103,7 @@ def _place(
         ]
 
 
-def _embed(batch: list[tuple[Frame, SeenFrame]], embedder: Embedder) -> Iterator[tuple[Frame, SeenFrame]]:
+def _embed(batch: list[tuple[Frame, PoseFrame]], embedder: Embedder) -> Iterator[tuple[Frame, PoseFrame]]:
     """The same frames, with how everybody looks."""
     looks = embedder([frame.image for frame, _ in batch], [seen.poses for _, seen in batch])
     for (frame, seen), appearance in zip(batch, looks, strict=True):
@@ -128,33 +130,33 @@ def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 class _Sight:
     """The see stage's only memory: the last frame, where the poses of the last few frames are by now, the camera."""
 
-    def __init__(self, estimator: Estimator, settings: SeeSettings, flow: FlowMethod | None) -> None:
+    def __init__(self, estimator: Estimator, settings: InferenceSettings, flow: FlowMethod | None) -> None:
         self._estimator = estimator
         self._settings = settings
         self._flow = flow
         self._skeleton: Skeleton = estimator.skeleton
-        self._carried = Carried.empty(len(self._skeleton))
-        self._last: SeenFrame | None = None
+        self._carried = PropagatedPoses.empty(len(self._skeleton))
+        self._last: PoseFrame | None = None
         self._last_image: FlowImage | None = None
-        self._camera = CameraMotion() if settings.find_camera_motion else None
+        self._camera = CameraMotion() if settings.estimate_camera_motion else None
 
-    def look(self, frame: Frame, detected: Poses) -> SeenFrame:
+    def look(self, frame: Frame, detected: Poses) -> PoseFrame:
         """The people of this frame: the detected ones, and those of the last frame whom no detection explains."""
         image = self._prepare(frame)
-        carried = self._carry(image)
+        propagated = self._carry(image)
         poses = self._without_duplicates(detected)
-        if self._settings.carry and self._last is not None:
-            newest = carried.source_frames == self._last.index
-            last, moved = self._last.poses[carried.source_rows[newest]], carried.keypoints[newest]
+        if self._settings.propagate and self._last is not None:
+            newest = propagated.source_frames == self._last.index
+            last, moved = self._last.poses[propagated.source_rows[newest]], propagated.keypoints[newest]
             again = self._look_again(frame, poses, last, moved)
             poses = self._without_duplicates(Poses.concatenate([poses, again]))
-        seen = SeenFrame(frame.index, frame.time_s, frame.name, poses, carried)
+        seen = PoseFrame(frame.index, frame.time_s, frame.name, poses, propagated)
         if self._camera is not None and image is not None:
             seen = replace(seen, camera=self._camera.step(image, poses.boxes))
-        self._last, self._last_image, self._carried = seen, image, carried
+        self._last, self._last_image, self._carried = seen, image, propagated
         return seen
 
-    def recall_all(self, frames: Iterator[Frame], known: Iterable[SeenFrame]) -> int:
+    def recall_all(self, frames: Iterator[Frame], known: Iterable[PoseFrame]) -> int:
         """Recall what was seen in the first frames; how many there were."""
         count = 0
         for seen in known:
@@ -165,12 +167,12 @@ class _Sight:
             count += 1
         return count
 
-    def _recall(self, frame: Frame, seen: SeenFrame) -> None:
+    def _recall(self, frame: Frame, seen: PoseFrame) -> None:
         """Remember this frame as after `look`, what was seen in it being known."""
         image = self._prepare(frame)
         if self._camera is not None and image is not None:
             self._camera.step(image, seen.poses.boxes)
-        self._last, self._last_image, self._carried = seen, image, seen.carried
+        self._last, self._last_image, self._carried = seen, image, seen.propagated
 
     def _prepare(self, frame: Frame) -> FlowImage | None:
         """The image as flow and the camera's motion want it; None where neither is wanted."""
@@ -178,7 +180,7 @@ class _Sight:
             return self._flow.prepare(frame.image)
         return prepare_grey(frame.image) if self._camera is not None else None
 
-    def _carry(self, image: FlowImage | None) -> Carried:
+    def _carry(self, image: FlowImage | None) -> PropagatedPoses:
         """The poses of the last `queue_frames` frames, moved into this one."""
         known = self._remembered(self._last) if self._last else self._carried
         before = self._last_image
@@ -188,21 +190,21 @@ class _Sight:
         kept = np.isfinite(moved).any(axis=(1, 2))
         return replace(known, keypoints=moved)[kept]
 
-    def _remembered(self, last: SeenFrame) -> Carried:
+    def _remembered(self, last: PoseFrame) -> PropagatedPoses:
         """The last frame's sure joints, and older ones still in the queue, where they were in the last frame."""
         poses = last.poses
-        sure = sure_keypoints(poses, self._settings.min_joint_score)
+        sure = confident_keypoints(poses, self._settings.min_joint_score)
         old = self._carried
         frames = np.concatenate([old.source_frames, np.full(len(poses), last.index)])
         rows = np.concatenate([old.source_rows, np.arange(len(poses))])
         keypoints = np.concatenate([old.keypoints, sure])
         newest = np.unique(frames)[-self._settings.queue_frames :]
         kept = np.isin(frames, newest) & np.isfinite(keypoints).any(axis=(1, 2))
-        return Carried(frames, rows, keypoints)[kept]
+        return PropagatedPoses(frames, rows, keypoints)[kept]
 
     def _look_again(self, frame: Frame, detected: Poses, last: Poses, moved: np.ndarray) -> Poses:
         """Joints in the boxes of people whom no detection explains (the paper's joint NMS of both kinds of boxes)."""
-        boxes = boxes_around(moved, self._settings.carry_margin)
+        boxes = boxes_around(moved, self._settings.propagated_box_margin)
         missed = ~self._explained(moved, boxes, detected) & _inside(boxes, frame.image.shape)
         if not missed.any():
             return Poses.empty(len(self._skeleton))
@@ -210,16 +212,18 @@ class _Sight:
         quality = poses.keypoint_scores.mean(axis=1)
         alike = self._oks(moved[missed], poses).diagonal()
         anybody = np.isfinite(poses.keypoints).any(axis=(1, 2))
-        still_seen = anybody & (quality >= self._settings.min_pose_score) & (alike >= self._settings.min_carry_oks)
-        # A carried person is never surer than the box it came from, nor than its joints are now.
+        still_seen = (
+            anybody & (quality >= self._settings.min_propagated_score) & (alike >= self._settings.min_propagation_oks)
+        )
+        # A propagated person is never surer than the box it came from, nor than its joints are now.
         scores = np.minimum(last.scores[missed], quality)
-        return replace(poses, scores=scores, carried=np.ones(len(poses), bool))[still_seen]
+        return replace(poses, scores=scores, propagated=np.ones(len(poses), bool))[still_seen]
 
     def _explained(self, moved: np.ndarray, boxes: np.ndarray, detected: Poses) -> np.ndarray:
-        """Which carried people (M,) have a detection of their own: it overlaps, and its pose is like theirs."""
+        """Which propagated people (M,) have a detection of their own: it overlaps, and its pose is like theirs."""
         overlap = box_iou(boxes, detected.boxes) > self._settings.box_nms_iou
         alike = self._oks(moved, detected)
-        fits = overlap & (alike >= self._settings.min_carry_oks)
+        fits = overlap & (alike >= self._settings.min_propagation_oks)
         # Alike or not, a box explains one person: where two stand close, the other one is looked for.
         pairs = associate(np.where(fits, np.maximum(alike, _SLIGHTLY_ALIKE), 0.0), 0.0, "greedy")
         return np.isin(np.arange(len(moved)), pairs[:, 0])
@@ -229,7 +233,7 @@ class _Sight:
 
     def _without_duplicates(self, poses: Poses) -> Poses:
         """Pose NMS: of poses alike the one of the best quality stays."""
-        sure = sure_keypoints(poses, self._settings.min_joint_score)
+        sure = confident_keypoints(poses, self._settings.min_joint_score)
         alike = oks(sure, sure, box_area(poses.boxes), self._skeleton.oks_sigmas)
         alike = np.minimum(alike, alike.T)  # as the smaller one measures: no big box swallows its neighbour
         return poses[np.sort(suppress(alike, poses.quality, self._settings.pose_nms_oks))]

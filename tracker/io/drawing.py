@@ -1,8 +1,8 @@
 """People drawn into a picture: limbs in the colour of their id, the id beside the head, a trail of where they were.
 
 The left side of the body is lighter than the right, unsure limbs fade, near people cover far ones, and no label covers
-a face that it can avoid. The label of a carried person is hollow; a filled one, whom nobody saw here, is pale besides.
-Of somebody without joints the box is drawn. Everything scales with the picture and the person.
+a face that it can avoid. The label of a propagated person is hollow; a interpolated one, whom nobody saw here, is pale
+besides. Of somebody without joints the box is drawn. Everything scales with the picture and the person.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class _Figure:
 
     track_id: int
     hollow: bool  # the label: not detected here
-    opacity: float  # 1, or less for who is filled in
+    opacity: float  # 1, or less for who is interpolated in
     box: np.ndarray  # (4,)
     points: np.ndarray  # (K + 1, 2) joints, then the middle of the shoulders
     opacities: np.ndarray  # (K + 1,) 0..1; 0 where a joint is missing
@@ -150,10 +150,10 @@ def _figure(people: TrackedPoses, row: int, skeleton: Skeleton, min_joint_score:
     keypoints = np.clip(people.poses.keypoints[row], -_FAR, _FAR)
     points, scores = _with_neck(keypoints, people.poses.keypoint_scores[row], skeleton)
     opacities = np.clip((scores - min_joint_score) / _FADE, 0, 1) * np.isfinite(points).all(axis=1)
-    opacity = _FILLED_OPACITY if people.filled[row] else 1.0
+    opacity = _FILLED_OPACITY if people.interpolated[row] else 1.0
     return _Figure(
         track_id=track_id,
-        hollow=bool(people.poses.carried[row] or people.filled[row]),
+        hollow=bool(people.poses.propagated[row] or people.interpolated[row]),
         box=box,
         points=points,
         opacity=opacity,

@@ -47,11 +47,11 @@ from posetrail.similarity import grown_boxes, keypoint_boxes
 from posetrail.skeletons import COCO_17, POSETRACK_15, Skeleton
 from posetrail.sparse import kept_frames
 from tracker.io.pose_log import (
-    Carried,
     LogEnd,
+    PoseFrame,
     PoseLogHeader,
     PoseLogWriter,
-    SeenFrame,
+    PropagatedPoses,
     is_complete,
     last_place,
     read_pose_log,
@@ -138,13 +138,13 @@ class _Found:
     frames: np.ndarray  # (P,) position in `indices`, never falling
     poses: Poses  # (P,)
 
-    def seen(self) -> Iterator[SeenFrame]:
+    def seen(self) -> Iterator[PoseFrame]:
         """Frame by frame."""
         ends = np.searchsorted(self.frames, np.arange(len(self.names) + 1))
-        nobody = Carried.empty(len(self.skeleton))
+        nobody = PropagatedPoses.empty(len(self.skeleton))
         for t, name in enumerate(self.names):
             people = self.poses[ends[t] : ends[t + 1]]
-            yield SeenFrame(int(self.indices[t]), float(self.times[t]), name, people, nobody)
+            yield PoseFrame(int(self.indices[t]), float(self.times[t]), name, people, nobody)
 
     def size(self) -> tuple[int, int]:
         """Width and height of the pictures, as far as people reach."""
@@ -162,7 +162,7 @@ def _foreign(path: Path, found: _Found, saves: tuple[str, ...], notes: Iterable[
         height=height,
         source=found.name,
         source_fingerprint=hashlib.sha256(path.read_bytes()).hexdigest(),
-        see_settings={},
+        inference_settings={},
         models=[],
         posetrail_version=version("posetrail"),
     )
@@ -206,9 +206,9 @@ def _read_posetrack(path: Path, fps: float | None) -> Foreign:
     if not clip.num_frames:
         raise InputError(f"{path}: wanted frames, found none")
     notes = []
-    if clip.filled.any():
-        notes.append(f"{clip.filled.sum()} poses that a tracker put in between are left out")
-    clip = clip.with_people(~clip.filled)
+    if clip.interpolated.any():
+        notes.append(f"{clip.interpolated.sum()} poses that a tracker put in between are left out")
+    clip = clip.with_people(~clip.interpolated)
     boxes = _boxes(clip.boxes, clip.keypoints)
     there = np.isfinite(boxes).all(axis=1)
     if not there.all():

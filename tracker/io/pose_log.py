@@ -39,8 +39,8 @@ except ImportError:  # Windows
 
 from posetrail.errors import InputError
 from posetrail.files import sync_file, sync_folder
-from tracker.frames import Carried as Carried
-from tracker.frames import SeenFrame as SeenFrame
+from tracker.frames import PoseFrame as PoseFrame
+from tracker.frames import PropagatedPoses as PropagatedPoses
 from tracker.io.pose_log_arrow import (
     END_MARK,
     checksum_of_frame,
@@ -139,7 +139,7 @@ class PoseLogWriter:
         self._file.write(message)
         self._file.flush()
 
-    def append(self, frame: SeenFrame) -> None:
+    def append(self, frame: PoseFrame) -> None:
         """Add the next frame.
 
         Raises:
@@ -148,7 +148,7 @@ class PoseLogWriter:
         """
         if frame.index <= self._last_index:
             raise ValueError(f"pose log: frame {frame.index} after frame {self._last_index}; indices must grow")
-        for people in (frame.poses, frame.carried):
+        for people in (frame.poses, frame.propagated):
             if people.keypoints.shape[1] != self._num_joints:
                 raise ValueError(f"pose log: wanted {self._num_joints} joints, got {people.keypoints.shape[1]}")
         if (size := frame.appearance.shape[1]) != self._appearance_size:
@@ -188,7 +188,7 @@ def _hold(file: BinaryIO, path: Path) -> None:
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
-def read_pose_log(path: Path, end: LogEnd | None = None) -> tuple[PoseLogHeader, Iterator[SeenFrame]]:
+def read_pose_log(path: Path, end: LogEnd | None = None) -> tuple[PoseLogHeader, Iterator[PoseFrame]]:
     """The header of a pose log, and its frames one at a time.
 
     The file is open only while the frames are being read.
@@ -311,7 +311,7 @@ def _header(path: Path, file: BinaryIO) -> tuple[PoseLogHeader, pa.Schema, Place
     return header, schema, Place(0, checksum_of_header(message), len(message))
 
 
-def _frames(path: Path, schema: pa.Schema, begin: Place, end: LogEnd | None) -> Iterator[SeenFrame]:
+def _frames(path: Path, schema: pa.Schema, begin: Place, end: LogEnd | None) -> Iterator[PoseFrame]:
     with _open(path) as file:
         file.seek(begin.end)
         place, last_index = begin, -1

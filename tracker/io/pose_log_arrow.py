@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from posetrail.poses import Poses
-from tracker.frames import Carried, SeenFrame
+from tracker.frames import PoseFrame, PropagatedPoses
 
 END_MARK = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # Arrow's end of stream: a continuation mark and length 0
 _CONTINUATION = 0xFFFFFFFF
@@ -111,7 +111,7 @@ def checksum_of_frame(message: bytes, before: int) -> int | None:
 # Frames to messages ---------------------------------------------------------------------------------------------------
 
 
-def encode(frame: SeenFrame, schema: pa.Schema, before: int) -> tuple[bytes, int]:
+def encode(frame: PoseFrame, schema: pa.Schema, before: int) -> tuple[bytes, int]:
     """A frame as the message of a record batch, which ends with its checksum, and the checksum.
 
     Args:
@@ -124,12 +124,12 @@ def encode(frame: SeenFrame, schema: pa.Schema, before: int) -> tuple[bytes, int
     return message + struct.pack("<Q", checksum), checksum
 
 
-def _batch(frame: SeenFrame, schema: pa.Schema) -> pa.RecordBatch:
-    poses, carried = frame.poses, frame.carried
-    seen = [poses.keypoints, poses.keypoint_scores, poses.boxes, poses.scores, poses.carried]
+def _batch(frame: PoseFrame, schema: pa.Schema) -> pa.RecordBatch:
+    poses, propagated = frame.poses, frame.propagated
+    seen = [poses.keypoints, poses.keypoint_scores, poses.boxes, poses.scores, poses.propagated]
     if frame.appearance.shape[1]:
         seen.append(frame.appearance)
-    moved = [carried.source_frames, carried.source_rows, carried.keypoints]
+    moved = [propagated.source_frames, propagated.source_rows, propagated.keypoints]
     columns = [
         _arrow(np.array([frame.index], np.int64)),
         _arrow(np.array([frame.time_s], np.float64)),
@@ -178,7 +178,7 @@ def _arrow_text(text: str) -> pa.Array:
 # Messages to frames ---------------------------------------------------------------------------------------------------
 
 
-def decode(message: bytes, schema: pa.Schema) -> SeenFrame:
+def decode(message: bytes, schema: pa.Schema) -> PoseFrame:
     """The frame of a message, with memory of its own.
 
     Raises:
@@ -190,13 +190,13 @@ def decode(message: bytes, schema: pa.Schema) -> SeenFrame:
         raise ValueError("expected one row without nulls")
     index, time_s, name = (batch.column(i)[0].as_py() for i in range(3))
     camera = _numpy(batch.column(3).flatten()).reshape(2, 3)
-    keypoints, keypoint_scores, boxes, scores, carried, *appearance = _arrays(batch.column(4))
+    keypoints, keypoint_scores, boxes, scores, propagated, *appearance = _arrays(batch.column(4))
     source_frames, source_rows, moved = _arrays(batch.column(5))
     joints = keypoint_scores.shape[1]
-    poses = Poses(keypoints.reshape(-1, joints, 2), keypoint_scores, boxes, scores, carried)
-    moved_people = Carried(source_frames, source_rows, moved.reshape(-1, joints, 2))
+    poses = Poses(keypoints.reshape(-1, joints, 2), keypoint_scores, boxes, scores, propagated)
+    moved_people = PropagatedPoses(source_frames, source_rows, moved.reshape(-1, joints, 2))
     looks = appearance[0] if appearance else np.zeros((len(poses), 0))
-    return SeenFrame(index, time_s, name, poses, moved_people, camera, looks)
+    return PoseFrame(index, time_s, name, poses, moved_people, camera, looks)
 
 
 def _arrays(row: pa.ListArray) -> list[np.ndarray]:

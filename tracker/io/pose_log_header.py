@@ -39,7 +39,7 @@ class PoseLogHeader:
     height: int
     source: str  # name of the video or folder of images
     source_fingerprint: str
-    see_settings: dict[str, Any]
+    inference_settings: dict[str, Any]
     models: list[dict[str, str]]  # each with name and sha256
     posetrail_version: str
     appearance_size: int = 0  # E of every frame's appearance
@@ -59,7 +59,7 @@ class PoseLogHeader:
     @property
     def queue_frames(self) -> int:
         """How many earlier frames' poses were propagated into each frame."""
-        return int(self.see_settings.get("queue_frames", 1))
+        return int(self.inference_settings.get("queue_frames", 1))
 
     def to_json(self) -> bytes:
         """The header as JSON in UTF-8."""
@@ -128,13 +128,13 @@ def _flaws(header: PoseLogHeader) -> Iterator[tuple[str, str]]:
     for name in ("source", "source_fingerprint", "posetrail_version"):
         if not isinstance(getattr(header, name), str):
             yield name, "text"
-    for name in ("see_settings", "made_of"):
+    for name in ("inference_settings", "made_of"):
         if not isinstance(getattr(header, name), dict):
             yield name, "values by name"
-    if isinstance(header.see_settings, dict) and not _is_count(
-        header.see_settings.get("queue_frames", 1), 1, _LARGEST_QUEUE
+    if isinstance(header.inference_settings, dict) and not _is_count(
+        header.inference_settings.get("queue_frames", 1), 1, _LARGEST_QUEUE
     ):
-        yield "see_settings", f"queue_frames of 1 to {_LARGEST_QUEUE}"
+        yield "inference_settings", f"queue_frames of 1 to {_LARGEST_QUEUE}"
     if not isinstance(header.models, list) or not all(map(_is_model, header.models)):
         yield "models", "name and sha256 of each"
 

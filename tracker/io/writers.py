@@ -7,8 +7,8 @@ Leaving the writer cleanly, after however many frames, makes a whole file; leavi
     with open_writer("csv", folder, clip) as writer:
         writer.add(frame)
 
-Joints that are missing are left out of the tables and are 0, 0, 0 in JSON. A person's score is `Poses.quality`.
-Poses that were not seen but put in between are marked as filled wherever a format has room: not in MOT nor in 2017.
+Joints that are missing are left out of the tables and are 0, 0, 0 in JSON. A person's score is `Poses.quality`. Poses
+that were not seen but put in between are marked as interpolated wherever a format has room: not in MOT nor in 2017.
 """
 
 from __future__ import annotations
@@ -105,25 +105,26 @@ def open_writer(name: str, folder: Path, clip: Clip) -> AbstractContextManager[W
 
 
 def _joint_rows(people: TrackedPoses) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Track ids (R,), joints (R,), places (R, 2), scores (R,) and filled (R,) of joints there, by id, then by joint."""
+    """Track ids (R,), joints (R,), places (R, 2), scores (R,) and interpolated (R,) of joints there, by id, then by
+    joint."""
     people = _by_id(people)
     rows, joints = np.nonzero(np.isfinite(people.poses.keypoints).all(axis=2))
     places, scores = people.poses.keypoints[rows, joints], people.poses.keypoint_scores[rows, joints]
-    return people.track_ids[rows], joints, places, scores, people.filled[rows]
+    return people.track_ids[rows], joints, places, scores, people.interpolated[rows]
 
 
 class _CsvWriter:
     def __init__(self, file: TextIO, clip: Clip) -> None:
         self._file = file
         self._joints = clip.skeleton.joints
-        self._file.write("frame,time_s,track_id,joint,x,y,score,filled\n")
+        self._file.write("frame,time_s,track_id,joint,x,y,score,interpolated\n")
 
     def add(self, frame: TrackedFrame) -> None:
         start = f"{frame.index},{_rounded(frame.time_s, _DECIMALS_S):.{_DECIMALS_S}f}"
-        track_ids, joints, places, scores, filled = _joint_rows(frame.people)
+        track_ids, joints, places, scores, interpolated = _joint_rows(frame.people)
         xs, ys = _rounded(places, _DECIMALS_PX).T.tolist()
         scores = _rounded(scores, _DECIMALS_SCORE)
-        columns = (track_ids.tolist(), joints.tolist(), xs, ys, scores.tolist(), filled.astype(int).tolist())
+        columns = (track_ids.tolist(), joints.tolist(), xs, ys, scores.tolist(), interpolated.astype(int).tolist())
         self._file.writelines(
             f"{start},{track_id},{self._joints[joint]},{x:.{_DECIMALS_PX}f},{y:.{_DECIMALS_PX}f},"
             f"{score:.{_DECIMALS_SCORE}f},{is_filled}\n"
@@ -143,7 +144,7 @@ class _ParquetWriter:
             "x": pa.float32(),
             "y": pa.float32(),
             "score": pa.float32(),
-            "filled": pa.bool_(),
+            "interpolated": pa.bool_(),
         }
     )
 
@@ -154,12 +155,12 @@ class _ParquetWriter:
         self._rows_waiting = 0
 
     def add(self, frame: TrackedFrame) -> None:
-        track_ids, joints, places, scores, filled = _joint_rows(frame.people)
+        track_ids, joints, places, scores, interpolated = _joint_rows(frame.people)
         if len(joints) == 0:
             return
         index, time_s = np.full(len(joints), frame.index), np.full(len(joints), frame.time_s)
         xs, ys = places.T
-        self._waiting.append((index, time_s, track_ids, joints.astype(np.int8), xs, ys, scores, filled))
+        self._waiting.append((index, time_s, track_ids, joints.astype(np.int8), xs, ys, scores, interpolated))
         self._rows_waiting += len(joints)
         if self._rows_waiting >= _ROWS_PER_GROUP:
             self.flush()
@@ -220,7 +221,8 @@ def _open_mot(path: Path, clip: Clip) -> Iterator[_MotWriter]:
 
 
 class _CocoWriter:
-    """COCO keypoints with `track_id`, `score`, `keypoint_scores` and `filled` (where true) beside COCO's own fields.
+    """COCO keypoints with `track_id`, `score`, `keypoint_scores` and `interpolated` (where true) beside COCO's own
+    fields.
 
     An image's id is its frame's index; annotations count from 1, because COCO's evaluation takes id 0 for no match.
     """
@@ -259,8 +261,8 @@ class _CocoWriter:
                 "keypoint_scores": joint_scores[row].tolist(),
                 "score": float(scores[row]),
             }
-            if frame.people.filled[row]:
-                annotation["filled"] = True
+            if frame.people.interpolated[row]:
+                annotation["interpolated"] = True
             self._file.write(_next_record(self._num_annotations, annotation))
             self._num_annotations += 1
 
@@ -365,7 +367,7 @@ class _PosetrackWriter:
             keypoints=keypoints,
             keypoint_scores=np.where(np.isfinite(keypoints).all(axis=2), scores, np.nan),
             boxes=poses.boxes,
-            filled=np.concatenate([each.filled for each in people]),
+            interpolated=np.concatenate([each.interpolated for each in people]),
             head_boxes=np.full((len(poses), 4), np.nan),
             ignore_regions=((),) * frames,
             labeled=np.ones(frames, bool),

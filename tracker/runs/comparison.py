@@ -1,4 +1,4 @@
-"""Online and offline side by side, from the same poses: what hindsight changes."""
+"""Online and offline side by side, from the same poses: what associate_offline changes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from eval_posetrack.evaluation import evaluate
 from eval_posetrack.tables import Table
 from tracker.runs.record import Outcome
 from tracker.runs.run import follow_poses
-from tracker.settings import FollowSettings
+from tracker.settings import AssociationSettings
 
-_SCORES = ("MOTA", "IDF1", "HOTA", "IDF1 (OKS)", "HOTA (OKS)")  # by whether the ground truth has head boxes
+_SCORES = ("MOTA", "IDF1", "HOTA", "IDF1 (OKS)", "HOTA (OKS)")  # by whether the ground ground_truth has head boxes
 _METRICS = ("MOTA", "IDF1", "HOTA")
 
 
 def follow_both(
     poses: Path,
-    settings: FollowSettings,
+    settings: AssociationSettings,
     output: Path,
     *,
     fps: float | None = None,
     more_saves: Sequence[str] = (),
-    truth: Path | None = None,
+    ground_truth: Path | None = None,
 ) -> tuple[dict[str, Outcome], Table]:
     """Follow the same poses both ways, into `output`/online and `output`/offline.
 
@@ -33,30 +33,30 @@ def follow_both(
         output: folder for both runs.
         fps: as of `follow_poses`.
         more_saves: as of `follow_poses`.
-        truth: PoseTrack file with the truth, to score both.
+        ground_truth: PoseTrack file with the ground_truth, to score both.
 
     Returns:
         How both ended, by name, and a table with a row for each.
 
     Raises:
-        InputError: as of `follow_poses`, or the truth cannot be used.
+        InputError: as of `follow_poses`, or the ground_truth cannot be used.
     """
     online, offline = replace(settings, offline=False), replace(settings, offline=True)
     ways = {"online": follow_poses(poses, online, output=output / "online", fps=fps, more_saves=more_saves)}
     ways["offline"] = follow_poses(output / "online", offline, output=output / "offline")
-    scores = {way: _scores(outcome, truth) for way, outcome in ways.items()}
+    scores = {way: _scores(outcome, ground_truth) for way, outcome in ways.items()}
     rows = [(way, *_figures(outcome), *scores[way].values()) for way, outcome in ways.items()]
-    columns = ("", "people", "frames each", "poses", "of them filled", *scores["online"])
+    columns = ("", "people", "frames each", "poses", "of them interpolated", *scores["online"])
     return ways, Table("Online and offline", columns, tuple(rows))
 
 
 def _figures(outcome: Outcome) -> tuple[str, ...]:
     each = outcome.poses / max(outcome.people, 1)
-    return str(outcome.people), f"{each:.1f}", str(outcome.poses), str(outcome.filled)
+    return str(outcome.people), f"{each:.1f}", str(outcome.poses), str(outcome.interpolated)
 
 
-def _scores(outcome: Outcome, truth: Path | None) -> dict[str, str]:
-    if truth is None:
+def _scores(outcome: Outcome, ground_truth: Path | None) -> dict[str, str]:
+    if ground_truth is None:
         return {}
-    total = evaluate(truth, outcome.folder, metrics=_METRICS).total
+    total = evaluate(ground_truth, outcome.folder, metrics=_METRICS).total
     return {score: f"{total[score].total:.1f}" for score in _SCORES if score in total}

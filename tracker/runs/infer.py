@@ -12,7 +12,7 @@ from typing import Any
 
 from posetrail.errors import InputError
 from tracker.inference.pipeline import see
-from tracker.io.pose_log import Place, PoseLogHeader, PoseLogWriter, SeenFrame
+from tracker.io.pose_log import Place, PoseFrame, PoseLogHeader, PoseLogWriter
 from tracker.io.video import DamagedInput, Frame, Source
 from tracker.runs import record as run_file
 from tracker.runs import resume
@@ -25,14 +25,14 @@ OnFrame = Callable[[int], None]
 
 
 def seen(
-    source: Source, networks: Networks, settings: Settings, known: Iterable[SeenFrame] = ()
-) -> Generator[tuple[Frame, SeenFrame]]:
+    source: Source, networks: Networks, settings: Settings, known: Iterable[PoseFrame] = ()
+) -> Generator[tuple[Frame, PoseFrame]]:
     """The frames of a clip and what is seen in them, as `tracker.inference.pipeline.see` gives them."""
     detector, estimator, flow, embedder = networks.detector, networks.estimator, networks.flow, networks.embedder
-    return see(source.frames(), detector, estimator, settings.see, flow, embedder, known=known)
+    return see(source.frames(), detector, estimator, settings.inference, flow, embedder, known=known)
 
 
-def see_to_log(
+def infer_to_log(
     source: Source,
     folder: Path,
     header: PoseLogHeader,
@@ -78,7 +78,7 @@ def see_to_log(
     return Inferred("damaged" if damage else "complete", str(damage or ""), log.place.log_end)
 
 
-def _told_of(known: Iterable[SeenFrame], on_frame: OnFrame) -> Iterator[SeenFrame]:
+def _told_of(known: Iterable[PoseFrame], on_frame: OnFrame) -> Iterator[PoseFrame]:
     for frame in known:
         on_frame(len(frame.poses))
         yield frame
@@ -93,7 +93,7 @@ def header_of(source: Source, networks: Networks, settings: Settings, **more: An
         height=source.height,
         source=source.name,
         source_fingerprint=source.fingerprint,
-        see_settings=run_file.plain(asdict(settings.see)),
+        inference_settings=run_file.plain(asdict(settings.inference)),
         models=[{"name": weights.name, "sha256": weights.sha256} for weights in networks.weights],
         posetrail_version=version("posetrail"),
         appearance_size=networks.embedder.size if networks.embedder else 0,

@@ -35,7 +35,7 @@ class Networks:
     @property
     def applied(self) -> dict[str, Any]:
         """What the settings that leave a choice to a network came to; a margin of None is no mask."""
-        return {"mask_margin": getattr(self.estimator, "mask_margin", None)}
+        return {"crop_mask_margin": getattr(self.estimator, "crop_mask_margin", None)}
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def open_networks(settings: Settings) -> Iterator[Networks]:
         InputError: an unknown name, no such device, damaged weights, weights for a network that takes none, or a
             library of this machine cannot be loaded.
     """
-    refuse_useless_weights(settings)
+    refuse_unused_weights(settings)
     with ExitStack() as stack:
         try:
             networks = _load(settings, stack)
@@ -58,19 +58,24 @@ def open_networks(settings: Settings) -> Iterator[Networks]:
         yield networks
 
 
-def refuse_useless_weights(settings: Settings) -> None:
+def refuse_unused_weights(settings: Settings) -> None:
     """Weights go with a network that takes them; each flag of weights has one that names the network.
 
     Raises:
         InputError: weights are given, and no such network.
     """
-    chosen, see = settings.networks, settings.see
+    chosen, see = settings.networks, settings.inference
     detector = _USUAL_DETECTOR if chosen.detector == "auto" else chosen.detector
     no_detector = detector in DETECTORS and chosen.estimator not in BOTTOM_UP  # else another line says what is wrong
     own = "comes with its own weights"
     for weights, flag, is_useless, why in (
         (chosen.detector_weights, "detector", no_detector, f"it is {detector}, which {own}"),
-        (chosen.weights, "estimator", chosen.estimator in ESTIMATORS, f"it is {chosen.estimator}, which {own}"),
+        (
+            chosen.estimator_weights,
+            "estimator",
+            chosen.estimator in ESTIMATORS,
+            f"it is {chosen.estimator}, which {own}",
+        ),
         (see.flow_weights, "flow", see.flow != "raft", f"it is {see.flow}, and only raft has weights"),
         (
             chosen.appearance_weights,
@@ -80,7 +85,7 @@ def refuse_useless_weights(settings: Settings) -> None:
         ),
     ):
         if weights is not None and is_useless:
-            with_weights = "--weights" if flag == "estimator" else f"--{flag}-weights"
+            with_weights = "--estimator-weights" if flag == "estimator" else f"--{flag}-weights"
             raise InputError(f"expected --{flag} NAME with {with_weights} {weights}; without it {why}")
 
 
@@ -89,7 +94,7 @@ def _load(settings: Settings, stack: ExitStack) -> Networks:
     runtime = stack.enter_context(Runtime(chosen.device, chosen.threads))
     estimator = _estimator(chosen, runtime)
     detector = _detector(chosen, runtime, estimator)
-    flow = create_flow(settings.see.flow, weights=settings.see.flow_weights, device=runtime.device)
+    flow = create_flow(settings.inference.flow, weights=settings.inference.flow_weights, device=runtime.device)
     embedder = create_embedder(
         chosen.appearance, runtime=runtime, skeleton=estimator.skeleton, weights=chosen.appearance_weights
     )
@@ -100,20 +105,26 @@ def _load(settings: Settings, stack: ExitStack) -> Networks:
 
 def _estimator(chosen: NetworkSettings, runtime: Runtime) -> Estimator:
     options = _given(
-        weights=chosen.weights,
+        weights=chosen.estimator_weights,
         input_size=chosen.estimator_input_px,
         crop_scale=chosen.crop_scale,
-        mask_margin=chosen.mask_margin,
+        crop_mask_margin=chosen.crop_mask_margin,
         flip_test=chosen.flip_test or None,
         decoder=chosen.decoder,
-        normalisation=chosen.normalisation,
+        normalisation=chosen.estimator_normalisation,
     )
-    if chosen.mask is False:
-        options["mask_margin"] = None  # explicit, because an estimator may mask by itself
+    if chosen.crop_mask is False:
+        options["crop_mask_margin"] = None  # explicit, because an estimator may mask by itself
     estimator = create_estimator(chosen.estimator, runtime=runtime, **options)
-    if chosen.mask and getattr(estimator, "mask_margin", None) is None:
-        can = "; say how much to leave around the box: --mask-margin 0.2" if hasattr(estimator, "mask_margin") else ""
-        raise InputError(f"mask: estimator {chosen.estimator} paints none by itself{can or '; leave --mask out'}")
+    if chosen.crop_mask and getattr(estimator, "crop_mask_margin", None) is None:
+        can = (
+            "; say how much to leave around the box: --crop-mask-margin 0.2"
+            if hasattr(estimator, "crop_mask_margin")
+            else ""
+        )
+        raise InputError(
+            f"crop_mask: estimator {chosen.estimator} paints none by itself{can or '; leave --crop-mask out'}"
+        )
     return estimator
 
 

@@ -18,7 +18,7 @@ from tracker.io.video import Source, open_source
 from tracker.io.writers import WRITERS
 from tracker.runs.networks import Networks
 from tracker.runs.versions import installed_versions
-from tracker.settings import FollowSettings, Settings
+from tracker.settings import AssociationSettings, Settings
 
 LOG, RUN, VIDEO = "poses.arrow", "run.json", "video.mp4"
 NOTHING_TO_DO = "nothing to do; --redo starts again"
@@ -49,8 +49,8 @@ class Outcome:
     warnings: tuple[str, ...]  # one line each: what else is not as asked for
     frames: int
     people: int  # ids given
-    poses: int  # of all frames, filled ones too
-    filled: int  # poses not seen but put in between
+    poses: int  # of all frames, interpolated ones too
+    interpolated: int  # poses not seen but put in between
     seconds: float
     files: tuple[str, ...]  # names in the folder
     done: str = field(default="", compare=False)  # with an earlier run in the folder, in a few words
@@ -96,7 +96,7 @@ def describe_poses(path: Path, header: PoseLogHeader, ended: Inferred) -> dict[s
             "width": header.width,
             "height": header.height,
         },
-        "settings": {"see": header.see_settings},
+        "settings": {"inference": header.inference_settings},
         "models": header.models,
         "device": "none",
         "files": [],
@@ -130,7 +130,7 @@ def write(outcome: Outcome, told: dict[str, Any], *, versions: dict[str, Any] | 
             "frames": outcome.frames,
             "people": outcome.people,
             "poses": outcome.poses,
-            "filled": outcome.filled,
+            "interpolated": outcome.interpolated,
             "seconds": round(outcome.seconds, 3),
             "frames_per_s": round(outcome.frames / max(outcome.seconds, 1e-9), 2),
         },
@@ -142,10 +142,10 @@ def write(outcome: Outcome, told: dict[str, Any], *, versions: dict[str, Any] | 
         beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def has_tracks_of(told: dict[str, Any], settings: FollowSettings) -> bool:
+def has_tracks_of(told: dict[str, Any], settings: AssociationSettings) -> bool:
     """Whether these association settings, by this version of posetrail, give the ids that a run has."""
     same_version = told.get("versions", {}).get("posetrail") == installed_versions()["posetrail"]
-    return same_version and told["settings"].get("follow") == asdict(settings)
+    return same_version and told["settings"].get("association") == asdict(settings)
 
 
 def warnings_of(files: Collection[str], told: dict[str, Any] | None) -> list[str]:
@@ -211,7 +211,7 @@ _SCHEMA: dict[str, Any] = {
     "reason": _is_text,
     "warnings": [_is_text],
     "input": _POSES,
-    "settings": {"networks?": {}, "see?": {}, "follow?": {}},
+    "settings": {"networks?": {}, "inference?": {}, "association?": {}},
     "applied?": {},
     "models": [{}],
     "device": _is_text,
@@ -220,7 +220,7 @@ _SCHEMA: dict[str, Any] = {
         "frames": _is_count,
         "people": _is_count,
         "poses": _is_count,
-        "filled": _is_count,
+        "interpolated": _is_count,
         "seconds": _is_number,
     },
     "files": [lambda value: isinstance(value, str) and is_safe_name(value)],  # in the run's own folder
@@ -252,7 +252,7 @@ def outcome(run: Path, told: dict[str, Any]) -> Outcome:
         reason=told["reason"],
         warnings=tuple(told["warnings"]),
         files=tuple(told["files"]),
-        **{name: figures[name] for name in ("frames", "people", "poses", "filled", "seconds")},
+        **{name: figures[name] for name in ("frames", "people", "poses", "interpolated", "seconds")},
     )
 
 
@@ -288,14 +288,14 @@ def saves(told: dict[str, Any]) -> tuple[str, ...]:
     return tuple(name for name, kind in WRITERS.items() if kind.file_name in told["files"])
 
 
-def follow_settings(told: dict[str, Any]) -> FollowSettings:
+def association_settings(told: dict[str, Any]) -> AssociationSettings:
     """The settings by which a run gave its ids.
 
     Raises:
         InputError: they are not those of this version, or have an unusable value.
     """
     try:
-        return FollowSettings(**told["settings"]["follow"])
+        return AssociationSettings(**told["settings"]["association"])
     except InputError as error:
         raise InputError(f"{RUN}: {error}; track or follow again") from None
     except (TypeError, KeyError):

@@ -30,8 +30,8 @@ from tracker.io.pose_log import (
     LogEnd,
     OtherFormat,
     Place,
+    PoseFrame,
     PoseLogHeader,
-    SeenFrame,
     last_place,
     places,
     read_pose_log,
@@ -40,7 +40,7 @@ from tracker.io.video import Source
 from tracker.io.writers import WRITERS
 from tracker.runs import record as run_file
 from tracker.runs.record import LOG, NOTHING_TO_DO, RUN, VIDEO, Inferred, Outcome
-from tracker.settings import FollowSettings, Settings
+from tracker.settings import AssociationSettings, Settings
 
 Earlier = Literal["replace", "adapt", "continue", "associate"]
 """What becomes of an earlier run in the folder.
@@ -83,7 +83,7 @@ def find(
     folder: Path,
     source: Source,
     header: PoseLogHeader,
-    follow: FollowSettings,
+    follow: AssociationSettings,
     *,
     saves: Sequence[str],
     video: bool,
@@ -126,9 +126,9 @@ def find(
     is_finished = end is not None
     if old.posetrail_version != header.posetrail_version and (part or not is_finished):
         return Kept(note=f"{folder}: was begun by posetrail {old.posetrail_version} and not finished; done anew")
-    changes = differences(told["settings"].get("follow", {}), asdict(follow)) if told else []
+    changes = differences(told["settings"].get("association", {}), asdict(follow)) if told else []
     if told and changes and earlier == "continue":
-        raise _changed(folder, told["settings"].get("follow", {}), asdict(follow))
+        raise _changed(folder, told["settings"].get("association", {}), asdict(follow))
     if told and end:
         return _finished(folder, told, end, follow, changes, saves, video)
     after = _safe_place(folder / LOG) if old.source == header.source else None
@@ -173,14 +173,14 @@ def _whole_header(log: Path, end: LogEnd | None) -> PoseLogHeader | None:
 
 
 def _refuse_other_run(
-    folder: Path, source: Source, header: PoseLogHeader, follow: FollowSettings | None, told: dict[str, Any]
+    folder: Path, source: Source, header: PoseLogHeader, follow: AssociationSettings | None, told: dict[str, Any]
 ) -> None:
     """As run.json is all that is left of a run, it decides whether that was another one; association settings, too."""
     if told["input"]["fingerprint"] != header.source_fingerprint:
         _other_content(folder, source, told, may_replace=False)
-    was, wanted = without_paths(told["settings"].get("see", {})), without_paths(header.see_settings)
+    was, wanted = without_paths(told["settings"].get("inference", {})), without_paths(header.inference_settings)
     if follow is not None:
-        was, wanted = was | told["settings"].get("follow", {}), wanted | asdict(follow)
+        was, wanted = was | told["settings"].get("association", {}), wanted | asdict(follow)
     if was != wanted:
         raise _changed(folder, was, wanted)
 
@@ -189,7 +189,7 @@ def _finished(
     folder: Path,
     told: dict[str, Any],
     end: LogEnd,
-    follow: FollowSettings,
+    follow: AssociationSettings,
     changes: Sequence[str],
     saves: Sequence[str],
     video: bool,
@@ -210,7 +210,7 @@ def _finished(
     return Kept(seen=Inferred(told["status"], told["reason"], end), told=told, files=frozenset(stay), done=done)
 
 
-def frames_until(log: Path, place: Place) -> Iterator[SeenFrame]:
+def frames_until(log: Path, place: Place) -> Iterator[PoseFrame]:
     """The frames of a log up to there; an InputError where they are not all there."""
     return read_pose_log(log, place.log_end)[1]
 
@@ -246,7 +246,7 @@ def told_in_short(changes: Sequence[str]) -> str:
 
 
 def differences(was: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """Like "memory_s was 2.0, now 1.0", for each value that is not the same."""
+    """Like "track_buffer_s was 2.0, now 1.0", for each value that is not the same."""
     names = [name for name in {**was, **wanted} if was.get(name) != wanted.get(name)]
     return [f"{name} was {was.get(name)}, now {wanted.get(name)}" for name in names]
 
@@ -270,17 +270,17 @@ def _flat(header: PoseLogHeader) -> dict[str, Any]:
     skeleton = values.pop("skeleton")
     digest = hashlib.sha256(json.dumps(skeleton).encode()).hexdigest()[:12]
     values |= {"skeleton": skeleton["name"], "sha256 of the skeleton": digest}
-    return {**values.pop("see_settings"), **values.pop("made_of"), **values}
+    return {**values.pop("inference_settings"), **values.pop("made_of"), **values}
 
 
 def weights_files(settings: Settings) -> dict[str, Path]:
     """The files of weights that are used with these settings, by setting; their content counts, not their paths."""
     networks = settings.networks
-    given = {"weights": networks.weights, "detector_weights": networks.detector_weights}
+    given = {"estimator_weights": networks.estimator_weights, "detector_weights": networks.detector_weights}
     if networks.appearance not in (NO_APPEARANCE, COLOUR_LAYOUT):
         given["appearance_weights"] = networks.appearance_weights
-    if settings.see.flow == "raft":
-        given["flow_weights"] = settings.see.flow_weights
+    if settings.inference.flow == "raft":
+        given["flow_weights"] = settings.inference.flow_weights
     for setting, name in (("estimator", networks.estimator), ("detector", networks.detector)):
         if path := onnx_path(name):
             given[setting] = path

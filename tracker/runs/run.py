@@ -1,4 +1,4 @@
-"""One clip, from a file to followed people: the pieces put together, as a generator and as a folder of results.
+"""One clip, from a file to followed people: the tracklets put together, as a generator and as a folder of results.
 
 A folder is made in two passes. The first sees: it writes the pose log, frame by frame, and is slow. The second follows
 from the log and writes everything else, and is all that `follow_run` and `draw_run` do: log -> people -> files.
@@ -29,13 +29,13 @@ from tracker.io.video_writer import NOTE, VideoWriter
 from tracker.io.writers import WRITERS, Clip, TrackedFrame, Writer, default_formats, open_writer, refusal, remark
 from tracker.runs import record as run_file
 from tracker.runs import resume
-from tracker.runs.infer import OnFrame, header_of, see_to_log, seen
+from tracker.runs.infer import OnFrame, header_of, infer_to_log, seen
 from tracker.runs.locks import alone_in, alone_with_file, reading
 from tracker.runs.networks import Networks, open_networks
 from tracker.runs.record import LOG, RUN, VIDEO, Inferred, Outcome
 from tracker.runs.resume import Earlier
-from tracker.runs.segments import Segment, made_of, remove_segments, see_in_segments
-from tracker.settings import FollowSettings, Settings
+from tracker.runs.segments import Segment, infer_in_segments, made_of, remove_segments
+from tracker.settings import AssociationSettings, Settings
 
 _AHEAD_FRAMES = 4  # pictures read before they are drawn on, and drawn before they are encoded
 
@@ -57,7 +57,7 @@ def track(
 ) -> Generator[TrackedFrame]:
     """Follow everybody in a video file, a folder of images or a glob, frame by frame, each final when it comes.
 
-    This is online following, whatever `settings.follow.offline` says: who is who is told from the frames before. A
+    This is online following, whatever `settings.association.offline` says: who is who is told from the frames before. A
     folder of results (`track_to_folder`, `posetrail track`) is better by what only the frames after can tell.
 
     >>> for frame in track("clip.mp4"):
@@ -82,9 +82,11 @@ def track(
     settings = settings or Settings()
     source = open_source(path, start_s=start_s, end_s=end_s, stride=stride, fps=fps)
     with open_networks(settings) as networks, closing(seen(source, networks, settings)) as looking:
-        tracker = Tracker(settings.follow, networks.estimator.skeleton, queue_frames=settings.see.queue_frames)
+        tracker = Tracker(
+            settings.association, networks.estimator.skeleton, queue_frames=settings.inference.queue_frames
+        )
         for frame, what in looking:
-            yield TrackedFrame(frame.index, frame.time_s, frame.name, tracker.update_seen(what), frame.image)
+            yield TrackedFrame(frame.index, frame.time_s, frame.name, tracker.update_frame(what), frame.image)
 
 
 def track_to_folder(
@@ -137,14 +139,14 @@ def track_to_folder(
     drawing = VideoWriter(folder / VIDEO, source.width, source.height, source.fps) if video else None
     with alone_in(folder, wait_s=wait_s) as lock:
         on_frame, on_drawn = lock.checking(on_frame), lock.checking(on_drawn)
-        kept = resume.find(folder, source, header, settings.follow, saves=saves, video=video, earlier=earlier)
+        kept = resume.find(folder, source, header, settings.association, saves=saves, video=video, earlier=earlier)
         if kept.outcome:
             remove_segments(folder)
             return kept.outcome
         if kept.seen:
             ended = kept.seen
         elif segments:
-            ended, seconds = see_in_segments(
+            ended, seconds = infer_in_segments(
                 segments,
                 source,
                 folder,
@@ -157,12 +159,12 @@ def track_to_folder(
             )
             started = time.perf_counter() - seconds  # also those that others spent
         else:
-            ended = see_to_log(
+            ended = infer_to_log(
                 source, folder, header, networks, settings, after=kept.after, on_frame=on_frame, stopped=stopped
             )
         lock.check()
         told = run_file.describe(source, networks, settings, ended)
-        people = _people(folder / LOG, settings.follow, ended.log)
+        people = _people(folder / LOG, settings.association, ended.log)
         if kept.told:
             writers |= _writers(folder, _clip(header), run_file.saves(kept.told))
         writers = {name: writer for name, writer in writers.items() if name not in kept.files}
@@ -170,9 +172,9 @@ def track_to_folder(
             outcome = replace(run_file.outcome(folder, kept.told), files=_files(kept.files))
             told["applied"] = kept.told["applied"]
         else:
-            (folder / RUN).unlink(missing_ok=True)  # from here to its end, the folder is not of one piece
+            (folder / RUN).unlink(missing_ok=True)  # from here to its end, the folder is not of one tracklet
             notes = [*filter(None, [kept.note]), *run_file.warnings_of(kept.files, kept.told)]
-            outcome = _write_results(folder, told, settings.follow, people, writers, started, notes, kept.files)
+            outcome = _write_results(folder, told, settings.association, people, writers, started, notes, kept.files)
         if ended.status != "interrupted":
             remove_segments(folder)
         if drawing and VIDEO not in outcome.files:
@@ -185,7 +187,7 @@ def track_to_folder(
 
 
 def follow_run(
-    run: Path, settings: FollowSettings, *, output: Path | None = None, more_saves: Sequence[str] = ()
+    run: Path, settings: AssociationSettings, *, output: Path | None = None, more_saves: Sequence[str] = ()
 ) -> Outcome:
     """Give ids again to the poses of a run, with other settings: no pixels, no network.
 
@@ -220,7 +222,7 @@ def follow_run(
 
 def follow_poses(
     poses: Path,
-    settings: FollowSettings,
+    settings: AssociationSettings,
     *,
     output: Path | None = None,
     fps: float | None = None,
@@ -303,7 +305,7 @@ def draw_run(
         header, frames = read_pose_log(run / LOG)
         names = {image.name for image in source.images}
         by_name = not run_file.of_clip(told) and PurePath(next(frames).name).name in names
-        people = _people(run / LOG, run_file.follow_settings(told), end)
+        people = _people(run / LOG, run_file.association_settings(told), end)
         on_frame = lock.checking(on_frame)
         whole = _draw(people, header.skeleton, source, video, on_frame, stopped, by_name=by_name)
         if in_place:
@@ -317,7 +319,7 @@ def draw_run(
 # Second pass: the pose log to people, and to files --------------------------------------------------------------------
 
 
-def _people(log: Path, settings: FollowSettings, end: LogEnd) -> People:
+def _people(log: Path, settings: AssociationSettings, end: LogEnd) -> People:
     """Everybody in a pose log that ends so: the one way there is from poses to people."""
     header, _ = read_pose_log(log)
     followed = following(
@@ -329,7 +331,7 @@ def _people(log: Path, settings: FollowSettings, end: LogEnd) -> People:
 def _write_results(
     folder: Path,
     told: dict[str, Any],
-    settings: FollowSettings,
+    settings: AssociationSettings,
     people: People,
     writers: Writers,
     started: float,
@@ -348,7 +350,7 @@ def _write_results(
         notes: warnings, one line each.
         stay: results in the folder that show these tracks already; all others go.
     """
-    frames, poses, filled, ids = 0, 0, 0, set[int]()
+    frames, poses, interpolated, ids = 0, 0, 0, set[int]()
     with ExitStack() as files:
         outputs = {name: files.enter_context(writer) for name, writer in writers.items()}
         for frame in people():
@@ -356,7 +358,7 @@ def _write_results(
                 output.add(frame)
             frames += 1
             poses += len(frame.people)
-            filled += int(frame.people.filled.sum())
+            interpolated += int(frame.people.interpolated.sum())
             ids.update(frame.people.track_ids.tolist())
     refused = {name: said for name, output in outputs.items() if (said := refusal(output))}
     remarks = [said for output in outputs.values() if (said := remark(output))]
@@ -370,11 +372,11 @@ def _write_results(
         frames=frames,
         people=len(ids),
         poses=poses,
-        filled=filled,
+        interpolated=interpolated,
         seconds=time.perf_counter() - started,
         files=_files({*stay, *outputs} - refused.keys()),
     )
-    told["settings"]["follow"] = asdict(settings)
+    told["settings"]["association"] = asdict(settings)
     told["applied"] = {**told.get("applied", {}), "smooth": settings.smoothing}
     run_file.write(outcome, told)
     return outcome

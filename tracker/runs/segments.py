@@ -32,16 +32,16 @@ from posetrail.files import written_whole
 from posetrail.poses import Poses
 from posetrail.similarity import box_area, box_iou, oks
 from tracker.inference.pipeline import BATCH_FRAMES
-from tracker.io.pose_log import LogEnd, PoseLogHeader, PoseLogWriter, SeenFrame, read_pose_log
+from tracker.io.pose_log import LogEnd, PoseFrame, PoseLogHeader, PoseLogWriter, read_pose_log
 from tracker.io.video import Source
 from tracker.runs import record as run_file
 from tracker.runs import resume
-from tracker.runs.infer import OnFrame, header_of, see_to_log
+from tracker.runs.infer import OnFrame, header_of, infer_to_log
 from tracker.runs.locks import alone_in
 from tracker.runs.networks import Networks
 from tracker.runs.record import LOG, RUN, Inferred, Outcome, Status
 from tracker.runs.resume import Earlier
-from tracker.settings import SeeSettings, Settings
+from tracker.settings import InferenceSettings, Settings
 
 SEGMENTS = "segments"  # folder in the run's folder, until the clip has been followed
 LEAD_S = 2.0
@@ -69,18 +69,18 @@ class Segment:
 
 
 def cut(
-    source: Source, settings: SeeSettings, segment_s: float | None, *, lead_s: float = LEAD_S
+    source: Source, settings: InferenceSettings, segment_s: float | None, *, lead_s: float = LEAD_S
 ) -> tuple[Segment, ...]:
     """A clip's segments, each about so many seconds long, the last one up to half as long again or half as long.
 
     Args:
         source: the clip.
         settings: by which it is seen.
-        segment_s: seconds; None: in one piece.
+        segment_s: seconds; None: in one tracklet.
         lead_s: seconds that each segment but the first is seen before its own first frame.
 
     Returns:
-        none where the clip is to stay in one piece, being short, or because nothing tells its length.
+        none where the clip is to stay in one tracklet, being short, or because nothing tells its length.
 
     Raises:
         InputError: that is no length.
@@ -111,7 +111,7 @@ def _whole(frames: float, unit: int) -> int:
 
 
 def made_of(segments: Sequence[Segment]) -> dict[str, Any]:
-    """What a joined log's header tells of the segments; nothing of a clip in one piece."""
+    """What a joined log's header tells of the segments; nothing of a clip in one tracklet."""
     if not segments:
         return {}
     last = segments[-1]
@@ -121,7 +121,7 @@ def made_of(segments: Sequence[Segment]) -> dict[str, Any]:
 # Seeing one ----------------------------------------------------------------------------------------------------------
 
 
-def is_seen(
+def is_inferred(
     segment: Segment, source: Source, folder: Path, networks: Networks, settings: Settings, earlier: Earlier
 ) -> bool:
     """Whether a segment's log is there, whole, and of these settings.
@@ -149,11 +149,11 @@ def is_joined(
         InputError: with "continue", a run of other settings or of another clip stands there.
     """
     header = header_of(source, networks, settings, **made_of(segments))
-    kept = resume.find(folder, source, header, settings.follow, saves=(), video=False, earlier=earlier)
+    kept = resume.find(folder, source, header, settings.association, saves=(), video=False, earlier=earlier)
     return bool(kept.outcome or kept.seen)
 
 
-def see_segment(
+def infer_segment(
     segment: Segment,
     source: Source,
     folder: Path,
@@ -184,10 +184,10 @@ def see_segment(
     place = folder / SEGMENTS / segment.name
     with alone_in(place, wait_s=wait_s) as lock:
         on_frame = lock.checking(on_frame)
-        return _see_alone(segment, source, folder, networks, settings, earlier, on_frame, stopped)
+        return _infer_alone(segment, source, folder, networks, settings, earlier, on_frame, stopped)
 
 
-def _see_alone(
+def _infer_alone(
     segment: Segment,
     source: Source,
     folder: Path,
@@ -210,7 +210,7 @@ def _see_alone(
         on_frame(people)
 
     header = _header(segment, source, networks, settings)
-    ended = see_to_log(part, place, header, networks, settings, after=kept.after, on_frame=count, stopped=stopped)
+    ended = infer_to_log(part, place, header, networks, settings, after=kept.after, on_frame=count, stopped=stopped)
     outcome = Outcome(
         folder=place,
         status=ended.status,
@@ -219,7 +219,7 @@ def _see_alone(
         frames=frames,
         people=0,  # nobody has an id yet
         poses=poses,
-        filled=0,
+        interpolated=0,
         seconds=time.perf_counter() - started,
         files=(LOG, RUN),
     )
@@ -237,13 +237,13 @@ def _kept(
 ) -> resume.Kept:
     header = _header(segment, source, networks, settings)
     place = folder / SEGMENTS / segment.name
-    return resume.find(place, source, header, settings.follow, saves=(), video=False, earlier=earlier, part=True)
+    return resume.find(place, source, header, settings.association, saves=(), video=False, earlier=earlier, part=True)
 
 
 # Joining them --------------------------------------------------------------------------------------------------------
 
 
-def see_in_segments(
+def infer_in_segments(
     segments: Sequence[Segment],
     source: Source,
     folder: Path,
@@ -257,11 +257,11 @@ def see_in_segments(
 ) -> tuple[Inferred, float]:
     """Write a run's pose log, of this header, by way of segments; those that are seen already are taken as they are.
 
-    The other arguments are those of `see_segment`. Returns how it ended, and the seconds spent on all of them.
+    The other arguments are those of `infer_segment`. Returns how it ended, and the seconds spent on all of them.
     """
     begun = []
     for segment in segments:
-        outcome = see_segment(
+        outcome = infer_segment(
             segment, source, folder, networks, settings, earlier=earlier, on_frame=on_frame, stopped=stopped
         )
         begun.append(outcome)
@@ -286,7 +286,7 @@ def _join(segments: Sequence[Segment], folder: Path, header: PoseLogHeader) -> L
     return log.place.log_end
 
 
-def joined(parts: Iterable[tuple[int, Iterable[SeenFrame]]], header: PoseLogHeader) -> Iterator[SeenFrame]:
+def joined(parts: Iterable[tuple[int, Iterable[PoseFrame]]], header: PoseLogHeader) -> Iterator[PoseFrame]:
     """The frames of segments as of one clip, their leads left out.
 
     Args:
@@ -294,7 +294,7 @@ def joined(parts: Iterable[tuple[int, Iterable[SeenFrame]]], header: PoseLogHead
         header: of the clip's log.
     """
     sigmas = np.array(header.skeleton.oks_sigmas)
-    last: deque[SeenFrame] = deque(maxlen=header.queue_frames)
+    last: deque[PoseFrame] = deque(maxlen=header.queue_frames)
     for first, frames in parts:
         known = {seen.index: seen.poses for seen in last}
         rows: dict[int, np.ndarray] = {}  # of frames in the lead: which of the known poses each of theirs is
@@ -307,17 +307,17 @@ def joined(parts: Iterable[tuple[int, Iterable[SeenFrame]]], header: PoseLogHead
             yield last[-1]
 
 
-def _with_sources(seen: SeenFrame, first: int, rows: dict[int, np.ndarray]) -> SeenFrame:
-    """The frame with its carried people said to come from the poses that are kept, not from the lead's."""
-    carried = seen.carried
-    from_lead = np.flatnonzero(carried.source_frames < first)
+def _with_sources(seen: PoseFrame, first: int, rows: dict[int, np.ndarray]) -> PoseFrame:
+    """The frame with its propagated people said to come from the poses that are kept, not from the lead's."""
+    propagated = seen.propagated
+    from_lead = np.flatnonzero(propagated.source_frames < first)
     if not len(from_lead):
         return seen
-    sources = carried.source_rows.copy()
+    sources = propagated.source_rows.copy()
     for i in from_lead.tolist():
-        known = rows.get(int(carried.source_frames[i]))
+        known = rows.get(int(propagated.source_frames[i]))
         sources[i] = -1 if known is None else known[sources[i]]
-    return replace(seen, carried=replace(carried, source_rows=sources)[sources >= 0])
+    return replace(seen, propagated=replace(propagated, source_rows=sources)[sources >= 0])
 
 
 def same_people(seen: Poses, again: Poses, sigmas: np.ndarray) -> np.ndarray:

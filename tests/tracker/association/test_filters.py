@@ -375,9 +375,9 @@ def test_a_size_unknown_in_some_frames_is_drawn_from_the_others() -> None:
     positions = jittered(walk(times_s))
     holes = np.linspace(200, 290, 10)
     holes[[0, 4, 5]] = np.nan
-    filled = np.array([210.0, *np.linspace(210, 290, 9)])
+    interpolated = np.array([210.0, *np.linspace(210, 290, 9)])
     np.testing.assert_allclose(
-        smooth_kalman(positions, times_s, scores, holes), smooth_kalman(positions, times_s, scores, filled)
+        smooth_kalman(positions, times_s, scores, holes), smooth_kalman(positions, times_s, scores, interpolated)
     )
 
 

@@ -1,4 +1,4 @@
-"""Following with hindsight: pieces are linked to people, false people go, missed ones are put back."""
+"""Following with associate_offline: tracklets are linked to people, false people go, missed ones are put back."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ from posetrail.skeletons import COCO_17, Skeleton
 from tests.worlds import STANDING, Walker, World, line
 from tracker.association import offline
 from tracker.association.linking import link
-from tracker.association.offline import hindsight
+from tracker.association.offline import associate_offline
 from tracker.association.stabilisation import StillPicture, moved, undone
 from tracker.association.tracker import follow
-from tracker.association.tracklets import ENDS, Pieces
-from tracker.io.pose_log import Carried, SeenFrame
-from tracker.settings import FollowSettings
+from tracker.association.tracklets import ENDS, Tracklets
+from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.settings import AssociationSettings
 
 FPS = 30
-DEFAULT = FollowSettings(smooth="none", fill_gap_s=0.5)  # what smoothing does to them is told elsewhere
+DEFAULT = AssociationSettings(
+    smooth="none", max_interpolation_gap_s=0.5
+)  # what smoothing does to them is told elsewhere
 SIGMAS = np.array(COCO_17.oks_sigmas)
 
 
-def seen(world: World, shuffle: int | None = None, *, joints: bool = True) -> list[SeenFrame]:
+def seen(world: World, shuffle: int | None = None, *, joints: bool = True) -> list[PoseFrame]:
     """The world as a perfect see stage without flow would log it, people in any order."""
     random = np.random.default_rng(shuffle)
     frames = []
@@ -47,20 +49,22 @@ def seen(world: World, shuffle: int | None = None, *, joints: bool = True) -> li
             )
         if shuffle is not None:
             poses = poses[random.permutation(len(poses))]
-        frames.append(SeenFrame(index, time_s, f"{index:06d}.jpg", poses, Carried.empty(17)))
+        frames.append(PoseFrame(index, time_s, f"{index:06d}.jpg", poses, PropagatedPoses.empty(17)))
     return frames
 
 
-def followed(frames: list[SeenFrame], follow_settings: FollowSettings = DEFAULT, **more: float) -> list[TrackedPoses]:
-    follow_settings = replace(follow_settings, **more)
-    return [people for _, people in hindsight(lambda: frames, follow_settings, COCO_17)()]
+def followed(
+    frames: list[PoseFrame], association_settings: AssociationSettings = DEFAULT, **more: float
+) -> list[TrackedPoses]:
+    association_settings = replace(association_settings, **more)
+    return [people for _, people in associate_offline(lambda: frames, association_settings, COCO_17)()]
 
 
 def who(world: World, people: list[TrackedPoses]) -> list[dict[int, int]]:
     """For every frame, walker -> id; people put back left out."""
     ids = []
     for index, frame in enumerate(people):
-        frame = frame[~frame.filled]
+        frame = frame[~frame.interpolated]
         walkers = [world.walker_at(index, box) for box in frame.poses.boxes]
         ids.append(dict(zip(walkers, frame.track_ids.tolist(), strict=True)))
     return ids
@@ -89,7 +93,7 @@ def test_people_who_cross_keep_their_ids() -> None:
 
 def test_the_poses_before_the_id_was_told_are_given_back() -> None:
     world = World((Walker(line((20, 60), (0, 0))), Walker(line((400, 60), (0, 0)), missed=lambda f: f < 10)), 40)
-    settings = FollowSettings(confirm_s=0.5)
+    settings = AssociationSettings(confirmation_s=0.5)
     assert who(world, followed(seen(world), settings)) == [{0: 1}] * 10 + [{0: 1, 1: 2}] * 30
 
 
@@ -110,9 +114,9 @@ def test_somebody_unseen_for_a_while_comes_back_as_themselves(missed_frames: int
 
 def test_somebody_unseen_for_longer_than_the_limit_is_somebody_new() -> None:
     world = World((Walker(line((20, 60), (0, 0)), missed=missed_in((30, 70))),), num_frames=100)
-    ids = who(world, followed(seen(world), link_gap_s=1.0))
+    ids = who(world, followed(seen(world), max_link_gap_s=1.0))
     assert {i for frame in ids for i in frame.values()} == {1, 2}
-    ids = who(world, followed(seen(world), link_gap_s=1.5))
+    ids = who(world, followed(seen(world), max_link_gap_s=1.5))
     assert {i for frame in ids for i in frame.values()} == {1}
 
 
@@ -137,7 +141,7 @@ def test_people_without_joints_are_followed_by_their_boxes() -> None:
     world = World((*CROSSING.walkers[:2], Walker(STROLL, size=(60, 160), missed=missed_in((20, 26)))), 60)
     people = followed(seen(world, joints=False))
     assert all(len(frame) == 3 for frame in people)
-    assert [frame.filled.sum() for frame in people] == [0] * 20 + [1] * 6 + [0] * 34
+    assert [frame.interpolated.sum() for frame in people] == [0] * 20 + [1] * 6 + [0] * 34
     assert who(world, people)[0] == who(world, people)[-1]
 
 
@@ -147,8 +151,8 @@ def test_a_skeleton_that_nobody_knows_is_followed() -> None:
         replace(f, poses=replace(f.poses, keypoints=f.poses.keypoints[:, :3], keypoint_scores=np.ones((3, 3))))
         for f in seen(CROSSING)
     ]
-    frames = [replace(f, carried=Carried.empty(3)) for f in frames]
-    people = [p for _, p in hindsight(lambda: frames, DEFAULT, skeleton)()]
+    frames = [replace(f, propagated=PropagatedPoses.empty(3)) for f in frames]
+    people = [p for _, p in associate_offline(lambda: frames, DEFAULT, skeleton)()]
     assert {len(p) for p in people} == {3}
 
 
@@ -159,7 +163,7 @@ def test_a_flicker_was_nobody() -> None:
     flicker = Walker(line((300, 60), (0, 0)), missed=lambda f: f not in (20, 21), box_score=lambda _: 0.5)
     world = World((Walker(line((20, 60), (0, 0))), flicker), num_frames=60)
     assert who(world, followed(seen(world))) == [{0: 1}] * 60
-    assert len(followed(seen(world), min_evidence=-9)[20]) == 2
+    assert len(followed(seen(world), min_track_evidence=-9)[20]) == 2
 
 
 def test_a_weak_pose_that_stays_was_nobody_and_a_sure_one_was_somebody() -> None:
@@ -177,8 +181,8 @@ def test_a_clip_too_short_for_evidence_keeps_its_people(num_frames: int) -> None
 
 def test_people_stay_where_all_scores_are_zero() -> None:
     frames = [replace(f, poses=replace(f.poses, scores=np.zeros(3))) for f in seen(CROSSING)]
-    online = follow(frames, replace(DEFAULT, start_score=0.0), COCO_17)
-    assert [len(p) for p in followed(frames, replace(DEFAULT, start_score=0.0))] == [len(p) for _, p in online]
+    online = follow(frames, replace(DEFAULT, new_track_score=0.0), COCO_17)
+    assert [len(p) for p in followed(frames, replace(DEFAULT, new_track_score=0.0))] == [len(p) for _, p in online]
 
 
 # Who was missed.
@@ -188,7 +192,7 @@ def test_somebody_missed_for_a_moment_is_put_back_between() -> None:
     world = World((Walker(STROLL, missed=missed_in((30, 40))),), num_frames=60)
     people = followed(seen(world))
     assert [frame.track_ids.tolist() for frame in people] == [[1]] * 60
-    assert [frame.filled.tolist() for frame in people] == [[30 <= t < 40] for t in range(60)]
+    assert [frame.interpolated.tolist() for frame in people] == [[30 <= t < 40] for t in range(60)]
     for t in range(30, 40):
         walker, put = world.walkers[0], people[t].poses
         assert np.allclose(put.keypoints[0], walker.keypoints(t / FPS), atol=1e-2)
@@ -200,8 +204,8 @@ def test_somebody_missed_for_a_moment_is_put_back_between() -> None:
 def test_somebody_missed_for_longer_is_not_put_back() -> None:
     world = World((Walker(STROLL, missed=missed_in((30, 45))),), num_frames=60)
     assert [len(frame) for frame in followed(seen(world))] == [1] * 30 + [0] * 15 + [1] * 15
-    assert [len(frame) for frame in followed(seen(world), fill_gap_s=0.6)] == [1] * 60
-    assert [len(frame) for frame in followed(seen(world), fill_gap_s=0)] == [1] * 30 + [0] * 15 + [1] * 15
+    assert [len(frame) for frame in followed(seen(world), max_interpolation_gap_s=0.6)] == [1] * 60
+    assert [len(frame) for frame in followed(seen(world), max_interpolation_gap_s=0)] == [1] * 30 + [0] * 15 + [1] * 15
 
 
 def test_nobody_is_put_where_somebody_hides_them() -> None:
@@ -209,8 +213,8 @@ def test_nobody_is_put_where_somebody_hides_them() -> None:
     walker = Walker(STROLL, missed=missed_in((20, 30), (60, 70)))
     world = World((walker, pillar), num_frames=90)
     people = followed(seen(world))
-    assert [sum(p.filled) for p in people[20:30]] == [0] * 10
-    assert [sum(p.filled) for p in people[60:70]] == [1] * 10
+    assert [sum(p.interpolated) for p in people[20:30]] == [0] * 10
+    assert [sum(p.interpolated) for p in people[60:70]] == [1] * 10
 
 
 def test_a_joint_is_put_back_only_between_two_poses_that_have_it() -> None:
@@ -221,7 +225,7 @@ def test_a_joint_is_put_back_only_between_two_poses_that_have_it() -> None:
     keypoints = np.where(scores[..., None] > 0, frames[29].poses.keypoints, np.nan)
     frames[29] = replace(frames[29], poses=replace(frames[29].poses, keypoints=keypoints, keypoint_scores=scores))
     people = followed(frames)[31]
-    assert people.filled.tolist() == [True]
+    assert people.interpolated.tolist() == [True]
     assert np.flatnonzero(np.isnan(people.poses.keypoints[0, :, 0])).tolist() == [9]
     assert people.poses.keypoint_scores[0, 9] == 0
 
@@ -250,15 +254,15 @@ def test_unsure_joints_are_left_out_of_the_people() -> None:
         replace(f, poses=replace(f.poses, keypoint_scores=np.tile(np.linspace(0.2, 1, 17), (3, 1))))
         for f in seen(CROSSING)[:20]
     ]
-    people = followed(frames, FollowSettings(keep_joint_score=0.5))
+    people = followed(frames, AssociationSettings(min_output_joint_score=0.5))
     assert (np.isnan(people[0].poses.keypoints[:, :, 0]) == (np.linspace(0.2, 1, 17) < 0.5)).all()
 
 
 # Links, by themselves.
 
 
-def piece(first: int, places: list[tuple[float, float]], *, size: float = 60.0, **more: object) -> dict[str, object]:
-    """A piece that begins in this frame, one place (x, y) for each of its frames."""
+def tracklet(first: int, places: list[tuple[float, float]], *, size: float = 60.0, **more: object) -> dict[str, object]:
+    """A tracklet that begins in this frame, one place (x, y) for each of its frames."""
     seen = np.array([[(first + t) / FPS, x, y, size] for t, (x, y) in enumerate(places)])
     starts, ends = np.full((2, ENDS, 4), np.nan)
     starts[: len(places)], ends[ENDS - len(places) :] = seen[:ENDS], seen[-ENDS:]
@@ -280,7 +284,7 @@ def piece(first: int, places: list[tuple[float, float]], *, size: float = 60.0, 
 
 def linked(*all_pieces: dict[str, object], max_gap_s: float = 3.0) -> list[int]:
     columns = {name: np.array([each[name] for each in all_pieces]) for name in all_pieces[0]}
-    return link(Pieces(**columns), SIGMAS, max_gap_s).tolist()
+    return link(Tracklets(**columns), SIGMAS, max_gap_s).tolist()
 
 
 def walk(start: float, speed: float, y: float = 0.0) -> list[tuple[float, float]]:
@@ -289,7 +293,9 @@ def walk(start: float, speed: float, y: float = 0.0) -> list[tuple[float, float]
 
 
 def test_motion_tells_who_is_who_after_a_crossing() -> None:
-    assert linked(piece(0, walk(0, 8)), piece(0, walk(200, -8)), piece(16, walk(128, 8)), piece(16, walk(72, -8))) == [
+    assert linked(
+        tracklet(0, walk(0, 8)), tracklet(0, walk(200, -8)), tracklet(16, walk(128, 8)), tracklet(16, walk(72, -8))
+    ) == [
         0,
         1,
         0,
@@ -301,46 +307,46 @@ def test_votes_tell_where_motion_says_nothing() -> None:
     here, there = [(0.0, 0.0)], [(40.0, 0.0)]
     between = [(20.0, 0.0)]
     one, other = {"forward": 1, "backward": 3}, {"forward": 2, "backward": 4}
-    assert linked(piece(0, here, **one), piece(0, there, **other), piece(9, between, **one)) == [0, 1, 0]
-    assert linked(piece(0, here, **one), piece(0, there, **other), piece(9, between, **other)) == [0, 1, 1]
+    assert linked(tracklet(0, here, **one), tracklet(0, there, **other), tracklet(9, between, **one)) == [0, 1, 0]
+    assert linked(tracklet(0, here, **one), tracklet(0, there, **other), tracklet(9, between, **other)) == [0, 1, 1]
 
 
 def test_looks_tell_where_motion_says_nothing() -> None:
     red, blue = np.array([1.0, 0.0]), np.array([0.0, 1.0])
-    before = piece(0, [(0, 0)], appearance=red), piece(0, [(40, 0)], appearance=blue)
+    before = tracklet(0, [(0, 0)], appearance=red), tracklet(0, [(40, 0)], appearance=blue)
     for looks, person in ((red, 0), (blue, 1)):
-        assert linked(*before, piece(9, [(20, 0)], appearance=looks)) == [0, 1, person]
+        assert linked(*before, tracklet(9, [(20, 0)], appearance=looks)) == [0, 1, person]
 
 
 def test_shape_tells_where_motion_says_nothing() -> None:
     shape = 60 * (STANDING - STANDING.mean(axis=0))
     lying = shape[:, ::-1]
-    before = piece(0, [(0, 0)]), piece(0, [(40, 0)], last_joints=lying)
-    assert linked(*before, piece(9, [(20, 0)])) == [0, 1, 0]
-    assert linked(*before, piece(9, [(20, 0)], first_joints=lying)) == [0, 1, 1]
+    before = tracklet(0, [(0, 0)]), tracklet(0, [(40, 0)], last_joints=lying)
+    assert linked(*before, tracklet(9, [(20, 0)])) == [0, 1, 0]
+    assert linked(*before, tracklet(9, [(20, 0)], first_joints=lying)) == [0, 1, 1]
 
 
 def test_somebody_far_away_is_somebody_else() -> None:
-    assert linked(piece(0, walk(0, 2)), piece(12, walk(400, 2))) == [0, 1]
+    assert linked(tracklet(0, walk(0, 2)), tracklet(12, walk(400, 2))) == [0, 1]
 
 
 def test_pieces_that_overlap_in_time_are_never_one_person() -> None:
     one = {"forward": 1, "backward": 1}
-    assert linked(piece(0, walk(0, 2), **one), piece(9, walk(18, 2), **one)) == [0, 1]
+    assert linked(tracklet(0, walk(0, 2), **one), tracklet(9, walk(18, 2), **one)) == [0, 1]
 
 
 def test_no_pieces_are_nobody() -> None:
-    columns = {name: np.array([value]) for name, value in piece(0, [(0, 0)]).items()}
-    nobody = Pieces(**{name: column[:0] for name, column in columns.items()})
+    columns = {name: np.array([value]) for name, value in tracklet(0, [(0, 0)]).items()}
+    nobody = Tracklets(**{name: column[:0] for name, column in columns.items()})
     assert link(nobody, SIGMAS, 3.0).tolist() == []
 
 
 def test_pairs_are_weighed_a_few_at_a_time_or_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
-    pieces = [piece(12 * i, walk(x, v)) for i in range(20) for x, v in random.uniform(-9, 9, (4, 2)).tolist()]
-    at_once = linked(*pieces)
+    tracklets = [tracklet(12 * i, walk(x, v)) for i in range(20) for x, v in random.uniform(-9, 9, (4, 2)).tolist()]
+    at_once = linked(*tracklets)
     monkeypatch.setattr("tracker.association.linking._PAIRS_AT_A_TIME", 7)
-    assert linked(*pieces) == at_once
+    assert linked(*tracklets) == at_once
     assert 4 < len(set(at_once)) < 80
 
 
@@ -396,7 +402,7 @@ def test_no_more_frames_are_held_than_a_block_and_its_lead(monkeypatch: pytest.M
     alive: set[int] = set()
     most = 0
 
-    def read() -> Iterator[SeenFrame]:
+    def read() -> Iterator[PoseFrame]:
         nonlocal most
         for frame in frames:
             copy = replace(frame)
@@ -405,7 +411,7 @@ def test_no_more_frames_are_held_than_a_block_and_its_lead(monkeypatch: pytest.M
             most = max(most, len(alive))
             yield copy
 
-    assert sum(1 for _ in hindsight(read, DEFAULT, COCO_17)()) == 200
+    assert sum(1 for _ in associate_offline(read, DEFAULT, COCO_17)()) == 200
     assert most <= 20 + 10 + 2
 
 
@@ -413,11 +419,11 @@ def test_the_frames_are_read_twice_and_come_back_as_they_were() -> None:
     frames = seen(CROSSING)
     reads = []
 
-    def read() -> list[SeenFrame]:
+    def read() -> list[PoseFrame]:
         reads.append(1)
         return frames
 
-    assert [frame for frame, _ in hindsight(read, DEFAULT, COCO_17)()] == frames
+    assert [frame for frame, _ in associate_offline(read, DEFAULT, COCO_17)()] == frames
     assert len(reads) == 2
 
 
@@ -455,23 +461,23 @@ def test_whatever_comes_people_are_poses_that_were_seen_or_lie_between_two_of_th
         boxes = np.sort(middle + random.uniform(-40, 40, (n, 2, 2)), axis=1).reshape(n, 4)
         poses = Poses(keypoints, random.random((n, 17)), boxes, random.random(n), random.random(n) < 0.2)
         camera = np.eye(2, 3) + random.normal(0, 0.03, (2, 3)) * [1, 1, 50]
-        frames.append(SeenFrame(index, index / 10, "", poses, Carried.empty(17), camera))
-    people = followed(frames, min_evidence=0.2)
+        frames.append(PoseFrame(index, index / 10, "", poses, PropagatedPoses.empty(17), camera))
+    people = followed(frames, min_track_evidence=0.2)
 
     appearances = defaultdict(list)
     for frame, there in zip(frames, people, strict=True):
-        seen_boxes = there.poses.boxes[~there.filled].tolist()
+        seen_boxes = there.poses.boxes[~there.interpolated].tolist()
         assert all(box in frame.poses.boxes.tolist() for box in seen_boxes)
-        for person, filled in zip(there.track_ids.tolist(), there.filled.tolist(), strict=True):
-            appearances[person].append((frame.index, filled))
+        for person, interpolated in zip(there.track_ids.tolist(), there.interpolated.tolist(), strict=True):
+            appearances[person].append((frame.index, interpolated))
     assert sorted(appearances) == list(range(1, len(appearances) + 1))
     for times in appearances.values():
         assert not times[0][1]
         assert not times[-1][1]
-        unfilled = [t for t, filled in times if not filled]
+        unfilled = [t for t, interpolated in times if not interpolated]
         gaps = [(a, b) for a, b in pairwise(unfilled) if b > a + 1]
-        for t in (t for t, filled in times if filled):
-            assert any(a < t < b and (b - a) / 10 <= DEFAULT.fill_gap_s + 1e-9 for a, b in gaps)
+        for t in (t for t, interpolated in times if interpolated):
+            assert any(a < t < b and (b - a) / 10 <= DEFAULT.max_interpolation_gap_s + 1e-9 for a, b in gaps)
 
 
 @settings(max_examples=30, deadline=None)

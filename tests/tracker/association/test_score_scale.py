@@ -9,9 +9,9 @@ from posetrail.poses import Poses
 from tracker.association.score_scale import ScoreScale
 
 
-def poses(scores: list[float], carried: bool = False) -> Poses:
+def poses(scores: list[float], propagated: bool = False) -> Poses:
     n = len(scores)
-    return Poses(np.zeros((n, 17, 2)), np.ones((n, 17)), np.zeros((n, 4)), scores, np.full(n, carried))
+    return Poses(np.zeros((n, 17, 2)), np.ones((n, 17)), np.zeros((n, 4)), scores, np.full(n, propagated))
 
 
 def test_a_missing_score_counts_as_none_and_spoils_nothing() -> None:
@@ -25,7 +25,7 @@ def test_carried_poses_teach_nothing_and_a_scale_that_does_not_adapt_changes_no_
     scale = ScoreScale(adapt=True)
     scale.add(poses([0.2, 0.3]), 0.0)
     before = scale.score(0.4)
-    scale.add(poses([0.9], carried=True), 0.0)
+    scale.add(poses([0.9], propagated=True), 0.0)
     assert scale.score(0.4) == pytest.approx(before)
     fixed = ScoreScale(adapt=False)
     fixed.add(poses([0.2, 0.3]), 0.0)

@@ -14,16 +14,16 @@ from posetrail.errors import InputError
 from posetrail.poses import Poses, TrackedPoses
 from tests.worlds import Walker, line
 from tracker.association.follow import follow
-from tracker.association.smoothing import Followed, LiveSmoothing, steady
+from tracker.association.smoothing import FrameWithTracks, OnlineSmoothing, steady
 from tracker.association.tracker import Tracker
-from tracker.io.pose_log import Carried, SeenFrame
-from tracker.settings import FollowSettings, Smoothing
+from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.settings import AssociationSettings, Smoothing
 
-KALMAN = FollowSettings(smooth="kalman")
+KALMAN = AssociationSettings(smooth="kalman")
 WALKERS = (Walker(line((20, 60), (60, 0))), Walker(line((500, 75), (-60, 5))))
 
 
-def walk(seconds: float, *, noise_px: float = 2.0, fps: float = 30.0) -> tuple[list[Followed], list[np.ndarray]]:
+def walk(seconds: float, *, noise_px: float = 2.0, fps: float = 30.0) -> tuple[list[FrameWithTracks], list[np.ndarray]]:
     """Two walkers with noisy joints, and where the joints truly are (2, 17, 2) in each frame."""
     random = np.random.default_rng(0)
     frames, truth = [], []
@@ -33,13 +33,13 @@ def walk(seconds: float, *, noise_px: float = 2.0, fps: float = 30.0) -> tuple[l
         boxes = np.array([w.box(time_s) for w in WALKERS])
         noisy = keypoints + random.normal(0, noise_px, keypoints.shape)
         poses = Poses(noisy, np.full((2, 17), 0.8), boxes, np.full(2, 0.9), np.zeros(2))
-        seen = SeenFrame(index, time_s, "", poses, Carried.empty(17))
+        seen = PoseFrame(index, time_s, "", poses, PropagatedPoses.empty(17))
         frames.append((seen, TrackedPoses(poses, [7, 3])))
         truth.append(keypoints)
     return frames, truth
 
 
-def error(frames: list[Followed], truth: list[np.ndarray]) -> float:
+def error(frames: list[FrameWithTracks], truth: list[np.ndarray]) -> float:
     off = [people.poses.keypoints - true for (_, people), true in zip(frames, truth, strict=True)]
     return float(np.sqrt((np.array(off) ** 2).mean()))
 
@@ -47,7 +47,7 @@ def error(frames: list[Followed], truth: list[np.ndarray]) -> float:
 @pytest.mark.parametrize("smooth", ["kalman", "butterworth"])
 def test_joints_come_nearer_to_where_they_are(smooth: str) -> None:
     frames, truth = walk(4)
-    smoothed = list(steady(frames, FollowSettings(smooth=smooth)))  # type: ignore[arg-type]
+    smoothed = list(steady(frames, AssociationSettings(smooth=smooth)))  # type: ignore[arg-type]
     assert error(smoothed, truth) < 0.7 * error(frames, truth)
     assert [people.track_ids.tolist() for _, people in smoothed] == [[7, 3]] * len(frames)
     assert [seen.index for seen, _ in smoothed] == list(range(len(frames)))
@@ -85,7 +85,7 @@ def test_people_without_joints_get_smooth_boxes() -> None:
         frames[index] = seen, replace(people, poses=poses)
     true = [np.array([w.box(seen.time_s) for w in WALKERS]) for seen, _ in frames]
 
-    def off(followed: list[Followed]) -> float:
+    def off(followed: list[FrameWithTracks]) -> float:
         return float(np.std([people.poses.boxes - box for (_, people), box in zip(followed, true, strict=True)]))
 
     assert off(list(steady(frames, KALMAN))) < 0.7 * off(frames)
@@ -103,40 +103,40 @@ def test_nobody_and_no_frames_and_equal_times_survive() -> None:
 
 def test_none_changes_nothing_and_a_cut_off_that_the_frame_rate_cannot_hold_is_told() -> None:
     frames, _ = walk(2, fps=10)
-    assert list(steady(frames, FollowSettings(smooth="none"))) == frames
+    assert list(steady(frames, AssociationSettings(smooth="none"))) == frames
     with pytest.raises(InputError, match="cut"):
-        list(steady(frames, FollowSettings(smooth="butterworth", smooth_hz=6.0)))
+        list(steady(frames, AssociationSettings(smooth="butterworth", smooth_hz=6.0)))
 
 
 @pytest.mark.parametrize("smooth", ["kalman", "butterworth"])
 def test_frames_of_the_same_time_are_smoothed_as_one_instant(smooth: Smoothing) -> None:
     frames, truth = walk(4)
     twice = [(replace(seen, time_s=seen.index // 2 / 15), people) for seen, people in frames]  # a clock of 15 Hz
-    smoothed = list(steady(twice, FollowSettings(smooth=smooth)))
+    smoothed = list(steady(twice, AssociationSettings(smooth=smooth)))
     assert error(smoothed, truth) < error(frames, truth)
     at_once = [(replace(seen, time_s=2.0), people) for seen, people in frames]
-    assert len(list(steady(at_once, FollowSettings(smooth=smooth)))) == len(frames)
+    assert len(list(steady(at_once, AssociationSettings(smooth=smooth)))) == len(frames)
 
 
 def test_live_smoothing_moves_joints_nearer_to_where_they_are() -> None:
     frames, truth = walk(4)
-    smooth = LiveSmoothing()
+    smooth = OnlineSmoothing()
     live = [(seen, smooth(people, seen.time_s)) for seen, people in frames]
     assert error(live, truth) < error(frames, truth)
     assert [people.track_ids.tolist() for _, people in live] == [[7, 3]] * len(frames)
 
 
 def test_what_smooth_is_by_default_and_what_would_do_nothing_is_refused() -> None:
-    assert FollowSettings().smoothing == FollowSettings(smooth="kalman").smoothing == "kalman"
-    assert FollowSettings(offline=False).smoothing == "none"
+    assert AssociationSettings().smoothing == AssociationSettings(smooth="kalman").smoothing == "kalman"
+    assert AssociationSettings(offline=False).smoothing == "none"
     frames, _ = walk(0.5)
     poses = [(people.poses, seen.time_s) for seen, people in frames]
 
-    def joints(settings: FollowSettings) -> list[bytes]:
+    def joints(settings: AssociationSettings) -> list[bytes]:
         return [people.poses.keypoints.tobytes() for people in follow(poses, settings)]
 
-    assert joints(FollowSettings()) == joints(FollowSettings(smooth="kalman"))
-    online = FollowSettings(offline=False)
+    assert joints(AssociationSettings()) == joints(AssociationSettings(smooth="kalman"))
+    online = AssociationSettings(offline=False)
     assert joints(online) == joints(replace(online, smooth="none"))
     live = Tracker(replace(online, smooth="one_euro"))
     assert [live.update(*frame).poses.keypoints.tobytes() for frame in poses] == joints(
@@ -146,14 +146,14 @@ def test_what_smooth_is_by_default_and_what_would_do_nothing_is_refused() -> Non
     for smooth in get_args(Smoothing):
         if smooth in ("kalman", "butterworth"):
             with pytest.raises(InputError, match=f"^smooth: {smooth} needs the whole clip and does nothing online"):
-                FollowSettings(offline=False, smooth=smooth)
+                AssociationSettings(offline=False, smooth=smooth)
             with pytest.raises(InputError, match=f"^smooth: {smooth} .* does nothing in a Tracker"):
-                Tracker(FollowSettings(smooth=smooth))
+                Tracker(AssociationSettings(smooth=smooth))
     with pytest.raises(InputError, match="smooth: one_euro smooths online only; take kalman or butterworth"):
-        FollowSettings(smooth="one_euro")
+        AssociationSettings(smooth="one_euro")
     with pytest.raises(InputError, match=r"smooth_hz: .* does nothing with smooth auto"):
-        FollowSettings(smooth_hz=3.0)
-    assert FollowSettings(smooth="butterworth", smooth_hz=3).smooth_hz == 3.0
+        AssociationSettings(smooth_hz=3.0)
+    assert AssociationSettings(smooth="butterworth", smooth_hz=3).smooth_hz == 3.0
 
 
 @given(
@@ -168,7 +168,8 @@ def test_a_clip_whose_clock_stands_still_at_times_is_followed(steps: list[float]
     for offline in (True, False):
         if smooth == "auto" or offline == (smooth == "butterworth"):
             people = follow(
-                clip, FollowSettings(offline=offline, smooth=smooth, smooth_hz=0.5 if smooth == "butterworth" else 6.0)
+                clip,
+                AssociationSettings(offline=offline, smooth=smooth, smooth_hz=0.5 if smooth == "butterworth" else 6.0),
             )
             assert len(people) == len(clip)
             assert all(np.isfinite(each.poses.keypoints).all() for each in people)

@@ -16,11 +16,11 @@ from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17
 from tests.worlds import Walker, World, line
 from tracker.association.tracker import Tracker, follow
-from tracker.io.pose_log import Carried, SeenFrame
-from tracker.settings import PRESETS, Assignment, FollowSettings, Similarity
+from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.settings import PRESETS, Assignment, AssociationSettings, Similarity
 
 
-def seen(world: World, shuffle: int | None = None, stride: int = 1) -> list[SeenFrame]:
+def seen(world: World, shuffle: int | None = None, stride: int = 1) -> list[PoseFrame]:
     """The world as a perfect see stage without flow would log it, people in any order."""
     random = np.random.default_rng(shuffle)
     frames = []
@@ -33,11 +33,11 @@ def seen(world: World, shuffle: int | None = None, stride: int = 1) -> list[Seen
         poses = Poses(keypoints, np.full(keypoints.shape[:2], 0.8), boxes, scores, np.zeros(len(there)))
         if shuffle is not None:
             poses = poses[random.permutation(len(poses))]
-        frames.append(SeenFrame(index, time_s, f"{index:06d}.jpg", poses, Carried.empty(17)))
+        frames.append(PoseFrame(index, time_s, f"{index:06d}.jpg", poses, PropagatedPoses.empty(17)))
     return frames
 
 
-def who(world: World, frames: list[SeenFrame], settings: FollowSettings) -> list[dict[int, int]]:
+def who(world: World, frames: list[PoseFrame], settings: AssociationSettings) -> list[dict[int, int]]:
     """For every frame, walker -> id."""
     followed = []
     for frame, people in follow(frames, settings, COCO_17):
@@ -46,7 +46,7 @@ def who(world: World, frames: list[SeenFrame], settings: FollowSettings) -> list
     return followed
 
 
-DEFAULT = FollowSettings()
+DEFAULT = AssociationSettings()
 CROSSING = World(
     (Walker(line((20, 60), (120, 0))), Walker(line((500, 75), (-120, 0))), Walker(line((300, 10), (0, 60)))),
     num_frames=90,
@@ -57,7 +57,7 @@ CROSSING = World(
 @pytest.mark.parametrize("assignment", get_args(Assignment))
 def test_one_person_on_a_straight_line_has_one_id(similarity: Similarity, assignment: Assignment) -> None:
     world = World((Walker(line((20, 60), (120, 0))),), num_frames=60)
-    ids = who(world, seen(world), FollowSettings(similarity=similarity, assignment=assignment))
+    ids = who(world, seen(world), AssociationSettings(similarity=similarity, assignment=assignment))
     assert ids == [{0: 1}] * 60
 
 
@@ -90,9 +90,9 @@ def test_somebody_unseen_for_a_while_comes_back_as_themselves(missing_frames: in
 
 def test_somebody_unseen_for_longer_than_the_memory_is_somebody_new() -> None:
     world = World((Walker(line((20, 60), (0, 0)), missed=lambda f: 30 <= f < 70),), num_frames=90)
-    ids = who(world, seen(world), FollowSettings(memory_s=1.0))
+    ids = who(world, seen(world), AssociationSettings(track_buffer_s=1.0))
     assert {i for frame in ids for i in frame.values()} == {1, 2}
-    ids = who(world, seen(world), FollowSettings(memory_s=1.5))
+    ids = who(world, seen(world), AssociationSettings(track_buffer_s=1.5))
     assert {i for frame in ids for i in frame.values()} == {1}
 
 
@@ -107,7 +107,7 @@ def test_a_newcomer_is_confirmed_before_they_get_an_id() -> None:
     late = Walker(line((400, 60), (0, 0)), missed=lambda f: f < 10)
     flicker = Walker(line((200, 200), (0, 0)), missed=lambda f: f != 15)
     world = World((Walker(line((20, 60), (0, 0))), late, flicker), num_frames=30)
-    ids = who(world, seen(world), FollowSettings(confirm_s=0.1))
+    ids = who(world, seen(world), AssociationSettings(confirmation_s=0.1))
     assert [1 in frame for frame in ids] == [False] * 13 + [True] * 17
     assert not any(2 in frame for frame in ids)
     assert {i for frame in ids for i in frame.values()} == {1, 2}
@@ -122,9 +122,9 @@ def test_a_second_pose_of_somebody_starts_nobody() -> None:
 
 def test_a_carried_pose_continues_but_starts_nobody() -> None:
     world = World((Walker(line((20, 60), (0, 0))),), num_frames=10)
-    carried = [True] * 3 + [False] + [True] * 6
-    frames = [replace(f, poses=replace(f.poses, carried=[c])) for f, c in zip(seen(world), carried, strict=True)]
-    assert who(world, frames, FollowSettings(confirm_s=0)) == [{}] * 3 + [{0: 1}] * 7
+    propagated = [True] * 3 + [False] + [True] * 6
+    frames = [replace(f, poses=replace(f.poses, propagated=[c])) for f, c in zip(seen(world), propagated, strict=True)]
+    assert who(world, frames, AssociationSettings(confirmation_s=0)) == [{}] * 3 + [{0: 1}] * 7
 
 
 def test_people_without_a_sure_joint_are_followed_by_their_boxes() -> None:
@@ -140,16 +140,16 @@ def test_flow_is_believed_where_it_carried_somebody() -> None:
     frames = seen(world)
     assert {i for frame in who(world, frames, DEFAULT) for i in frame.values()} == {1, 2}
     for before, now in pairwise(frames):
-        flown = Carried([before.index], [0], now.poses.keypoints)
-        frames[now.index] = replace(now, carried=flown)
+        flown = PropagatedPoses([before.index], [0], now.poses.keypoints)
+        frames[now.index] = replace(now, propagated=flown)
     assert who(world, frames, DEFAULT) == [{0: 1}] * 60
 
 
 def test_the_flow_queue_bridges_frames_that_missed_somebody() -> None:
     world = World((Walker(line((20, 60), (0, 0)), missed=lambda f: 5 <= f < 8),), num_frames=20)
     frames = seen(world)
-    frames[8] = replace(frames[8], carried=Carried([4], [0], frames[8].poses.keypoints))
-    preset = PRESETS["simple-baselines"].follow
+    frames[8] = replace(frames[8], propagated=PropagatedPoses([4], [0], frames[8].poses.keypoints))
+    preset = PRESETS["simple-baselines"].association
     for queue_frames, expected in ((1, {1, 2}), (4, {1})):
         followed = follow(frames, preset, COCO_17, queue_frames=queue_frames)
         assert {int(i) for _, people in followed for i in people.track_ids} == expected
@@ -159,7 +159,7 @@ def test_joints_below_the_threshold_are_left_out_of_the_tracks() -> None:
     frame = seen(CROSSING)[0]
     scores = np.linspace(0, 1, 17)
     frame = replace(frame, poses=replace(frame.poses, keypoint_scores=[scores] * 3, scores=np.ones(3)))
-    people = Tracker(FollowSettings(keep_joint_score=0.5), COCO_17).update_seen(frame)
+    people = Tracker(AssociationSettings(min_output_joint_score=0.5), COCO_17).update_frame(frame)
     assert (np.isnan(people.poses.keypoints[0, :, 0]) == (scores < 0.5)).all()
     assert (people.poses.keypoint_scores[0] == np.where(scores < 0.5, 0, scores.astype(np.float32))).all()
 
@@ -167,18 +167,18 @@ def test_joints_below_the_threshold_are_left_out_of_the_tracks() -> None:
 def test_frames_out_of_order_are_refused() -> None:
     frames = seen(CROSSING)
     tracker = Tracker(DEFAULT, COCO_17)
-    tracker.update_seen(frames[5])
+    tracker.update_frame(frames[5])
     with pytest.raises(ValueError, match="in order"):
-        tracker.update_seen(frames[4])
+        tracker.update_frame(frames[4])
 
 
 def test_two_trackers_in_one_program_do_not_know_of_each_other() -> None:
     one, other = Tracker(DEFAULT, COCO_17), Tracker(DEFAULT, COCO_17)
     frame = seen(CROSSING)[0]
-    assert one.update_seen(frame).track_ids.tolist() == other.update_seen(frame).track_ids.tolist() == [1, 2, 3]
+    assert one.update_frame(frame).track_ids.tolist() == other.update_frame(frame).track_ids.tolist() == [1, 2, 3]
 
 
-def moved(frame: SeenFrame, shift: tuple[float, float], scale: float) -> SeenFrame:
+def moved(frame: PoseFrame, shift: tuple[float, float], scale: float) -> PoseFrame:
     """The same people in a picture of another size and place."""
     poses = frame.poses
     placed = replace(poses, keypoints=poses.keypoints * scale + shift, boxes=poses.boxes * scale + np.tile(shift, 2))
@@ -187,7 +187,7 @@ def moved(frame: SeenFrame, shift: tuple[float, float], scale: float) -> SeenFra
 
 def seen_by_camera(
     world: World, camera: Callable[[float], tuple[float, float, float]], *, told: bool
-) -> list[SeenFrame]:
+) -> list[PoseFrame]:
     """The world as a camera that moves sees it: at a time in seconds it is moved by pixels x, y, and zoomed."""
     frames, before = [], None
     for frame in seen(world):
@@ -217,7 +217,7 @@ def test_people_seen_by_a_moving_camera_keep_their_ids(name: str) -> None:
     frames = seen_by_camera(world, CAMERAS[name], told=True)
     truth = [len(frame.poses) for frame in frames]
     tracker = Tracker(DEFAULT, COCO_17)
-    ids = [set(tracker.update_seen(frame).track_ids.tolist()) for frame in frames]
+    ids = [set(tracker.update_frame(frame).track_ids.tolist()) for frame in frames]
     assert [len(each) for each in ids] == truth
     assert set.union(*ids) == {1, 2, 3, 4}
 
@@ -228,8 +228,8 @@ def test_the_crowd_tells_how_the_camera_moved_where_the_log_does_not() -> None:
     others = tuple(Walker(line((60 + 120 * i, 20 + 10 * i), (5, 0))) for i in range(5))
     world = World((hidden, *others), num_frames=80)
     frames = seen_by_camera(world, lambda t: (jump[t], 0.0, 1.0), told=False)
-    tracker = Tracker(FollowSettings(), COCO_17)
-    assert set.union(*(set(tracker.update_seen(frame).track_ids.tolist()) for frame in frames)) == set(range(1, 7))
+    tracker = Tracker(AssociationSettings(), COCO_17)
+    assert set.union(*(set(tracker.update_frame(frame).track_ids.tolist()) for frame in frames)) == set(range(1, 7))
 
 
 @pytest.mark.parametrize(("shift", "scale"), [((1000.0, -300.0), 1.0), ((0.0, 0.0), 3.0), ((-50.0, 7.0), 0.5)])
@@ -242,7 +242,7 @@ def test_shifting_and_scaling_the_picture_changes_no_id(shift: tuple[float, floa
 def test_an_id_never_returns_after_it_was_retired() -> None:
     """Everybody leaves for longer than they are remembered and comes back to the same places."""
     world = World(tuple(Walker(w.path, missed=lambda f: 20 <= f < 90) for w in CROSSING.walkers[:2]), num_frames=120)
-    ids = who(world, seen(world), FollowSettings(memory_s=2.0))
+    ids = who(world, seen(world), AssociationSettings(track_buffer_s=2.0))
     before, after = ({i for frame in part for i in frame.values()} for part in (ids[:20], ids[90:]))
     assert before == {1, 2}
     assert after == {3, 4}
@@ -287,7 +287,7 @@ def test_a_pose_made_of_two_people_starts_nobody() -> None:
         )
         frames[index] = replace(frames[index], poses=Poses.concatenate([poses, both]))
     tracker = Tracker(DEFAULT, COCO_17)
-    assert set.union(*(set(tracker.update_seen(frame).track_ids.tolist()) for frame in frames)) == {1, 2}
+    assert set.union(*(set(tracker.update_frame(frame).track_ids.tolist()) for frame in frames)) == {1, 2}
 
 
 def test_someone_hidden_is_not_dragged_along_by_whoever_hides_them() -> None:
@@ -309,10 +309,10 @@ def test_looks_tell_who_came_back() -> None:
     looks = np.eye(2, 8, dtype=np.float32)
     frames = [replace(frame, appearance=looks[: len(frame.poses)]) for frame in seen(world)]
     frames = [replace(frame, appearance=np.zeros((0, 8))) if not len(frame.poses) else frame for frame in frames]
-    ids = who(world, frames, FollowSettings(appearance_share=0.8))
+    ids = who(world, frames, AssociationSettings(appearance_share=0.8))
     assert ids[0] == ids[-1] == {0: 1, 1: 2}
     without = [replace(frame, appearance=np.zeros((0, 0))) for frame in frames]
-    assert who(world, without, FollowSettings(appearance_share=0.8))[-1] == {0: 2, 1: 1}
+    assert who(world, without, AssociationSettings(appearance_share=0.8))[-1] == {0: 2, 1: 1}
 
 
 poses_at_random = st.builds(
@@ -325,8 +325,8 @@ poses_at_random = st.builds(
 def test_whatever_comes_no_id_stands_twice_in_a_frame(
     crowd: list[tuple[np.random.Generator, int]], preset: str, similarity: Similarity
 ) -> None:
-    base = PRESETS[preset].follow
-    tracker = Tracker(FollowSettings(**{**vars(base), "similarity": similarity}), COCO_17)
+    base = PRESETS[preset].association
+    tracker = Tracker(AssociationSettings(**{**vars(base), "similarity": similarity}), COCO_17)
     for index, (random, n) in enumerate(crowd):
         keypoints = random.uniform(-50, 400, (n, 17, 2))
         keypoints[random.random((n, 17)) < 0.3] = np.nan

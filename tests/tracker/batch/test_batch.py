@@ -22,13 +22,13 @@ from tests.media import write_video
 from tests.worlds import write_images
 from tracker.batch.clip_list import ListedClip, find_clips, of_shard
 from tracker.batch.table import Row, read_table, summary
-from tracker.batch.workers import follow_here
+from tracker.batch.workers import track_in_processes
 from tracker.cli.app import main
 from tracker.runs.locks import alone_with_batch
-from tracker.settings import FollowSettings, NetworkSettings
+from tracker.settings import AssociationSettings, NetworkSettings
 
 CLIPS = 3
-here = partial(follow_here, open_networks=truth)
+here = partial(track_in_processes, open_networks=truth)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 def test_every_clip_gets_a_folder_and_a_row_whoever_does_it(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    table = batch(clips, tmp_path / "out", follow=here, jobs=2)
+    table = batch(clips, tmp_path / "out", run_clips=here, jobs=2)
     rows = read_table(tmp_path / "out" / "batch.csv")
     assert [(row.clip, row.status, row.frames, row.people) for row in rows] == [
         ("clip 0", "complete", 22, 2),
@@ -125,10 +125,10 @@ def test_only_what_failed_is_tried_again(clips: Path, tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="leave out --retry-failed"):
         batch([clips, bad.parent], tmp_path / "out", retry_failed=True)
-    batch([clips, bad.parent], tmp_path / "out", follow=follow)
+    batch([clips, bad.parent], tmp_path / "out", run_clips=follow)
     assert len(tried) == 4
     write_video(bad, 6)
-    table = batch([clips, bad.parent], tmp_path / "out", follow=follow, retry_failed=True)
+    table = batch([clips, bad.parent], tmp_path / "out", run_clips=follow, retry_failed=True)
     assert tried[4:] == ["later"]
     assert summary(table) == "4 clips: 4 complete"
 
@@ -149,7 +149,7 @@ def test_the_lock_of_a_process_that_died_is_free(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_dies_takes_one_clip_with_it(clips: Path, tmp_path: Path) -> None:
-    table = batch(clips, tmp_path, follow=partial(follow_here, open_networks=dies_at_23_frames), jobs=1)
+    table = batch(clips, tmp_path, run_clips=partial(track_in_processes, open_networks=dies_at_23_frames), jobs=1)
     assert [row.status for _, row in sorted(table.rows.items())] == ["complete", "failed", "failed"]
     assert "its worker died (SIGKILL" in table.rows["clip 1"].warnings
     assert summary(batch(clips, tmp_path)) == "3 clips: 3 complete"
@@ -187,9 +187,9 @@ def test_a_batch_that_is_asked_to_stop_goes_on_later(
             advanced = True
 
     def follow(listed, todo, jobs, _watch, *, stopped):  # type: ignore[no-untyped-def]
-        return follow_here(listed, todo, jobs, Watch(), stopped=stopped, open_networks=slow_truth)
+        return track_in_processes(listed, todo, jobs, Watch(), stopped=stopped, open_networks=slow_truth)
 
-    table = batch(clips, tmp_path, follow=follow, stopped=lambda: advanced)
+    table = batch(clips, tmp_path, run_clips=follow, stopped=lambda: advanced)
     assert [row.status for row in table.rows.values()] == ["interrupted", "not begun", "not begun"]
     batch(clips, tmp_path)
     assert data_files(tmp_path) == undisturbed
@@ -214,10 +214,10 @@ def test_other_settings_for_the_whole_batch_are_a_slip_and_nothing_is_begun(
     batch(clips, output)
     table = (output / "batch.csv").read_bytes()
     new = write_images(WORLD, tmp_path / "new clip")  # would be unlike the others
-    forgetful = replace(SETTINGS, follow=FollowSettings(memory_s=1.0))
+    forgetful = replace(SETTINGS, association=AssociationSettings(track_buffer_s=1.0))
     for other, said in (
         (replace(task(output), stride=2), "stride was 1, now 2"),
-        (replace(task(output), settings=forgetful), r"memory_s was 2\.0, now 1\.0"),
+        (replace(task(output), settings=forgetful), r"track_buffer_s was 2\.0, now 1\.0"),
     ):
         with pytest.raises(
             InputError, match=rf"all 3 clips begun here were made with other settings \({said}\).*--redo"
@@ -233,7 +233,7 @@ def test_other_settings_for_the_whole_batch_are_a_slip_and_nothing_is_begun(
 def test_one_clip_of_other_settings_fails_alone_and_is_not_touched(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    forgetful = replace(SETTINGS, follow=FollowSettings(memory_s=1.0))
+    forgetful = replace(SETTINGS, association=AssociationSettings(track_buffer_s=1.0))
     batch(clips / "clip 1", tmp_path, task=replace(task(tmp_path), settings=forgetful))
     by_hand = data_files(tmp_path)
     (tmp_path / "clip 0").mkdir()
@@ -241,7 +241,7 @@ def test_one_clip_of_other_settings_fails_alone_and_is_not_touched(
     (tmp_path / "elsewhere" / "clip 0").rename(tmp_path / "clip 0")
     table = batch(clips, tmp_path)
     assert [row.status for _, row in sorted(table.rows.items())] == ["complete", "failed", "complete"]
-    assert "memory_s was 1.0, now 2.0" in table.rows["clip 1"].warnings
+    assert "track_buffer_s was 1.0, now 2.0" in table.rows["clip 1"].warnings
     assert data_files(tmp_path) == undisturbed | by_hand
 
 

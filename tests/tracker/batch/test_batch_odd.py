@@ -199,7 +199,7 @@ def test_what_was_mended_is_tried_again_with_all_that_failed_and_nothing_else(
         tried.extend(clip.name for clip in listed)
         return in_this_process(listed, rest[0])  # type: ignore[arg-type]
 
-    again = batch(odd[0], output, follow=follow, retry_failed=True).rows
+    again = batch(odd[0], output, run_clips=follow, retry_failed=True).rows
     assert sorted(tried) == sorted(clip for clip, end in odd[1].items() if end == FAILED)
     assert {clip for clip in rows if again[clip].status != rows[clip].status} == {"dangling", "empty"}
     assert again["empty"].people == 2

@@ -72,20 +72,20 @@ def test_a_cluster_writes_what_one_process_writes_though_a_worker_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), *filter(None, sys.path)]))
-    from tracker.batch.cluster import _ray, follow_on_ray
+    from tracker.batch.cluster import _ray, track_on_ray
 
     ray = _ray()
 
     clips = find_clips([write_clips(tmp_path / "clips", 4)], tmp_path)
-    run_batch(clips, task(tmp_path / "here"), progress="none", follow=in_this_process)
+    run_batch(clips, task(tmp_path / "here"), progress="none", run_clips=in_this_process)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
         mark = tmp_path / "killed"
 
         def follow(listed, todo, _jobs, watch, *, stopped):  # type: ignore[no-untyped-def]
-            return follow_on_ray(listed, todo, watch, stopped=stopped, open_networks=partial(deadly_truth, mark))
+            return track_on_ray(listed, todo, watch, stopped=stopped, open_networks=partial(deadly_truth, mark))
 
-        table = run_batch(clips, task(tmp_path / "ray"), progress="none", follow=follow)
+        table = run_batch(clips, task(tmp_path / "ray"), progress="none", run_clips=follow)
         assert summary(table) == "4 clips: 4 complete"
         assert mark.exists()
         assert data_files(tmp_path / "ray") == data_files(tmp_path / "here")
@@ -94,10 +94,10 @@ def test_a_cluster_writes_what_one_process_writes_though_a_worker_is_killed(
         told = Told(tmp_path / "told")
 
         def follow_slowly(listed, todo, _jobs, _watch, *, stopped):  # type: ignore[no-untyped-def]
-            return follow_on_ray(listed, todo, told, stopped=stopped, open_networks=partial(waiting_truth, told.mark))
+            return track_on_ray(listed, todo, told, stopped=stopped, open_networks=partial(waiting_truth, told.mark))
 
-        run_batch(clips[:1], replace(parts, output=tmp_path / "parts here"), progress="none", follow=in_this_process)
-        assert summary(run_batch(clips[:1], parts, progress="none", follow=follow_slowly)) == "1 clip: 1 complete"
+        run_batch(clips[:1], replace(parts, output=tmp_path / "parts here"), progress="none", run_clips=in_this_process)
+        assert summary(run_batch(clips[:1], parts, progress="none", run_clips=follow_slowly)) == "1 clip: 1 complete"
         assert data_files(tmp_path / "parts") == data_files(tmp_path / "parts here")
         totals = {f"{clips[0].name} [{part}]": frames for part, frames in ((1, 8), (2, 16), (3, 14))}  # with leads
         assert 0 < len(told.totals.items() & totals.items()) == len(told.totals)
@@ -105,11 +105,11 @@ def test_a_cluster_writes_what_one_process_writes_though_a_worker_is_killed(
         assert min(told.frames.values()) > 0
 
         with pytest.raises(InputError, match="no such weights"):
-            list(follow_on_ray(clips, task(tmp_path / "none"), Silent(), open_networks=no_networks))
+            list(track_on_ray(clips, task(tmp_path / "none"), Silent(), open_networks=no_networks))
         with pytest.raises(InputError, match="no machine of the Ray cluster has 1 CPUs and 99 GPUs"):
-            list(follow_on_ray(clips, task(tmp_path / "none"), Silent(), gpus=99))
+            list(track_on_ray(clips, task(tmp_path / "none"), Silent(), gpus=99))
         stopped = list(
-            follow_on_ray(clips, task(tmp_path / "none"), Silent(), stopped=lambda: True, open_networks=truth)
+            track_on_ray(clips, task(tmp_path / "none"), Silent(), stopped=lambda: True, open_networks=truth)
         )
         assert stopped == []
     finally:
@@ -125,8 +125,8 @@ def test_what_belongs_to_the_other_engine_is_refused(tmp_path: Path) -> None:
 
 def test_without_ray_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    from tracker.batch.cluster import follow_on_ray
+    from tracker.batch.cluster import track_on_ray
 
     todo = replace(task(tmp_path), settings=Settings(networks=NetworkSettings()))
     with pytest.raises(InputError, match=r"pip install posetrail\[cluster\]"):
-        list(follow_on_ray([], todo, Silent()))
+        list(track_on_ray([], todo, Silent()))

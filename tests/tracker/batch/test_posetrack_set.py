@@ -21,7 +21,7 @@ from posetrail.skeletons import coco_to_posetrack
 from tests.batch_worlds import WORLD, in_this_process, task
 from tests.worlds import TruthDetector, TruthEstimator
 from tracker.batch.batch import run_batch
-from tracker.batch.clip import Task, follow_listed
+from tracker.batch.clip import Task, track_listed_clip
 from tracker.batch.clip_list import ListedClip
 from tracker.batch.posetrack_set import annotations_of, check_submission, listed_sequences, sequences, write_submission
 from tracker.batch.table import Row
@@ -34,7 +34,7 @@ from tracker.settings import PRESETS
 NAMES = ("000342_mpii_test", "012834_mpii_test")
 FRAMES = 10
 
-follow = partial(run_batch, progress="none", follow=in_this_process)
+follow = partial(run_batch, progress="none", run_clips=in_this_process)
 
 
 @pytest.fixture
@@ -152,9 +152,9 @@ def test_people_without_joints_are_left_out_and_counted(root: Path, capsys: pyte
     todo = replace(task(out), settings=PRESETS["simple-baselines"])
 
     def one_by_one(clips: list[ListedClip], todo: Task, *_: object, **__: object) -> Iterator[Row]:
-        return (follow_listed(clip, networks, todo) for clip in clips)
+        return (track_listed_clip(clip, networks, todo) for clip in clips)
 
-    run_batch(listed_sequences(root, truth), todo, progress="none", follow=one_by_one)
+    run_batch(listed_sequences(root, truth), todo, progress="none", run_clips=one_by_one)
     assert submit(out, annotations_of(root, "val"), truth, Printer())
     assert capsys.readouterr().err == ""
     for name in NAMES:

@@ -19,10 +19,10 @@ from posetrail.errors import InputError
 from tests.batch_worlds import WORLD, task, truth, write_clips
 from tests.conftest import REPOSITORY
 from tests.worlds import TruthDetector
-from tracker.batch.clip import follow_listed
+from tracker.batch.clip import track_listed_clip
 from tracker.batch.clip_list import ListedClip, find_clips
 from tracker.batch.progress import Silent
-from tracker.batch.workers import follow_here
+from tracker.batch.workers import track_in_processes
 from tracker.runs.networks import Networks
 from tracker.settings import Settings
 
@@ -62,7 +62,9 @@ def outcome(folder: Path, clips: list[ListedClip], how: str, count: int, jobs: i
     rows: list[str] = []
     opened = partial(bad_first, marks, count, how)
     try:
-        followed = follow_here(clips, task(marks / "out"), jobs, watch, open_networks=opened, start_method="fork")
+        followed = track_in_processes(
+            clips, task(marks / "out"), jobs, watch, open_networks=opened, start_method="fork"
+        )
         rows.extend(row.status for row in followed)
     except InputError as refused:
         error = str(refused)
@@ -129,7 +131,9 @@ def test_a_fault_of_ours_keeps_its_traceback(tmp_path: Path) -> None:
     (clip,) = find_clips([write_clips(tmp_path / "clips", 1)], tmp_path)
     (tmp_path / "out").mkdir()
     with truth(Settings()) as networks:
-        row = follow_listed(clip, Networks(Faulty(WORLD), networks.estimator, None, (), "cpu"), task(tmp_path / "out"))
+        row = track_listed_clip(
+            clip, Networks(Faulty(WORLD), networks.estimator, None, (), "cpu"), task(tmp_path / "out")
+        )
     log = tmp_path / "out" / ".posetrail" / "clip 0.log"
     assert row.status == "failed"
     assert f"a fault of posetrail: ZeroDivisionError: a fault of ours; its traceback is in {log}" in row.warnings

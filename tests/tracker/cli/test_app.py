@@ -36,11 +36,11 @@ def test_one_command_follows_everybody_in_a_video(example_clip: Path, tmp_path: 
     }
     assert "6/6 frames" in done.stderr
 
-    done = posetrail("follow", folder, "--set", "similarity=iou", "--memory-s", 1, "-o", "again", cwd=tmp_path)
+    done = posetrail("follow", folder, "--set", "similarity=iou", "--track-buffer-s", 1, "-o", "again", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "again" / "run.json").read_text())
-    assert told["settings"]["follow"]["similarity"] == "iou"
-    assert told["settings"]["follow"]["memory_s"] == 1.0
+    assert told["settings"]["association"]["similarity"] == "iou"
+    assert told["settings"]["association"]["track_buffer_s"] == 1.0
 
     done = posetrail("draw", folder, "-o", "drawn.mp4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -100,19 +100,19 @@ def test_flags_go_before_the_file_and_the_file_before_the_preset(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, example_clip: Path
 ) -> None:
     file = tmp_path / "settings.toml"
-    file.write_text('flow = "none"\nmemory_s = 7\n')
+    file.write_text('flow = "none"\ntrack_buffer_s = 7\n')
     out = tmp_path / "out"
     arguments = f"track {example_clip} -o {out} --end 0.03 --progress none --preset simple-baselines"
-    arguments += f" --config {file} --memory-s 3 --set detect_every=2"
+    arguments += f" --config {file} --track-buffer-s 3 --set detect_every=2"
     with pytest.raises(SystemExit) as ended:
         main(arguments.split())
     assert ended.value.code == 0
     settings = json.loads((out / "pose2sim_cam01" / "run.json").read_text())["settings"]
-    assert settings["follow"]["memory_s"] == 3  # flag
-    assert settings["see"]["detect_every"] == 2  # --set
-    assert settings["see"]["flow"] == "none"  # file
-    assert settings["follow"]["assignment"] == "greedy"  # preset
-    assert settings["see"]["carry_margin"] == 0.15  # default
+    assert settings["association"]["track_buffer_s"] == 3  # flag
+    assert settings["inference"]["detect_every"] == 2  # --set
+    assert settings["inference"]["flow"] == "none"  # file
+    assert settings["association"]["assignment"] == "greedy"  # preset
+    assert settings["inference"]["propagated_box_margin"] == 0.15  # default
 
 
 def test_a_file_may_have_settings_that_a_command_does_not_need(example_clip: Path, tmp_path: Path) -> None:
@@ -121,7 +121,8 @@ def test_a_file_may_have_settings_that_a_command_does_not_need(example_clip: Pat
     done = posetrail("follow", "pose2sim_cam01", "--config", "settings.toml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (
-        json.loads((tmp_path / "pose2sim_cam01" / "run.json").read_text())["settings"]["follow"]["similarity"] == "oks"
+        json.loads((tmp_path / "pose2sim_cam01" / "run.json").read_text())["settings"]["association"]["similarity"]
+        == "oks"
     )
     (tmp_path / "settings.toml").write_text("detect_evry = 2\n")
     done = posetrail("follow", "pose2sim_cam01", "--config", "settings.toml", cwd=tmp_path)
@@ -195,18 +196,20 @@ def test_poses_of_others_are_followed_by_the_same_command(tmp_path: Path) -> Non
 def test_online_and_offline_are_compared_by_one_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     truth = TESTS / "golden" / "posetrack" / "synth" / "gt18" / "000001_mpii_test.json"
     out = tmp_path / "out"
-    told = succeeds(capsys, "follow", truth, "-o", out, "--both", "--truth", truth, "--fps", 25)
+    told = succeeds(capsys, "follow", truth, "-o", out, "--both", "--ground-truth", truth, "--fps", 25)
     table = told[told.index("Online and offline") :]
-    assert all(name in table for name in ("people", "filled", "MOTA", "IDF1", "HOTA", "│ online", "│ offline"))
+    assert all(name in table for name in ("people", "interpolated", "MOTA", "IDF1", "HOTA", "│ online", "│ offline"))
     for way in ("online", "offline"):
         settings = json.loads((out / way / "run.json").read_text())["settings"]
-        assert settings["follow"]["offline"] == (way == "offline")
+        assert settings["association"]["offline"] == (way == "offline")
     assert (out / "online" / "poses.arrow").read_bytes() == (out / "offline" / "poses.arrow").read_bytes()
 
     succeeds(capsys, "follow", out / "offline", "-o", tmp_path / "again", "--online")
     for name in ("tracks.json", "tracks.csv"):
         assert (tmp_path / "again" / name).read_bytes() == (out / "online" / name).read_bytes()
-    assert "--truth goes with --both" in fails(capsys, "follow", str(out / "offline"), "--truth", str(truth))
+    assert "--ground-truth goes with --both" in fails(
+        capsys, "follow", str(out / "offline"), "--ground-truth", str(truth)
+    )
     assert "give one with -o" in fails(capsys, "follow", str(out / "offline"), "--both")
 
 

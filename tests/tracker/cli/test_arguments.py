@@ -13,8 +13,8 @@ from posetrail.options import onnx_path
 from posetrail.wording import counted, people
 from tracker.cli.app import main
 from tracker.cli.arguments import each_set, recorded, seconds
-from tracker.runs.networks import refuse_useless_weights
-from tracker.settings import NetworkSettings, SeeSettings, Settings
+from tracker.runs.networks import refuse_unused_weights
+from tracker.settings import InferenceSettings, NetworkSettings, Settings
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -88,7 +88,7 @@ def test_several_settings_after_one_set(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_both_settings_after_one_set_are_read(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "nonsense" in fails(capsys, "follow", "gone", "--set", "memory_s=1", "nonsense=2")
+    assert "nonsense" in fails(capsys, "follow", "gone", "--set", "track_buffer_s=1", "nonsense=2")
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,17 @@ def test_both_settings_after_one_set_are_read(capsys: pytest.CaptureFixture[str]
     [
         (Settings(networks=NetworkSettings(detector_weights=Path("w"))), "--detector NAME with --detector-weights w"),
         (Settings(networks=NetworkSettings(detector_weights=Path("w"))), "it is nanodet"),
-        (Settings(networks=NetworkSettings(weights=Path("w"))), "--estimator NAME with --weights w"),
-        (Settings(see=SeeSettings(flow_weights=Path("w"))), "--flow NAME with --flow-weights w"),
+        (
+            Settings(networks=NetworkSettings(estimator_weights=Path("w"))),
+            "--estimator NAME with --estimator-weights w",
+        ),
+        (Settings(inference=InferenceSettings(flow_weights=Path("w"))), "--flow NAME with --flow-weights w"),
         (Settings(networks=NetworkSettings(appearance_weights=Path("w"))), "--appearance NAME with"),
     ],
 )
 def test_weights_need_the_network_that_they_are_of(settings: Settings, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        refuse_useless_weights(settings)
+        refuse_unused_weights(settings)
 
 
 def test_an_onnx_file_is_known_by_its_prefix_or_its_ending() -> None:

@@ -92,10 +92,10 @@ def test_what_was_not_begun_has_not_failed(clips: Path, tmp_path: Path) -> None:
     def stopped_at_once(*_: object, **__: object) -> Iterator[Row]:
         return iter(())
 
-    batch(clips, tmp_path, follow=stopped_at_once)
+    batch(clips, tmp_path, run_clips=stopped_at_once)
     assert summary(batch(clips, tmp_path, retry_failed=True)) == "3 clips: 3 not begun"
     batch(clips / "clip 1", tmp_path)
-    assert summary(batch(clips, tmp_path, follow=stopped_at_once)) == "3 clips: 2 not begun, 1 complete"
+    assert summary(batch(clips, tmp_path, run_clips=stopped_at_once)) == "3 clips: 2 not begun, 1 complete"
 
 
 def test_a_retry_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_retry_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path) -
             yield Row(clip=clip.name, status="interrupted", warnings="stopped; the same command goes on")
 
     assert summary(batch(tmp_path / "clip.mp4", tmp_path)) == "1 clip: 1 failed"
-    stopped = batch(tmp_path / "clip.mp4", tmp_path, follow=stopped_in_the_middle, retry_failed=True)
+    stopped = batch(tmp_path / "clip.mp4", tmp_path, run_clips=stopped_in_the_middle, retry_failed=True)
     assert stopped.rows["clip"].status == "failed"
     assert "stopped" in stopped.rows["clip"].warnings
     write_video(tmp_path / "clip.mp4", 6)

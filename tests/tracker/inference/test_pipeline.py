@@ -1,4 +1,4 @@
-"""What is seen in invented worlds: everybody detected, everybody carried whom the detector misses, nobody twice."""
+"""What is seen in invented worlds: everybody detected, everybody propagated whom the detector misses, nobody twice."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from posetrail.skeletons import COCO_17
 from tests.worlds import TruthDetector, TruthEstimator, Walker, World, line
 from tracker.inference.pipeline import see
 from tracker.inference.propagation import create_flow
-from tracker.io.pose_log import SeenFrame
+from tracker.io.pose_log import PoseFrame
 from tracker.io.video import Frame
-from tracker.settings import SeeSettings
+from tracker.settings import InferenceSettings
 
 TWO = World((Walker(line((20, 60), (90, 0))), Walker(line((500, 200), (-90, 0)))), num_frames=20)
 
 
 def look(
     world: World,
-    settings: SeeSettings | None = None,
+    settings: InferenceSettings | None = None,
     batch_frames: int = 4,
     detector: object = None,
     frames: list[Frame] | None = None,
     embedder: Embedder | None = None,
-) -> list[SeenFrame]:
-    settings = settings or SeeSettings()
+) -> list[PoseFrame]:
+    settings = settings or InferenceSettings()
     networks = detector or TruthDetector(world), TruthEstimator(world)
     flow = create_flow(settings.flow)
     seen = see(iter(frames or world.frames()), *networks, settings, flow, embedder, batch_frames=batch_frames)
@@ -55,19 +55,19 @@ def test_everybody_detected_is_seen_where_they_are() -> None:
     assert [frame.index for frame in seen] == list(range(20))
     for frame in seen:
         assert len(frame.poses) == 2
-        assert not frame.poses.carried.any()
+        assert not frame.poses.propagated.any()
         truth = TWO.walkers[0].keypoints(frame.time_s)
         assert np.abs(frame.poses.keypoints[0] - truth).max() < 1e-3
 
 
 def test_flow_carries_the_last_poses_into_each_frame() -> None:
     seen = look(TWO)
-    assert len(seen[0].carried) == 0
+    assert len(seen[0].propagated) == 0
     for before, now in pairwise(seen):
-        assert now.carried.source_frames.tolist() == [before.index] * 2
-        assert now.carried.source_rows.tolist() == [0, 1]
+        assert now.propagated.source_frames.tolist() == [before.index] * 2
+        assert now.propagated.source_rows.tolist() == [0, 1]
         truth = TWO.walkers[0].keypoints(now.time_s)
-        assert np.median(np.abs(now.carried.keypoints[0] - truth)) < 0.5
+        assert np.median(np.abs(now.propagated.keypoints[0] - truth)) < 0.5
 
 
 def missed(first: int, last: int) -> World:
@@ -78,11 +78,11 @@ def missed(first: int, last: int) -> World:
 def test_whom_the_detector_misses_is_carried() -> None:
     for frame in look(missed(5, 12)):
         assert len(frame.poses) == 2
-        assert frame.poses.carried.tolist() == ([False, True] if 5 <= frame.index <= 12 else [False, False])
+        assert frame.poses.propagated.tolist() == ([False, True] if 5 <= frame.index <= 12 else [False, False])
 
 
 def test_without_carrying_the_missed_are_missed() -> None:
-    seen = look(missed(5, 12), SeeSettings(carry=False))
+    seen = look(missed(5, 12), InferenceSettings(propagate=False))
     assert [len(frame.poses) for frame in seen] == [2] * 5 + [1] * 8 + [2] * 7
 
 
@@ -93,19 +93,19 @@ def test_whoever_is_gone_is_not_carried_on() -> None:
 
 
 def test_a_carried_box_does_not_jump_to_a_neighbour() -> None:
-    """The missed person vanishes beside somebody else, whose joints then fill the carried box."""
+    """The missed person vanishes beside somebody else, whose joints then fill the propagated box."""
     gone = Walker(line((100, 60), (0, 0)), missed=lambda f: f >= 5, hidden=lambda f: f >= 5)
     neighbour = Walker(line((115, 60), (0, 0)))
-    seen = look(World((gone, neighbour), num_frames=8), SeeSettings(pose_nms_oks=1.0))
+    seen = look(World((gone, neighbour), num_frames=8), InferenceSettings(pose_nms_oks=1.0))
     assert [len(frame.poses) for frame in seen] == [2] * 5 + [1] * 3
 
 
 def test_detection_on_every_third_frame_sees_everybody_in_all() -> None:
     detector = TruthDetector(TWO)
-    seen = look(TWO, SeeSettings(detect_every=3), detector=detector)
+    seen = look(TWO, InferenceSettings(detect_every=3), detector=detector)
     assert detector.images_seen == 7
     assert [len(frame.poses) for frame in seen] == [2] * 20
-    assert [bool(frame.poses.carried.all()) for frame in seen] == [i % 3 != 0 for i in range(20)]
+    assert [bool(frame.poses.propagated.all()) for frame in seen] == [i % 3 != 0 for i in range(20)]
 
 
 def test_two_boxes_on_one_person_give_one_pose() -> None:
@@ -128,7 +128,7 @@ def test_empty_frames_and_empty_worlds_survive() -> None:
 @pytest.mark.parametrize("flow", ["lk", "dis", "none"])
 @pytest.mark.parametrize("batch_frames", [1, 3, 32])
 def test_the_batch_size_changes_nothing(flow: str, batch_frames: int) -> None:
-    settings = SeeSettings(flow=flow, queue_frames=3)  # type: ignore[arg-type]
+    settings = InferenceSettings(flow=flow, queue_frames=3)  # type: ignore[arg-type]
     world = missed(5, 12)
     one_way, other_way = (
         look(world, settings, size, frames=panned(world, 4), embedder=ColourLayout(COCO_17))
@@ -138,13 +138,13 @@ def test_the_batch_size_changes_nothing(flow: str, batch_frames: int) -> None:
         assert np.array_equal(one.camera, other.camera)
         assert np.array_equal(one.appearance, other.appearance)
         assert np.array_equal(one.poses.keypoints, other.poses.keypoints)
-        assert np.array_equal(one.carried.keypoints, other.carried.keypoints, equal_nan=True)
+        assert np.array_equal(one.propagated.keypoints, other.propagated.keypoints, equal_nan=True)
         assert one.poses.scores.tolist() == other.poses.scores.tolist()
 
 
 @pytest.mark.parametrize("flow", ["lk", "dis", "none"])
 def test_a_camera_that_pans_is_noticed_whatever_flow_is_used(flow: str) -> None:
-    seen = look(TWO, SeeSettings(flow=flow), frames=panned(TWO, 4))  # type: ignore[arg-type]
+    seen = look(TWO, InferenceSettings(flow=flow), frames=panned(TWO, 4))  # type: ignore[arg-type]
     assert np.array_equal(seen[0].camera, np.eye(2, 3))
     for frame in seen[1:]:
         assert frame.camera == pytest.approx(np.array([[1, 0, 4], [0, 1, 0]]), abs=0.3)
@@ -152,8 +152,8 @@ def test_a_camera_that_pans_is_noticed_whatever_flow_is_used(flow: str) -> None:
 
 @pytest.mark.parametrize("flow", ["lk", "none"])
 def test_a_camera_that_stands_still_or_that_nobody_asks_about_does_not_move(flow: str) -> None:
-    still = look(TWO, SeeSettings(flow=flow))  # type: ignore[arg-type]
-    unasked = look(TWO, SeeSettings(flow=flow, find_camera_motion=False), frames=panned(TWO, 4))  # type: ignore[arg-type]
+    still = look(TWO, InferenceSettings(flow=flow))  # type: ignore[arg-type]
+    unasked = look(TWO, InferenceSettings(flow=flow, estimate_camera_motion=False), frames=panned(TWO, 4))  # type: ignore[arg-type]
     assert all(np.array_equal(frame.camera, np.eye(2, 3)) for frame in still + unasked)
 
 
@@ -184,7 +184,7 @@ def test_an_error_of_the_source_comes_after_the_frames_before_it() -> None:
 
     seen = []
     with pytest.raises(OSError, match="the film tore"):
-        for frame, _ in see(frames(), TruthDetector(TWO), TruthEstimator(TWO), SeeSettings(), create_flow("lk")):
+        for frame, _ in see(frames(), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk")):
             seen.append(frame.index)
     assert seen == list(range(6))
 
@@ -198,7 +198,7 @@ def test_leaving_early_closes_the_source() -> None:
         finally:
             closed.append(True)
 
-    seen = see(frames(), TruthDetector(TWO), TruthEstimator(TWO), SeeSettings(), create_flow("lk"))
+    seen = see(frames(), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk"))
     next(seen)
     seen.close()
     assert closed
@@ -207,5 +207,5 @@ def test_leaving_early_closes_the_source() -> None:
 def test_pictures_that_change_their_size_are_survived() -> None:
     small = replace(TWO, size=(320, 180), textures=[])
     frames = TWO.frames()[:4] + [small.frame(i) for i in range(4, 8)]
-    seen = see(iter(frames), TruthDetector(TWO), TruthEstimator(TWO), SeeSettings(), create_flow("lk"))
+    seen = see(iter(frames), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk"))
     assert [what.index for _, what in seen] == list(range(8))

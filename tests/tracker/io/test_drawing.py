@@ -180,20 +180,20 @@ def test_a_label_avoids_the_heads_of_others() -> None:
 def test_a_carried_person_has_another_label_and_the_same_limbs() -> None:
     detected = people(standing(height=120))
     poses = detected.poses
-    carried = TrackedPoses(Poses(poses.keypoints, poses.keypoint_scores, poses.boxes, poses.scores, [True]), [1])
-    differs = (draw_people(GREY, detected, COCO_17) != draw_people(GREY, carried, COCO_17)).any(axis=2)
+    propagated = TrackedPoses(Poses(poses.keypoints, poses.keypoint_scores, poses.boxes, poses.scores, [True]), [1])
+    differs = (draw_people(GREY, detected, COCO_17) != draw_people(GREY, propagated, COCO_17)).any(axis=2)
     assert differs.any()
     assert not differs[round(standing(height=120)[0, 1]) :].any()  # from the nose down
 
 
 def test_somebody_filled_in_is_paler_and_has_a_hollow_label() -> None:
     seen = people(standing())
-    filled = replace(seen, filled=[True])
+    interpolated = replace(seen, interpolated=[True])
     waist = middle_of(WAIST, standing())
-    strengths = [np.abs(at(draw_people(GREY, who, COCO_17), waist) - 128).max() for who in (seen, filled)]
+    strengths = [np.abs(at(draw_people(GREY, who, COCO_17), waist) - 128).max() for who in (seen, interpolated)]
     assert 0 < strengths[1] < 0.7 * strengths[0]
     unsure = people(standing(), score=0.201)  # a label and hardly a limb
-    labels = [draw_people(GREY, who, COCO_17).astype(int) for who in (unsure, replace(unsure, filled=[True]))]
+    labels = [draw_people(GREY, who, COCO_17).astype(int) for who in (unsure, replace(unsure, interpolated=[True]))]
     assert np.abs(labels[0] - labels[1]).max() > 50
 
 

@@ -25,7 +25,7 @@ from tracker.io.importers import _numbers, read_poses
 from tracker.io.pose_log import read_pose_log
 from tracker.runs import record as run_file
 from tracker.runs.run import follow_poses
-from tracker.settings import FollowSettings
+from tracker.settings import AssociationSettings
 
 # --- Frames that are numbered far apart -------------------------------------------------------------------------------
 
@@ -52,7 +52,7 @@ def test_a_mot_file_of_two_lines_costs_two_frames(tmp_path: Path) -> None:
     det = tmp_path / "det.txt"
     det.write_text("1,-1,11,21,50,120,0.9\n1000000,-1,11,21,50,120,0.8\n")
     (tmp_path / "seqinfo.ini").write_text("[Sequence]\nframeRate=25\nseqLength=1000000\n")
-    outcome = follow_poses(det, FollowSettings(start_score=0.0), output=tmp_path / "out")
+    outcome = follow_poses(det, AssociationSettings(new_track_score=0.0), output=tmp_path / "out")
     assert outcome.frames == 2
     assert "999998 of 1000000 frames are left out" in outcome.warnings[0]
     assert (tmp_path / "out" / "poses.arrow").stat().st_size < 10_000

@@ -21,12 +21,12 @@ from tests.poses import POSE, clip_of
 from tests.worlds import Walker, World, line, write_images
 from tracker import follow
 from tracker.io.importers import read_poses, unit_scores
-from tracker.io.pose_log import Carried, PoseLogHeader, PoseLogWriter, SeenFrame, read_pose_log
+from tracker.io.pose_log import PoseFrame, PoseLogHeader, PoseLogWriter, PropagatedPoses, read_pose_log
 from tracker.io.video import open_source
 from tracker.runs.run import draw_run, follow_poses, follow_run
-from tracker.settings import FollowSettings
+from tracker.settings import AssociationSettings
 
-SETTINGS = FollowSettings()
+SETTINGS = AssociationSettings()
 
 
 def walk(frames: int = 40, **fields: Any) -> Clip:
@@ -59,7 +59,7 @@ def text(path: Path, *lines: str) -> Path:
     return path
 
 
-def seen(path: Path, tmp_path: Path, fps: float | None = None) -> list[SeenFrame]:
+def seen(path: Path, tmp_path: Path, fps: float | None = None) -> list[PoseFrame]:
     """The frames of the pose log that a file becomes."""
     read_poses(path, fps=fps).write_log(tmp_path / "log.arrow")
     return list(read_pose_log(tmp_path / "log.arrow")[1])
@@ -90,7 +90,7 @@ def test_the_run_that_comes_out_is_followed_again_like_any_other(tmp_path: Path)
     poses = saved(walk(), tmp_path / "poses.json")
     follow_poses(poses, SETTINGS, output=tmp_path / "out")
     tracks = (tmp_path / "out" / "tracks.csv").read_bytes()
-    assert follow_run(tmp_path / "out", FollowSettings(start_score=1.0, memory_s=0.0)).frames == 40
+    assert follow_run(tmp_path / "out", AssociationSettings(new_track_score=1.0, track_buffer_s=0.0)).frames == 40
     follow_poses(tmp_path / "out", SETTINGS, output=tmp_path / "again", more_saves=["mot"])
     assert (tmp_path / "again" / "tracks.csv").read_bytes() == tracks
     assert (tmp_path / "again" / "tracks.mot.txt").exists()
@@ -161,8 +161,8 @@ def test_frames_left_out_of_a_file_are_gaps_in_time(tmp_path: Path, names: list[
 
 
 def test_what_a_tracker_put_in_between_was_not_seen(tmp_path: Path) -> None:
-    filled = np.arange(120) % 3 == 1
-    path = saved(walk(filled=filled), tmp_path / "poses.json")
+    interpolated = np.arange(120) % 3 == 1
+    path = saved(walk(interpolated=interpolated), tmp_path / "poses.json")
     assert {len(frame.poses) for frame in seen(path, tmp_path)} == {2}
     assert read_poses(path).notes[0].endswith("40 poses that a tracker put in between are left out")
 
@@ -220,8 +220,8 @@ def test_boxes_alone_are_followed_and_come_out_as_mot(tmp_path: Path) -> None:
         assert len(mine) >= 27
         assert mine[:, 2] == pytest.approx(20 + 3 * mine[:, 0] + 300 * person, abs=1)
         assert mine[:, 5] == pytest.approx(120, abs=1)
-    assert outcome.filled > 0
-    assert follow_poses(det, FollowSettings(offline=False), output=tmp_path / "online", fps=25).filled == 0
+    assert outcome.interpolated > 0
+    assert follow_poses(det, AssociationSettings(offline=False), output=tmp_path / "online", fps=25).interpolated == 0
     follow_run(tmp_path / "out", SETTINGS)
     assert np.array_equal(np.loadtxt(tmp_path / "out" / "tracks.mot.txt", delimiter=","), rows)
 
@@ -328,7 +328,7 @@ def test_a_log_without_a_whole_frame_is_refused(tmp_path: Path) -> None:
         height=9,
         source="",
         source_fingerprint="",
-        see_settings={},
+        inference_settings={},
         models=[],
         posetrail_version="",
     )
@@ -405,6 +405,6 @@ def test_poses_at_hand_are_followed_without_a_file(joints: int) -> None:
             frame.track_ids[left_to_right].tolist()
             == people[3].track_ids[np.argsort(people[3].poses.boxes[:, 0])].tolist()
         )
-    as_seen = [SeenFrame(t, time, "", poses, Carried.empty(joints)) for t, (poses, time) in enumerate(frames)]
+    as_seen = [PoseFrame(t, time, "", poses, PropagatedPoses.empty(joints)) for t, (poses, time) in enumerate(frames)]
     assert [p.track_ids.tolist() for p in follow(as_seen)] == [p.track_ids.tolist() for p in people]
     assert follow([]) == []

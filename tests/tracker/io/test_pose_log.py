@@ -21,7 +21,7 @@ from hypothesis.extra import numpy as hnp
 from posetrail.errors import InputError
 from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17
-from tracker.io.pose_log import Carried, PoseLogHeader, PoseLogWriter, SeenFrame, is_complete, read_pose_log
+from tracker.io.pose_log import PoseFrame, PoseLogHeader, PoseLogWriter, PropagatedPoses, is_complete, read_pose_log
 
 K = 17
 HEADER = PoseLogHeader(
@@ -31,7 +31,7 @@ HEADER = PoseLogHeader(
     height=720,
     source="jardín.mp4",
     source_fingerprint="sha256:00ff",
-    see_settings={"detect_every": 1, "flow": "lk", "carry": True},
+    inference_settings={"detect_every": 1, "flow": "lk", "propagate": True},
     models=[{"name": "nanodet", "sha256": "ab"}, {"name": "movenet", "sha256": "cd"}],
     posetrail_version="0.1.0",
 )
@@ -40,29 +40,29 @@ HEADER = PoseLogHeader(
 LOOKS = dataclasses.replace(HEADER, appearance_size=5)
 
 
-def seen(index: int, people: int = 2, carried: int = 1, seed: int = 0, appearance: int = 0) -> SeenFrame:
+def seen(index: int, people: int = 2, propagated: int = 1, seed: int = 0, appearance: int = 0) -> PoseFrame:
     rng = np.random.default_rng([seed, index])
     keypoints = rng.normal(300, 100, (people, K, 2)).astype(np.float32)
     scores = rng.random((people, K), dtype=np.float32)
     keypoints[scores < 0.2] = np.nan
     scores[scores < 0.2] = 0
     poses = Poses(keypoints, scores, rng.random((people, 4)), rng.random(people), rng.random(people) < 0.5)
-    moved = Carried(np.full(carried, index - 1), np.arange(carried), rng.random((carried, K, 2)))
+    moved = PropagatedPoses(np.full(propagated, index - 1), np.arange(propagated), rng.random((propagated, K, 2)))
     looks = rng.normal(size=(people, appearance))
-    return SeenFrame(index, index / 30, f"{index:06d}.jpg", poses, moved, rng.normal(size=(2, 3)), looks)
+    return PoseFrame(index, index / 30, f"{index:06d}.jpg", poses, moved, rng.normal(size=(2, 3)), looks)
 
 
-def write(path: Path, frames: list[SeenFrame], header: PoseLogHeader = HEADER) -> None:
+def write(path: Path, frames: list[PoseFrame], header: PoseLogHeader = HEADER) -> None:
     with PoseLogWriter(path, header) as log:
         for frame in frames:
             log.append(frame)
 
 
-def same(a: SeenFrame, b: SeenFrame) -> bool:
+def same(a: PoseFrame, b: PoseFrame) -> bool:
     """Bit for bit, NaN payloads and the sign of zero included."""
     arrays = [
         (getattr(x, field.name), getattr(y, field.name))
-        for x, y in ((a.poses, b.poses), (a.carried, b.carried))
+        for x, y in ((a.poses, b.poses), (a.propagated, b.propagated))
         for field in dataclasses.fields(x)
     ]
     arrays += [(a.camera, b.camera), (a.appearance, b.appearance)]
@@ -71,7 +71,12 @@ def same(a: SeenFrame, b: SeenFrame) -> bool:
 
 
 def test_what_was_seen_comes_back_bit_for_bit(tmp_path: Path) -> None:
-    frames = [seen(0), seen(1, people=0, carried=0), seen(2, people=0, carried=3), seen(7, people=10, carried=0)]
+    frames = [
+        seen(0),
+        seen(1, people=0, propagated=0),
+        seen(2, people=0, propagated=3),
+        seen(7, people=10, propagated=0),
+    ]
     write(tmp_path / "poses.arrow", frames)
     header, back = read_pose_log(tmp_path / "poses.arrow")
     assert header == HEADER
@@ -98,8 +103,8 @@ def test_every_float_and_every_name_comes_back(
 ) -> None:
     n = len(keypoints)
     poses = Poses(keypoints.view(np.float32), np.ones((n, K)), np.zeros((n, 4)), np.ones(n), np.zeros(n))
-    moved = Carried(np.zeros(n), np.arange(n), keypoints.view(np.float32))
-    frame = SeenFrame(3, time_s, name, poses, moved)
+    moved = PropagatedPoses(np.zeros(n), np.arange(n), keypoints.view(np.float32))
+    frame = PoseFrame(3, time_s, name, poses, moved)
     path = tmp_path_factory.mktemp("log") / "poses.arrow"
     write(path, [frame])
     _, back = read_pose_log(path)
@@ -251,7 +256,7 @@ def test_only_growing_frames_with_the_skeletons_joints_can_be_appended(tmp_path:
         with pytest.raises(ValueError, match="frame 4 after frame 4"):
             log.append(seen(4))
         with pytest.raises(ValueError, match="wanted 17 joints, got 15"):
-            log.append(SeenFrame(5, 0.0, "", Poses.empty(15), Carried.empty(15)))
+            log.append(PoseFrame(5, 0.0, "", Poses.empty(15), PropagatedPoses.empty(15)))
         with pytest.raises(ValueError, match="wanted 0 numbers of appearance, got 5"):
             log.append(seen(5, appearance=5))
     assert len(list(read_pose_log(tmp_path / "poses.arrow")[1])) == 1

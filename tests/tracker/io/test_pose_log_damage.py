@@ -18,12 +18,12 @@ from posetrail.errors import InputError
 from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17, Skeleton
 from tracker.io.pose_log import (
-    Carried,
     DamagedLog,
     LogEnd,
+    PoseFrame,
     PoseLogHeader,
     PoseLogWriter,
-    SeenFrame,
+    PropagatedPoses,
     check_pose_log,
     places,
     read_pose_log,
@@ -43,18 +43,18 @@ HEADER = PoseLogHeader(
     height=48,
     source="clip.mp4",
     source_fingerprint="ab",
-    see_settings={"queue_frames": 1},
+    inference_settings={"queue_frames": 1},
     models=[],
     posetrail_version="0.1.0",
 )
 
 
-def frame(index: int, people: int = 1) -> SeenFrame:
+def frame(index: int, people: int = 1) -> PoseFrame:
     rng = np.random.default_rng(index)
     poses = Poses(
         rng.random((people, 3, 2)), rng.random((people, 3)), rng.random((people, 4)), np.ones(people), [1] * people
     )
-    return SeenFrame(index, index / 25, f"{index}.png", poses, Carried.empty(3))
+    return PoseFrame(index, index / 25, f"{index}.png", poses, PropagatedPoses.empty(3))
 
 
 def write(path: Path, num_frames: int) -> tuple[bytes, list[int], LogEnd]:
@@ -199,8 +199,8 @@ SKELETON = asdict(OWN)
         {"appearance_size": 2**40},
         {"format_version": True},
         {"source": None},
-        {"see_settings": []},
-        {"see_settings": {"queue_frames": 10**9}},
+        {"inference_settings": []},
+        {"inference_settings": {"queue_frames": 10**9}},
         {"models": {}},
         {"models": [{"name": "x"}]},
         {"made_of": 1},

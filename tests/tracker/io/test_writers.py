@@ -54,7 +54,7 @@ def save(name: str, folder: Path, frames: Iterable[TrackedFrame] = FRAMES, clip:
 
 def test_csv_has_a_row_for_every_joint_seen(tmp_path: Path) -> None:
     lines = save("csv", tmp_path).read_text().splitlines()
-    assert lines[0] == "frame,time_s,track_id,joint,x,y,score,filled"
+    assert lines[0] == "frame,time_s,track_id,joint,x,y,score,interpolated"
     assert lines[1] == "0,0.000000,1,nose,100.000,50.000,0.6400,0"
     assert lines[2] == "0,0.000000,1,left_eye,100.125,51.000,0.6400,0"
     assert lines[1 + 16] == "0,0.000000,2,nose,200.000,50.000,0.6400,0"
@@ -150,24 +150,26 @@ def test_posetrack_joints_are_written_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", WRITERS)
 def test_who_was_not_seen_but_put_in_between_is_marked(tmp_path: Path, name: str) -> None:
     frame = tracked(0, [2, 1])
-    path = save(name, tmp_path, [replace(frame, people=replace(frame.people, filled=[True, False]))])
+    path = save(name, tmp_path, [replace(frame, people=replace(frame.people, interpolated=[True, False]))])
     if name.startswith("posetrack"):
         clip = read_clip(path)
         assert clip.track_ids.tolist() == [2, 1]
-        assert clip.filled.tolist() == ([True, False] if name == "posetrack18" else [False, False])  # no room in 2017
-        assert path.read_text().count("filled") == clip.filled.sum()
+        assert clip.interpolated.tolist() == (
+            [True, False] if name == "posetrack18" else [False, False]
+        )  # no room in 2017
+        assert path.read_text().count("interpolated") == clip.interpolated.sum()
     elif name == "coco":
-        marks = {a["track_id"]: a.get("filled") for a in json.loads(path.read_text())["annotations"]}
+        marks = {a["track_id"]: a.get("interpolated") for a in json.loads(path.read_text())["annotations"]}
         assert marks == {2: True, 1: None}
     elif name == "parquet":
         table = pq.read_table(path)
-        assert set(zip(table["track_id"].to_pylist(), table["filled"].to_pylist(), strict=True)) == {
+        assert set(zip(table["track_id"].to_pylist(), table["interpolated"].to_pylist(), strict=True)) == {
             (2, True),
             (1, False),
         }
     elif name == "csv":
         rows = list(csv.DictReader(path.read_text().splitlines()))
-        assert {(row["track_id"], row["filled"]) for row in rows} == {("2", "1"), ("1", "0")}
+        assert {(row["track_id"], row["interpolated"]) for row in rows} == {("2", "1"), ("1", "0")}
     else:
         assert [line.split(",")[1] for line in path.read_text().splitlines()] == ["1", "2"]
 

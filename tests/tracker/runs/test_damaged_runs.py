@@ -26,8 +26,8 @@ from tracker.runs import record as run_file
 from tracker.runs.networks import Networks
 from tracker.runs.record import Outcome
 from tracker.runs.run import draw_run, follow_poses, follow_run, track_to_folder
-from tracker.runs.segments import cut, see_segment
-from tracker.settings import FollowSettings
+from tracker.runs.segments import cut, infer_segment
+from tracker.settings import AssociationSettings
 
 END_MARK = b"\xff\xff\xff\xff\0\0\0\0"
 
@@ -104,9 +104,9 @@ def test_a_damaged_log_is_not_followed_saved_or_drawn(
     before = {path.name: path.read_bytes() for path in finished.iterdir()}
     new = finished.parent / "new"
     for attempt in (
-        lambda: follow_run(finished, FollowSettings(offline=False)),
-        lambda: follow_run(finished, FollowSettings(), more_saves=("mot",)),
-        lambda: follow_poses(finished, FollowSettings(), output=new),
+        lambda: follow_run(finished, AssociationSettings(offline=False)),
+        lambda: follow_run(finished, AssociationSettings(), more_saves=("mot",)),
+        lambda: follow_poses(finished, AssociationSettings(), output=new),
         lambda: draw_run(finished),
     ):
         with pytest.raises(InputError, match=r"poses\.arrow") as caught:
@@ -121,18 +121,18 @@ def test_the_line_says_what_infers_the_rest_again(images: Path, finished: Path) 
     whole = log.read_bytes()
     log.write_bytes(half(log))
     with pytest.raises(InputError, match=f"only the first 12 of its 22 frames.*track '{images}' -o {finished.parent}"):
-        follow_run(finished, FollowSettings())
+        follow_run(finished, AssociationSettings())
     told = json.loads((finished / "run.json").read_text())
     told["input"]["path"] = "/nowhere/clip.mp4"
     (finished / "run.json").write_text(json.dumps(told))
     with pytest.raises(InputError, match=r"of, /nowhere/clip.mp4, is gone"):
-        follow_run(finished, FollowSettings())
+        follow_run(finished, AssociationSettings())
     log.write_bytes(whole)
-    follow_run(finished, FollowSettings())
-    of_poses = follow_poses(finished / "tracks.json", FollowSettings(), output=finished.parent / "poses").folder
+    follow_run(finished, AssociationSettings())
+    of_poses = follow_poses(finished / "tracks.json", AssociationSettings(), output=finished.parent / "poses").folder
     (of_poses / "poses.arrow").write_bytes(half(of_poses / "poses.arrow"))
     with pytest.raises(InputError, match=f"posetrail follow {finished / 'tracks.json'} -o {of_poses}"):
-        follow_run(of_poses, FollowSettings())
+        follow_run(of_poses, AssociationSettings())
 
 
 def test_a_finished_run_of_an_older_format_asks_for_redo(images: Path, undisturbed: Path, finished: Path) -> None:
@@ -150,11 +150,11 @@ def test_a_finished_run_of_an_older_format_asks_for_redo(images: Path, undisturb
 
 def test_segments_are_joined_only_if_they_are_whole(images: Path, tmp_path: Path) -> None:
     source = open_source(images, fps=4.0)
-    segments = cut(source, SETTINGS.see, 2.0)
+    segments = cut(source, SETTINGS.inference, 2.0)
     run(source, tmp_path / "undisturbed", segments=segments)
     folder = tmp_path / "clip"
     with truth(SETTINGS) as networks:
-        see_segment(segments[0], source, folder, networks, SETTINGS)
+        infer_segment(segments[0], source, folder, networks, SETTINGS)
     log = folder / "segments" / segments[0].name / "poses.arrow"
     log.write_bytes(half(log))
     run(source, folder, segments=segments)
@@ -187,7 +187,7 @@ def test_a_skeleton_of_ones_own_is_tracked_followed_and_drawn(images: Path, tmp_
     assert outcome.people == 2
     assert read_pose_log(tmp_path / "clip" / "poses.arrow")[0].skeleton == own
     before = data_files(tmp_path / "clip")
-    assert follow_run(tmp_path / "clip", FollowSettings()).people == 2
+    assert follow_run(tmp_path / "clip", AssociationSettings()).people == 2
     assert data_files(tmp_path / "clip") == before
     assert draw_run(tmp_path / "clip").stat().st_size
 
@@ -240,7 +240,7 @@ def test_whatever_run_json_says_is_read_or_refused_in_one_line(undisturbed: Path
             told = run_file.read(tmp_path)
             run_file.outcome(tmp_path, told)
             run_file.saves(told)
-            run_file.follow_settings(told)
+            run_file.association_settings(told)
             run_file.open_input(told, None)
         except InputError as error:
             assert "\n" not in str(error)  # noqa: PT017 most mutations are refused, not all

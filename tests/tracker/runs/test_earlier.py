@@ -25,14 +25,14 @@ from tracker.runs.networks import Networks
 from tracker.runs.record import Outcome
 from tracker.runs.resume import Earlier, find
 from tracker.runs.run import draw_run, follow_run, track_to_folder
-from tracker.settings import FollowSettings, NetworkSettings, SeeSettings, Settings
+from tracker.settings import AssociationSettings, InferenceSettings, NetworkSettings, Settings
 
 SETTINGS = replace(batch_worlds.SETTINGS, networks=NetworkSettings(estimator="onnx:a/pose.onnx"))
-FORGETFUL = replace(SETTINGS, follow=FollowSettings(memory_s=1.0))
+FORGETFUL = replace(SETTINGS, association=AssociationSettings(track_buffer_s=1.0))
 RENAMED = replace(
     SETTINGS,
     networks=NetworkSettings(estimator="onnx:b.onnx"),
-    see=replace(SETTINGS.see, flow_weights=Path("raft.pth")),
+    inference=replace(SETTINGS.inference, flow_weights=Path("raft.pth")),
 )
 SHORT = World(WORLD.walkers, 18, size=WORLD.size)
 
@@ -91,6 +91,8 @@ class Now:
     stride: int = 1
 
 
+OTHER_QUEUE = Now(settings=replace(SETTINGS, inference=InferenceSettings(queue_frames=2)))
+
 TABLE: list[tuple[str, Now, dict[Earlier, str]]] = [
     (NOTHING, Now(), {"associate": RUN, "continue": RUN, "adapt": RUN, "replace": RUN}),
     (UNFINISHED, Now(), {"associate": CONTINUE, "continue": CONTINUE, "adapt": CONTINUE, "replace": RUN}),
@@ -110,7 +112,7 @@ TABLE: list[tuple[str, Now, dict[Earlier, str]]] = [
     *(
         (there, now, {"associate": REFUSE, "continue": REFUSE, "adapt": RUN, "replace": RUN})
         for there in (UNFINISHED, STOPPED, FINISHED)
-        for now in (Now(settings=replace(SETTINGS, see=SeeSettings(queue_frames=2))), Now(stride=2), Now(content="2"))
+        for now in (OTHER_QUEUE, Now(stride=2), Now(content="2"))
     ),
     (FINISHED, Now(settings=FORGETFUL), {"associate": ASSOCIATE, "continue": REFUSE, "adapt": ASSOCIATE}),
     (STOPPED, Now(settings=FORGETFUL), {"associate": CONTINUE, "continue": REFUSE, "adapt": CONTINUE}),
@@ -149,7 +151,7 @@ def test_what_becomes_of_an_earlier_run(there: dict[str, Path], clips: Path, row
     for earlier in expected:
         try:
             kept = find(
-                folder, source, header(source, now), now.settings.follow,
+                folder, source, header(source, now), now.settings.association,
                 saves=now.saves, video=False, earlier=earlier,
             )  # fmt: skip
         except InputError as error:
@@ -176,7 +178,7 @@ def test_other_association_settings_need_no_inference_and_no_stale_video_stays(c
     run(clips / "mon" / "cam1", tmp_path, video=True, saves=("csv", "mot"))
     outcome, seen = images_seen(clips / "mon" / "cam1", tmp_path, FORGETFUL, saves=("csv",))
     assert seen == 0
-    assert outcome.done == "associated again from the pose log (memory_s was 2.0, now 1.0)"
+    assert outcome.done == "associated again from the pose log (track_buffer_s was 2.0, now 1.0)"
     assert outcome.files == ("poses.arrow", "tracks.csv", "tracks.mot.txt", "run.json")
     (warning,) = outcome.warnings
     assert warning.startswith("video.mp4: removed, it showed other tracks; `posetrail draw ")
@@ -203,9 +205,9 @@ def test_only_what_is_missing_is_made(clips: Path, tmp_path: Path) -> None:
     assert (outcome.files[-1], outcome.warnings, seen) == ("video.mp4", (), 0)
     assert (folder / "tracks.csv").stat() == before
     assert (folder / "video.mp4").stat() == drawn
-    follow_run(folder, SETTINGS.follow)  # the same ids
+    follow_run(folder, SETTINGS.association)  # the same ids
     assert (folder / "video.mp4").stat() == drawn
-    assert "removed" in follow_run(folder, FORGETFUL.follow).warnings[0]
+    assert "removed" in follow_run(folder, FORGETFUL.association).warnings[0]
 
 
 def test_files_of_another_version_are_not_mixed_with_new_ones(clips: Path, tmp_path: Path) -> None:
@@ -312,9 +314,9 @@ def test_two_recordings_of_one_name_do_not_replace_one_another(
     assert (code, err) == (0, [])
     assert out.splitlines()[0] == f"{folder}: 18 frames, 2 people; nothing to do; --redo starts again"
     assert files(folder) == before
-    code, out, err = track(mon, "--memory-s", 1)
+    code, out, err = track(mon, "--track-buffer-s", 1)
     assert (code, err) == (0, [])
-    assert "associated again from the pose log (memory_s was 2.0, now 1.0)" in out
+    assert "associated again from the pose log (track_buffer_s was 2.0, now 1.0)" in out
     assert track(tue, "--redo")[0] == 0
     assert json.loads((folder / "run.json").read_text())["input"]["path"] == str(tue)
 

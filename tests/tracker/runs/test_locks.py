@@ -24,7 +24,7 @@ from tracker.io.pose_log import PoseLogWriter
 from tracker.runs import locks, run
 from tracker.runs import networks as networks_module
 from tracker.runs.locks import AtWork, alone_in, alone_with_file, reading
-from tracker.settings import FollowSettings
+from tracker.settings import AssociationSettings
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +292,7 @@ def test_in_a_batch_the_clip_fails_and_without_the_output_folder_the_batch_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips, output = write_clips(tmp_path / "in", 2), tmp_path / "out"
-    real, gone = run.see_to_log, [output / "clip 0"]
+    real, gone = run.infer_to_log, [output / "clip 0"]
 
     def taken_away(source: object, folder: Path, *arguments: object, **options: object) -> object:
         for path in gone:
@@ -300,7 +300,7 @@ def test_in_a_batch_the_clip_fails_and_without_the_output_folder_the_batch_ends(
         gone.clear()
         return real(source, folder, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "see_to_log", taken_away)
+    monkeypatch.setattr(run, "infer_to_log", taken_away)
     rows = batch(clips, output).rows
     assert [row.status for _, row in sorted(rows.items())] == ["failed", "complete"]
     assert "was removed, moved or replaced" in rows["clip 0"].warnings
@@ -317,7 +317,7 @@ def test_a_worker_does_not_make_the_output_folder_again(clip: Path, tmp_path: Pa
     (listed,) = find_clips([clip], tmp_path / "out")
     task: Task = batch_worlds.task(tmp_path / "out")
     with batch_worlds.truth(task.settings) as looking:
-        row = batch_clip.follow_listed(listed, looking, task)
+        row = batch_clip.track_listed_clip(listed, looking, task)
     assert (row.status, "was removed while the batch was at work" in row.warnings) == ("failed", True)
     assert not (tmp_path / "out").exists()
 
@@ -325,4 +325,4 @@ def test_a_worker_does_not_make_the_output_folder_again(clip: Path, tmp_path: Pa
 def test_following_again_in_place_is_not_two_locks(clip: Path, tmp_path: Path) -> None:
     folder = tracked(clip, tmp_path)
     (tmp_path / "link").symlink_to(folder)
-    assert run.follow_run(folder, FollowSettings(), output=tmp_path / "link").people == 2
+    assert run.follow_run(folder, AssociationSettings(), output=tmp_path / "link").people == 2

@@ -15,9 +15,9 @@ from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import COCO_17
 from tests.worlds import STANDING
 from tracker.association.filters import OneEuro
-from tracker.association.smoothing import LiveSmoothing
-from tracker.association.tracklets import PieceRecorder
-from tracker.io.pose_log import Carried, SeenFrame
+from tracker.association.smoothing import OnlineSmoothing
+from tracker.association.tracklets import TrackletRecorder
+from tracker.io.pose_log import PoseFrame, PropagatedPoses
 from tracker.io.writers import WRITERS, Clip, TrackedFrame, open_writer
 
 OPEN_FILES = Path("/proc/self/fd")
@@ -32,8 +32,8 @@ def standing(num_people: int = 1) -> Poses:
     return Poses(keypoints, scores, np.hstack([corners, corners + size]), scores[:, 0], scores[:, 0] == 0)
 
 
-def seen(index: int, poses: Poses) -> SeenFrame:
-    return SeenFrame(index, index / 30, f"{index:06d}.jpg", poses, Carried.empty(17))
+def seen(index: int, poses: Poses) -> PoseFrame:
+    return PoseFrame(index, index / 30, f"{index:06d}.jpg", poses, PropagatedPoses.empty(17))
 
 
 def grown(use: Callable[[int], None], short: int, long: int) -> float:
@@ -52,10 +52,10 @@ def grown(use: Callable[[int], None], short: int, long: int) -> float:
 
 def test_pieces_are_kept_flat() -> None:
     def record(num_pieces: int) -> None:
-        recorder = PieceRecorder(match_joint_score=0.1)
+        recorder = TrackletRecorder(min_match_joint_score=0.1)
         for i in range(num_pieces):
             recorder.add(seen(i, standing()), np.array([i + 1]), np.array([i + 1]), np.ones(1))
-        assert len(recorder.pieces()) == num_pieces
+        assert len(recorder.tracklets()) == num_pieces
 
     assert grown(record, 100, 500) < 3500  # twice its 1360 while they are put in order
 
@@ -69,7 +69,7 @@ def test_the_filters_of_people_who_are_long_gone_are_let_go(monkeypatch: pytest.
 
     monkeypatch.setattr("tracker.association.smoothing.OneEuro", counted)
     poses = standing()
-    smooth, alive = LiveSmoothing(), []
+    smooth, alive = OnlineSmoothing(), []
     for i in range(100):  # somebody new in each frame
         smooth(TrackedPoses(poses, [i + 1]), seen(i, poses).time_s)
         alive.append(len(filters))

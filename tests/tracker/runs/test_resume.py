@@ -19,7 +19,7 @@ from tracker.io.video import open_source
 from tracker.runs.networks import Networks
 from tracker.runs.record import Outcome
 from tracker.runs.run import track_to_folder
-from tracker.settings import FollowSettings, NetworkSettings, SeeSettings, Settings
+from tracker.settings import AssociationSettings, InferenceSettings, NetworkSettings, Settings
 
 WORLD = World(
     (
@@ -30,7 +30,7 @@ WORLD = World(
     size=(320, 200),
 )
 # Everything that remembers: a queue of poses moved by flow, frames without detection, a camera compared with an anchor.
-SETTINGS = Settings(see=SeeSettings(queue_frames=3, detect_every=2))
+SETTINGS = Settings(inference=InferenceSettings(queue_frames=3, detect_every=2))
 
 
 @pytest.fixture(scope="module")
@@ -142,20 +142,20 @@ def test_other_settings_are_told_and_never_mixed(images: Path, tmp_path: Path) -
         disturb()
         before = data_files(folder)
         with pytest.raises(InputError, match=r"detect_every was 2, now 1.*--redo"):
-            run(images, folder, replace(SETTINGS, see=replace(SETTINGS.see, detect_every=1)))
+            run(images, folder, replace(SETTINGS, inference=replace(SETTINGS.inference, detect_every=1)))
         with pytest.raises(InputError, match=r"stride was 1, now 2"):
             track_to_folder(open_source(images, stride=2), folder, networks(), SETTINGS, earlier="continue")
         with pytest.raises(InputError, match=r"crop_scale was None, now 1.5"):
             run(images, folder, replace(SETTINGS, networks=NetworkSettings(crop_scale=1.5)))
         assert data_files(folder) == before
     run(images, folder)
-    with pytest.raises(InputError, match=r"memory_s was 2.0, now 1.0"):
-        run(images, folder, replace(SETTINGS, follow=FollowSettings(memory_s=1.0)))
+    with pytest.raises(InputError, match=r"track_buffer_s was 2.0, now 1.0"):
+        run(images, folder, replace(SETTINGS, association=AssociationSettings(track_buffer_s=1.0)))
     run(images, folder, replace(SETTINGS, networks=NetworkSettings(threads=1)))  # changes the speed alone
 
 
 def test_with_redo_other_settings_replace_what_is_there(images: Path, tmp_path: Path) -> None:
-    other = replace(SETTINGS, follow=FollowSettings(offline=False))
+    other = replace(SETTINGS, association=AssociationSettings(offline=False))
     run(images, tmp_path / "clip")
     detector = TruthDetector(WORLD)
     run(images, tmp_path / "clip", other, networks=networks(detector), earlier="adapt")
@@ -163,7 +163,7 @@ def test_with_redo_other_settings_replace_what_is_there(images: Path, tmp_path: 
     run(images, tmp_path / "anew", other)
     assert data_files(tmp_path / "clip") == data_files(tmp_path / "anew")
 
-    blind = replace(other, see=SeeSettings(carry=False))
+    blind = replace(other, inference=InferenceSettings(propagate=False))
     assert "replaced" in run(images, tmp_path / "clip", blind, earlier="adapt").warnings[0]
     run(images, tmp_path / "blind", blind)
     assert data_files(tmp_path / "clip") == data_files(tmp_path / "blind")
@@ -172,7 +172,7 @@ def test_with_redo_other_settings_replace_what_is_there(images: Path, tmp_path: 
 def test_a_log_replaced_half_does_not_pass_for_the_old_run(images: Path, tmp_path: Path) -> None:
     run(images, tmp_path / "clip")
 
-    blind = replace(SETTINGS, see=SeeSettings(carry=False))
+    blind = replace(SETTINGS, inference=InferenceSettings(propagate=False))
     with pytest.raises(PowerCut):
         run(images, tmp_path / "clip", blind, earlier="adapt", on_frame=power_cut_after(1))
     with pytest.raises(InputError, match="other settings"):

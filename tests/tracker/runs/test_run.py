@@ -24,7 +24,7 @@ from tracker.io.writers import WRITERS
 from tracker.runs.networks import Networks, open_networks
 from tracker.runs.record import Outcome
 from tracker.runs.run import draw_run, follow_poses, follow_run, track, track_to_folder
-from tracker.settings import FollowSettings, NetworkSettings, SeeSettings, Settings
+from tracker.settings import AssociationSettings, InferenceSettings, NetworkSettings, Settings
 
 WORLD = World(
     (Walker(line((20, 60), (120, 0)), missed=lambda f: 8 <= f < 12), Walker(line((500, 75), (-120, 0)))), num_frames=24
@@ -58,7 +58,7 @@ def test_a_run_leaves_the_log_the_tracks_and_what_it_was_made_of(images: Path, t
     told = json.loads((folder / "run.json").read_text())
     assert told["status"] == "complete"
     assert told["figures"]["frames"] == 24
-    assert told["settings"]["see"]["flow"] == "lk"
+    assert told["settings"]["inference"]["flow"] == "lk"
     assert told["input"]["fingerprint"] == open_source(images).fingerprint
     assert told["files"] == ["poses.arrow", "tracks.json", "tracks.csv", "run.json"]
 
@@ -80,42 +80,42 @@ def test_the_tracks_are_where_the_people_are(images: Path, tmp_path: Path) -> No
 
 
 def test_following_again_gives_what_tracking_with_those_settings_gives(images: Path, tmp_path: Path) -> None:
-    other = FollowSettings(similarity="iou", assignment="greedy", memory_s=0.0, confirm_s=0.0)
-    run(images, tmp_path / "directly", Settings(follow=other))
+    other = AssociationSettings(similarity="iou", assignment="greedy", track_buffer_s=0.0, confirmation_s=0.0)
+    run(images, tmp_path / "directly", Settings(association=other))
     run(images, tmp_path / "again")
     outcome = follow_run(tmp_path / "again", other)
     assert outcome.frames == 24
     assert data_files(tmp_path / "directly") == data_files(tmp_path / "again")
-    assert json.loads((tmp_path / "again" / "run.json").read_text())["settings"]["follow"]["similarity"] == "iou"
+    assert json.loads((tmp_path / "again" / "run.json").read_text())["settings"]["association"]["similarity"] == "iou"
 
 
 def test_online_files_say_what_a_tracker_says_frame_by_frame(images: Path, tmp_path: Path) -> None:
-    settings = FollowSettings(offline=False)
-    outcome = run(images, tmp_path / "clip", Settings(follow=settings))
-    assert outcome.filled == 0
+    settings = AssociationSettings(offline=False)
+    outcome = run(images, tmp_path / "clip", Settings(association=settings))
+    assert outcome.interpolated == 0
     clip = read_clip(tmp_path / "clip" / "tracks.json")
     tracker = Tracker(settings, COCO_17)
     for t, frame in enumerate(read_pose_log(tmp_path / "clip" / "poses.arrow")[1]):
-        people = tracker.update_seen(frame)
+        people = tracker.update_frame(frame)
         assert clip.track_ids[clip.frames == t].tolist() == people.track_ids.tolist()
 
 
 def test_offline_files_say_who_was_filled_in(images: Path, tmp_path: Path) -> None:
-    without_flow = Settings(see=SeeSettings(carry=False, flow="none"))
+    without_flow = Settings(inference=InferenceSettings(propagate=False, flow="none"))
     blind = Networks(TruthDetector(WORLD), TruthEstimator(WORLD), None, (), "cpu")
     outcome = track_to_folder(open_source(images), tmp_path / "clip", blind, without_flow)
-    assert (outcome.people, outcome.poses, outcome.filled) == (2, 48, 4)  # of one who is missed in four frames
+    assert (outcome.people, outcome.poses, outcome.interpolated) == (2, 48, 4)  # of one who is missed in four frames
     table = pyarrow.csv.read_csv(tmp_path / "clip" / "tracks.csv").to_pydict()
-    filled = {frame for frame, is_filled in zip(table["frame"], table["filled"], strict=True) if is_filled}
-    assert filled == {8, 9, 10, 11}
-    assert json.loads((tmp_path / "clip" / "run.json").read_text())["figures"]["filled"] == 4
-    assert read_clip(tmp_path / "clip" / "tracks.json").filled.sum() == 4
+    interpolated = {frame for frame, is_filled in zip(table["frame"], table["interpolated"], strict=True) if is_filled}
+    assert interpolated == {8, 9, 10, 11}
+    assert json.loads((tmp_path / "clip" / "run.json").read_text())["figures"]["interpolated"] == 4
+    assert read_clip(tmp_path / "clip" / "tracks.json").interpolated.sum() == 4
 
 
 def test_following_into_another_folder_leaves_the_run_as_it_was(images: Path, tmp_path: Path) -> None:
     run(images, tmp_path / "run", saves=("csv", "mot"))
     before = data_files(tmp_path / "run")
-    outcome = follow_run(tmp_path / "run", FollowSettings(start_score=0.99), output=tmp_path / "new")
+    outcome = follow_run(tmp_path / "run", AssociationSettings(new_track_score=0.99), output=tmp_path / "new")
     assert outcome.people == 0
     assert data_files(tmp_path / "run") == before
     assert {path.name for path in (tmp_path / "new").iterdir()} == {
@@ -124,7 +124,7 @@ def test_following_into_another_folder_leaves_the_run_as_it_was(images: Path, tm
         "tracks.mot.txt",
         "run.json",
     }
-    follow_run(tmp_path / "new", FollowSettings())
+    follow_run(tmp_path / "new", AssociationSettings())
     assert data_files(tmp_path / "new") == before
 
 
@@ -251,7 +251,7 @@ def test_what_fails_after_seeing_leaves_the_log_and_no_half_files(
         run(images, tmp_path / "clip", saves=tuple(WRITERS), video=True)
     assert [path.name for path in (tmp_path / "clip").iterdir()] == ["poses.arrow"]
     monkeypatch.undo()
-    assert follow_poses(tmp_path / "clip", FollowSettings()).people == 2
+    assert follow_poses(tmp_path / "clip", AssociationSettings()).people == 2
 
 
 def test_what_cannot_begin_leaves_nothing_behind(images: Path, tmp_path: Path) -> None:
@@ -269,49 +269,52 @@ def test_what_cannot_begin_leaves_nothing_behind(images: Path, tmp_path: Path) -
 
 def test_a_folder_that_is_no_run_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="folder of a finished run"):
-        follow_run(tmp_path, FollowSettings())
+        follow_run(tmp_path, AssociationSettings())
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(InputError, match="has no 'status'"):
-        follow_run(tmp_path, FollowSettings())
+        follow_run(tmp_path, AssociationSettings())
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match="not JSON"):
-        follow_run(tmp_path, FollowSettings())
+        follow_run(tmp_path, AssociationSettings())
 
 
 @pytest.mark.parametrize(
     ("chosen", "margin"),
-    [(NetworkSettings(), 0.2), (NetworkSettings(mask_margin=0.4), 0.4), (NetworkSettings(mask=False), None)],
+    [(NetworkSettings(), 0.2), (NetworkSettings(crop_mask_margin=0.4), 0.4), (NetworkSettings(crop_mask=False), None)],
     ids=["default", "given", "off"],
 )
 def test_the_mask_is_a_switch(chosen: NetworkSettings, margin: float | None) -> None:
     with open_networks(Settings(networks=chosen)) as opened:
         assert isinstance(opened.estimator, MoveNet)
-        assert opened.estimator.mask_margin == margin
-        assert opened.applied == {"mask_margin": margin}
+        assert opened.estimator.crop_mask_margin == margin
+        assert opened.applied == {"crop_mask_margin": margin}
 
 
 def test_run_json_holds_what_was_applied_not_what_was_left_open(images: Path, tmp_path: Path) -> None:
     def of_run(folder: Path) -> tuple[object, object]:
         content = json.loads((folder / "run.json").read_text())
-        return content["settings"]["networks"]["mask"], content["applied"]
+        return content["settings"]["networks"]["crop_mask"], content["applied"]
 
     run(images, tmp_path / "clip")  # its estimator applies no mask
-    assert of_run(tmp_path / "clip") == (None, {"mask_margin": None, "smooth": "kalman"})
-    follow_run(tmp_path / "clip", FollowSettings(offline=False), output=tmp_path / "again")
-    assert of_run(tmp_path / "again") == (None, {"mask_margin": None, "smooth": "none"})
+    assert of_run(tmp_path / "clip") == (None, {"crop_mask_margin": None, "smooth": "kalman"})
+    follow_run(tmp_path / "clip", AssociationSettings(offline=False), output=tmp_path / "again")
+    assert of_run(tmp_path / "again") == (None, {"crop_mask_margin": None, "smooth": "none"})
 
 
 def test_a_mask_that_the_estimator_does_not_paint_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="mask_margin: does nothing without a mask"):
-        NetworkSettings(mask=False, mask_margin=0.2)
+    with pytest.raises(InputError, match="crop_mask_margin: does nothing without a mask"):
+        NetworkSettings(crop_mask=False, crop_mask_margin=0.2)
     for estimator, said in (
-        (SimpleNamespace(mask_margin=None, skeleton=COCO_17), "say how much to leave around the box: --mask-margin"),
-        (SimpleNamespace(skeleton=COCO_17), "leave --mask out"),
+        (
+            SimpleNamespace(crop_mask_margin=None, skeleton=COCO_17),
+            "say how much to leave around the box: --crop-mask-margin",
+        ),
+        (SimpleNamespace(skeleton=COCO_17), "leave --crop-mask out"),
     ):
         monkeypatch.setattr("tracker.runs.networks.create_estimator", lambda *_, made=estimator, **__: made)
         with (
-            pytest.raises(InputError, match=f"mask: estimator movenet_thunder paints none by itself; {said}"),
-            open_networks(Settings(networks=NetworkSettings(mask=True))),
+            pytest.raises(InputError, match=f"crop_mask: estimator movenet_thunder paints none by itself; {said}"),
+            open_networks(Settings(networks=NetworkSettings(crop_mask=True))),
         ):
             pass
 
@@ -330,7 +333,7 @@ def test_the_example_is_followed_by_the_real_networks(example_clip: Path) -> Non
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_number_of_threads_changes_nothing(example_clip: Path, threads: int) -> None:
     def numbers(threads: int) -> list[tuple[list[int], bytes]]:
-        settings = Settings(networks=NetworkSettings(threads=threads), see=SeeSettings(detect_every=2))
+        settings = Settings(networks=NetworkSettings(threads=threads), inference=InferenceSettings(detect_every=2))
         followed = track(example_clip, settings, end_s=0.1)
         return [(f.people.track_ids.tolist(), f.people.poses.keypoints.tobytes()) for f in followed]
 

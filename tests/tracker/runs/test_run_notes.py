@@ -11,14 +11,14 @@ import pytest
 from tests.batch_worlds import SETTINGS, WORLD, task, truth
 from tests.media import write_video
 from tests.worlds import PowerCut, World, power_cut_after, write_images
-from tracker.batch.clip import follow_listed
+from tracker.batch.clip import track_listed_clip
 from tracker.batch.clip_list import ListedClip
 from tracker.io.video import Source, open_source
 from tracker.runs import run as run_module
 from tracker.runs.record import Outcome
 from tracker.runs.run import draw_run, follow_run, track_to_folder
 from tracker.runs.segments import cut
-from tracker.settings import FollowSettings
+from tracker.settings import AssociationSettings
 
 FPS, FRAMES = round(WORLD.fps), 12
 
@@ -40,7 +40,7 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(source: Source, folder: Path, segment_s: float | None = None, **options: object) -> Outcome:
-    segments = cut(source, SETTINGS.see, segment_s)
+    segments = cut(source, SETTINGS.inference, segment_s)
     with truth(SETTINGS) as networks:
         return track_to_folder(source, folder, networks, SETTINGS, segments=segments, **options)  # type: ignore[arg-type]
 
@@ -60,7 +60,7 @@ def test_notes_are_warnings_of_the_run_and_stay_with_it(joined: Path, tmp_path: 
     outcome = run(source, folder)
     assert (outcome.status, outcome.frames, outcome.warnings) == ("complete", 2 * FRAMES, (note,))
     assert noted(folder) == [note]
-    follow_run(folder, FollowSettings(offline=False))
+    follow_run(folder, AssociationSettings(offline=False))
     assert noted(folder) == [note]
     assert run(source, tmp_path / "cut", segment_s=0.3).warnings == (note,)
     with pytest.raises(PowerCut):
@@ -74,7 +74,7 @@ def test_notes_stand_in_the_row_of_a_batch(tmp_path: Path) -> None:
     (folder / "walk.mp4").write_bytes(b"beside")
     (tmp_path / "out").mkdir()
     with truth(SETTINGS) as networks:
-        row = follow_listed(ListedClip(folder, "walk"), networks, task(tmp_path / "out"))
+        row = track_listed_clip(ListedClip(folder, "walk"), networks, task(tmp_path / "out"))
     assert (row.status, row.warnings) == ("complete", f"{folder}: the images are read; walk.mp4 beside them is not")
 
 

@@ -37,13 +37,13 @@ from tracker.association.stabilisation import StillPicture, moved
 from tracker.batch.clip import Task, in_segments
 from tracker.batch.clip_list import find_clips
 from tracker.batch.table import read_table, summary
-from tracker.batch.workers import follow_here
-from tracker.io.pose_log import Carried, PoseLogHeader, SeenFrame, read_pose_log
+from tracker.batch.workers import track_in_processes
+from tracker.io.pose_log import PoseFrame, PoseLogHeader, PropagatedPoses, read_pose_log
 from tracker.io.video import Source, open_source
 from tracker.runs.locks import alone_in
 from tracker.runs.run import track_to_folder
 from tracker.runs.segments import cut, joined, same_people
-from tracker.settings import SeeSettings
+from tracker.settings import InferenceSettings
 
 FPS = 4.0  # of the images: a lead of 2 s is 8 frames
 SEGMENT_S = 2.0
@@ -56,7 +56,7 @@ def clip_of(frames: int | None, fps: float = 30.0, **part: object) -> Source:
 
 
 def test_a_minute_is_cut_into_six_times_ten_seconds() -> None:
-    segments = cut(clip_of(1800), SeeSettings(), 10.0)
+    segments = cut(clip_of(1800), InferenceSettings(), 10.0)
     assert [(s.name, s.lead, s.first, s.end) for s in segments] == [
         ("1of6", 0, 0, 300),
         ("2of6", 240, 300, 600),
@@ -68,13 +68,13 @@ def test_a_minute_is_cut_into_six_times_ten_seconds() -> None:
 
 
 def test_what_is_short_or_of_unknown_length_stays_in_one_piece() -> None:
-    assert cut(clip_of(1800), SeeSettings(), None) == ()
-    assert cut(clip_of(440), SeeSettings(), 10.0) == ()
-    assert cut(clip_of(None), SeeSettings(), 10.0) == ()
-    assert cut(clip_of(1800), SeeSettings(), float("inf")) == ()
+    assert cut(clip_of(1800), InferenceSettings(), None) == ()
+    assert cut(clip_of(440), InferenceSettings(), 10.0) == ()
+    assert cut(clip_of(None), InferenceSettings(), 10.0) == ()
+    assert cut(clip_of(1800), InferenceSettings(), float("inf")) == ()
     for wrong in (0.0, -1.0, float("nan")):
         with pytest.raises(InputError, match="wanted seconds, more than 0"):
-            cut(clip_of(1800), SeeSettings(), wrong)
+            cut(clip_of(1800), InferenceSettings(), wrong)
 
 
 @given(
@@ -89,7 +89,7 @@ def test_segments_cover_a_clip_and_meet_the_batches_of_one_piece(
     frames: int, fps: float, stride: int, detect_every: int, start_s: float, segment_s: float
 ) -> None:
     segments = cut(
-        clip_of(frames, fps, stride=stride, start_s=start_s), SeeSettings(detect_every=detect_every), segment_s
+        clip_of(frames, fps, stride=stride, start_s=start_s), InferenceSettings(detect_every=detect_every), segment_s
     )
     if not segments:
         return
@@ -127,9 +127,11 @@ def standing(*lefts: float) -> Poses:
     return Poses(keypoints, np.ones((count, 17)), boxes, np.ones(count), np.zeros(count))
 
 
-def frame(index: int, poses: Poses, source: int = 0, rows: tuple[int, ...] = ()) -> SeenFrame:
+def frame(index: int, poses: Poses, source: int = 0, rows: tuple[int, ...] = ()) -> PoseFrame:
     keypoints = np.zeros((len(rows), 17, 2))
-    return SeenFrame(index, index / 30, "", poses, Carried(np.full(len(rows), source), np.array(rows), keypoints))
+    return PoseFrame(
+        index, index / 30, "", poses, PropagatedPoses(np.full(len(rows), source), np.array(rows), keypoints)
+    )
 
 
 def test_who_was_seen_twice_is_known_by_place() -> None:
@@ -142,7 +144,7 @@ def test_who_was_seen_twice_is_known_by_place() -> None:
 def test_whom_flow_carried_over_a_seam_comes_from_the_poses_that_are_kept() -> None:
     header = PoseLogHeader(
         skeleton=COCO_17, fps=30, width=1, height=1, source="", source_fingerprint="",
-        see_settings={"queue_frames": 1}, models=[], posetrail_version="",
+        inference_settings={"queue_frames": 1}, models=[], posetrail_version="",
     )  # fmt: skip
     before = [frame(0, standing(10, 200)), frame(1, standing(10, 200), source=0, rows=(0, 1))]
     # Who begins at frame 1 finds the same two in another order, and a third.
@@ -153,8 +155,8 @@ def test_whom_flow_carried_over_a_seam_comes_from_the_poses_that_are_kept() -> N
     ]
     frames = list(joined([(0, before), (2, after)], header))
     assert [seen.index for seen in frames] == [0, 1, 2, 3]
-    assert frames[2].carried.source_rows.tolist() == [1, 0]
-    assert frames[3].carried.source_rows.tolist() == [0, 1]
+    assert frames[2].propagated.source_rows.tolist() == [1, 0]
+    assert frames[3].propagated.source_rows.tolist() == [0, 1]
 
 
 # Runs -----------------------------------------------------------------------------------------------------------------
@@ -165,23 +167,23 @@ def images(folder: Path) -> Source:
 
 
 def run(source: Source, folder: Path, settings=SETTINGS, **options):  # type: ignore[no-untyped-def]
-    segments = cut(source, settings.see, options.pop("segment_s", SEGMENT_S))
+    segments = cut(source, settings.inference, options.pop("segment_s", SEGMENT_S))
     with truth(settings) as networks:
         options = {"earlier": "continue", "segments": segments, **options}
         return track_to_folder(source, folder, networks, settings, **options)
 
 
-def seen_in(folder: Path) -> list[SeenFrame]:
+def seen_in(folder: Path) -> list[PoseFrame]:
     return list(read_pose_log(folder / "poses.arrow")[1])
 
 
 def test_in_segments_is_seen_what_is_seen_in_one_piece(tmp_path: Path) -> None:
     source = images(tmp_path / "images")
-    assert len(cut(source, SETTINGS.see, SEGMENT_S)) == 3
+    assert len(cut(source, SETTINGS.inference, SEGMENT_S)) == 3
     one, many = run(source, tmp_path / "one", segment_s=None), run(source, tmp_path / "many")
     assert (many.frames, many.people, many.status) == (one.frames, one.people, "complete")
     for a, b in zip(seen_in(tmp_path / "one"), seen_in(tmp_path / "many"), strict=True):
-        for which in ("poses", "carried"):
+        for which in ("poses", "propagated"):
             for x, y in zip(vars(getattr(a, which)).values(), vars(getattr(b, which)).values(), strict=True):
                 assert x.tobytes() == y.tobytes(), a.index
     tracks = [(tmp_path / way / "tracks.csv").read_bytes() for way in ("one", "many")]
@@ -193,10 +195,10 @@ def test_without_a_lead_a_seam_forgets_whom_flow_carried(tmp_path: Path) -> None
     source = images(tmp_path / "images")
     with truth(SETTINGS) as networks:
         for name, lead_s in (("with", 2.0), ("without", 0.0)):
-            segments = cut(source, SETTINGS.see, SEGMENT_S, lead_s=lead_s)
+            segments = cut(source, SETTINGS.inference, SEGMENT_S, lead_s=lead_s)
             track_to_folder(source, tmp_path / name, networks, SETTINGS, segments=segments)
-    assert len(seen_in(tmp_path / "with")[8].carried) == 4  # two people of two frames
-    assert len(seen_in(tmp_path / "without")[8].carried) == 0
+    assert len(seen_in(tmp_path / "with")[8].propagated) == 4  # two people of two frames
+    assert len(seen_in(tmp_path / "without")[8].propagated) == 0
 
 
 @pytest.mark.parametrize("frames", range(1, 40, 5))
@@ -295,7 +297,9 @@ def test_what_cannot_be_opened_is_told_when_its_turn_comes(tmp_path: Path) -> No
 def test_whoever_sees_the_last_segment_follows_the_clip(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    table = batch(clips, tmp_path, task=cut_task(tmp_path), follow=partial(follow_here, open_networks=truth), jobs=2)
+    table = batch(
+        clips, tmp_path, task=cut_task(tmp_path), run_clips=partial(track_in_processes, open_networks=truth), jobs=2
+    )
     rows = read_table(table.path)
     assert [(row.clip, row.status, row.frames, row.people) for row in rows] == [
         ("clip 0", "complete", 22, 2),
@@ -319,8 +323,8 @@ def test_shards_share_the_segments_of_a_clip(clips: Path, undisturbed: dict[str,
 def test_a_worker_that_dies_takes_a_segment_with_it_and_the_next_batch_goes_on(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    deadly = partial(follow_here, open_networks=partial(deadly_truth, tmp_path / "mark"))
-    table = batch(clips, tmp_path / "out", task=cut_task(tmp_path / "out"), follow=deadly)
+    deadly = partial(track_in_processes, open_networks=partial(deadly_truth, tmp_path / "mark"))
+    table = batch(clips, tmp_path / "out", task=cut_task(tmp_path / "out"), run_clips=deadly)
     assert {clip: row.status for clip, row in table.rows.items()} == {"clip 0": "failed", "clip 1": "complete"}
     assert "its worker died" in table.rows["clip 0"].warnings
     assert summary(batch(clips, tmp_path / "out", task=cut_task(tmp_path / "out"))) == "2 clips: 2 complete"
@@ -351,7 +355,7 @@ def test_a_clip_that_somebody_was_at_when_it_was_seen_is_followed_in_the_end(
                 held.close()
             return in_this_process(listed, *rest, **more)
 
-        table = batch(clips, tmp_path, task=cut_task(tmp_path), follow=follow)
+        table = batch(clips, tmp_path, task=cut_task(tmp_path), run_clips=follow)
     assert given == [["clip 0 [1]", "clip 0 [2]", "clip 0 [3]", "clip 1"], ["clip 0"]]
     assert summary(table) == "2 clips: 2 complete"
     assert data_files(tmp_path) == undisturbed
