@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 from posetrail.wording import counted
 from posetrail.wording import people as counted_people
-from tracker.cli.printing import json_line
 
 ProgressStyle = Literal["auto", "bar", "lines", "json", "none"]
 OnFrame = Callable[[int], None]
@@ -50,6 +51,19 @@ def progress(style: ProgressStyle, name: str, total: int | None, stream: TextIO 
                 pace.end()
             raise
         pace.end()
+
+
+def json_line(stream: TextIO, event: str, **fields: Any) -> None:
+    """Write one event as one line of JSON, in a single write.
+
+    Args:
+        stream: where to.
+        event: kind of the event, the value of "event".
+        fields: further keys of the object. "time" (ISO 8601, UTC) is added.
+    """
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    stream.write(json.dumps({"time": now, "event": event, **fields}, default=str) + "\n")
+    stream.flush()
 
 
 class _Pace:

@@ -108,7 +108,7 @@ class InferenceSettings:
     """A propagated person whose mean joint score falls below this is no longer seen (0..1)."""
     pose_nms_oks: Share = 0.7
     """Of two poses more alike than this only the surer stays (OKS, 0..1)."""
-    min_joint_score: Share = 0.1
+    min_propagated_joint_score: Share = 0.1
     """A joint below this score is neither propagated nor compared (0..1)."""
     queue_frames: Count = 1
     """Poses of so many last frames are propagated into the next one; similarity multi_flow_oks compares with all."""
@@ -129,9 +129,9 @@ class AssociationSettings:
     """How much the boxes' IoU counts in any similarity by OKS (0..1); it is all that counts without joints."""
     assignment: Assignment = "hungarian"
     """Greedy takes the most alike pair first; Hungarian the best sum of all pairs (lap)."""
-    min_similarity: Share = 0.15
+    min_match_similarity: Share = 0.15
     """A pose less alike to a person than this is somebody else (0..1)."""
-    min_box_iou: Share = 0.3
+    min_match_box_iou: Share = 0.3
     """Where no joints can be compared, boxes less alike than this are somebody else's (IoU, 0..1)."""
     min_match_joint_score: Share = 0.1
     """A joint below this score is not compared (0..1)."""
@@ -220,14 +220,14 @@ _SIMPLE_BASELINES = Settings(
         min_propagation_oks=0.0,
         min_propagated_score=0.0,
         pose_nms_oks=1.0,
-        min_joint_score=0.4,
+        min_propagated_joint_score=0.4,
         queue_frames=5,
         estimate_camera_motion=False,
     ),
     association=AssociationSettings(
         similarity="multi_flow_oks",
         assignment="greedy",
-        min_similarity=0.3,
+        min_match_similarity=0.3,
         min_match_joint_score=0.4,
         min_output_joint_score=0.4,
         new_track_score=0.0,
@@ -251,7 +251,7 @@ _SIMPLE_BASELINES = Settings(
 _BYTETRACK = Settings(
     association=AssociationSettings(
         similarity="iou",
-        min_similarity=0.2,
+        min_match_similarity=0.2,
         new_track_score=0.6,
         calibrate_scores=False,
         confirmation_s=0.01,

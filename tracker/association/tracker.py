@@ -171,7 +171,7 @@ class Tracker:
                 likeness = joint_similarity(keypoints[columns] - guess[rows], areas, variances)
                 by_joints = np.fmax(by_joints, weighted_oks(likeness, weights))
             mixed = settings.box_iou_share * alike + (1 - settings.box_iou_share) * by_joints
-            alike = np.where(np.isnan(by_joints), np.where(alike >= settings.min_box_iou, alike, 0.0), mixed)
+            alike = np.where(np.isnan(by_joints), np.where(alike >= settings.min_match_box_iou, alike, 0.0), mixed)
         if settings.appearance_share > 0 and tracks.appearance.shape[1]:
             alike = self._with_looks(alike, seen, rows, columns)
         similarity[rows, columns] = alike
@@ -218,7 +218,7 @@ class Tracker:
         rows = np.flatnonzero(free)
         if len(rows):
             alike = similarity[np.ix_(rows, choosing)]
-            pairs = associate(alike, self._settings.min_similarity, self._settings.assignment)
+            pairs = associate(alike, self._settings.min_match_similarity, self._settings.assignment)
             owner[choosing[pairs[:, 1]]] = rows[pairs[:, 0]]
 
     def _lost_the_crowd(self, owner: np.ndarray, sure: np.ndarray) -> bool:

@@ -11,8 +11,7 @@ from typing import Any, Protocol, TextIO
 from posetrail.wording import counted
 from posetrail.wording import people as counted_people
 from tracker.batch.table import FINE, Row
-from tracker.cli.printing import json_line
-from tracker.progress import ProgressStyle
+from tracker.progress import ProgressStyle, json_line
 
 _LINE_EVERY_S = 10.0
 _JSON_EVERY_S = 0.5

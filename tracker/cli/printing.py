@@ -5,21 +5,14 @@ Each JSON line has "time" (ISO 8601, UTC) and "event"; docs/batch.md lists the e
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
-
-def json_line(stream: TextIO, event: str, **fields: Any) -> None:
-    """Write an event as one line, in one tracklet."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-    stream.write(json.dumps({"time": now, "event": event, **fields}, default=str) + "\n")
-    stream.flush()
+from tracker.progress import json_line
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

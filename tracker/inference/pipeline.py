@@ -193,7 +193,7 @@ class _Sight:
     def _remembered(self, last: PoseFrame) -> PropagatedPoses:
         """The last frame's sure joints, and older ones still in the queue, where they were in the last frame."""
         poses = last.poses
-        sure = confident_keypoints(poses, self._settings.min_joint_score)
+        sure = confident_keypoints(poses, self._settings.min_propagated_joint_score)
         old = self._carried
         frames = np.concatenate([old.source_frames, np.full(len(poses), last.index)])
         rows = np.concatenate([old.source_rows, np.arange(len(poses))])
@@ -233,7 +233,7 @@ class _Sight:
 
     def _without_duplicates(self, poses: Poses) -> Poses:
         """Pose NMS: of poses alike the one of the best quality stays."""
-        sure = confident_keypoints(poses, self._settings.min_joint_score)
+        sure = confident_keypoints(poses, self._settings.min_propagated_joint_score)
         alike = oks(sure, sure, box_area(poses.boxes), self._skeleton.oks_sigmas)
         alike = np.minimum(alike, alike.T)  # as the smaller one measures: no big box swallows its neighbour
         return poses[np.sort(suppress(alike, poses.quality, self._settings.pose_nms_oks))]
