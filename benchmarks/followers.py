@@ -14,7 +14,7 @@ from posetrail.poses import Poses, TrackedPoses
 from posetrail.similarity import box_area, box_iou, oks
 from posetrail.skeletons import COCO_17
 from tracker.association.follow import following
-from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings
 
 _STILL = np.eye(2, 3)

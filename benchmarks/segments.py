@@ -23,7 +23,8 @@ from posetrail.assignment import associate
 from posetrail.poses import TrackedPoses
 from posetrail.similarity import box_iou
 from tracker.association.follow import following
-from tracker.io.pose_log import PoseFrame, read_pose_log
+from tracker.frames import PoseFrame
+from tracker.io.pose_log import read_pose_log
 from tracker.io.video import Source, open_source
 from tracker.runs.networks import Networks, open_networks
 from tracker.runs.record import LOG
@@ -45,7 +46,7 @@ def same(a: PoseFrame, b: PoseFrame) -> bool:
     """Whether two frames are the same in all that following looks at, to the last bit."""
 
     def content(seen: PoseFrame) -> list[bytes]:
-        arrays = [*vars(seen.poses).values(), *vars(seen.propagated).values(), seen.camera]
+        arrays = [*vars(seen.poses).values(), *vars(seen.propagated).values(), seen.camera_motion]
         return [array.tobytes() for array in arrays]
 
     return a.index == b.index and content(a) == content(b)

@@ -32,9 +32,9 @@ from estimators import create_estimator
 from posetrail.runtime import Network, Run, Runtime
 from posetrail.skeletons import COCO_17
 from tracker.association.tracker import Tracker
+from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.inference.propagation import LucasKanade, create_flow, move_people
 from tracker.io.drawing import Trails, draw_people
-from tracker.io.pose_log import PoseFrame, PropagatedPoses
 from tracker.io.video import Source, open_source
 from tracker.io.video_writer import VideoWriter
 from tracker.runs.networks import Networks

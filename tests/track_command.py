@@ -10,7 +10,8 @@ import signal
 import sys
 
 from tracker.cli.app import main
-from tracker.io.pose_log import PoseFrame, PoseLogWriter
+from tracker.frames import PoseFrame
+from tracker.io.pose_log import PoseLogWriter
 from tracker.runs import networks
 
 from .batch_worlds import truth

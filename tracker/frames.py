@@ -1,21 +1,26 @@
-"""What inference hands to association: one frame's poses, and those that optical flow propagated into it."""
+"""The types that travel between the stages: frames with poses, poses moved by optical flow, frames with tracks.
+
+`tracker.inference` makes `PoseFrame`s, `tracker.io` writes them to the pose log and reads them back, and
+`tracker.association` gives them track ids. Importing this module loads numpy and nothing larger.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import TypeAlias
 
 import numpy as np
 
-from posetrail.poses import Poses, Rows, check_array, check_same_length
+from posetrail.poses import Image, Poses, Rows, TrackedPoses, check_array, check_same_length
 
 
 @dataclass(frozen=True, eq=False)
 class PropagatedPoses(Rows):
-    """People of earlier frames, their joints moved into this frame by optical flow."""
+    """Poses of earlier frames whose joints optical flow has moved into this frame."""
 
-    source_frames: np.ndarray  # (M,) int64, index of the frame each was seen in
-    source_rows: np.ndarray  # (M,) int64, its row among that frame's poses
-    keypoints: np.ndarray  # (M, K, 2) float32 x y, pixels of this frame; NaN where flow lost the joint
+    source_frames: np.ndarray  # (M,) int64, index of the frame in which the pose was estimated
+    source_rows: np.ndarray  # (M,) int64, row of the pose in that frame
+    keypoints: np.ndarray  # (M, K, 2) float32 x y, pixels of this frame; NaN where optical flow lost the joint
 
     def __post_init__(self) -> None:
         check_array(self, "source_frames", np.int64, ("M",))
@@ -25,28 +30,44 @@ class PropagatedPoses(Rows):
 
     @classmethod
     def empty(cls, num_joints: int) -> PropagatedPoses:
-        """Nobody, of a skeleton with this many joints."""
+        """No poses, of a skeleton with this many joints."""
         return cls(np.zeros(0), np.zeros(0), np.zeros((0, num_joints, 2)))
 
 
 @dataclass(frozen=True, eq=False)
 class PoseFrame:
-    """Everything seen in one frame; following needs nothing else of it."""
+    """The poses of one frame and everything else that association needs from its pixels."""
 
     index: int  # counts the frames of the video from 0
-    time_s: float  # true presentation time
+    time_s: float  # presentation time
     name: str  # the frame's file name, or one made from its index
     poses: Poses
     propagated: PropagatedPoses
-    camera: np.ndarray = field(default_factory=lambda: np.eye(2, 3))
-    """(2, 3) float64: moves points of the scene that stand still from their pixels in the frame seen before this one to
-    their pixels in this one; the identity in the first frame and where it is not known."""
+    camera_motion: np.ndarray = field(default_factory=lambda: np.eye(2, 3))
+    """(2, 3) float64 similarity transform that maps points of the static background from their pixels in the previously
+    processed frame to their pixels in this one; the identity in the first frame and where the motion is unknown."""
     appearance: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    """(N, E) float32, a unit vector for each pose, or zeros where nothing could be said of it; E = 0 without."""
+    """(N, E) float32 appearance embedding of each pose, of unit length, or zeros where there is none; E = 0 if no
+    embedder ran."""
 
     def __post_init__(self) -> None:
-        check_array(self, "camera", np.float64, (2, 3))
+        check_array(self, "camera_motion", np.float64, (2, 3))
         if np.shape(self.appearance)[1] == 0:
             object.__setattr__(self, "appearance", np.zeros((len(self.poses), 0), np.float32))
         check_array(self, "appearance", np.float32, ("N", "E"))
         check_same_length(self, poses=len(self.poses), appearance=len(self.appearance))
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedFrame:
+    """One frame with its tracked poses: what the writers save and what `tracker.track` yields."""
+
+    index: int  # counts the frames of the video from 0
+    time_s: float  # presentation time
+    name: str  # the frame's file name, or one made from its index
+    people: TrackedPoses
+    image: Image | None = None  # (H, W, 3) uint8 RGB where it is at hand; no writer needs it
+
+
+FrameWithTracks: TypeAlias = tuple[PoseFrame, TrackedPoses]
+"""A frame of the pose log and the tracked poses that association made of it."""

@@ -23,9 +23,9 @@ from posetrail.skeletons import COCO_17, OPENPOSE_18, Skeleton
 from posetrail.weights import Weights
 from tests.functions import gaussians, recorded
 from tests.worlds import STANDING, Walker, World, _index, line
+from tracker.frames import PoseFrame
 from tracker.inference.pipeline import see
 from tracker.inference.propagation import create_flow
-from tracker.io.pose_log import PoseFrame
 from tracker.runs.networks import open_networks
 from tracker.settings import InferenceSettings, NetworkSettings, Settings
 

@@ -8,10 +8,8 @@ from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import Skeleton, skeleton_of_size
 from tracker.association import tracker
 from tracker.association.offline import associate_offline
-from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.frames import FrameWithTracks, PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings, Settings
-
-FrameWithTracks = tuple[PoseFrame, TrackedPoses]
 
 
 def following(

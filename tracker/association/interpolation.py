@@ -15,7 +15,7 @@ import numpy as np
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.similarity import box_area, box_intersection
 from tracker.association.stabilisation import StillPicture, moved, undone
-from tracker.io.pose_log import PoseFrame
+from tracker.frames import PoseFrame
 
 _HIDDEN_SHARE = 0.8  # of whose box somebody else's covers so much is not seen
 _SCORE_SHARE = 0.5  # interpolated poses are less sure than what they lie between
@@ -54,7 +54,7 @@ def interpolate_gaps(
                 if newest[person] == done:
                     del newest[person]
             done += 1
-        waiting.append(_Waiting(seen, people, still.add(seen.camera), []))
+        waiting.append(_Waiting(seen, people, still.add(seen.camera_motion), []))
         now = done + len(waiting) - 1
         for row, person in enumerate(people.track_ids.tolist()):
             before = newest.get(person, now)

@@ -26,7 +26,7 @@ from tracker.association.smoothing import steady
 from tracker.association.stabilisation import undone
 from tracker.association.tracker import Tracker, without_low_score_joints
 from tracker.association.tracklets import TrackletRecorder, Tracklets
-from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings
 
 _BLOCK_FRAMES = 600  # that the backward tracker follows at a time ...
@@ -129,9 +129,9 @@ class _BackwardSerials:
 def _reversed(frames: list[PoseFrame]) -> Iterator[PoseFrame]:
     """The frames from the last to the first, as if filmed so; what flow propagated forwards is left out."""
     for i, seen in enumerate(reversed(frames)):
-        camera = undone(frames[-i].camera) if i else np.eye(2, 3)
+        camera_motion = undone(frames[-i].camera_motion) if i else np.eye(2, 3)
         nothing = PropagatedPoses.empty(seen.poses.keypoints.shape[1])
-        yield replace(seen, index=i, time_s=-seen.time_s, propagated=nothing, camera=camera)
+        yield replace(seen, index=i, time_s=-seen.time_s, propagated=nothing, camera_motion=camera_motion)
 
 
 class _Evidence:

@@ -14,10 +14,9 @@ import numpy as np
 
 from posetrail.poses import Poses, TrackedPoses
 from tracker.association.filters import MAX_GAP_S, OVERLAP_S, OneEuro, smooth_butterworth, smooth_kalman
-from tracker.io.pose_log import PoseFrame
+from tracker.frames import FrameWithTracks
 from tracker.settings import AssociationSettings
 
-FrameWithTracks = tuple[PoseFrame, TrackedPoses]
 _Smooth = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 _BLOCK_S = 20.0

@@ -25,7 +25,7 @@ from tracker.association.motion import Tracks
 from tracker.association.pairs import box_overlap, joint_similarity, plausible_pairs, weighted_oks
 from tracker.association.score_scale import ScoreScale
 from tracker.association.smoothing import OnlineSmoothing
-from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings, Settings
 
 _UNCONFIRMED_MEMORY_S = 0.15  # somebody without an id yet may be missed for so long
@@ -139,8 +139,8 @@ class Tracker:
         self._elapsed_s = elapsed_s
         self._queue_s.append(seen.time_s)
         self._frames += 1
-        if self._settings.camera_motion_compensation and not np.array_equal(seen.camera, _NOTHING_MOVED):
-            self._tracks.move_camera(seen.camera)
+        if self._settings.camera_motion_compensation and not np.array_equal(seen.camera_motion, _NOTHING_MOVED):
+            self._tracks.move_camera(seen.camera_motion)
         if self._settings.motion_model:
             self._tracks.predict(elapsed_s)
         return self._tracks

@@ -15,7 +15,7 @@ import numpy as np
 
 from posetrail.poses import confident_keypoints
 from tracker.association.stabilisation import StillPicture, moved, zoom
-from tracker.io.pose_log import PoseFrame
+from tracker.frames import PoseFrame
 
 ENDS = 12  # poses kept of each end of a tracklet: how somebody moves is told by fewer
 _SHAPE_POSES = 3  # the body's shape at an end is the mean of so many
@@ -126,7 +126,7 @@ class TrackletRecorder:
         The place is the mean of the joints, weighted by their scores: joint by joint nothing is as steady.
         """
         poses = seen.poses
-        to_still = self._still.add(seen.camera)
+        to_still = self._still.add(seen.camera_motion)
         boxes = poses.boxes.astype(float)
         keypoints = confident_keypoints(poses, self._match_joint_score).astype(float)
         weights = np.where(np.isnan(keypoints[:, :, 0]), 0.0, poses.keypoint_scores)

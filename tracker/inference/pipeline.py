@@ -26,10 +26,10 @@ from posetrail.nms import suppress
 from posetrail.poses import Detections, Detector, Embedder, Estimator, Poses, confident_keypoints
 from posetrail.similarity import box_area, box_iou, oks
 from posetrail.skeletons import Skeleton
+from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.inference.camera import CameraMotion
 from tracker.inference.prefetch import ahead
 from tracker.inference.propagation import FlowImage, FlowMethod, boxes_around, move_people, prepare_grey
-from tracker.io.pose_log import PoseFrame, PropagatedPoses
 from tracker.io.video import Frame
 from tracker.settings import InferenceSettings
 
@@ -152,7 +152,7 @@ class _Sight:
             poses = self._without_duplicates(Poses.concatenate([poses, again]))
         seen = PoseFrame(frame.index, frame.time_s, frame.name, poses, propagated)
         if self._camera is not None and image is not None:
-            seen = replace(seen, camera=self._camera.step(image, poses.boxes))
+            seen = replace(seen, camera_motion=self._camera.step(image, poses.boxes))
         self._last, self._last_image, self._carried = seen, image, propagated
         return seen
 

@@ -46,16 +46,8 @@ from posetrail.poses import Poses
 from posetrail.similarity import grown_boxes, keypoint_boxes
 from posetrail.skeletons import COCO_17, POSETRACK_15, Skeleton
 from posetrail.sparse import kept_frames
-from tracker.io.pose_log import (
-    LogEnd,
-    PoseFrame,
-    PoseLogHeader,
-    PoseLogWriter,
-    PropagatedPoses,
-    is_complete,
-    last_place,
-    read_pose_log,
-)
+from tracker.frames import PoseFrame, PropagatedPoses
+from tracker.io.pose_log import LogEnd, PoseLogHeader, PoseLogWriter, is_complete, last_place, read_pose_log
 from tracker.io.video import ASSUMED_FPS
 from tracker.io.writers import default_formats
 

@@ -39,8 +39,7 @@ except ImportError:  # Windows
 
 from posetrail.errors import InputError
 from posetrail.files import sync_file, sync_folder
-from tracker.frames import PoseFrame as PoseFrame
-from tracker.frames import PropagatedPoses as PropagatedPoses
+from tracker.frames import PoseFrame
 from tracker.io.pose_log_arrow import (
     END_MARK,
     checksum_of_frame,

@@ -134,7 +134,7 @@ def _batch(frame: PoseFrame, schema: pa.Schema) -> pa.RecordBatch:
         _arrow(np.array([frame.index], np.int64)),
         _arrow(np.array([frame.time_s], np.float64)),
         _arrow_text(frame.name),
-        pa.FixedSizeListArray.from_arrays(_arrow(frame.camera), type=schema.field("camera").type),
+        pa.FixedSizeListArray.from_arrays(_arrow(frame.camera_motion), type=schema.field("camera").type),
         _one_row(seen, schema.field("poses").type),
         _one_row(moved, schema.field("propagated_by_flow").type),
         _arrow(np.zeros(1, np.uint32)),

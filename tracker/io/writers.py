@@ -31,8 +31,9 @@ from eval_posetrack.clip import LARGEST_TRACK_ID
 from posetrail.errors import InputError, unknown_name
 from posetrail.files import written_whole
 from posetrail.joint_mapping import mapped
-from posetrail.poses import Image, Poses, TrackedPoses
+from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import POSETRACK_15, Skeleton
+from tracker.frames import TrackedFrame
 
 _DECIMALS_PX, _DECIMALS_SCORE, _DECIMALS_S = 3, 4, 6
 _ROWS_PER_GROUP = 100_000  # of a Parquet file: some megabytes in memory
@@ -47,17 +48,6 @@ class Clip:
     fps: float
     width: int  # pixels
     height: int
-
-
-@dataclass(frozen=True, eq=False)
-class TrackedFrame:
-    """One frame with everybody in it, as they were followed."""
-
-    index: int  # counts the frames of the source from 0
-    time_s: float  # true presentation time
-    name: str  # the frame's file name, or one made from its index
-    people: TrackedPoses
-    image: Image | None = None  # the frame itself where it is at hand; no writer needs it
 
 
 class Writer(Protocol):

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from posetrail.errors import InputError
+from tracker.frames import PoseFrame
 from tracker.inference.pipeline import see
-from tracker.io.pose_log import Place, PoseFrame, PoseLogHeader, PoseLogWriter
+from tracker.io.pose_log import Place, PoseLogHeader, PoseLogWriter
 from tracker.io.video import DamagedInput, Frame, Source
 from tracker.runs import record as run_file
 from tracker.runs import resume

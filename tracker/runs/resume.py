@@ -25,17 +25,9 @@ from typing import Any, Literal
 from estimators.appearance import COLOUR_LAYOUT, NO_APPEARANCE
 from posetrail.errors import InputError
 from posetrail.options import ONNX_PREFIX, onnx_path
+from tracker.frames import PoseFrame
 from tracker.inference.pipeline import BATCH_FRAMES
-from tracker.io.pose_log import (
-    LogEnd,
-    OtherFormat,
-    Place,
-    PoseFrame,
-    PoseLogHeader,
-    last_place,
-    places,
-    read_pose_log,
-)
+from tracker.io.pose_log import LogEnd, OtherFormat, Place, PoseLogHeader, last_place, places, read_pose_log
 from tracker.io.video import Source
 from tracker.io.writers import WRITERS
 from tracker.runs import record as run_file

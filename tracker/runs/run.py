@@ -20,13 +20,14 @@ from posetrail.poses import Image
 from posetrail.skeletons import Skeleton
 from tracker.association.follow import following
 from tracker.association.tracker import Tracker
+from tracker.frames import TrackedFrame
 from tracker.inference.prefetch import ahead
 from tracker.io.drawing import Trails, draw_people
 from tracker.io.importers import read_poses
 from tracker.io.pose_log import LogEnd, PoseLogHeader, read_pose_log
 from tracker.io.video import DamagedInput, Frame, Source, open_source
 from tracker.io.video_writer import NOTE, VideoWriter
-from tracker.io.writers import WRITERS, Clip, TrackedFrame, Writer, default_formats, open_writer, refusal, remark
+from tracker.io.writers import WRITERS, Clip, Writer, default_formats, open_writer, refusal, remark
 from tracker.runs import record as run_file
 from tracker.runs import resume
 from tracker.runs.infer import OnFrame, header_of, infer_to_log, seen

@@ -31,8 +31,9 @@ from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.poses import Poses
 from posetrail.similarity import box_area, box_iou, oks
+from tracker.frames import PoseFrame
 from tracker.inference.pipeline import BATCH_FRAMES
-from tracker.io.pose_log import LogEnd, PoseFrame, PoseLogHeader, PoseLogWriter, read_pose_log
+from tracker.io.pose_log import LogEnd, PoseLogHeader, PoseLogWriter, read_pose_log
 from tracker.io.video import Source
 from tracker.runs import record as run_file
 from tracker.runs import resume

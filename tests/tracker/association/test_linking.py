@@ -22,7 +22,7 @@ from tracker.association.offline import associate_offline
 from tracker.association.stabilisation import StillPicture, moved, undone
 from tracker.association.tracker import follow
 from tracker.association.tracklets import ENDS, Tracklets
-from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings
 
 FPS = 30
@@ -242,7 +242,7 @@ def test_a_moving_camera_moves_who_is_put_back() -> None:
             boxes=frame.poses.boxes + np.array([0, jolt[t], 0, jolt[t]]),
         )
         camera = np.array([[1, 0, 0], [0, 1, jolt[t] - jolt[t - 1] if t else 0]])
-        frames[t] = replace(frame, poses=poses, camera=camera)
+        frames[t] = replace(frame, poses=poses, camera_motion=camera)
     people = followed(frames)
     for t in range(60):
         assert people[t].track_ids.tolist() == [1]
@@ -384,14 +384,15 @@ def test_reversed_frames_tell_of_the_camera_as_if_filmed_so() -> None:
     for index, frame in enumerate(seen(World(CROSSING.walkers, 8))):
         back = undone(view(index - 1)) if index else np.eye(2, 3)
         turn = view(index)[:, :2] @ back[:, :2]
-        frames.append(replace(frame, camera=np.column_stack([turn, moved(back[:, 2], view(index))])))
+        frames.append(replace(frame, camera_motion=np.column_stack([turn, moved(back[:, 2], view(index))])))
     for earlier, later in pairwise(frames):
-        assert np.allclose(moved(moved(scene, view(earlier.index)), later.camera), moved(scene, view(later.index)))
+        place = moved(moved(scene, view(earlier.index)), later.camera_motion)
+        assert np.allclose(place, moved(scene, view(later.index)))
     backwards = list(offline._reversed(frames))
     assert [frame.name for frame in backwards] == [frame.name for frame in frames[::-1]]
     for i, (later, earlier) in enumerate(pairwise(backwards)):
         assert later.time_s < earlier.time_s
-        now = moved(moved(scene, view(7 - i)), earlier.camera)
+        now = moved(moved(scene, view(7 - i)), earlier.camera_motion)
         assert np.allclose(now, moved(scene, view(6 - i)))
 
 

@@ -16,7 +16,7 @@ from tests.worlds import Walker, line
 from tracker.association.follow import follow
 from tracker.association.smoothing import FrameWithTracks, OnlineSmoothing, steady
 from tracker.association.tracker import Tracker
-from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings, Smoothing
 
 KALMAN = AssociationSettings(smooth="kalman")

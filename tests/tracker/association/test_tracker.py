@@ -16,7 +16,7 @@ from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17
 from tests.worlds import Walker, World, line
 from tracker.association.tracker import Tracker, follow
-from tracker.io.pose_log import PoseFrame, PropagatedPoses
+from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import PRESETS, Assignment, AssociationSettings, Similarity
 
 
@@ -197,7 +197,7 @@ def seen_by_camera(
         if before is not None and told:
             ratio = zoom / before[2]
             turn = np.array([[ratio, 0, x - ratio * before[0]], [0, ratio, y - ratio * before[1]]])
-        frames.append(replace(moved(frame, (now[0, 2], now[1, 2]), zoom), camera=turn))
+        frames.append(replace(moved(frame, (now[0, 2], now[1, 2]), zoom), camera_motion=turn))
         before = (x, y, zoom)
     return frames
 

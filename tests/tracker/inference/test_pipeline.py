@@ -13,9 +13,9 @@ from estimators.colour_layout import ColourLayout
 from posetrail.poses import Detections, Embedder, Image, Poses
 from posetrail.skeletons import COCO_17
 from tests.worlds import TruthDetector, TruthEstimator, Walker, World, line
+from tracker.frames import PoseFrame
 from tracker.inference.pipeline import see
 from tracker.inference.propagation import create_flow
-from tracker.io.pose_log import PoseFrame
 from tracker.io.video import Frame
 from tracker.settings import InferenceSettings
 
@@ -135,7 +135,7 @@ def test_the_batch_size_changes_nothing(flow: str, batch_frames: int) -> None:
         for size in (4, batch_frames)
     )
     for one, other in zip(one_way, other_way, strict=True):
-        assert np.array_equal(one.camera, other.camera)
+        assert np.array_equal(one.camera_motion, other.camera_motion)
         assert np.array_equal(one.appearance, other.appearance)
         assert np.array_equal(one.poses.keypoints, other.poses.keypoints)
         assert np.array_equal(one.propagated.keypoints, other.propagated.keypoints, equal_nan=True)
@@ -145,16 +145,16 @@ def test_the_batch_size_changes_nothing(flow: str, batch_frames: int) -> None:
 @pytest.mark.parametrize("flow", ["lk", "dis", "none"])
 def test_a_camera_that_pans_is_noticed_whatever_flow_is_used(flow: str) -> None:
     seen = look(TWO, InferenceSettings(flow=flow), frames=panned(TWO, 4))  # type: ignore[arg-type]
-    assert np.array_equal(seen[0].camera, np.eye(2, 3))
+    assert np.array_equal(seen[0].camera_motion, np.eye(2, 3))
     for frame in seen[1:]:
-        assert frame.camera == pytest.approx(np.array([[1, 0, 4], [0, 1, 0]]), abs=0.3)
+        assert frame.camera_motion == pytest.approx(np.array([[1, 0, 4], [0, 1, 0]]), abs=0.3)
 
 
 @pytest.mark.parametrize("flow", ["lk", "none"])
 def test_a_camera_that_stands_still_or_that_nobody_asks_about_does_not_move(flow: str) -> None:
     still = look(TWO, InferenceSettings(flow=flow))  # type: ignore[arg-type]
     unasked = look(TWO, InferenceSettings(flow=flow, estimate_camera_motion=False), frames=panned(TWO, 4))  # type: ignore[arg-type]
-    assert all(np.array_equal(frame.camera, np.eye(2, 3)) for frame in still + unasked)
+    assert all(np.array_equal(frame.camera_motion, np.eye(2, 3)) for frame in still + unasked)
 
 
 def test_how_people_look_is_told_of_the_poses_that_are_left_in_the_end() -> None:

@@ -20,8 +20,9 @@ from posetrail.skeletons import COCO_17
 from tests.poses import POSE, clip_of
 from tests.worlds import Walker, World, line, write_images
 from tracker import follow
+from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.io.importers import read_poses, unit_scores
-from tracker.io.pose_log import PoseFrame, PoseLogHeader, PoseLogWriter, PropagatedPoses, read_pose_log
+from tracker.io.pose_log import PoseLogHeader, PoseLogWriter, read_pose_log
 from tracker.io.video import open_source
 from tracker.runs.run import draw_run, follow_poses, follow_run
 from tracker.settings import AssociationSettings

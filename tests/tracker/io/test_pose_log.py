@@ -21,7 +21,8 @@ from hypothesis.extra import numpy as hnp
 from posetrail.errors import InputError
 from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17
-from tracker.io.pose_log import PoseFrame, PoseLogHeader, PoseLogWriter, PropagatedPoses, is_complete, read_pose_log
+from tracker.frames import PoseFrame, PropagatedPoses
+from tracker.io.pose_log import PoseLogHeader, PoseLogWriter, is_complete, read_pose_log
 
 K = 17
 HEADER = PoseLogHeader(
@@ -65,7 +66,7 @@ def same(a: PoseFrame, b: PoseFrame) -> bool:
         for x, y in ((a.poses, b.poses), (a.propagated, b.propagated))
         for field in dataclasses.fields(x)
     ]
-    arrays += [(a.camera, b.camera), (a.appearance, b.appearance)]
+    arrays += [(a.camera_motion, b.camera_motion), (a.appearance, b.appearance)]
     plain = (a.index, a.time_s, a.name) == (b.index, b.time_s, b.name)
     return plain and all(x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in arrays)
 

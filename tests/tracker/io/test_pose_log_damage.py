@@ -17,17 +17,8 @@ import pytest
 from posetrail.errors import InputError
 from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17, Skeleton
-from tracker.io.pose_log import (
-    DamagedLog,
-    LogEnd,
-    PoseFrame,
-    PoseLogHeader,
-    PoseLogWriter,
-    PropagatedPoses,
-    check_pose_log,
-    places,
-    read_pose_log,
-)
+from tracker.frames import PoseFrame, PropagatedPoses
+from tracker.io.pose_log import DamagedLog, LogEnd, PoseLogHeader, PoseLogWriter, check_pose_log, places, read_pose_log
 
 OWN = Skeleton(
     name="stick",

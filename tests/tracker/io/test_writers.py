@@ -17,7 +17,8 @@ from eval_posetrack.files import read_clip
 from posetrail.errors import InputError
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import COCO_17, POSETRACK_15, SKELETONS, Skeleton, coco_to_posetrack, mapped
-from tracker.io.writers import WRITERS, Clip, TrackedFrame, default_formats, open_writer, refusal
+from tracker.frames import TrackedFrame
+from tracker.io.writers import WRITERS, Clip, default_formats, open_writer, refusal
 
 CLIP = Clip(name="000042_walk", skeleton=COCO_17, fps=25, width=640, height=480)
 

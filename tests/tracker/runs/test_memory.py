@@ -17,8 +17,8 @@ from tests.worlds import STANDING
 from tracker.association.filters import OneEuro
 from tracker.association.smoothing import OnlineSmoothing
 from tracker.association.tracklets import TrackletRecorder
-from tracker.io.pose_log import PoseFrame, PropagatedPoses
-from tracker.io.writers import WRITERS, Clip, TrackedFrame, open_writer
+from tracker.frames import PoseFrame, PropagatedPoses, TrackedFrame
+from tracker.io.writers import WRITERS, Clip, open_writer
 
 OPEN_FILES = Path("/proc/self/fd")
 

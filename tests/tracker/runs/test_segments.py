@@ -38,7 +38,8 @@ from tracker.batch.clip import Task, in_segments
 from tracker.batch.clip_list import find_clips
 from tracker.batch.table import read_table, summary
 from tracker.batch.workers import track_in_processes
-from tracker.io.pose_log import PoseFrame, PoseLogHeader, PropagatedPoses, read_pose_log
+from tracker.frames import PoseFrame, PropagatedPoses
+from tracker.io.pose_log import PoseLogHeader, read_pose_log
 from tracker.io.video import Source, open_source
 from tracker.runs.locks import alone_in
 from tracker.runs.run import track_to_folder
@@ -375,7 +376,7 @@ def test_a_slow_pan_ends_where_it_ends_in_one_piece(tmp_path: Path) -> None:
         run(open_source(tmp_path / "pan", fps=FPS), tmp_path / str(segment_s), segment_s=segment_s)
         still_picture = StillPicture()
         for frame in seen_in(tmp_path / str(segment_s)):
-            to_first = still_picture.add(frame.camera)
+            to_first = still_picture.add(frame.camera_motion)
         ends.append(moved(np.array([100.0, 80.0]), to_first))
     assert np.linalg.norm(ends[0] - [100.0, 80.0]) > 1.5  # it did move
     assert np.linalg.norm(ends[1] - ends[0]) < 0.75
