@@ -1,13 +1,85 @@
-"""The structure that import-linter's contracts cannot express: what an import loads, import levels, sizes of files."""
+"""The structure that import-linter's contracts cannot express: import levels, cycles, what an import loads, file sizes.
+
+The lists of exceptions are meant to be empty: an entry is something to repair, and a test fails as soon as it is
+repaired and still listed.
+"""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 
 import pytest
 
 from tests.conftest import REPOSITORY
+
+PACKAGES = ("posetrail", "detectors", "estimators", "eval_posetrack", "tracker")
+FOLDERS = sorted(path.parent.name for path in (REPOSITORY / "tracker").glob("*/__init__.py"))
+MAX_LEVELS = 5
+MAX_LINES = 400
+
+TOO_MANY_LEVELS = {"batch", "runs"}
+TOO_LONG = {
+    "posetrail/published.py",
+    "posetrail/skeletons.py",
+    "tracker/cli/app.py",
+    "tracker/io/video.py",
+    "tracker/io/writers.py",
+    "tracker/runs/run.py",
+}
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """Modules -> the modules of our packages that they import, also inside functions; not those for types alone."""
+    grimp = pytest.importorskip("grimp", reason="comes with import-linter, in the dependency group dev")
+    graph = grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True, cache_dir=None)
+    return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+
+
+def longest_chain(imports: dict[str, set[str]], modules: set[str]) -> list[str]:
+    """The longest chain of imports among these modules, the importing module first.
+
+    Raises:
+        AssertionError: some modules import each other in a circle.
+    """
+    chains: dict[str, list[str]] = {}
+
+    def chain_from(module: str, above: tuple[str, ...]) -> list[str]:
+        assert module not in above, f"import cycle: {' -> '.join([*above[above.index(module) :], module])}"
+        if module not in chains:
+            below = [chain_from(other, (*above, module)) for other in sorted(imports[module] & modules)]
+            chains[module] = [module, *max(below, key=len, default=[])]
+        return chains[module]
+
+    return max((chain_from(module, ()) for module in sorted(modules)), key=len)
+
+
+def test_no_module_imports_itself_through_others(imports: dict[str, set[str]]) -> None:
+    longest_chain(imports, set(imports))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_modules_of_a_folder_form_at_most_five_import_levels(imports: dict[str, set[str]], folder: str) -> None:
+    chain = longest_chain(imports, {module for module in imports if module.startswith(f"tracker.{folder}.")})
+    assert (len(chain) > MAX_LEVELS) == (folder in TOO_MANY_LEVELS), " -> ".join(chain)
+
+
+def test_a_cycle_is_found_and_levels_are_counted() -> None:
+    assert longest_chain({"a": {"b", "c"}, "b": {"c"}, "c": {"other"}}, {"a", "b", "c"}) == ["a", "b", "c"]
+    with pytest.raises(AssertionError, match="import cycle: b -> c -> b"):
+        longest_chain({"a": {"b"}, "b": {"c"}, "c": {"b"}}, {"a", "b", "c"})
+
+
+def test_a_file_of_more_than_400_lines_states_the_reason_in_its_docstring() -> None:
+    long = set()
+    for package in PACKAGES:
+        for path in (REPOSITORY / package).rglob("*.py"):
+            text = path.read_text()
+            if len(text.splitlines()) > MAX_LINES and "400 lines" not in (ast.get_docstring(ast.parse(text)) or ""):
+                long.add(path.relative_to(REPOSITORY).as_posix())
+    assert long == TOO_LONG
 
 
 def modules_of(folder: str) -> list[str]:
