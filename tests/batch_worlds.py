@@ -80,7 +80,7 @@ def deadly_truth(mark: Path, settings: Settings) -> Iterator[Networks]:
 
 
 def task(output: Path) -> Task:
-    return Task(output=output, settings=SETTINGS, more_saves=("mot", "parquet"))
+    return Task(output=output, settings=SETTINGS, more_formats=("mot", "parquet"))
 
 
 def data_files(output: Path) -> dict[str, bytes]:

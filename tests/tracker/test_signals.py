@@ -90,7 +90,7 @@ def test_a_signal_to_the_group_of_a_batch_ends_it_and_leaves_no_process(
         to_the_group(running.pid, 0)
     table = tmp_path / "posetrail_out" / "batch.csv"
     if table.exists():
-        assert {row.status for row in read_table(table)} <= {"not begun", "interrupted"}
+        assert {row.status for row in read_table(table)} <= {"pending", "interrupted"}
 
 
 @pytest.mark.parametrize("arguments", [["doctor"], ["eval", "gone", "gone"], ["models", "verify"]])

@@ -13,14 +13,14 @@ from typing import Literal
 
 from posetrail.errors import InputError
 from posetrail.files import digest
-from tracker.batch.clip import Task, in_segments
-from tracker.batch.clip_list import ListedClip, of_shard
+from tracker.batch.clip import Task, split_into_segments
+from tracker.batch.clip_list import ListedClip, select_shard
 from tracker.batch.progress import Watch, batch_progress
 from tracker.batch.table import INFERRED, Row, Table, printable
 from tracker.io.pose_log import read_pose_log
 from tracker.progress import ProgressStyle
 from tracker.runs import record as run_file
-from tracker.runs.locks import alone_with_batch
+from tracker.runs.locks import batch_lock
 from tracker.runs.resume import differences, weights_files, without_paths
 
 EngineName = Literal["local", "ray"]
@@ -67,11 +67,11 @@ def run_batch(
         raise InputError(f"--jobs: wanted 1 or more, got {jobs}")
     if task.segment_s is not None and not task.segment_s > 0:
         raise InputError(f"--segment-s: wanted seconds, more than 0, got {task.segment_s}")
-    mine = of_shard(in_segments(clips, task), shard)
+    mine = select_shard(split_into_segments(clips, task), shard)
     name = f"batch.{shard.replace('/', 'of')}" if shard else "batch"
     if retry_failed and not (task.output / f"{name}.csv").is_file():
         raise InputError(f"{task.output}: has no {name}.csv to tell what failed; leave out --retry-failed")
-    with alone_with_batch(task.output, name) as lock:
+    with batch_lock(task.output, name) as lock:
         refuse_other_settings(clips, task)
         table = Table(task.output / f"{name}.csv")
         table.keep_only(clip.name for clip in mine)
@@ -114,7 +114,7 @@ def refuse_other_settings(clips: Sequence[ListedClip], task: Task) -> None:
     Raises:
         InputError: that is so, and the task does not replace results.
     """
-    if task.earlier != "continue":
+    if task.if_exists != "continue":
         return
     weights = {setting: digest(path) for setting, path in weights_files(task.settings).items() if path.is_file()}
     changes = [_changed_settings(task.output / clip.name, task, weights) for clip in clips]
@@ -137,7 +137,7 @@ def _changed_settings(folder: Path, task: Task, weights: Mapping[str, str]) -> l
     """
     try:
         header, _ = read_pose_log(folder / run_file.LOG)
-        was = header.inference_settings | header.made_of
+        was = header.inference_settings | header.provenance
         if (folder / run_file.RUN).is_file():
             was |= run_file.read(folder)["settings"].get("association", {})
     except InputError:
@@ -165,7 +165,7 @@ def _told(row: Row, retry_failed: bool) -> Row:
 def _not_begun(clip: ListedClip, retry_failed: bool) -> Row:
     left_out = "left out by --retry-failed; the same command without it begins it"
     said = left_out if retry_failed else "stopped before its turn; the same command begins it"
-    return Row(clip=clip.name, status="not begun", warnings=said, input=printable(str(clip.path)))
+    return Row(clip=clip.name, status="pending", warnings=said, input=printable(str(clip.path)))
 
 
 def _engine(engine: EngineName, jobs: int, address: str | None, cpus: float, gpus: float) -> Engine:

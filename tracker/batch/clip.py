@@ -17,9 +17,9 @@ from tracker.batch.table import INFERRED, Row
 from tracker.io.video import Source, open_images, open_source
 from tracker.io.writers import default_formats
 from tracker.runs.infer import OnFrame
-from tracker.runs.locks import BATCH_FOLDER, AtWork
+from tracker.runs.locks import BATCH_FOLDER, Locked
 from tracker.runs.networks import Networks
-from tracker.runs.resume import Earlier
+from tracker.runs.resume import IfExists
 from tracker.runs.run import track_to_folder
 from tracker.runs.segments import Segment, cut, infer_segment, is_inferred, is_joined
 from tracker.settings import Settings
@@ -37,9 +37,9 @@ class Task:
 
     output: Path
     settings: Settings
-    more_saves: tuple[str, ...] = ()  # names in tracker.io.writers.WRITERS, besides those that suit the skeleton
+    more_formats: tuple[str, ...] = ()  # names in tracker.io.writers.WRITERS, besides those that suit the skeleton
     video: bool = False
-    earlier: Earlier = "continue"
+    if_exists: IfExists = "continue"
     start_s: float | None = None
     end_s: float | None = None
     stride: int = 1
@@ -58,7 +58,7 @@ class Task:
         return cut(source, self.settings.inference, self.segment_s)
 
 
-def in_segments(clips: Iterable[ListedClip], task: Task) -> list[ListedClip]:
+def split_into_segments(clips: Iterable[ListedClip], task: Task) -> list[ListedClip]:
     """The same clips, long ones once for each of their segments, where the task wants that."""
     return [part for clip in clips for part in _parts(clip, task)]
 
@@ -103,7 +103,7 @@ def track_listed_clip(
     except (InputError, OSError, MemoryError) as error:
         return replace(row, seconds=time.perf_counter() - started, warnings=one_line(error))
     except Exception as error:  # a fault of ours in one clip is no reason to lose the others
-        return replace(row, seconds=time.perf_counter() - started, warnings=our_fault(listed, task.output, error))
+        return replace(row, seconds=time.perf_counter() - started, warnings=internal_error(listed, task.output, error))
 
 
 def _infer_segment(
@@ -120,7 +120,7 @@ def _infer_segment(
     if listed.segment > len(segments):
         raise InputError(f"{source.path}: has become shorter since the batch began; give the same command again")
     row = replace(row, status=INFERRED, warnings="followed when all its segments are seen")
-    if not is_joined(segments, source, folder, networks, task.settings, task.earlier):
+    if not is_joined(segments, source, folder, networks, task.settings, task.if_exists):
         segment = segments[listed.segment - 1]
         on_open(segment.part_of(source).num_frames)
         outcome = infer_segment(
@@ -129,16 +129,16 @@ def _infer_segment(
             folder,
             networks,
             task.settings,
-            earlier=task.earlier,
+            if_exists=task.if_exists,
             on_frame=on_frame,
             wait_s=_CLIP_LOCK_S,
         )
         row = replace(row, frames=outcome.frames, seconds=outcome.seconds)
-        if not all(is_inferred(each, source, folder, networks, task.settings, task.earlier) for each in segments):
+        if not all(is_inferred(each, source, folder, networks, task.settings, task.if_exists) for each in segments):
             return row
     try:
         return _follow(listed, source, networks, task, row, on_frame, 0.0)
-    except AtWork:  # on this clip: who saw another segment at the same moment
+    except Locked:  # on this clip: who saw another segment at the same moment
         return row
 
 
@@ -150,9 +150,9 @@ def _follow(
         task.output / listed.name,
         networks,
         task.settings,
-        saves=(*default_formats(networks.estimator.skeleton), *task.more_saves),
+        formats=(*default_formats(networks.estimator.skeleton), *task.more_formats),
         video=task.video,
-        earlier=task.earlier,
+        if_exists=task.if_exists,
         segments=task.segments(source),
         on_frame=on_frame,
         on_drawn=on_frame,
@@ -168,7 +168,7 @@ def _follow(
     )
 
 
-def our_fault(listed: ListedClip, output: Path, error: BaseException) -> str:
+def internal_error(listed: ListedClip, output: Path, error: BaseException) -> str:
     """What a row says of a fault of ours; the traceback goes to a file, because a bug report needs it."""
     said = f"a fault of posetrail: {one_line(error)}"
     log = output / BATCH_FOLDER / f"{listed.name}.log"

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from posetrail.errors import InputError
 from posetrail.paths import folded, safe_name
-from tracker.batch.table import names_before, printable
+from tracker.batch.table import previous_names, printable
 from tracker.io.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from tracker.runs.record import RUN
 
@@ -51,12 +51,12 @@ def find_clips(inputs: Sequence[str | Path], output: Path) -> list[ListedClip]:
     """
     found = [path for given in inputs for path in _expanded(Path(given), output.resolve())]
     paths = list(dict.fromkeys(Path(os.path.abspath(path)) for path in found))  # noqa: PTH100 links stay what they are
-    before = names_before(output)
+    before = previous_names(output)
     kept = {path: before[printable(str(path))] for path in paths if printable(str(path)) in before}
     return [ListedClip(path, name) for path, name in zip(paths, folder_names(paths, kept), strict=True)]
 
 
-def of_shard(clips: Sequence[ListedClip], shard: str | None) -> list[ListedClip]:
+def select_shard(clips: Sequence[ListedClip], shard: str | None) -> list[ListedClip]:
     """The clips of part i of n, "i/n" with i from 1: every n-th, so that each part has short and long ones.
 
     Raises:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from posetrail.errors import InputError
-from tracker.batch.clip import Task, one_line, our_fault, track_listed_clip
+from tracker.batch.clip import Task, internal_error, one_line, track_listed_clip
 from tracker.batch.clip_list import ListedClip
 from tracker.batch.progress import Watch
 from tracker.batch.table import FINE, Row
@@ -169,7 +169,7 @@ def _row(ray: Any, reference: Any, clip: ListedClip, output: Path) -> Row | str:
     except ray.exceptions.WorkerCrashedError:
         return _failed(clip, f"its workers died, {_RETRIES + 1} times; the same command goes on")
     except ray.exceptions.RayTaskError as error:  # its text is the traceback of the other process
-        return _failed(clip, our_fault(clip, output, error))
+        return _failed(clip, internal_error(clip, output, error))
     except ray.exceptions.RayError as error:  # the cluster's fault, or its environment's
         return _failed(clip, f"Ray: {one_line(error)}; see `ray status`, then give the same command again")
     return row

@@ -163,6 +163,6 @@ def _pack(folder: Path, names: Iterable[str], path: Path) -> None:
                 )
 
 
-def has_truth(truth: Mapping[str, Clip]) -> bool:
+def has_ground_truth(truth: Mapping[str, Clip]) -> bool:
     """Whether there is somebody to score by."""
     return any(len(clip) for clip in truth.values())

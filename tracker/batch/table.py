@@ -16,7 +16,7 @@ from posetrail.files import written_whole
 from posetrail.paths import folded, is_safe_name
 from posetrail.wording import counted
 
-INFERRED = "seen"  # a segment of the clip, while others are missing: who sees the last one follows the clip
+INFERRED = "inferred"  # a segment of the clip, while others are missing: who sees the last one follows the clip
 FINE = frozenset({"complete", INFERRED})
 _WRITE_TABLE_EVERY_S = 2.0
 _SHOWN = 100  # characters of a name in an error line
@@ -27,7 +27,7 @@ class Row:
     """How it went with one clip."""
 
     clip: str  # name of its folder
-    status: str  # complete, damaged (what could be read was followed), failed, interrupted, not begun, or `INFERRED`
+    status: str  # complete, damaged (what could be read was followed), failed, interrupted, pending, or `INFERRED`
     frames: int = 0
     seconds: float = 0.0
     people: int = 0
@@ -131,7 +131,7 @@ def printable(text: str, encoding: str = "utf-8") -> str:
     return "".join(escaped).encode(encoding, "backslashreplace").decode(encoding)
 
 
-def names_before(output: Path) -> dict[str, str]:
+def previous_names(output: Path) -> dict[str, str]:
     """The folder of each clip of earlier batches in an output, by its path as the tables have it; one for each."""
     tables = []
     for path in sorted(output.glob("batch*.csv")):

@@ -142,7 +142,7 @@ class _Loading:
 def _left(clip: ListedClip, trouble: str, watch: Watch) -> Row:
     """The row of a clip for which no worker is left."""
     why = f"no worker was left to begin it ({trouble}); the same command begins it"
-    row = Row(clip=clip.name, status="not begun", warnings=why, input=str(clip.path))
+    row = Row(clip=clip.name, status="pending", warnings=why, input=str(clip.path))
     watch.finished(clip.label, row)
     return row
 

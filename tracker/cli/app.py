@@ -189,9 +189,9 @@ def track(
             output / safe_name(source.name),
             loaded,
             settings,
-            saves=(*default_formats(loaded.estimator.skeleton), *wished),
+            formats=(*default_formats(loaded.estimator.skeleton), *wished),
             video=video,
-            earlier="replace" if redo else "associate",
+            if_exists="replace" if redo else "associate",
             on_frame=on_frame,
             on_drawn=on_drawn,
             stopped=stopped,
@@ -241,17 +241,19 @@ def follow(
     if ground_truth and not both:
         raise InputError("--ground-truth goes with --both; otherwise there is `posetrail eval`")
     if both:
-        _follow_both(poses, association, _given(output), printer, fps=fps, more_saves=wished, ground_truth=ground_truth)
+        _follow_both(
+            poses, association, _given(output), printer, fps=fps, more_formats=wished, ground_truth=ground_truth
+        )
         return 0
     association = way(association, online)
     clips = _clips_of_folder(poses)
     if not clips:
-        _tell(follow_poses(poses, association, output=output, fps=fps, more_saves=wished), printer)
+        _tell(follow_poses(poses, association, output=output, fps=fps, more_formats=wished), printer)
         return 0
     folder, code = _given(output), 0
     for name, file in clips.items():
         try:
-            _tell(follow_poses(file, association, output=folder / name, fps=fps, more_saves=wished), printer)
+            _tell(follow_poses(file, association, output=folder / name, fps=fps, more_formats=wished), printer)
         except InputError as error:
             printer.warning(str(error))
             code = SOME_FAILED

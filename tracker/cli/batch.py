@@ -132,9 +132,9 @@ def batch_command(
     task = Task(
         output=output,
         settings=Settings(networks=networks, inference=inference, association=way(association, online)),
-        more_saves=names_of_formats(save),
+        more_formats=names_of_formats(save),
         video=video,
-        earlier="adapt" if redo else "continue",
+        if_exists="adapt" if redo else "continue",
         start_s=start,
         end_s=end,
         stride=stride,
@@ -184,7 +184,7 @@ def submit(output: Path, annotations: Path, truth: dict[str, Clip], printer: Pri
 
     from eval_posetrack.evaluation import evaluate
     from eval_posetrack.tables import benchmark_tables
-    from tracker.batch.posetrack_set import SUBMISSION, ZIP, has_truth, write_submission
+    from tracker.batch.posetrack_set import SUBMISSION, ZIP, has_ground_truth, write_submission
 
     complaints = write_submission(output, truth)
     for line in complaints:
@@ -195,7 +195,7 @@ def submit(output: Path, annotations: Path, truth: dict[str, Clip], printer: Pri
         file=output / ZIP,
         sequences=len(truth),
     )
-    if has_truth(truth) and all((output / SUBMISSION / f"{name}.json").is_file() for name in truth):
+    if has_ground_truth(truth) and all((output / SUBMISSION / f"{name}.json").is_file() for name in truth):
         report = evaluate(annotations, output / SUBMISSION)
         if printer.as_json:
             printer.result("", event="scores", **report.to_json())

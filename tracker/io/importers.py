@@ -66,7 +66,7 @@ class Foreign:
 
     header: PoseLogHeader
     write_log: Callable[[Path], LogEnd]
-    saves: tuple[str, ...]  # formats that suit them
+    formats: tuple[str, ...]  # formats that suit them
     notes: tuple[str, ...] = ()  # one line each: what was assumed
     cut_off: bool = False  # a pose log that nobody ended
 
@@ -103,8 +103,8 @@ def _read_log(path: Path, fps: float | None) -> Foreign:
     header, frames = read_pose_log(path)
     if next(frames, None) is None:
         raise InputError(f"{path}: there is no whole frame in it; track again")
-    saves = default_formats(header.skeleton)
-    return Foreign(header=header, write_log=partial(_copy, path), saves=saves, cut_off=not is_complete(path))
+    formats = default_formats(header.skeleton)
+    return Foreign(header=header, write_log=partial(_copy, path), formats=formats, cut_off=not is_complete(path))
 
 
 def _copy(path: Path, to: Path) -> LogEnd:
@@ -145,7 +145,7 @@ class _Found:
         return width, height
 
 
-def _foreign(path: Path, found: _Found, saves: tuple[str, ...], notes: Iterable[str]) -> Foreign:
+def _foreign(path: Path, found: _Found, formats: tuple[str, ...], notes: Iterable[str]) -> Foreign:
     width, height = found.size()
     header = PoseLogHeader(
         skeleton=found.skeleton,
@@ -159,7 +159,7 @@ def _foreign(path: Path, found: _Found, saves: tuple[str, ...], notes: Iterable[
         posetrail_version=version("posetrail"),
     )
     told = tuple(f"{path}: {note}" for note in notes)
-    return Foreign(header=header, write_log=partial(_write, header, found), saves=saves, notes=told)
+    return Foreign(header=header, write_log=partial(_write, header, found), formats=formats, notes=told)
 
 
 def _write(header: PoseLogHeader, found: _Found, to: Path) -> LogEnd:

@@ -11,7 +11,7 @@ from typing import Any
 from posetrail.errors import InputError
 from posetrail.skeletons import Skeleton
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 _LARGEST_FPS = 1e6
 _LARGEST_SIDE = 10**7  # pixels; poses of other programs may reach far
 _LARGEST_NUMBER_OF_JOINTS = 4096
@@ -43,7 +43,7 @@ class PoseLogHeader:
     models: list[dict[str, str]]  # each with name and sha256
     posetrail_version: str
     appearance_size: int = 0  # E of every frame's appearance
-    made_of: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
     """What else decides the numbers: the part of the clip that was chosen, and how the networks were used."""
     format_version: int = FORMAT_VERSION
 
@@ -128,7 +128,7 @@ def _flaws(header: PoseLogHeader) -> Iterator[tuple[str, str]]:
     for name in ("source", "source_fingerprint", "posetrail_version"):
         if not isinstance(getattr(header, name), str):
             yield name, "text"
-    for name in ("inference_settings", "made_of"):
+    for name in ("inference_settings", "provenance"):
         if not isinstance(getattr(header, name), dict):
             yield name, "values by name"
     if isinstance(header.inference_settings, dict) and not _is_count(

@@ -40,7 +40,7 @@ _ROWS_PER_GROUP = 100_000  # of a Parquet file: some megabytes in memory
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
+class ClipInfo:
     """What the files say of the whole clip."""
 
     name: str
@@ -72,7 +72,7 @@ class Format:
     """A kind of file that tracks are saved as."""
 
     file_name: str
-    open: Callable[[Path, Clip], AbstractContextManager[Writer]]
+    open: Callable[[Path, ClipInfo], AbstractContextManager[Writer]]
 
 
 def default_formats(skeleton: Skeleton) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def default_formats(skeleton: Skeleton) -> tuple[str, ...]:
     return ("posetrack18", "csv") if _reaches_posetrack(skeleton) else ("csv",)
 
 
-def open_writer(name: str, folder: Path, clip: Clip) -> AbstractContextManager[Writer]:
+def open_writer(name: str, folder: Path, clip: ClipInfo) -> AbstractContextManager[Writer]:
     """A writer for one of `WRITERS`, whose file will stand in `folder`.
 
     Raises:
@@ -104,7 +104,7 @@ def _joint_rows(people: TrackedPoses) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 class _CsvWriter:
-    def __init__(self, file: TextIO, clip: Clip) -> None:
+    def __init__(self, file: TextIO, clip: ClipInfo) -> None:
         self._file = file
         self._joints = clip.skeleton.joints
         self._file.write("frame,time_s,track_id,joint,x,y,score,interpolated\n")
@@ -117,8 +117,8 @@ class _CsvWriter:
         columns = (track_ids.tolist(), joints.tolist(), xs, ys, scores.tolist(), interpolated.astype(int).tolist())
         self._file.writelines(
             f"{start},{track_id},{self._joints[joint]},{x:.{_DECIMALS_PX}f},{y:.{_DECIMALS_PX}f},"
-            f"{score:.{_DECIMALS_SCORE}f},{is_filled}\n"
-            for track_id, joint, x, y, score, is_filled in zip(*columns, strict=True)
+            f"{score:.{_DECIMALS_SCORE}f},{is_interpolated}\n"
+            for track_id, joint, x, y, score, is_interpolated in zip(*columns, strict=True)
         )
 
 
@@ -138,7 +138,7 @@ class _ParquetWriter:
         }
     )
 
-    def __init__(self, parquet: pq.ParquetWriter, clip: Clip) -> None:
+    def __init__(self, parquet: pq.ParquetWriter, clip: ClipInfo) -> None:
         self._parquet = parquet
         self._joints = pa.array(clip.skeleton.joints)
         self._waiting: list[tuple[np.ndarray, ...]] = []  # columns of the schema, frame by frame
@@ -184,13 +184,13 @@ class _MotWriter:
 
 
 @contextmanager
-def _open_csv(path: Path, clip: Clip) -> Iterator[_CsvWriter]:
+def _open_csv(path: Path, clip: ClipInfo) -> Iterator[_CsvWriter]:
     with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
         yield _CsvWriter(file, clip)
 
 
 @contextmanager
-def _open_parquet(path: Path, clip: Clip) -> Iterator[_ParquetWriter]:
+def _open_parquet(path: Path, clip: ClipInfo) -> Iterator[_ParquetWriter]:
     with (
         written_whole(path) as beside,
         beside.open("wb") as file,  # Arrow takes no path that is not UTF-8
@@ -202,7 +202,7 @@ def _open_parquet(path: Path, clip: Clip) -> Iterator[_ParquetWriter]:
 
 
 @contextmanager
-def _open_mot(path: Path, clip: Clip) -> Iterator[_MotWriter]:
+def _open_mot(path: Path, clip: ClipInfo) -> Iterator[_MotWriter]:
     with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
         yield _MotWriter(file)
 
@@ -217,7 +217,7 @@ class _CocoWriter:
     An image's id is its frame's index; annotations count from 1, because COCO's evaluation takes id 0 for no match.
     """
 
-    def __init__(self, file: BinaryIO, clip: Clip) -> None:
+    def __init__(self, file: BinaryIO, clip: ClipInfo) -> None:
         self._file = file
         self._size = {"width": clip.width, "height": clip.height}
         self._num_annotations = 0
@@ -265,7 +265,7 @@ class _CocoWriter:
 
 
 @contextmanager
-def _open_coco(path: Path, clip: Clip) -> Iterator[_CocoWriter]:
+def _open_coco(path: Path, clip: ClipInfo) -> Iterator[_CocoWriter]:
     category = {
         "id": 1,
         "name": "person",
@@ -306,7 +306,7 @@ class _PosetrackWriter:
     refusal = ""
     _jointless = 0  # people left out, over all frames
 
-    def __init__(self, stream: posetrack.ClipStream, clip: Clip, path: Path) -> None:
+    def __init__(self, stream: posetrack.ClipStream, clip: ClipInfo, path: Path) -> None:
         self._stream = stream
         self._clip = clip
         self._path = path
@@ -373,7 +373,7 @@ def _reaches_posetrack(skeleton: Skeleton) -> bool:
     return bool(np.isfinite(keypoints[0, sides]).all())
 
 
-def _open_posetrack(path: Path, clip: Clip, *, version: int) -> AbstractContextManager[_PosetrackWriter]:
+def _open_posetrack(path: Path, clip: ClipInfo, *, version: int) -> AbstractContextManager[_PosetrackWriter]:
     if not _reaches_posetrack(clip.skeleton):
         raise InputError(
             f"PoseTrack files need shoulders, elbows, wrists, hips, knees and ankles, {clip.skeleton.name} lacks some; "
@@ -387,7 +387,7 @@ class _Refused(Exception):
 
 
 @contextmanager
-def _whole_posetrack(path: Path, clip: Clip, version: int) -> Iterator[_PosetrackWriter]:
+def _whole_posetrack(path: Path, clip: ClipInfo, version: int) -> Iterator[_PosetrackWriter]:
     with suppress(_Refused), written_whole(path) as beside, beside.open("wb") as file:
         stream = posetrack.clip_stream(file, clip.name, version)
         writer = _PosetrackWriter(stream, clip, path)

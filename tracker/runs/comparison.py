@@ -22,7 +22,7 @@ def follow_both(
     output: Path,
     *,
     fps: float | None = None,
-    more_saves: Sequence[str] = (),
+    more_formats: Sequence[str] = (),
     ground_truth: Path | None = None,
 ) -> tuple[dict[str, Outcome], Table]:
     """Follow the same poses both ways, into `output`/online and `output`/offline.
@@ -32,7 +32,7 @@ def follow_both(
         settings: who is who; `offline` is not looked at.
         output: folder for both runs.
         fps: as of `follow_poses`.
-        more_saves: as of `follow_poses`.
+        more_formats: as of `follow_poses`.
         ground_truth: PoseTrack file with the ground_truth, to score both.
 
     Returns:
@@ -42,7 +42,7 @@ def follow_both(
         InputError: as of `follow_poses`, or the ground_truth cannot be used.
     """
     online, offline = replace(settings, offline=False), replace(settings, offline=True)
-    ways = {"online": follow_poses(poses, online, output=output / "online", fps=fps, more_saves=more_saves)}
+    ways = {"online": follow_poses(poses, online, output=output / "online", fps=fps, more_formats=more_formats)}
     ways["offline"] = follow_poses(output / "online", offline, output=output / "offline")
     scores = {way: _scores(outcome, ground_truth) for way, outcome in ways.items()}
     rows = [(way, *_figures(outcome), *scores[way].values()) for way, outcome in ways.items()]

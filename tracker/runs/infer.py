@@ -98,5 +98,5 @@ def header_of(source: Source, networks: Networks, settings: Settings, **more: An
         models=[{"name": weights.name, "sha256": weights.sha256} for weights in networks.weights],
         posetrail_version=version("posetrail"),
         appearance_size=networks.embedder.size if networks.embedder else 0,
-        made_of={**resume.made_of(source, settings, networks.device), **more},
+        provenance={**resume.provenance(source, settings, networks.device), **more},
     )

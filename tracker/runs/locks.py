@@ -32,7 +32,7 @@ _BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-class AtWork(InputError):
+class Locked(InputError):
     """Another process is at work on the same run or batch."""
 
 
@@ -75,7 +75,7 @@ class Lock:
 
 
 @contextmanager
-def alone_in(folder: Path, *, wait_s: float = 0.0) -> Iterator[Lock]:
+def write_lock(folder: Path, *, wait_s: float = 0.0) -> Iterator[Lock]:
     """Alone with a run's folder, which is made if need be; after an error, a folder that was made empty goes again.
 
     Args:
@@ -83,7 +83,7 @@ def alone_in(folder: Path, *, wait_s: float = 0.0) -> Iterator[Lock]:
         wait_s: seconds to wait for another process at work there.
 
     Raises:
-        AtWork: another process writes there, or reads.
+        Locked: another process writes there, or reads.
         InputError: the folder cannot be made or written to, or it was removed meanwhile, whatever failed for that.
     """
     with folder_made(folder), _held(folder, folder / _NAME, wait_s=wait_s) as lock:
@@ -91,13 +91,13 @@ def alone_in(folder: Path, *, wait_s: float = 0.0) -> Iterator[Lock]:
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[None]:
+def read_lock(folder: Path) -> Iterator[None]:
     """Beside other readers of a run's folder, while no process writes there.
 
     Where no lock file can be made or opened, as on a read-only place, the folder is read all the same.
 
     Raises:
-        AtWork: another process writes there.
+        Locked: another process writes there.
     """
     file = folder / _NAME
     try:
@@ -112,11 +112,11 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone_with_file(path: Path) -> Iterator[Lock]:
+def file_lock(path: Path) -> Iterator[Lock]:
     """Alone with a file that is made outside of any run's folder.
 
     Raises:
-        AtWork: another process makes the same file.
+        Locked: another process makes the same file.
         InputError: nothing can be written there, or the folder was removed meanwhile.
     """
     with _held(path, path.with_name(f".{path.name}.lock")) as lock:
@@ -124,11 +124,11 @@ def alone_with_file(path: Path) -> Iterator[Lock]:
 
 
 @contextmanager
-def alone_with_batch(output: Path, name: str) -> Iterator[Lock]:
+def batch_lock(output: Path, name: str) -> Iterator[Lock]:
     """Alone with a batch, or a shard of one, of this output folder, which is made if need be.
 
     Raises:
-        AtWork: another process has it.
+        Locked: another process has it.
         InputError: nothing can be written there, or the folder was removed meanwhile.
     """
     folder = output / BATCH_FOLDER
@@ -160,7 +160,7 @@ def _acquire(folder: Path, file: Path, *, shared: bool = False, wait_s: float = 
     while (descriptor := _attempt(file, shared)) is None:
         if time.monotonic() > until:
             remedy = f"wait for its end, or {others}" if others else "wait for its end"
-            raise AtWork(f"{folder}: another posetrail is at work here; {remedy}")
+            raise Locked(f"{folder}: another posetrail is at work here; {remedy}")
         time.sleep(_POLL_S)
     return descriptor
 

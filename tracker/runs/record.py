@@ -283,7 +283,7 @@ def _again(run: Path, told: dict[str, Any]) -> str:
     return f"follow those poses again: posetrail follow {shlex.quote(path)} -o {shlex.quote(str(run))}"
 
 
-def saves(told: dict[str, Any]) -> tuple[str, ...]:
+def formats(told: dict[str, Any]) -> tuple[str, ...]:
     """Which formats a run has saved."""
     return tuple(name for name, kind in WRITERS.items() if kind.file_name in told["files"])
 

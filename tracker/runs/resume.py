@@ -34,7 +34,7 @@ from tracker.runs import record as run_file
 from tracker.runs.record import LOG, NOTHING_TO_DO, RUN, VIDEO, Inferred, Outcome
 from tracker.settings import AssociationSettings, Settings
 
-Earlier = Literal["replace", "adapt", "continue", "associate"]
+IfExists = Literal["replace", "adapt", "continue", "associate"]
 """What becomes of an earlier run in the folder.
 
 "continue": what is done stays, what is not goes on; a run of other settings or of another clip is refused with an
@@ -58,7 +58,7 @@ class Kept:
     done: str = ""  # what is done with an earlier run, in a few words
 
 
-def made_of(source: Source, settings: Settings, device: str) -> dict[str, Any]:
+def provenance(source: Source, settings: Settings, device: str) -> dict[str, Any]:
     """What decides the numbers of a pose log and stands nowhere else in its header."""
     networks = run_file.plain(asdict(settings.networks))
     return {
@@ -77,9 +77,9 @@ def find(
     header: PoseLogHeader,
     follow: AssociationSettings,
     *,
-    saves: Sequence[str],
+    formats: Sequence[str],
     video: bool,
-    earlier: Earlier,
+    if_exists: IfExists,
     part: bool = False,
 ) -> Kept:
     """Decide what becomes of an earlier run in the folder; nothing is changed there.
@@ -89,24 +89,24 @@ def find(
         source: the clip.
         header: of the pose log that a new run would write.
         follow: association settings.
-        saves: formats that shall be there, names in tracker.io.writers.WRITERS.
+        formats: formats that shall be there, names in tracker.io.writers.WRITERS.
         video: whether video.mp4 shall be there.
-        earlier: what may be done.
+        if_exists: what may be done.
         part: this is a segment: its log is finished only once the whole clip's is.
 
     Raises:
         InputError: with "continue" and "associate", a run stands there that must not be replaced.
     """
-    if earlier == "replace" or not (folder / LOG).is_file():
+    if if_exists == "replace" or not (folder / LOG).is_file():
         return Kept()
-    may_replace = earlier == "adapt"
+    may_replace = if_exists == "adapt"
     told, note = _told(folder)
     end, damage = _checked(folder, told, may_replace)
     note = note or damage
     old = _whole_header(folder / LOG, end)
     if old is None:
         if told and not may_replace:
-            _refuse_other_run(folder, source, header, follow if earlier == "continue" else None, told)
+            _refuse_other_run(folder, source, header, follow if if_exists == "continue" else None, told)
         return Kept(note=note or f"{folder}: an unfinished run, whose pose log cannot be used, is replaced")
     if old.source_fingerprint != header.source_fingerprint:
         return _other_content(folder, source, told, may_replace)
@@ -119,10 +119,10 @@ def find(
     if old.posetrail_version != header.posetrail_version and (part or not is_finished):
         return Kept(note=f"{folder}: was begun by posetrail {old.posetrail_version} and not finished; done anew")
     changes = differences(told["settings"].get("association", {}), asdict(follow)) if told else []
-    if told and changes and earlier == "continue":
+    if told and changes and if_exists == "continue":
         raise _changed(folder, told["settings"].get("association", {}), asdict(follow))
     if told and end:
-        return _finished(folder, told, end, follow, changes, saves, video)
+        return _finished(folder, told, end, follow, changes, formats, video)
     after = _safe_place(folder / LOG) if old.source == header.source else None
     done = f"continued after the first {after.frames} frames of an earlier run" if after else ""
     return Kept(after=after, note=note, done=done)
@@ -183,14 +183,14 @@ def _finished(
     end: LogEnd,
     follow: AssociationSettings,
     changes: Sequence[str],
-    saves: Sequence[str],
+    formats: Sequence[str],
     video: bool,
 ) -> Kept:
     """What is kept of a finished run of the same clip and inference settings."""
     there = {name for name in run_file.RESULTS if (folder / name).is_file()}
     refused = {line.partition(":")[0] for line in told.get("warnings", ())}
     # A format that could not be written will not be this time; a video that could not be drawn, or not to its end, may.
-    missing = {WRITERS[name].file_name for name in saves} - there - (refused - set(told["files"]))
+    missing = {WRITERS[name].file_name for name in formats} - there - (refused - set(told["files"]))
     if video and (VIDEO not in there or VIDEO in refused):
         missing.add(VIDEO)
     if not changes and not missing:
@@ -262,7 +262,7 @@ def _flat(header: PoseLogHeader) -> dict[str, Any]:
     skeleton = values.pop("skeleton")
     digest = hashlib.sha256(json.dumps(skeleton).encode()).hexdigest()[:12]
     values |= {"skeleton": skeleton["name"], "sha256 of the skeleton": digest}
-    return {**values.pop("inference_settings"), **values.pop("made_of"), **values}
+    return {**values.pop("inference_settings"), **values.pop("provenance"), **values}
 
 
 def weights_files(settings: Settings) -> dict[str, Path]:

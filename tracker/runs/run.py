@@ -27,15 +27,15 @@ from tracker.io.importers import read_poses
 from tracker.io.pose_log import LogEnd, PoseLogHeader, read_pose_log
 from tracker.io.video import DamagedInput, Frame, Source, open_source
 from tracker.io.video_writer import NOTE, VideoWriter
-from tracker.io.writers import WRITERS, Clip, Writer, default_formats, open_writer, refusal, remark
+from tracker.io.writers import WRITERS, ClipInfo, Writer, default_formats, open_writer, refusal, remark
 from tracker.runs import record as run_file
 from tracker.runs import resume
 from tracker.runs.infer import OnFrame, header_of, infer_to_log, seen
-from tracker.runs.locks import alone_in, alone_with_file, reading
+from tracker.runs.locks import file_lock, read_lock, write_lock
 from tracker.runs.networks import Networks, open_networks
 from tracker.runs.record import LOG, RUN, VIDEO, Inferred, Outcome
-from tracker.runs.resume import Earlier
-from tracker.runs.segments import Segment, infer_in_segments, made_of, remove_segments
+from tracker.runs.resume import IfExists
+from tracker.runs.segments import Segment, infer_in_segments, provenance, remove_segments
 from tracker.settings import AssociationSettings, Settings
 
 _AHEAD_FRAMES = 4  # pictures read before they are drawn on, and drawn before they are encoded
@@ -96,9 +96,9 @@ def track_to_folder(
     networks: Networks,
     settings: Settings,
     *,
-    saves: Sequence[str] | None = None,
+    formats: Sequence[str] | None = None,
     video: bool = False,
-    earlier: Earlier = "associate",
+    if_exists: IfExists = "associate",
     segments: Sequence[Segment] = (),
     on_frame: OnFrame = lambda _: None,
     on_drawn: OnFrame = lambda _: None,
@@ -116,9 +116,9 @@ def track_to_folder(
         folder: made if need be.
         networks: opened with these settings.
         settings: all switches.
-        saves: names in tracker.io.writers.WRITERS; those that suit the skeleton when not given.
+        formats: names in tracker.io.writers.WRITERS; those that suit the skeleton when not given.
         video: draw video.mp4 too, once there are tracks; not after `stopped()`.
-        earlier: what becomes of an earlier run in the folder (tracker/runs/resume.py). By default, as `posetrail track`
+        if_exists: what to do with an earlier run in the folder (tracker/runs/resume.py). By default, as `posetrail`
             does, one of the same clip is continued, or left alone where it is finished, and only where it differs in
             its association settings its ids are assigned again; other ones are refused.
         segments: see the clip in these (tracker/runs/segments.py); those that others have seen
@@ -131,16 +131,18 @@ def track_to_folder(
 
     Raises:
         InputError: not a single frame could be read, nothing can be written there, another process is at work there,
-            the folder is removed meanwhile, or `earlier` does not allow to replace what stands there.
+            the folder is removed meanwhile, or `if_exists` does not allow to replace what stands there.
     """
     started = time.perf_counter()
-    header = header_of(source, networks, settings, **made_of(segments))
-    saves = default_formats(networks.estimator.skeleton) if saves is None else saves
-    writers = _writers(folder, _clip(header), saves)  # what cannot be written is refused now, not after an hour
+    header = header_of(source, networks, settings, **provenance(segments))
+    formats = default_formats(networks.estimator.skeleton) if formats is None else formats
+    writers = _writers(folder, _clip(header), formats)  # what cannot be written is refused now, not after an hour
     drawing = VideoWriter(folder / VIDEO, source.width, source.height, source.fps) if video else None
-    with alone_in(folder, wait_s=wait_s) as lock:
+    with write_lock(folder, wait_s=wait_s) as lock:
         on_frame, on_drawn = lock.checking(on_frame), lock.checking(on_drawn)
-        kept = resume.find(folder, source, header, settings.association, saves=saves, video=video, earlier=earlier)
+        kept = resume.find(
+            folder, source, header, settings.association, formats=formats, video=video, if_exists=if_exists
+        )
         if kept.outcome:
             remove_segments(folder)
             return kept.outcome
@@ -154,7 +156,7 @@ def track_to_folder(
                 header,
                 networks,
                 settings,
-                earlier=earlier,
+                if_exists=if_exists,
                 on_frame=on_frame,
                 stopped=stopped,
             )
@@ -167,7 +169,7 @@ def track_to_folder(
         told = run_file.describe(source, networks, settings, ended)
         people = _people(folder / LOG, settings.association, ended.log)
         if kept.told:
-            writers |= _writers(folder, _clip(header), run_file.saves(kept.told))
+            writers |= _writers(folder, _clip(header), run_file.formats(kept.told))
         writers = {name: writer for name, writer in writers.items() if name not in kept.files}
         if kept.told and kept.files and not writers:
             outcome = replace(run_file.outcome(folder, kept.told), files=_files(kept.files))
@@ -188,7 +190,7 @@ def track_to_folder(
 
 
 def follow_run(
-    run: Path, settings: AssociationSettings, *, output: Path | None = None, more_saves: Sequence[str] = ()
+    run: Path, settings: AssociationSettings, *, output: Path | None = None, more_formats: Sequence[str] = ()
 ) -> Outcome:
     """Give ids again to the poses of a run, with other settings: no pixels, no network.
 
@@ -196,7 +198,7 @@ def follow_run(
         run: a run's folder.
         settings: who is who.
         output: folder for the new tracks, with a copy of the pose log; the run's own when not given.
-        more_saves: names in tracker.io.writers.WRITERS, besides the formats the run has.
+        more_formats: names in tracker.io.writers.WRITERS, besides the formats the run has.
 
     Raises:
         InputError: there is no run, or it cannot be read.
@@ -205,11 +207,11 @@ def follow_run(
     run_file.read(run)  # a folder that is no run is refused before a lock is made in it
     folder = output or run
     in_place = folder.resolve() == run.resolve()
-    with nullcontext() if in_place else reading(run), alone_in(folder):
+    with nullcontext() if in_place else read_lock(run), write_lock(folder):
         told = run_file.read(run)
         end = run_file.check_log(run, told)
         header, _ = read_pose_log(run / LOG)
-        writers = _writers(folder, _clip(header), (*run_file.saves(told), *more_saves))
+        writers = _writers(folder, _clip(header), (*run_file.formats(told), *more_formats))
         people = _people(run / LOG, settings, end)
         if not in_place:
             with written_whole(folder / LOG) as beside:
@@ -227,7 +229,7 @@ def follow_poses(
     *,
     output: Path | None = None,
     fps: float | None = None,
-    more_saves: Sequence[str] = (),
+    more_formats: Sequence[str] = (),
 ) -> Outcome:
     """Give ids to poses that have been found already, by whatever program: a run comes out, with a pose log like any.
 
@@ -237,7 +239,7 @@ def follow_poses(
         settings: who is who.
         output: folder for the run; that of the pose log when not given.
         fps: frames per second, where a file tells no times.
-        more_saves: names in tracker.io.writers.WRITERS, besides the formats that suit the poses.
+        more_formats: names in tracker.io.writers.WRITERS, besides the formats that suit the poses.
 
     Raises:
         InputError: there are no poses, they cannot be used, or would be overwritten by their tracks.
@@ -246,7 +248,7 @@ def follow_poses(
     if poses.is_dir() and ((poses / RUN).is_file() or not (poses / LOG).is_file()):
         if fps is not None:
             raise InputError(f"{poses}: a run has times of its own; leave out --fps")
-        return follow_run(poses, settings, output=output, more_saves=more_saves)
+        return follow_run(poses, settings, output=output, more_formats=more_formats)
     if poses.is_dir():
         poses, output = poses / LOG, output or poses
     if output is None:
@@ -254,9 +256,9 @@ def follow_poses(
     if poses.resolve() in {(output / name).resolve() for name in (RUN, *run_file.RESULTS)}:
         raise InputError(f"{poses}: would be overwritten by its own tracks; choose another output folder")
     of_a_run = poses.name == LOG and poses.parent.resolve() != output.resolve()
-    with reading(poses.parent) if of_a_run else nullcontext(), alone_in(output):
+    with read_lock(poses.parent) if of_a_run else nullcontext(), write_lock(output):
         foreign = read_poses(poses, fps=fps)
-        writers = _writers(output, _clip(foreign.header), (*foreign.saves, *more_saves))
+        writers = _writers(output, _clip(foreign.header), (*foreign.formats, *more_formats))
         ended = Inferred("complete", "", foreign.write_log(output / LOG))
         (output / RUN).unlink(missing_ok=True)  # it is of another log
         if foreign.cut_off:
@@ -296,8 +298,8 @@ def draw_run(
     in_place = path.resolve() == (run / VIDEO).resolve()
     with ExitStack() as locks:
         if not in_place:
-            locks.enter_context(reading(run))
-        lock = locks.enter_context(alone_in(run) if in_place else alone_with_file(path))
+            locks.enter_context(read_lock(run))
+        lock = locks.enter_context(write_lock(run) if in_place else file_lock(path))
         told = run_file.read(run)
         end = run_file.check_log(run, told)
         source = run_file.open_input(told, input)
@@ -456,8 +458,8 @@ def _pictured(source: Source, tracked: Iterable[TrackedFrame], by_name: bool) ->
                 raise InputError(f"{source.path}: has no frame {frame.index}; the poses are of another clip")
 
 
-def _clip(header: PoseLogHeader) -> Clip:
-    return Clip(
+def _clip(header: PoseLogHeader) -> ClipInfo:
+    return ClipInfo(
         name=header.source,
         skeleton=header.skeleton,
         fps=header.fps,
@@ -466,7 +468,7 @@ def _clip(header: PoseLogHeader) -> Clip:
     )
 
 
-def _writers(folder: Path, clip: Clip, saves: Sequence[str]) -> Writers:
+def _writers(folder: Path, clip: ClipInfo, formats: Sequence[str]) -> Writers:
     """Refuses formats that are not known or do not suit the clip."""
-    opened = {name: open_writer(name, folder, clip) for name in saves}
+    opened = {name: open_writer(name, folder, clip) for name in formats}
     return {WRITERS[name].file_name: writer for name, writer in opened.items()}

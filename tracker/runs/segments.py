@@ -38,10 +38,10 @@ from tracker.io.video import Source
 from tracker.runs import record as run_file
 from tracker.runs import resume
 from tracker.runs.infer import OnFrame, header_of, infer_to_log
-from tracker.runs.locks import alone_in
+from tracker.runs.locks import write_lock
 from tracker.runs.networks import Networks
 from tracker.runs.record import LOG, RUN, Inferred, Outcome, Status
-from tracker.runs.resume import Earlier
+from tracker.runs.resume import IfExists
 from tracker.settings import InferenceSettings, Settings
 
 SEGMENTS = "segments"  # folder in the run's folder, until the clip has been followed
@@ -111,7 +111,7 @@ def _whole(frames: float, unit: int) -> int:
     return max(1, round(frames / unit)) * unit
 
 
-def made_of(segments: Sequence[Segment]) -> dict[str, Any]:
+def provenance(segments: Sequence[Segment]) -> dict[str, Any]:
     """What a joined log's header tells of the segments; nothing of a clip in one tracklet."""
     if not segments:
         return {}
@@ -123,7 +123,7 @@ def made_of(segments: Sequence[Segment]) -> dict[str, Any]:
 
 
 def is_inferred(
-    segment: Segment, source: Source, folder: Path, networks: Networks, settings: Settings, earlier: Earlier
+    segment: Segment, source: Source, folder: Path, networks: Networks, settings: Settings, if_exists: IfExists
 ) -> bool:
     """Whether a segment's log is there, whole, and of these settings.
 
@@ -132,7 +132,7 @@ def is_inferred(
     """
     if not (folder / SEGMENTS / segment.name / RUN).is_file():  # somebody is at it, perhaps; no need to read its log
         return False
-    kept = _kept(segment, source, folder, networks, settings, earlier)
+    kept = _kept(segment, source, folder, networks, settings, if_exists)
     return bool(kept.outcome or kept.seen)
 
 
@@ -142,15 +142,15 @@ def is_joined(
     folder: Path,
     networks: Networks,
     settings: Settings,
-    earlier: Earlier,
+    if_exists: IfExists,
 ) -> bool:
     """Whether the whole clip is in the run's log, with these settings: no segment is needed any more.
 
     Raises:
         InputError: with "continue", a run of other settings or of another clip stands there.
     """
-    header = header_of(source, networks, settings, **made_of(segments))
-    kept = resume.find(folder, source, header, settings.association, saves=(), video=False, earlier=earlier)
+    header = header_of(source, networks, settings, **provenance(segments))
+    kept = resume.find(folder, source, header, settings.association, formats=(), video=False, if_exists=if_exists)
     return bool(kept.outcome or kept.seen)
 
 
@@ -161,7 +161,7 @@ def infer_segment(
     networks: Networks,
     settings: Settings,
     *,
-    earlier: Earlier = "continue",
+    if_exists: IfExists = "continue",
     on_frame: OnFrame = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
     wait_s: float = 0.0,
@@ -174,7 +174,7 @@ def infer_segment(
         folder: of the clip's run; the log stands in segments/NAME.
         networks: opened with these settings.
         settings: all switches.
-        earlier: what becomes of a log in that place (tracker/runs/resume.py).
+        if_exists: what becomes of a log in that place (tracker/runs/resume.py).
         on_frame: told the number of poses of each frame; what it raises leaves a log that can be gone on with.
         stopped: asked after each frame.
         wait_s: seconds to wait for another process at work on the segment.
@@ -183,9 +183,9 @@ def infer_segment(
         InputError: the clip has no first frame, nothing can be written, or a log of other settings stands there.
     """
     place = folder / SEGMENTS / segment.name
-    with alone_in(place, wait_s=wait_s) as lock:
+    with write_lock(place, wait_s=wait_s) as lock:
         on_frame = lock.checking(on_frame)
-        return _infer_alone(segment, source, folder, networks, settings, earlier, on_frame, stopped)
+        return _infer_alone(segment, source, folder, networks, settings, if_exists, on_frame, stopped)
 
 
 def _infer_alone(
@@ -194,13 +194,13 @@ def _infer_alone(
     folder: Path,
     networks: Networks,
     settings: Settings,
-    earlier: Earlier,
+    if_exists: IfExists,
     on_frame: OnFrame,
     stopped: Callable[[], bool],
 ) -> Outcome:
     started = time.perf_counter()
     place, part = folder / SEGMENTS / segment.name, segment.part_of(source)
-    kept = _kept(segment, source, folder, networks, settings, earlier)
+    kept = _kept(segment, source, folder, networks, settings, if_exists)
     if kept.outcome or kept.seen:
         return run_file.outcome(place, run_file.read(place))
     frames = poses = 0
@@ -234,11 +234,13 @@ def _header(segment: Segment, source: Source, networks: Networks, settings: Sett
 
 
 def _kept(
-    segment: Segment, source: Source, folder: Path, networks: Networks, settings: Settings, earlier: Earlier
+    segment: Segment, source: Source, folder: Path, networks: Networks, settings: Settings, if_exists: IfExists
 ) -> resume.Kept:
     header = _header(segment, source, networks, settings)
     place = folder / SEGMENTS / segment.name
-    return resume.find(place, source, header, settings.association, saves=(), video=False, earlier=earlier, part=True)
+    return resume.find(
+        place, source, header, settings.association, formats=(), video=False, if_exists=if_exists, part=True
+    )
 
 
 # Joining them --------------------------------------------------------------------------------------------------------
@@ -252,7 +254,7 @@ def infer_in_segments(
     networks: Networks,
     settings: Settings,
     *,
-    earlier: Earlier,
+    if_exists: IfExists,
     on_frame: OnFrame,
     stopped: Callable[[], bool],
 ) -> tuple[Inferred, float]:
@@ -263,7 +265,7 @@ def infer_in_segments(
     begun = []
     for segment in segments:
         outcome = infer_segment(
-            segment, source, folder, networks, settings, earlier=earlier, on_frame=on_frame, stopped=stopped
+            segment, source, folder, networks, settings, if_exists=if_exists, on_frame=on_frame, stopped=stopped
         )
         begun.append(outcome)
         if outcome.status == "interrupted":

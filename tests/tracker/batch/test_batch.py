@@ -20,11 +20,11 @@ from tests.batch_worlds import SETTINGS, WORLD, batch, data_files, in_this_proce
 from tests.conftest import REPOSITORY
 from tests.media import write_video
 from tests.worlds import write_images
-from tracker.batch.clip_list import ListedClip, find_clips, of_shard
+from tracker.batch.clip_list import ListedClip, find_clips, select_shard
 from tracker.batch.table import Row, read_table, summary
 from tracker.batch.workers import track_in_processes
 from tracker.cli.app import main
-from tracker.runs.locks import alone_with_batch
+from tracker.runs.locks import batch_lock
 from tracker.settings import AssociationSettings, NetworkSettings
 
 CLIPS = 3
@@ -134,17 +134,17 @@ def test_only_what_failed_is_tried_again(clips: Path, tmp_path: Path) -> None:
 
 
 def test_a_second_batch_on_the_same_folder_says_so_and_stops(clips: Path, tmp_path: Path) -> None:
-    with alone_with_batch(tmp_path, "batch"), pytest.raises(InputError, match="another posetrail is at work here"):
+    with batch_lock(tmp_path, "batch"), pytest.raises(InputError, match="another posetrail is at work here"):
         batch(clips, tmp_path)
     assert summary(batch(clips, tmp_path)) == "3 clips: 3 complete"
 
 
 def test_the_lock_of_a_process_that_died_is_free(tmp_path: Path) -> None:
-    program = "import os, sys; from pathlib import Path; from tracker.runs.locks import alone_with_batch\n"
-    program += "with alone_with_batch(Path(sys.argv[1]), 'batch'): os.kill(os.getpid(), 9)"
+    program = "import os, sys; from pathlib import Path; from tracker.runs.locks import batch_lock\n"
+    program += "with batch_lock(Path(sys.argv[1]), 'batch'): os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     assert done.returncode == -9
-    with alone_with_batch(tmp_path, "batch"):
+    with batch_lock(tmp_path, "batch"):
         pass
 
 
@@ -190,7 +190,7 @@ def test_a_batch_that_is_asked_to_stop_goes_on_later(
         return track_in_processes(listed, todo, jobs, Watch(), stopped=stopped, open_networks=slow_truth)
 
     table = batch(clips, tmp_path, run_clips=follow, stopped=lambda: advanced)
-    assert [row.status for row in table.rows.values()] == ["interrupted", "not begun", "not begun"]
+    assert [row.status for row in table.rows.values()] == ["interrupted", "pending", "pending"]
     batch(clips, tmp_path)
     assert data_files(tmp_path) == undisturbed
 
@@ -204,7 +204,7 @@ def test_shards_share_the_clips(clips: Path, undisturbed: dict[str, bytes], tmp_
     listed = find_clips([clips], tmp_path)
     for wrong in ("0/2", "3/2", "2", "a/b", "1/0"):
         with pytest.raises(InputError, match="wanted i/n"):
-            of_shard(listed, wrong)
+            select_shard(listed, wrong)
 
 
 def test_other_settings_for_the_whole_batch_are_a_slip_and_nothing_is_begun(
@@ -227,7 +227,7 @@ def test_other_settings_for_the_whole_batch_are_a_slip_and_nothing_is_begun(
     assert (output / "batch.csv").read_bytes() == table
     threads = replace(SETTINGS, networks=NetworkSettings(threads=1, device="cpu"))  # change nothing
     assert summary(batch(clips, output, task=replace(task(output), settings=threads))) == "3 clips: 3 complete"
-    assert summary(batch(clips, output, task=replace(other, earlier="adapt"))) == "3 clips: 3 complete"
+    assert summary(batch(clips, output, task=replace(other, if_exists="adapt"))) == "3 clips: 3 complete"
 
 
 def test_one_clip_of_other_settings_fails_alone_and_is_not_touched(

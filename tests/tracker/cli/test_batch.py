@@ -78,12 +78,12 @@ def test_ctrl_c_in_a_terminal_leaves_a_row_for_every_clip_and_the_same_command_g
     os.close(terminal)
     assert running.returncode == 130
     rows = read_table(tmp_path / "batch.csv")
-    assert [row.status for row in rows] == ["interrupted", "not begun", "not begun"]
+    assert [row.status for row in rows] == ["interrupted", "pending", "pending"]
     assert rows[2].input == str(clips / "clip 2")
     assert [line.split("│")[2].strip() for line in table.splitlines() if "│ clip" in line] == [
         row.status for row in rows
     ]
-    assert "3 clips: 2 not begun, 1 interrupted" in table
+    assert "3 clips: 2 pending, 1 interrupted" in table
     assert summary(batch(clips, tmp_path)) == "3 clips: 3 complete"
     assert data_files(tmp_path) == undisturbed
 
@@ -93,9 +93,9 @@ def test_what_was_not_begun_has_not_failed(clips: Path, tmp_path: Path) -> None:
         return iter(())
 
     batch(clips, tmp_path, run_clips=stopped_at_once)
-    assert summary(batch(clips, tmp_path, retry_failed=True)) == "3 clips: 3 not begun"
+    assert summary(batch(clips, tmp_path, retry_failed=True)) == "3 clips: 3 pending"
     batch(clips / "clip 1", tmp_path)
-    assert summary(batch(clips, tmp_path, run_clips=stopped_at_once)) == "3 clips: 2 not begun, 1 complete"
+    assert summary(batch(clips, tmp_path, run_clips=stopped_at_once)) == "3 clips: 2 pending, 1 complete"
 
 
 def test_a_retry_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path) -> None:
@@ -136,9 +136,9 @@ def drawn(clip: Path, folder: Path, **options: object) -> Outcome:
             folder / "clip",
             networks,
             batch_worlds.SETTINGS,
-            saves=("posetrack18", "csv", "mot", "parquet"),
+            formats=("posetrack18", "csv", "mot", "parquet"),
             video=True,
-            earlier="continue",
+            if_exists="continue",
             **options,  # type: ignore[arg-type]
         )
 

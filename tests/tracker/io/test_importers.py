@@ -92,7 +92,7 @@ def test_the_run_that_comes_out_is_followed_again_like_any_other(tmp_path: Path)
     follow_poses(poses, SETTINGS, output=tmp_path / "out")
     tracks = (tmp_path / "out" / "tracks.csv").read_bytes()
     assert follow_run(tmp_path / "out", AssociationSettings(new_track_score=1.0, track_buffer_s=0.0)).frames == 40
-    follow_poses(tmp_path / "out", SETTINGS, output=tmp_path / "again", more_saves=["mot"])
+    follow_poses(tmp_path / "out", SETTINGS, output=tmp_path / "again", more_formats=["mot"])
     assert (tmp_path / "again" / "tracks.csv").read_bytes() == tracks
     assert (tmp_path / "again" / "tracks.mot.txt").exists()
     told = json.loads((tmp_path / "again" / "run.json").read_text())

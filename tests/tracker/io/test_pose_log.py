@@ -283,9 +283,9 @@ def with_header(**changes: object) -> bytes:
         (arrow_stream(pa.schema({"x": pa.int64()})), "not a pose log"),
         (
             with_header(format_version=2),
-            "format 2, this posetrail reads format 3; infer again: posetrail track .*--redo",
+            "format 2, this posetrail reads format 4; infer again: posetrail track .*--redo",
         ),
-        (with_header(format_version=99), "format 99, this posetrail reads format 3; update posetrail"),
+        (with_header(format_version=99), "format 99, this posetrail reads format 4; update posetrail"),
         (with_header(format_version="new"), "header or columns are not those"),
         (with_header(appearance_size=-5), "header or columns are not those"),
         (with_header(skeleton="octopus_8"), "header or columns are not those"),

@@ -194,7 +194,7 @@ SKELETON = asdict(OWN)
         {"inference_settings": {"queue_frames": 10**9}},
         {"models": {}},
         {"models": [{"name": "x"}]},
-        {"made_of": 1},
+        {"provenance": 1},
         {"skeleton": "coco_17"},
         {"skeleton": {}},
         {"skeleton": {**SKELETON, "joints": []}},
@@ -216,7 +216,7 @@ SKELETON = asdict(OWN)
 )
 def test_header_values_that_cannot_be_are_one_line(tmp_path: Path, changes: dict[str, Any]) -> None:
     path = with_header(tmp_path / "log", json.dumps({**asdict(HEADER), **changes}))
-    with pytest.raises(InputError, match="header or columns are not those of format 3") as caught:
+    with pytest.raises(InputError, match="header or columns are not those of format 4") as caught:
         read_pose_log(path)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
@@ -224,7 +224,7 @@ def test_header_values_that_cannot_be_are_one_line(tmp_path: Path, changes: dict
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "[" * 100_000, '{"a":' * 3000, "{}", "9" * 5000])
 def test_a_header_that_is_no_header_is_one_line(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InputError, match="header or columns are not those of format 3") as caught:
+    with pytest.raises(InputError, match="header or columns are not those of format 4") as caught:
         read_pose_log(with_header(tmp_path / "log", text))
     assert "\n" not in str(caught.value)
 

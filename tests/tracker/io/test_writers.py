@@ -18,9 +18,9 @@ from posetrail.errors import InputError
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import COCO_17, POSETRACK_15, SKELETONS, Skeleton, coco_to_posetrack, mapped
 from tracker.frames import TrackedFrame
-from tracker.io.writers import WRITERS, Clip, default_formats, open_writer, refusal
+from tracker.io.writers import WRITERS, ClipInfo, default_formats, open_writer, refusal
 
-CLIP = Clip(name="000042_walk", skeleton=COCO_17, fps=25, width=640, height=480)
+CLIP = ClipInfo(name="000042_walk", skeleton=COCO_17, fps=25, width=640, height=480)
 
 
 def tracked(index: int, ids: Iterable[int], skeleton: Skeleton = COCO_17) -> TrackedFrame:
@@ -41,7 +41,7 @@ def tracked(index: int, ids: Iterable[int], skeleton: Skeleton = COCO_17) -> Tra
 FRAMES = [tracked(0, [1, 2]), tracked(1, []), tracked(2, [3, 1])]
 
 
-def save(name: str, folder: Path, frames: Iterable[TrackedFrame] = FRAMES, clip: Clip = CLIP) -> Path:
+def save(name: str, folder: Path, frames: Iterable[TrackedFrame] = FRAMES, clip: ClipInfo = CLIP) -> Path:
     with open_writer(name, folder, clip) as writer:
         for frame in frames:
             writer.add(frame)
@@ -142,7 +142,7 @@ def test_posetrack_files_come_back_as_they_were_followed(tmp_path: Path, version
 
 
 def test_posetrack_joints_are_written_as_they_are(tmp_path: Path) -> None:
-    clip = Clip(name="walk", skeleton=POSETRACK_15, fps=25, width=640, height=480)
+    clip = ClipInfo(name="walk", skeleton=POSETRACK_15, fps=25, width=640, height=480)
     frame = tracked(0, [7], POSETRACK_15)
     back = read_clip(save("posetrack18", tmp_path, [frame], clip))
     np.testing.assert_allclose(back.keypoints, frame.people.poses.keypoints, atol=1e-3)

@@ -39,7 +39,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(source: Source, folder: Path, networks: Networks | None = None, **options: Any) -> Outcome:
     with truth(SETTINGS) as ours:
-        options = {"earlier": "continue", **options}
+        options = {"if_exists": "continue", **options}
         return track_to_folder(source, folder, networks or ours, SETTINGS, **options)
 
 
@@ -105,7 +105,7 @@ def test_a_damaged_log_is_not_followed_saved_or_drawn(
     new = finished.parent / "new"
     for attempt in (
         lambda: follow_run(finished, AssociationSettings(offline=False)),
-        lambda: follow_run(finished, AssociationSettings(), more_saves=("mot",)),
+        lambda: follow_run(finished, AssociationSettings(), more_formats=("mot",)),
         lambda: follow_poses(finished, AssociationSettings(), output=new),
         lambda: draw_run(finished),
     ):
@@ -137,9 +137,9 @@ def test_the_line_says_what_infers_the_rest_again(images: Path, finished: Path) 
 
 def test_a_finished_run_of_an_older_format_asks_for_redo(images: Path, undisturbed: Path, finished: Path) -> None:
     log = finished / "poses.arrow"
-    log.write_bytes(log.read_bytes().replace(b'"format_version": 3', b'"format_version": 2'))
+    log.write_bytes(log.read_bytes().replace(b'"format_version": 4', b'"format_version": 2'))
     before = (finished / "tracks.json").read_bytes()
-    with pytest.raises(InputError, match=r"format 2, this posetrail reads format 3.*--redo"):
+    with pytest.raises(InputError, match=r"format 2, this posetrail reads format 4.*--redo"):
         run(open_source(images), finished)
     assert (finished / "tracks.json").read_bytes() == before
     (finished / "run.json").rename(finished / "kept.json")
@@ -204,7 +204,7 @@ def test_a_broken_run_json_never_ends_a_batch(tmp_path: Path, redo: bool) -> Non
     files = data_files(output)
     content = json.loads((output / "clip 1" / "run.json").read_text())
     texts = ['{"a":' * 5000] if redo else ["", json.dumps({**content, "settings": None})]
-    again = replace(task(output), earlier="adapt" if redo else "continue")
+    again = replace(task(output), if_exists="adapt" if redo else "continue")
     for text in texts:
         (output / "clip 1" / "run.json").write_text(text)
         table = batch(clips, output, task=again)
@@ -239,7 +239,7 @@ def test_whatever_run_json_says_is_read_or_refused_in_one_line(undisturbed: Path
         try:
             told = run_file.read(tmp_path)
             run_file.outcome(tmp_path, told)
-            run_file.saves(told)
+            run_file.formats(told)
             run_file.association_settings(told)
             run_file.open_input(told, None)
         except InputError as error:

@@ -23,7 +23,7 @@ from tracker.cli.app import main
 from tracker.io.pose_log import PoseLogWriter
 from tracker.runs import locks, run
 from tracker.runs import networks as networks_module
-from tracker.runs.locks import AtWork, alone_in, alone_with_file, reading
+from tracker.runs.locks import Locked, file_lock, read_lock, write_lock
 from tracker.settings import AssociationSettings
 
 
@@ -58,26 +58,26 @@ def tracked(clip: Path, output: Path) -> Path:
 
 def test_writers_exclude_everybody_and_readers_only_writers(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    with alone_in(folder):
-        for other in (alone_in(folder), reading(folder)):
-            with pytest.raises(AtWork, match="another posetrail is at work here"), other:
+    with write_lock(folder):
+        for other in (write_lock(folder), read_lock(folder)):
+            with pytest.raises(Locked, match="another posetrail is at work here"), other:
                 pass
     assert list(folder.iterdir()) == []
-    with reading(folder), reading(folder):
-        with pytest.raises(AtWork), alone_in(folder):
+    with read_lock(folder), read_lock(folder):
+        with pytest.raises(Locked), write_lock(folder):
             pass
-        with reading(folder):
+        with read_lock(folder):
             pass
-        with pytest.raises(AtWork), alone_in(folder):
+        with pytest.raises(Locked), write_lock(folder):
             pass
     assert list(folder.iterdir()) == []
-    with alone_in(folder):
+    with write_lock(folder):
         pass
 
 
 def test_every_path_to_a_folder_leads_to_one_lock(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "run")
-    with alone_in(tmp_path / "run"), pytest.raises(AtWork), alone_in(tmp_path / "link"):
+    with write_lock(tmp_path / "run"), pytest.raises(Locked), write_lock(tmp_path / "link"):
         pass
 
 
@@ -85,7 +85,7 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with alone_in(tmp_path):
+        with write_lock(tmp_path):
             entered.set()
             leave.wait(10)
 
@@ -93,23 +93,23 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
     holder.start()
     entered.wait(10)
     threading.Timer(0.05, leave.set).start()
-    with alone_in(tmp_path, wait_s=10):
+    with write_lock(tmp_path, wait_s=10):
         assert leave.is_set()
     holder.join()
 
 
 def test_the_lock_of_a_killed_process_is_free_and_goes(tmp_path: Path) -> None:
-    program = "import os, sys; from pathlib import Path; from tracker.runs.locks import alone_in\n"
-    program += "with alone_in(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    program = "import os, sys; from pathlib import Path; from tracker.runs.locks import write_lock\n"
+    program += "with write_lock(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", program, tmp_path], cwd=REPOSITORY, check=False).returncode == -9
     assert len(list(tmp_path.iterdir())) == 1
-    with alone_in(tmp_path):
+    with write_lock(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_leaves_no_folder_that_was_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), alone_in(tmp_path / "out" / "run"):
+    with pytest.raises(ZeroDivisionError), write_lock(tmp_path / "out" / "run"):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 
@@ -123,9 +123,9 @@ def test_a_run_on_a_read_only_place_is_read_without_a_lock(tmp_path: Path, monke
         return real(path, flags, *mode)
 
     monkeypatch.setattr("tracker.runs.locks.os.open", read_only)
-    with reading(tmp_path):
+    with read_lock(tmp_path):
         pass
-    with pytest.raises(InputError, match="cannot be written to \\(Read-only file system\\)"), alone_in(tmp_path):
+    with pytest.raises(InputError, match="cannot be written to \\(Read-only file system\\)"), write_lock(tmp_path):
         pass
 
 
@@ -134,7 +134,7 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path: Path, monkeypatch:
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(locks.fcntl, "flock", no_locks)
-    with alone_in(tmp_path) as lock, reading(tmp_path):
+    with write_lock(tmp_path) as lock, read_lock(tmp_path):
         lock.check()
 
 
@@ -146,7 +146,7 @@ def test_every_command_leaves_a_folder_alone_in_which_another_is_at_work(
 ) -> None:
     folder = tracked(clip, tmp_path)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with alone_in(folder):
+    with write_lock(folder):
         for arguments in (
             ("track", clip, "-o", tmp_path),
             ("track", clip, "-o", tmp_path, "--redo"),
@@ -158,9 +158,9 @@ def test_every_command_leaves_a_folder_alone_in_which_another_is_at_work(
         ):
             assert "another posetrail is at work here" in command(*arguments)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    with alone_with_file(tmp_path / "drawn.mp4"):
+    with file_lock(tmp_path / "drawn.mp4"):
         assert "at work here" in command("draw", folder, "-o", tmp_path / "drawn.mp4")
-    with alone_in(tmp_path / "other"):
+    with write_lock(tmp_path / "other"):
         assert "at work here" in command("follow", folder, "-o", tmp_path / "other")
     shutil.rmtree(tmp_path / "other")
     assert [path.name for path in tmp_path.iterdir()] == ["clip"]
@@ -171,7 +171,7 @@ def test_a_log_without_run_json_is_not_followed_while_it_is_written(
 ) -> None:
     folder = tracked(clip, tmp_path)
     (folder / "run.json").unlink()
-    with alone_in(folder):
+    with write_lock(folder):
         assert "at work here" in command("follow", folder)
 
 
@@ -180,7 +180,7 @@ def test_the_lock_covers_inference_association_and_drawing(clip: Path, tmp_path:
 
     def look(stage: str) -> None:
         if stage not in refused:
-            with pytest.raises(AtWork), alone_in(tmp_path / "clip"):
+            with pytest.raises(Locked), write_lock(tmp_path / "clip"):
                 pass
             refused.append(stage)
 
@@ -199,7 +199,7 @@ def test_the_lock_covers_inference_association_and_drawing(clip: Path, tmp_path:
 
 def test_a_batch_waits_for_nobody_for_ever(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_clip, "_CLIP_LOCK_S", 0.0)
-    with alone_in(tmp_path / "clip"):
+    with write_lock(tmp_path / "clip"):
         row = batch(clip, tmp_path).rows["clip"]
     assert (row.status, "another posetrail is at work here" in row.warnings) == ("failed", True)
 

@@ -18,7 +18,7 @@ from tracker.association.filters import OneEuro
 from tracker.association.smoothing import OnlineSmoothing
 from tracker.association.tracklets import TrackletRecorder
 from tracker.frames import PoseFrame, PropagatedPoses, TrackedFrame
-from tracker.io.writers import WRITERS, Clip, open_writer
+from tracker.io.writers import WRITERS, ClipInfo, open_writer
 
 OPEN_FILES = Path("/proc/self/fd")
 
@@ -85,7 +85,7 @@ def unnamed_files() -> set[str]:
 @pytest.mark.skipif(not OPEN_FILES.exists(), reason="the system does not tell which files are open")
 def test_nothing_but_the_results_is_written(tmp_path: Path) -> None:
     people = TrackedPoses(standing(20), np.arange(20))
-    clip = Clip(name="walk", skeleton=COCO_17, fps=30, width=640, height=480)
+    clip = ClipInfo(name="walk", skeleton=COCO_17, fps=30, width=640, height=480)
     before = unnamed_files()
     with ExitStack() as files:
         opened = [files.enter_context(open_writer(name, tmp_path, clip)) for name in WRITERS]

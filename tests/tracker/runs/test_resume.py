@@ -51,7 +51,7 @@ def networks(detector: TruthDetector | None = None) -> Networks:
 
 
 def run(images: Path, folder: Path, settings: Settings = SETTINGS, **options: object) -> Outcome:
-    options = {"earlier": "continue", **options}
+    options = {"if_exists": "continue", **options}
     looking = options.pop("networks", None) or networks()
     return track_to_folder(open_source(images), folder, looking, settings, **options)  # type: ignore[arg-type]
 
@@ -146,7 +146,7 @@ def test_other_settings_are_told_and_never_mixed(images: Path, tmp_path: Path) -
         with pytest.raises(InputError, match=r"detect_every was 2, now 1.*--redo"):
             run(images, folder, replace(SETTINGS, inference=replace(SETTINGS.inference, detect_every=1)))
         with pytest.raises(InputError, match=r"stride was 1, now 2"):
-            track_to_folder(open_source(images, stride=2), folder, networks(), SETTINGS, earlier="continue")
+            track_to_folder(open_source(images, stride=2), folder, networks(), SETTINGS, if_exists="continue")
         with pytest.raises(InputError, match=r"crop_scale was None, now 1.5"):
             run(images, folder, replace(SETTINGS, networks=NetworkSettings(crop_scale=1.5)))
         assert data_files(folder) == before
@@ -160,13 +160,13 @@ def test_with_redo_other_settings_replace_what_is_there(images: Path, tmp_path: 
     other = replace(SETTINGS, association=AssociationSettings(offline=False))
     run(images, tmp_path / "clip")
     detector = TruthDetector(WORLD)
-    run(images, tmp_path / "clip", other, networks=networks(detector), earlier="adapt")
+    run(images, tmp_path / "clip", other, networks=networks(detector), if_exists="adapt")
     assert detector.images_seen == 0  # following needs no pixels
     run(images, tmp_path / "anew", other)
     assert data_files(tmp_path / "clip") == data_files(tmp_path / "anew")
 
     blind = replace(other, inference=InferenceSettings(propagate=False))
-    assert "replaced" in run(images, tmp_path / "clip", blind, earlier="adapt").warnings[0]
+    assert "replaced" in run(images, tmp_path / "clip", blind, if_exists="adapt").warnings[0]
     run(images, tmp_path / "blind", blind)
     assert data_files(tmp_path / "clip") == data_files(tmp_path / "blind")
 
@@ -176,7 +176,7 @@ def test_a_log_replaced_half_does_not_pass_for_the_old_run(images: Path, tmp_pat
 
     blind = replace(SETTINGS, inference=InferenceSettings(propagate=False))
     with pytest.raises(PowerCut):
-        run(images, tmp_path / "clip", blind, earlier="adapt", on_frame=power_cut_after(1))
+        run(images, tmp_path / "clip", blind, if_exists="adapt", on_frame=power_cut_after(1))
     with pytest.raises(InputError, match="other settings"):
         run(images, tmp_path / "clip")
     assert run(images, tmp_path / "clip", blind).frames == 26

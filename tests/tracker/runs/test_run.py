@@ -113,7 +113,7 @@ def test_offline_files_say_who_was_filled_in(images: Path, tmp_path: Path) -> No
 
 
 def test_following_into_another_folder_leaves_the_run_as_it_was(images: Path, tmp_path: Path) -> None:
-    run(images, tmp_path / "run", saves=("csv", "mot"))
+    run(images, tmp_path / "run", formats=("csv", "mot"))
     before = data_files(tmp_path / "run")
     outcome = follow_run(tmp_path / "run", AssociationSettings(new_track_score=0.99), output=tmp_path / "new")
     assert outcome.people == 0
@@ -129,17 +129,17 @@ def test_following_into_another_folder_leaves_the_run_as_it_was(images: Path, tm
 
 
 def test_the_same_again_is_the_same_to_the_byte(images: Path, tmp_path: Path) -> None:
-    saves = ("posetrack18", "posetrack17", "csv", "parquet", "coco", "mot")
-    run(images, tmp_path / "one", saves=saves)
-    run(images, tmp_path / "two", saves=saves)
+    formats = ("posetrack18", "posetrack17", "csv", "parquet", "coco", "mot")
+    run(images, tmp_path / "one", formats=formats)
+    run(images, tmp_path / "two", formats=formats)
     assert len(data_files(tmp_path / "one")) == 7
     assert data_files(tmp_path / "one") == data_files(tmp_path / "two")
 
 
 def test_results_of_an_earlier_run_do_not_stay_among_the_new(images: Path, tmp_path: Path) -> None:
-    run(images, tmp_path / "clip", saves=("csv", "mot"), video=True)
+    run(images, tmp_path / "clip", formats=("csv", "mot"), video=True)
     (tmp_path / "clip" / "notes.txt").write_text("mine")
-    run(images, tmp_path / "clip", saves=("csv",), earlier="replace")
+    run(images, tmp_path / "clip", formats=("csv",), if_exists="replace")
     assert {path.name for path in (tmp_path / "clip").iterdir()} == {
         "poses.arrow",
         "tracks.csv",
@@ -248,7 +248,7 @@ def test_what_fails_after_seeing_leaves_the_log_and_no_half_files(
 
     monkeypatch.setattr("tracker.runs.run.following", fail)
     with pytest.raises(RuntimeError, match="out of the blue"):
-        run(images, tmp_path / "clip", saves=tuple(WRITERS), video=True)
+        run(images, tmp_path / "clip", formats=tuple(WRITERS), video=True)
     assert [path.name for path in (tmp_path / "clip").iterdir()] == ["poses.arrow"]
     monkeypatch.undo()
     assert follow_poses(tmp_path / "clip", AssociationSettings()).people == 2
@@ -260,7 +260,7 @@ def test_what_cannot_begin_leaves_nothing_behind(images: Path, tmp_path: Path) -
     with pytest.raises(InputError, match="cannot be made"):
         run(images, blocked / "clip")
     with pytest.raises(InputError, match="unknown file format"):
-        run(images, tmp_path / "out" / "clip", saves=("cvs",))
+        run(images, tmp_path / "out" / "clip", formats=("cvs",))
     source = open_source(images, start_s=0.71, end_s=0.72)
     with pytest.raises(InputError, match="no frame between"):
         track_to_folder(source, tmp_path / "out" / "clip", networks(), Settings())

@@ -65,8 +65,8 @@ def test_notes_are_warnings_of_the_run_and_stay_with_it(joined: Path, tmp_path: 
     assert run(source, tmp_path / "cut", segment_s=0.3).warnings == (note,)
     with pytest.raises(PowerCut):
         run(source, tmp_path / "again", on_frame=power_cut_after(20))
-    assert run(source, tmp_path / "again", earlier="continue").warnings == (note,)
-    assert run(open_source(joined), tmp_path / "again", earlier="continue").warnings == (note,)  # all is done
+    assert run(source, tmp_path / "again", if_exists="continue").warnings == (note,)
+    assert run(open_source(joined), tmp_path / "again", if_exists="continue").warnings == (note,)  # all is done
 
 
 def test_notes_stand_in_the_row_of_a_batch(tmp_path: Path) -> None:
@@ -111,4 +111,4 @@ def test_a_gap_that_mp4_cannot_hold_is_shortened_and_noted(tmp_path: Path, monke
     assert notes == [expected]
     # It is no reason to draw it again.
     monkeypatch.setattr(run_module, "_draw", lambda *_, **__: pytest.fail("drawn again"))
-    assert run(open_source(clip), folder, video=True, earlier="continue").warnings == (expected,)
+    assert run(open_source(clip), folder, video=True, if_exists="continue").warnings == (expected,)

@@ -34,14 +34,14 @@ from tests.conftest import REPOSITORY
 from tests.media import write_video
 from tests.worlds import STANDING, PowerCut, power_cut_after, write_images
 from tracker.association.stabilisation import StillPicture, moved
-from tracker.batch.clip import Task, in_segments
+from tracker.batch.clip import Task, split_into_segments
 from tracker.batch.clip_list import find_clips
 from tracker.batch.table import read_table, summary
 from tracker.batch.workers import track_in_processes
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.io.pose_log import PoseLogHeader, read_pose_log
 from tracker.io.video import Source, open_source
-from tracker.runs.locks import alone_in
+from tracker.runs.locks import write_lock
 from tracker.runs.run import track_to_folder
 from tracker.runs.segments import cut, joined, same_people
 from tracker.settings import InferenceSettings
@@ -170,7 +170,7 @@ def images(folder: Path) -> Source:
 def run(source: Source, folder: Path, settings=SETTINGS, **options):  # type: ignore[no-untyped-def]
     segments = cut(source, settings.inference, options.pop("segment_s", SEGMENT_S))
     with truth(settings) as networks:
-        options = {"earlier": "continue", "segments": segments, **options}
+        options = {"if_exists": "continue", "segments": segments, **options}
         return track_to_folder(source, folder, networks, settings, **options)
 
 
@@ -224,7 +224,7 @@ def test_other_segments_are_other_settings(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="segments was 3, now 2"):
         run(source, tmp_path / "clip", segment_s=3.0)
     assert data_files(tmp_path / "clip") == before
-    assert run(source, tmp_path / "clip", segment_s=3.0, earlier="adapt").status == "complete"
+    assert run(source, tmp_path / "clip", segment_s=3.0, if_exists="adapt").status == "complete"
     assert data_files(tmp_path / "clip") != before
 
 
@@ -276,9 +276,9 @@ def undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 def test_long_clips_are_listed_once_for_each_segment(clips: Path, tmp_path: Path) -> None:
-    listed = in_segments(find_clips([clips], tmp_path), cut_task(tmp_path))
+    listed = split_into_segments(find_clips([clips], tmp_path), cut_task(tmp_path))
     assert [clip.label for clip in listed] == ["clip 0 [1]", "clip 0 [2]", "clip 0 [3]", "clip 1"]
-    assert len(in_segments(find_clips([clips], tmp_path), task(tmp_path))) == 2
+    assert len(split_into_segments(find_clips([clips], tmp_path), task(tmp_path))) == 2
 
 
 def test_segments_of_no_length_are_refused_before_anything_is_done(clips: Path, tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_a_clip_that_somebody_was_at_when_it_was_seen_is_followed_in_the_end(
 ) -> None:
     given: list[list[str]] = []
     with ExitStack() as held:
-        held.enter_context(alone_in(tmp_path / "clip 0"))
+        held.enter_context(write_lock(tmp_path / "clip 0"))
 
         def follow(listed, *rest, **more):  # type: ignore[no-untyped-def]
             given.append([clip.label for clip in listed])

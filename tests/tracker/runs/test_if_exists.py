@@ -23,7 +23,7 @@ from tracker.io.video import Source, open_source
 from tracker.runs import networks as networks_module
 from tracker.runs.networks import Networks
 from tracker.runs.record import Outcome
-from tracker.runs.resume import Earlier, find
+from tracker.runs.resume import IfExists, find
 from tracker.runs.run import draw_run, follow_run, track_to_folder
 from tracker.settings import AssociationSettings, InferenceSettings, NetworkSettings, Settings
 
@@ -87,13 +87,13 @@ class Now:
     settings: Settings = SETTINGS
     content: str = "1"  # of the weights
     version: str = ""
-    saves: tuple[str, ...] = ("posetrack18", "csv")
+    formats: tuple[str, ...] = ("posetrack18", "csv")
     stride: int = 1
 
 
 OTHER_QUEUE = Now(settings=replace(SETTINGS, inference=InferenceSettings(queue_frames=2)))
 
-TABLE: list[tuple[str, Now, dict[Earlier, str]]] = [
+TABLE: list[tuple[str, Now, dict[IfExists, str]]] = [
     (NOTHING, Now(), {"associate": RUN, "continue": RUN, "adapt": RUN, "replace": RUN}),
     (UNFINISHED, Now(), {"associate": CONTINUE, "continue": CONTINUE, "adapt": CONTINUE, "replace": RUN}),
     (STOPPED, Now(), {"associate": CONTINUE, "continue": CONTINUE, "adapt": CONTINUE, "replace": RUN}),
@@ -116,7 +116,7 @@ TABLE: list[tuple[str, Now, dict[Earlier, str]]] = [
     ),
     (FINISHED, Now(settings=FORGETFUL), {"associate": ASSOCIATE, "continue": REFUSE, "adapt": ASSOCIATE}),
     (STOPPED, Now(settings=FORGETFUL), {"associate": CONTINUE, "continue": REFUSE, "adapt": CONTINUE}),
-    (FINISHED, Now(saves=("csv", "mot")), {"associate": ASSOCIATE, "continue": ASSOCIATE, "adapt": ASSOCIATE}),
+    (FINISHED, Now(formats=("csv", "mot")), {"associate": ASSOCIATE, "continue": ASSOCIATE, "adapt": ASSOCIATE}),
     # The same weights under another path.
     (FINISHED, Now(settings=RENAMED), {"associate": LEAVE, "continue": LEAVE}),
     (FINISHED, Now(settings=RENAMED, content="2"), {"associate": REFUSE, "continue": REFUSE}),
@@ -147,17 +147,17 @@ def test_what_becomes_of_an_earlier_run(there: dict[str, Path], clips: Path, row
     kind, now, expected = TABLE[row]
     folder, source = there[kind], open_source(clips / now.clip / "cam1", stride=now.stride)
     before = files(folder) if folder.is_dir() else {}
-    made: dict[Earlier, str] = {}
-    for earlier in expected:
+    made: dict[IfExists, str] = {}
+    for if_exists in expected:
         try:
             kept = find(
                 folder, source, header(source, now), now.settings.association,
-                saves=now.saves, video=False, earlier=earlier,
+                formats=now.formats, video=False, if_exists=if_exists,
             )  # fmt: skip
         except InputError as error:
-            made[earlier] = REFUSE if "--redo" in str(error) and "\n" not in str(error) else str(error)
+            made[if_exists] = REFUSE if "--redo" in str(error) and "\n" not in str(error) else str(error)
         else:
-            made[earlier] = LEAVE if kept.outcome else ASSOCIATE if kept.seen else CONTINUE if kept.done else RUN
+            made[if_exists] = LEAVE if kept.outcome else ASSOCIATE if kept.seen else CONTINUE if kept.done else RUN
     assert made == expected
     assert (files(folder) if folder.is_dir() else {}) == before
 
@@ -175,15 +175,15 @@ def test_a_finished_run_is_left_as_it_is_to_the_byte(clips: Path, tmp_path: Path
 
 
 def test_other_association_settings_need_no_inference_and_no_stale_video_stays(clips: Path, tmp_path: Path) -> None:
-    run(clips / "mon" / "cam1", tmp_path, video=True, saves=("csv", "mot"))
-    outcome, seen = images_seen(clips / "mon" / "cam1", tmp_path, FORGETFUL, saves=("csv",))
+    run(clips / "mon" / "cam1", tmp_path, video=True, formats=("csv", "mot"))
+    outcome, seen = images_seen(clips / "mon" / "cam1", tmp_path, FORGETFUL, formats=("csv",))
     assert seen == 0
     assert outcome.done == "associated again from the pose log (track_buffer_s was 2.0, now 1.0)"
     assert outcome.files == ("poses.arrow", "tracks.csv", "tracks.mot.txt", "run.json")
     (warning,) = outcome.warnings
     assert warning.startswith("video.mp4: removed, it showed other tracks; `posetrail draw ")
     assert not (tmp_path / "cam1" / "video.mp4").exists()
-    run(clips / "mon" / "cam1", tmp_path / "directly", FORGETFUL, saves=("csv", "mot"))
+    run(clips / "mon" / "cam1", tmp_path / "directly", FORGETFUL, formats=("csv", "mot"))
     for name in ("poses.arrow", "tracks.csv", "tracks.mot.txt"):
         assert files(tmp_path / "cam1")[name] == files(tmp_path / "directly" / "cam1")[name]
     draw_run(tmp_path / "cam1")
@@ -194,14 +194,14 @@ def test_other_association_settings_need_no_inference_and_no_stale_video_stays(c
 
 def test_only_what_is_missing_is_made(clips: Path, tmp_path: Path) -> None:
     clip, folder = clips / "mon" / "cam1", tmp_path / "cam1"
-    run(clip, tmp_path, saves=("csv",))
+    run(clip, tmp_path, formats=("csv",))
     before = (folder / "tracks.csv").stat()
-    outcome, seen = images_seen(clip, tmp_path, saves=("csv", "mot"))
+    outcome, seen = images_seen(clip, tmp_path, formats=("csv", "mot"))
     assert (outcome.files, seen) == (("poses.arrow", "tracks.csv", "tracks.mot.txt", "run.json"), 0)
-    outcome, seen = images_seen(clip, tmp_path, saves=("csv",), video=True)  # draws only
+    outcome, seen = images_seen(clip, tmp_path, formats=("csv",), video=True)  # draws only
     assert (outcome.files[-1], outcome.people, seen) == ("video.mp4", 2, 0)
     drawn = (folder / "video.mp4").stat()
-    outcome, seen = images_seen(clip, tmp_path, saves=("csv", "coco"))
+    outcome, seen = images_seen(clip, tmp_path, formats=("csv", "coco"))
     assert (outcome.files[-1], outcome.warnings, seen) == ("video.mp4", (), 0)
     assert (folder / "tracks.csv").stat() == before
     assert (folder / "video.mp4").stat() == drawn
@@ -212,13 +212,13 @@ def test_only_what_is_missing_is_made(clips: Path, tmp_path: Path) -> None:
 
 def test_files_of_another_version_are_not_mixed_with_new_ones(clips: Path, tmp_path: Path) -> None:
     clip, folder = clips / "mon" / "cam1", tmp_path / "cam1"
-    run(clip, tmp_path, saves=("csv",), video=True)
+    run(clip, tmp_path, formats=("csv",), video=True)
     told = json.loads((folder / "run.json").read_text())
     told["versions"]["posetrail"] = "0.0.1"
     (folder / "run.json").write_text(json.dumps(told))
     (folder / "tracks.csv").write_text("of the other version")
-    assert images_seen(clip, tmp_path, saves=("csv",))[0].done.startswith("nothing to do")
-    outcome, seen = images_seen(clip, tmp_path, saves=("csv", "mot"))
+    assert images_seen(clip, tmp_path, formats=("csv",))[0].done.startswith("nothing to do")
+    outcome, seen = images_seen(clip, tmp_path, formats=("csv", "mot"))
     assert seen == 0
     assert (folder / "tracks.csv").read_text() != "of the other version"
     assert "video.mp4: removed" in outcome.warnings[0]
@@ -227,9 +227,9 @@ def test_files_of_another_version_are_not_mixed_with_new_ones(clips: Path, tmp_p
 def test_a_log_that_cannot_be_read_is_inferred_again(clips: Path, tmp_path: Path) -> None:
     run(clips / "mon" / "cam1", tmp_path)
     whole = files(tmp_path / "cam1")
-    for earlier in ("associate", "continue", "adapt", "replace"):
+    for if_exists in ("associate", "continue", "adapt", "replace"):
         (tmp_path / "cam1" / "poses.arrow").write_bytes(b"no Arrow")
-        assert run(clips / "mon" / "cam1", tmp_path, earlier=earlier).status == "complete"
+        assert run(clips / "mon" / "cam1", tmp_path, if_exists=if_exists).status == "complete"
         assert {**files(tmp_path / "cam1"), "run.json": b""} == {**whole, "run.json": b""}
 
 
@@ -246,9 +246,9 @@ def test_a_log_that_cannot_be_read_does_not_let_another_clip_in(clips: Path, tmp
 def test_a_run_json_that_cannot_be_read_is_made_again(clips: Path, tmp_path: Path, content: bytes) -> None:
     run(clips / "mon" / "cam1", tmp_path)
     whole = files(tmp_path / "cam1")
-    for earlier in ("associate", "continue", "adapt", "replace"):
+    for if_exists in ("associate", "continue", "adapt", "replace"):
         (tmp_path / "cam1" / "run.json").write_bytes(content)
-        assert run(clips / "mon" / "cam1", tmp_path, earlier=earlier).status == "complete"
+        assert run(clips / "mon" / "cam1", tmp_path, if_exists=if_exists).status == "complete"
         assert {**files(tmp_path / "cam1"), "run.json": b""} == {**whole, "run.json": b""}
 
 
@@ -341,7 +341,7 @@ def test_a_killed_track_continues_with_the_same_bytes(
 
 def test_a_batch_finds_what_track_has_done_and_track_what_a_batch_has(clips: Path, tmp_path: Path) -> None:
     clip = clips / "mon" / "cam1"
-    task = replace(batch_worlds.task(tmp_path), more_saves=())
+    task = replace(batch_worlds.task(tmp_path), more_formats=())
     table = batch(clip, tmp_path, task=task)
     assert table.rows["cam1"].status == "complete"
     with batch_worlds.truth(batch_worlds.SETTINGS) as looking:
