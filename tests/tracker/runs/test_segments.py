@@ -314,7 +314,7 @@ def test_whoever_sees_the_last_segment_follows_the_clip(
 
 def test_shards_share_the_segments_of_a_clip(clips: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     first = batch(clips, tmp_path, task=cut_task(tmp_path), shard="1/2")
-    assert [row.status for row in first.rows.values()] == ["seen"]
+    assert [row.status for row in first.rows.values()] == ["inferred"]
     second = batch(clips, tmp_path, task=cut_task(tmp_path), shard="2/2")
     assert summary(second) == "2 clips: 2 complete"
     files = {name: data for name, data in data_files(tmp_path).items() if not name.startswith("batch.")}
