@@ -1,27 +1,16 @@
-"""PoseTrack files, and what they score. Knows no network and nothing of the tracker.
+"""Reads and writes PoseTrack files and scores them: AP, MOTA, IDF1, HOTA, OKS AP, PCK. Independent of any network.
 
->>> from eval_posetrack import evaluate
->>> evaluate("ground_truth", "predictions").total["MOTA"].total
+Two folders of PoseTrack files, paired by the names of their sequences:
+
+>>> from eval_posetrack.evaluation import evaluate
+>>> report = evaluate("ground_truth/", "predictions/", metrics=["AP", "MOT"])  # doctest: +SKIP
+>>> report.total["MOTA"].total  # doctest: +SKIP
+
+One clip at a time, as arrays:
+
+>>> from eval_posetrack.files import read_clip
+>>> clip = read_clip("ground_truth/000001_mpii.json")  # doctest: +SKIP
+>>> clip.keypoints.shape  # doctest: +SKIP
+
+`evaluate` takes such clips by name, too. The command line is `posetrail eval` and `posetrail convert`.
 """
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from posetrail.lazy import names_from
-
-if TYPE_CHECKING:
-    from eval_posetrack.clip import Clip as Clip
-    from eval_posetrack.evaluation import evaluate as evaluate
-    from eval_posetrack.files import read_clip as read_clip
-    from eval_posetrack.files import write_clip as write_clip
-
-_HOMES = {
-    "Clip": "eval_posetrack.clip",
-    "evaluate": "eval_posetrack.evaluation",
-    "read_clip": "eval_posetrack.files",
-    "write_clip": "eval_posetrack.files",
-}
-
-# `posetrail --help` waits for none of them.
-__getattr__ = names_from(__name__, _HOMES)

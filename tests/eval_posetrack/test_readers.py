@@ -17,7 +17,7 @@ from cyclopts import App
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eval_posetrack import evaluate
+from eval_posetrack.evaluation import evaluate
 from eval_posetrack.files import Clip, read_clip, write_clip
 from eval_posetrack.readers import READERS, convert, read_images
 from eval_posetrack.readers.cli import convert_command

@@ -19,7 +19,7 @@ from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17
 from tests.poses import POSE, clip_of
 from tests.worlds import Walker, World, line, write_images
-from tracker import follow
+from tracker.association.follow import follow
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.io.importers import read_poses, unit_scores
 from tracker.io.pose_log import PoseLogHeader, PoseLogWriter, read_pose_log
