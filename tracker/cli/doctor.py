@@ -31,6 +31,7 @@ def examine() -> list[Finding]:
     checks: dict[str, Callable[[], str]] = {
         "system": lambda: f"Python {platform.python_version()}, {platform.platform()}",
         "packages": _packages,
+        "imports": _imports,
         "device": _device,
         "networks": _networks,
         "video out": _video_out,
@@ -52,6 +53,20 @@ def _packages() -> str:
     from tracker.runs.versions import installed_versions
 
     return ", ".join(f"{name} {text}" for name, text in installed_versions().items() if name != "python")
+
+
+def _imports() -> str:
+    from posetrail.shadowing import check_packages, describe_shared, files_in, shared_packages
+
+    check_packages()
+    if shared := shared_packages():
+        raise RuntimeError(describe_shared(shared))
+    if files := files_in(str(Path.cwd())):
+        raise RuntimeError(
+            f"Python programs in this folder import {', '.join(files)} in place of posetrail's package; rename it, or "
+            "keep programs that use posetrail elsewhere"
+        )
+    return "posetrail's packages are found, and no file is in their way"
 
 
 def _device() -> str:

@@ -16,7 +16,7 @@ from tracker.cli.app import main
 
 pytestmark = pytest.mark.fast
 
-CHECKS = ["system", "packages", "device", "networks", "video out", "video in", "association", "run"]
+CHECKS = ["system", "packages", "imports", "device", "networks", "video out", "video in", "association", "run"]
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,27 @@ def test_a_machine_that_works_is_ok_and_nothing_is_left(capsys: pytest.CaptureFi
     assert "8 frames" in findings["video in"]
     assert "8 frames tracked" in findings["run"]
     assert list(temporary.iterdir()) == []
+
+
+def test_a_file_in_the_current_folder_that_python_imports_in_place_of_a_package_is_bad(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, temporary: Path
+) -> None:
+    foreign = temporary / "tracker.py"
+    foreign.write_text("")
+    monkeypatch.chdir(temporary)
+    code, findings = doctor(capsys)
+    assert (code, bad(findings)) == (2, ["imports"])
+    assert f"import {foreign} in place of posetrail's package; rename it" in findings["imports"]
+
+
+def test_another_distribution_with_files_in_a_package_is_bad(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners = {"tracker": ["posetrail", "other-tracker"]}
+    monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: owners)
+    code, findings = doctor(capsys)
+    assert (code, bad(findings)) == (2, ["imports"])
+    assert "package 'tracker' also of other-tracker" in findings["imports"]
 
 
 def test_a_video_that_cannot_be_opened_is_bad(
