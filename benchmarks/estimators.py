@@ -37,8 +37,10 @@ from estimators import create_estimator
 from estimators.one_pass import OnePass
 from eval_posetrack.clean import in_regions
 from posetrail.errors import InputError
+from posetrail.frame import Frame, Image
 from posetrail.joint_mapping import mapped
-from posetrail.poses import Detections, Detector, Estimator, Image, Poses
+from posetrail.poses import Detections, Poses
+from posetrail.protocols import Detector, Estimator
 from posetrail.published import PUBLISHED, Published
 from posetrail.runtime import Runtime, usable_cpus
 from posetrail.similarity import box_iou
@@ -67,9 +69,9 @@ def find_people(data: Annotated, estimator: Estimator, detector: Detector | None
         if detector is None and len(boxes) == 0:
             found.append(Poses.empty(len(data.skeleton)))
             continue
-        image = read_image(path)
-        given = detector([image])[0] if detector else Detections(boxes, np.ones(len(boxes)))
-        [poses] = estimator([image], [given.boxes])
+        frame = Frame(i, 0.0, path.name, read_image(path))
+        given = detector([frame])[0] if detector else Detections(boxes, np.ones(len(boxes)))
+        [poses] = estimator([frame], [given.boxes])
         poses = replace(poses, scores=given.scores)
         keypoints, scores = mapped(poses.keypoints, poses.keypoint_scores, estimator.skeleton, data.skeleton)
         poses = replace(poses, keypoints=keypoints, keypoint_scores=scores)
@@ -178,9 +180,10 @@ def ms_per_person(estimator: Estimator, data: Annotated, repeats: int) -> float:
     rows = np.flatnonzero(data.counted)[:TIMED_PEOPLE]
     used = list(dict.fromkeys(data.image[rows].tolist()))
     boxes = [data.boxes[rows[data.image[rows] == i]] for i in used]
-    images, times = [read_image(data.images[i]) for i in used], []
+    frames, times = [Frame(i, 0.0, data.images[i].name, read_image(data.images[i])) for i in used], []
     for _ in range(repeats + 1):
-        fresh = [image.view() for image in images]  # networks that look once must look again
+        # Copies of the frames, because a network may keep results for an image it has seen.
+        fresh = [replace(frame, image=frame.image.view()) for frame in frames]
         started = time.perf_counter()
         estimator(fresh, boxes)
         times.append(time.perf_counter() - started)

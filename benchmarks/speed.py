@@ -117,9 +117,9 @@ def plain_loop(source: Source, networks: Networks) -> float:
     started = time.perf_counter()
     tracker = Tracker(SETTINGS.association, COCO_17)
     for frame in source.frames():
-        (found,) = networks.detector([frame.image])
+        (found,) = networks.detector([frame])
         found = found[found.scores >= SETTINGS.inference.min_box_score]
-        (poses,) = networks.estimator([frame.image], [found.boxes])
+        (poses,) = networks.estimator([frame], [found.boxes])
         seen = PoseFrame(
             frame.index, frame.time_s, frame.name, replace(poses, scores=found.scores), PropagatedPoses.empty(17)
         )
@@ -155,10 +155,10 @@ def stages(source: Source, most: int = 60) -> dict[str, float]:
                 if frame is None:
                     break
                 with watch.of("detect"):
-                    (found,) = networks.detector([frame.image])
+                    (found,) = networks.detector([frame])
                 found = found[found.scores >= SETTINGS.inference.min_box_score]
                 with watch.of("joints"):
-                    (poses,) = networks.estimator([frame.image], [found.boxes])
+                    (poses,) = networks.estimator([frame], [found.boxes])
                 with watch.of("flow"):
                     now = flow.prepare(frame.image)
                     if before is not None:

@@ -12,7 +12,7 @@ from detectors.networks import NETWORKS as NETWORKS
 from detectors.onnx_file import OnnxDetector
 from posetrail.errors import unknown_name
 from posetrail.options import ONNX_PREFIX, onnx_path, suited
-from posetrail.poses import Detector
+from posetrail.protocols import Detector
 from posetrail.runtime import Runtime
 
 DETECTORS = {

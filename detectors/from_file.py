@@ -14,7 +14,8 @@ import numpy as np
 import orjson
 
 from posetrail.errors import InputError
-from posetrail.poses import Detections, Image
+from posetrail.frame import Frame
+from posetrail.poses import Detections
 from posetrail.similarity import grown_boxes, keypoint_boxes
 
 _PERSON = 1  # COCO's and PoseTrack's category
@@ -24,7 +25,7 @@ _MARGIN = 0.25  # around the joints of a person whose box the file does not tell
 
 
 class BoxesFromFile:
-    """The boxes of one clip, frame by frame; a posetrail.poses.Detector with one reservation.
+    """The boxes of one clip, frame by frame; a posetrail.protocols.Detector with one reservation.
 
     A detector is handed images alone, and an image does not tell which frame it is. So this one counts: the first image
     it is ever handed is frame 0, the next is frame `every`, and so on. It serves one clip, from its beginning and in
@@ -73,15 +74,15 @@ class BoxesFromFile:
         order = np.lexsort((-scores, frames))
         self._frames, self._boxes, self._scores = frames[order], boxes[order], (scores[order] - low) / (high - low)
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         """The boxes of the next frames, as many as there are images, best score first.
 
         Raises:
             InputError: there are more images than frames in the file.
         """
-        frames = range(self._next, self._next + self._every * len(images), self._every)
-        self._next = frames.stop
-        return [self.boxes_of(frame) for frame in frames]
+        indices = range(self._next, self._next + self._every * len(frames), self._every)
+        self._next = indices.stop
+        return [self.boxes_of(index) for index in indices]
 
     def boxes_of(self, frame: int) -> Detections:
         """The boxes of a frame, counted from 0; best score first.

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from posetrail.errors import InputError
+from posetrail.frame import Image, by_size
 from posetrail.nms import suppress
-from posetrail.poses import Detections, Image, by_size
+from posetrail.poses import Detections
 from posetrail.similarity import box_area, box_iou
 
 _GREY = 114

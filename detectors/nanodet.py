@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from posetrail.errors import InputError
+from posetrail.frame import Frame, Image, by_size, images_of
 from posetrail.nms import suppress
-from posetrail.poses import Detections, Image, by_size
+from posetrail.poses import Detections
 from posetrail.runtime import Network, Runtime
 from posetrail.similarity import box_area, box_intersection, box_iou
 from posetrail.weights import Weights
@@ -68,7 +69,7 @@ NETWORK = Network(
 
 
 class NanoDet:
-    """Person boxes by NanoDet-g; a posetrail.poses.Detector.
+    """Person boxes by NanoDet-g; a posetrail.protocols.Detector.
 
     Args:
         runtime: where the network runs.
@@ -102,8 +103,9 @@ class NanoDet:
         self.nms_iou = nms_iou
         self._run = runtime.load(NETWORK)
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
-        """One Detections per image, boxes in its pixels and inside it, best score first."""
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Return one Detections per frame: boxes in pixels, inside the image, highest score first."""
+        images = images_of(frames)
         found = self._find(images, self.input_size)
         if self.close_ups and self.input_size > _SEES_CLOSE_UPS:
             near = self._find(images, _CLOSE_UP_SIZE)

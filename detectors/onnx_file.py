@@ -12,7 +12,8 @@ from detectors.decode import Candidates, decode_rtmdet, decode_yolox
 from detectors.letterbox import Letterbox
 from posetrail.checkpoints import given_weights
 from posetrail.errors import InputError
-from posetrail.poses import Detections, Image
+from posetrail.frame import Frame, images_of
+from posetrail.poses import Detections
 from posetrail.preprocessing import normalised
 from posetrail.runtime import Runtime
 
@@ -27,7 +28,7 @@ _GREY = 114  # around images in training
 
 
 class OnnxDetector:
-    """Person boxes by an ONNX file that takes images (N, 3, H, W) float32 BGR; a posetrail.poses.Detector.
+    """Person boxes by an ONNX file that takes images (N, 3, H, W) float32 BGR; a posetrail.protocols.Detector.
 
     Its kind is read off what it answers for a canvas of H x W pixels: (N, A, 5 + C) is YOLOX, by cells or by pixels;
     (N, M, 5) with labels (N, M) are boxes that the file has chosen already, as MMDeploy makes them of RTMDet; maps by
@@ -70,8 +71,9 @@ class OnnxDetector:
         self.min_score = min_score
         self.nms_iou = nms_iou
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
-        """One Detections per image, boxes in its pixels and inside it, best score first."""
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Return one Detections per frame: boxes in pixels, inside the image, highest score first."""
+        images = images_of(frames)
         found = [Detections.empty()] * len(images)
         for rows, batch in self._letterbox.batches(images):
             for row, (boxes, scores) in zip(

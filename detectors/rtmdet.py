@@ -10,7 +10,8 @@ from detectors.letterbox import Letterbox
 from detectors.networks import NETWORKS
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import unknown_name
-from posetrail.poses import Detections, Image
+from posetrail.frame import Frame, images_of
+from posetrail.poses import Detections
 from posetrail.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from posetrail.runtime import Runtime
 
@@ -22,7 +23,7 @@ _FEED = Preprocessing(bgr=True, mean=IMAGENET_MEAN[::-1], std=IMAGENET_STD[::-1]
 
 
 class RTMDet:
-    """Person boxes by RTMDet; a posetrail.poses.Detector.
+    """Person boxes by RTMDet; a posetrail.protocols.Detector.
 
     Args:
         runtime: where the network runs.
@@ -61,8 +62,9 @@ class RTMDet:
         load_into(module, load_checkpoint(self.weights.path), self.weights.path)
         self._run = runtime.load_module(FromBytes(module, _FEED))
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
-        """One Detections per image, boxes in its pixels and inside it, best score first."""
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Return one Detections per frame: boxes in pixels, inside the image, highest score first."""
+        images = images_of(frames)
         found = [Detections.empty()] * len(images)
         for rows, batch in self._letterbox.batches(images):
             answers = self._run(batch)

@@ -15,7 +15,8 @@ import numpy as np
 
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import InputError, unknown_name
-from posetrail.poses import Detections, Image, by_size
+from posetrail.frame import Frame, by_size, images_of
+from posetrail.poses import Detections
 from posetrail.runtime import Runtime
 from posetrail.similarity import box_area
 
@@ -40,7 +41,7 @@ _LONGER_SIDE = 1333 / 800  # of the shorter one, at most: torchvision's limits
 
 
 class TorchvisionDetector:
-    """Person boxes by a detector of torchvision; a posetrail.poses.Detector.
+    """Person boxes by a detector of torchvision; a posetrail.protocols.Detector.
 
     Args:
         runtime: where the network runs.
@@ -86,8 +87,9 @@ class TorchvisionDetector:
 
         self._run = runtime.load_module(PersonBoxes(module))
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
-        """One Detections per image, boxes in its pixels and inside it, best score first."""
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Return one Detections per frame: boxes in pixels, inside the image, highest score first."""
+        images = images_of(frames)
         found: list[Detections] = [Detections.empty()] * len(images)
         for rows in by_size(images):
             boxes, scores = self._run(np.stack([images[row] for row in rows]))

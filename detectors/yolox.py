@@ -10,7 +10,8 @@ from detectors.letterbox import Letterbox
 from detectors.networks import NETWORKS
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import unknown_name
-from posetrail.poses import Detections, Image
+from posetrail.frame import Frame, images_of
+from posetrail.poses import Detections
 from posetrail.preprocessing import Preprocessing
 from posetrail.runtime import Runtime
 
@@ -21,7 +22,7 @@ _INPUT_SIZES = {"yolox_nano": 416, "yolox_tiny": 416}  # at which they were scor
 
 
 class YOLOX:
-    """Person boxes by YOLOX; a posetrail.poses.Detector.
+    """Person boxes by YOLOX; a posetrail.protocols.Detector.
 
     Args:
         runtime: where the network runs.
@@ -60,8 +61,9 @@ class YOLOX:
         load_into(module, load_checkpoint(self.weights.path), self.weights.path)
         self._run = runtime.load_module(FromBytes(module, Preprocessing(bgr=True)))
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
-        """One Detections per image, boxes in its pixels and inside it, best score first."""
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Return one Detections per frame: boxes in pixels, inside the image, highest score first."""
+        images = images_of(frames)
         found = [Detections.empty()] * len(images)
         for rows, batch in self._letterbox.batches(images):
             _, sure, decoded = self._run(batch)

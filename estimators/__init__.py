@@ -16,7 +16,7 @@ from estimators.networks import NETWORKS as NETWORKS
 from estimators.recipes import RECIPES
 from posetrail.errors import unknown_name
 from posetrail.options import ONNX_PREFIX, onnx_path, suited
-from posetrail.poses import Estimator
+from posetrail.protocols import Estimator
 from posetrail.runtime import Runtime
 
 ESTIMATORS = {

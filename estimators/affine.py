@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from posetrail.poses import Image
+from posetrail.frame import Image
 
 
 def centres_and_sizes(

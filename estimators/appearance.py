@@ -13,7 +13,9 @@ from estimators.crops import usable_boxes
 from estimators.networks import NETWORKS
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import unknown_name
-from posetrail.poses import Embedder, Image, Poses
+from posetrail.frame import Frame, Image
+from posetrail.poses import Poses
+from posetrail.protocols import Embedder
 from posetrail.runtime import Runtime
 from posetrail.skeletons import Skeleton
 
@@ -53,7 +55,7 @@ def create_embedder(
 
 
 class OSNetEmbedder:
-    """What OSNet (Zhou et al., ICCV 2019) says of each person's box; a posetrail.poses.Embedder.
+    """What OSNet (Zhou et al., ICCV 2019) says of each person's box; a posetrail.protocols.Embedder.
 
     Args:
         name: which OSNet, a name in estimators.NETWORKS.
@@ -74,17 +76,17 @@ class OSNetEmbedder:
         load_into(network, {**state, **unused}, self.weights.path)
         self._run = runtime.load_module(network)
 
-    def __call__(self, images: Sequence[Image], poses: Sequence[Poses]) -> list[np.ndarray]:
+    def __call__(self, frames: Sequence[Frame], poses: Sequence[Poses]) -> list[np.ndarray]:
         """How everybody looks, as (N, 512) unit vectors; zeros for boxes that have nothing of the image in them."""
         found = [np.zeros((len(each), self.size), np.float32) for each in poses]
         places = [
             (i, row)
-            for i, (image, each) in enumerate(zip(images, poses, strict=True))
-            for row in np.flatnonzero(usable_boxes(each.boxes, image.shape[:2]))
+            for i, (frame, each) in enumerate(zip(frames, poses, strict=True))
+            for row in np.flatnonzero(usable_boxes(each.boxes, frame.image.shape[:2]))
         ]
         for start in range(0, len(places), _CROPS_AT_ONCE):
             some = places[start : start + _CROPS_AT_ONCE]
-            crops = np.stack([_crop(images[i], poses[i].boxes[row]) for i, row in some])
+            crops = np.stack([_crop(frames[i].image, poses[i].boxes[row]) for i, row in some])
             for (i, row), feature in zip(some, self._run(crops)[0], strict=True):
                 found[i][row] = feature / max(float(np.linalg.norm(feature)), np.finfo(np.float32).tiny)
         return found

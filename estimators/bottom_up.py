@@ -16,8 +16,9 @@ from estimators.loading import loaded
 from estimators.one_pass import OnePass
 from estimators.tag_grouping import HIGHER_HRNET, NEWELL, TagRules, group_by_tags
 from posetrail.errors import InputError
+from posetrail.frame import Frame, Image, by_size, images_of
 from posetrail.joint_mapping import mapped
-from posetrail.poses import Image, Poses, by_size
+from posetrail.poses import Poses
 from posetrail.preprocessing import IMAGENET, ZERO_TO_ONE, Preprocessing
 from posetrail.runtime import Run, Runtime
 from posetrail.similarity import box_area, grown_boxes, keypoint_boxes
@@ -67,7 +68,7 @@ class WholeImage:
 
 
 class BottomUpNetwork:
-    """Images to people with their joints; a posetrail.poses.BottomUp.
+    """Images to people with their joints; a posetrail.protocols.BottomUp.
 
     Args:
         run: canvases (B, H, W, 3) uint8 RGB to what `way.read` reads, each (B, ...).
@@ -87,8 +88,9 @@ class BottomUpNetwork:
         """COCO's 17 joints."""
         return COCO_17
 
-    def __call__(self, images: Sequence[Image]) -> list[Poses]:
-        """One Poses per image, surest first; boxes are drawn around the sure joints, and lie within the image."""
+    def __call__(self, frames: Sequence[Frame]) -> list[Poses]:
+        """Return one Poses per frame, highest score first; boxes enclose the confident joints, within the image."""
+        images = images_of(frames)
         found = [Poses.empty(_K)] * len(images)
         canvases = [self._way.canvas(image) for image in images]
         for rows in by_size(canvases):

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from posetrail.poses import Image, Poses, confident_keypoints
+from posetrail.frame import Frame, Image
+from posetrail.poses import Poses, confident_keypoints
 from posetrail.skeletons import Skeleton
 
 _SIDES_OF = ("shoulder", "hip", "knee")
@@ -38,7 +39,7 @@ _PART_OF_STRIP = (0, 1, 2, 2)
 
 
 class ColourLayout:
-    """Tells people apart by the colours of their clothes; a posetrail.poses.Embedder."""
+    """Tells people apart by the colours of their clothes; a posetrail.protocols.Embedder."""
 
     def __init__(self, skeleton: Skeleton) -> None:
         self._joints = [skeleton.index(f"{side}_{joint}") for joint in _SIDES_OF for side in ("left", "right")]
@@ -48,9 +49,9 @@ class ColourLayout:
         """E."""
         return len(_PART_WEIGHTS) * (_LIGHTNESS_BINS + _CHROMA_BINS**2)
 
-    def __call__(self, images: Sequence[Image], poses: Sequence[Poses]) -> list[np.ndarray]:
+    def __call__(self, frames: Sequence[Frame], poses: Sequence[Poses]) -> list[np.ndarray]:
         """How everybody looks, as (N, E) unit vectors; zeros without sure shoulders and hips within the image."""
-        return [self._describe(image, each) for image, each in zip(images, poses, strict=True)]
+        return [self._describe(frame.image, each) for frame, each in zip(frames, poses, strict=True)]
 
     def _describe(self, image: Image, poses: Poses) -> np.ndarray:
         if len(poses) == 0:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from posetrail.poses import Image, Poses
+from posetrail.frame import Image
+from posetrail.poses import Poses
 
 _CROPS_AT_ONCE = 32  # bounds the memory: a crop's maps take about a megabyte
 _GREY = 128  # the middle of uint8: what the networks see as zero

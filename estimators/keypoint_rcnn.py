@@ -15,7 +15,8 @@ import numpy as np
 
 from estimators.one_pass import OnePass
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
-from posetrail.poses import Image, Poses, by_size
+from posetrail.frame import Frame, by_size, images_of
+from posetrail.poses import Poses
 from posetrail.runtime import Run, Runtime
 from posetrail.similarity import box_area
 from posetrail.skeletons import COCO_17, Skeleton
@@ -31,7 +32,7 @@ _UNSURE_LOGIT = 2.0  # from which on Detectron draws a joint: here a score of a 
 
 
 class KeypointRCNN:
-    """Images to people with their joints; a posetrail.poses.BottomUp.
+    """Images to people with their joints; a posetrail.protocols.BottomUp.
 
     Args:
         run: images (B, H, W, 3) uint8 RGB to boxes (B, M, 4), their scores (B, M), 0 where nobody is, keypoints
@@ -46,8 +47,9 @@ class KeypointRCNN:
         """COCO's 17 joints."""
         return COCO_17
 
-    def __call__(self, images: Sequence[Image]) -> list[Poses]:
-        """One Poses per image, surest first."""
+    def __call__(self, frames: Sequence[Frame]) -> list[Poses]:
+        """Return one Poses per frame, highest score first."""
+        images = images_of(frames)
         found = [Poses.empty(len(COCO_17))] * len(images)
         for rows in by_size(images):
             answers = self._run(np.stack([images[i] for i in rows]))

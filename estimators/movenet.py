@@ -11,7 +11,8 @@ import numpy as np
 from estimators.crops import cut, in_usable_boxes, square_crops, to_image
 from estimators.decode import average_with_mirrored, decode_movenet
 from posetrail.errors import InputError
-from posetrail.poses import Image, Poses
+from posetrail.frame import Frame, Image, images_of
+from posetrail.poses import Poses
 from posetrail.runtime import Network, Runtime
 from posetrail.similarity import grown_boxes
 from posetrail.skeletons import COCO_17, Skeleton
@@ -49,7 +50,7 @@ NETWORK = Network(
 
 
 class MoveNet:
-    """Joints by MoveNet Thunder; a posetrail.poses.Estimator.
+    """Joints by MoveNet Thunder; a posetrail.protocols.Estimator.
 
     Args:
         runtime: where the network runs.
@@ -87,17 +88,17 @@ class MoveNet:
         """COCO's 17 joints."""
         return COCO_17
 
-    def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
+    def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
         """Joints of every box; all are missing where a box is empty, not finite or outside its image.
 
         Args:
-            images: (H, W, 3) uint8 RGB, of any sizes.
-            boxes: per image (N, 4) x1 y1 x2 y2 pixels.
+            frames: the batch; images of any sizes.
+            boxes: per frame (N, 4) x1 y1 x2 y2 pixels.
 
         Returns:
-            one Poses per image, row i of it for box i.
+            one Poses per frame, row i of it for box i.
         """
-        return in_usable_boxes(images, boxes, len(COCO_17), self._place)
+        return in_usable_boxes(images_of(frames), boxes, len(COCO_17), self._place)
 
     def _place(self, images: Sequence[Image], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Joints (N, 17, 2) in pixels of the images, scores (N, 17), of boxes (N, 4), one image for each."""

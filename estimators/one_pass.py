@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from posetrail.poses import BottomUp, Detections, Image, Poses
+from posetrail.frame import Frame, Image
+from posetrail.poses import Detections, Poses
+from posetrail.protocols import BottomUp
 from posetrail.similarity import box_iou
 from posetrail.skeletons import Skeleton
 from posetrail.weights import Weights
@@ -16,7 +18,7 @@ _SAME_PERSON_IOU = 0.3  # a propagated box is drawn around moved joints, so it i
 
 
 class OnePass:
-    """A bottom-up network as a posetrail.poses.Estimator, with itself as a posetrail.poses.Detector: `detect`.
+    """A bottom-up network as a posetrail.protocols.Estimator, with itself as a posetrail.protocols.Detector: `detect`.
 
     A loop that is handed both looks at each image once: people who were detected are kept until their image is
     forgotten, and whoever fills a box best is who was asked for. Boxes of another detector are welcome as well.
@@ -36,30 +38,31 @@ class OnePass:
         """The network's."""
         return self._network.skeleton
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """One Detections per image: the boxes around the people, surest first."""
-        return [Detections(people.boxes, people.scores) for people in self._look(images)]
+        return [Detections(people.boxes, people.scores) for people in self._look(frames)]
 
-    def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
+    def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
         """Who fills each box best; all joints are missing where nobody does.
 
         Args:
-            images: (H, W, 3) uint8 RGB.
-            boxes: per image (N, 4) x1 y1 x2 y2 pixels.
+            frames: the batch.
+            boxes: per frame (N, 4) x1 y1 x2 y2 pixels.
 
         Returns:
             one Poses per image, row i of it for box i.
         """
         asked = [i for i, each in enumerate(boxes) if len(each)]
-        people = dict(zip(asked, self._look([images[i] for i in asked]), strict=True))
+        people = dict(zip(asked, self._look([frames[i] for i in asked]), strict=True))
         nobody = Poses.empty(len(self.skeleton))
         return [_fitted(people.get(i, nobody), each) for i, each in enumerate(boxes)]
 
-    def _look(self, images: Sequence[Image]) -> list[Poses]:
-        new = [image for image in images if self._recall(image) is None]
+    def _look(self, frames: Sequence[Frame]) -> list[Poses]:
+        new = [frame for frame in frames if self._recall(frame.image) is None]
         seen = iter(self._network(new) if new else [])
         return [
-            known if (known := self._recall(image)) is not None else self._keep(image, next(seen)) for image in images
+            known if (known := self._recall(frame.image)) is not None else self._keep(frame.image, next(seen))
+            for frame in frames
         ]
 
     def _recall(self, image: Image) -> Poses | None:

@@ -36,7 +36,7 @@ _SKELETONS = {
 
 
 class OnnxEstimator(TopDown):
-    """Joints by an ONNX file that takes crops (N, 3, H, W) float32 RGB; a posetrail.poses.Estimator.
+    """Joints by an ONNX file that takes crops (N, 3, H, W) float32 RGB; a posetrail.protocols.Estimator.
 
     Its kind is read off what it answers: two vectors (N, K, b W) and (N, K, b H) for each joint are SimCC; maps
     (N, K, h, w) are heatmaps; (N, K, 2) are x y as shares of the crop, (N, K, 4) with their spreads. The skeleton is

@@ -23,7 +23,8 @@ from estimators.loading import loaded
 from estimators.recipes import RECIPES, Recipe
 from estimators.simcc import decode_simcc, flip_average_simcc
 from posetrail.errors import InputError
-from posetrail.poses import Image, Poses
+from posetrail.frame import Frame, Image, images_of
+from posetrail.poses import Poses
 from posetrail.runtime import Run, Runtime
 from posetrail.similarity import grown_boxes
 from posetrail.skeletons import Skeleton
@@ -38,7 +39,7 @@ Joints = tuple[np.ndarray, np.ndarray]
 
 
 class TopDown:
-    """Joints by a network that sees one person at a time; a posetrail.poses.Estimator.
+    """Joints by a network that sees one person at a time; a posetrail.protocols.Estimator.
 
     >>> recipe = Recipe(input_size=(192, 256))
     >>> estimator = TopDown(run_of(my_module, recipe, runtime), recipe)
@@ -84,17 +85,17 @@ class TopDown:
         """The recipe's."""
         return self.recipe.skeleton
 
-    def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
+    def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
         """Joints of every box; all are missing where a box is empty, not finite or outside its image.
 
         Args:
-            images: (H, W, 3) uint8 RGB, of any sizes.
-            boxes: per image (N, 4) x1 y1 x2 y2 pixels.
+            frames: the batch; images of any sizes.
+            boxes: per frame (N, 4) x1 y1 x2 y2 pixels.
 
         Returns:
-            one Poses per image, row i of it for box i.
+            one Poses per frame, row i of it for box i.
         """
-        return in_usable_boxes(images, boxes, len(self.skeleton), self._place)
+        return in_usable_boxes(images_of(frames), boxes, len(self.skeleton), self._place)
 
     def _place(self, images: Sequence[Image], boxes: np.ndarray) -> Joints:
         """Joints (N, K, 2) in pixels of the images, scores (N, K), of boxes (N, 4), one image for each."""

@@ -8,21 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
-
-from posetrail.skeletons import Skeleton
-
-Image = np.ndarray  # (H, W, 3) uint8 RGB
-
-
-def by_size(images: Sequence[Image]) -> list[list[int]]:
-    """Which images are of one size, and so fit into one array; sizes in the order in which they first come."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for row, image in enumerate(images):
-        groups.setdefault(image.shape, []).append(row)
-    return list(groups.values())
 
 
 class Rows:
@@ -165,47 +153,3 @@ class TrackedPoses(Rows):
     def empty(cls, num_joints: int) -> TrackedPoses:
         """Nobody, of a skeleton with this many joints."""
         return cls(Poses.empty(num_joints), np.zeros(0))
-
-
-class Detector(Protocol):
-    """Images to person boxes; the answer for one image never depends on the others in the call."""
-
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
-        """One Detections per image, boxes in that image's pixels, best score first."""
-
-
-class Embedder(Protocol):
-    """How people look, as numbers; the answer for one person never depends on the others in the call."""
-
-    @property
-    def size(self) -> int:
-        """E, how many numbers."""
-
-    def __call__(self, images: Sequence[Image], poses: Sequence[Poses]) -> list[np.ndarray]:
-        """One array (N, E) float32 per image: row i is a unit vector for person i, or zeros where nothing is known.
-
-        The dot product of two people is 1 where they look the same, and the lower the less alike they are.
-        """
-
-
-class Estimator(Protocol):
-    """Images and boxes to joints; the answer for one box never depends on the other boxes or images of the call."""
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The joints it places."""
-
-    def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
-        """One Poses per image: row i has the joints found in boxes[image][i] (N, 4); scores are 1, propagated is
-        False."""
-
-
-class BottomUp(Protocol):
-    """Images to people with their joints, in one go; the answer for one image never depends on the others."""
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The joints it places."""
-
-    def __call__(self, images: Sequence[Image]) -> list[Poses]:
-        """One Poses per image, surest first: boxes around the people, scores how surely they are people."""

@@ -44,9 +44,9 @@ def truth(_settings: Settings) -> Iterator[Networks]:
 
 
 class SlowDetector(TruthDetector):
-    def __call__(self, images):  # type: ignore[no-untyped-def]
+    def __call__(self, frames):  # type: ignore[no-untyped-def]
         time.sleep(0.05)
-        return super().__call__(images)
+        return super().__call__(frames)
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from pathlib import Path as FilePath
 import cv2
 import numpy as np
 
-from posetrail.poses import Detections, Image, Poses
+from posetrail.frame import Frame, Image
+from posetrail.poses import Detections, Poses
 from posetrail.similarity import box_iou
 from posetrail.skeletons import COCO_17, Skeleton
-from tracker.io.video import Frame
 
 # A person standing, as shares of the box: x, y of the COCO joints.
 _HEAD = [(0.5, 0.08), (0.55, 0.05), (0.45, 0.05), (0.62, 0.08), (0.38, 0.08)]
@@ -68,7 +68,7 @@ class World:
             if not walker.hidden(index):
                 _paste(image, texture, walker.box(index / self.fps))
         image[0, 0] = index // 256, index % 256, 0
-        return Frame(index=index, time_s=index / self.fps, image=image, name=f"{index:06d}.jpg")
+        return Frame(index=index, time_s=index / self.fps, name=f"{index:06d}.jpg", image=image)
 
     def frames(self) -> list[Frame]:
         return [self.frame(index) for index in range(self.num_frames)]
@@ -96,9 +96,9 @@ class TruthDetector:
     world: World
     images_seen: int = 0
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
-        self.images_seen += len(images)
-        return [self._detect(_index(image)) for image in images]
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
+        self.images_seen += len(frames)
+        return [self._detect(_index(frame.image)) for frame in frames]
 
     def _detect(self, index: int) -> Detections:
         found = [w for w in self.world.walkers if not w.missed(index) and not w.hidden(index)]
@@ -117,8 +117,8 @@ class TruthEstimator:
     def skeleton(self) -> Skeleton:
         return COCO_17
 
-    def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
-        return [self._place(_index(image), each) for image, each in zip(images, boxes, strict=True)]
+    def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
+        return [self._place(_index(frame.image), each) for frame, each in zip(frames, boxes, strict=True)]
 
     def _place(self, index: int, boxes: np.ndarray) -> Poses:
         self.boxes_seen += len(boxes)

@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from posetrail.poses import Image, Poses, Rows, TrackedPoses, check_array, check_same_length
+from posetrail.frame import Image
+from posetrail.poses import Poses, Rows, TrackedPoses, check_array, check_same_length
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,8 @@ import pytest
 from benchmarks.annotated import FORMATS, read_annotated
 from benchmarks.estimators import average_precision, find_people, main, pckh, published_table
 from posetrail.errors import InputError
-from posetrail.poses import Detections, Image, Poses
+from posetrail.frame import Frame, Image
+from posetrail.poses import Detections, Poses
 from posetrail.skeletons import COCO_17, Skeleton
 from tests.conftest import REPOSITORY
 
@@ -47,8 +48,8 @@ class Truth:
     def __init__(self, skeleton: Skeleton, off_px: float = 0.0, forgotten: Sequence[int] = ()) -> None:
         self.skeleton, self._off_px, self._forgotten = skeleton, off_px, forgotten
 
-    def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
-        return [self._place(image, each) for image, each in zip(images, boxes, strict=True)]
+    def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
+        return [self._place(frame.image, each) for frame, each in zip(frames, boxes, strict=True)]
 
     def _place(self, image: Image, boxes: np.ndarray) -> Poses:
         keypoints = np.full((len(boxes), len(self.skeleton), 2), np.nan)
@@ -121,10 +122,10 @@ def mpii() -> Iterator[dict[str, object]]:
         }
 
 
-def detect(images: Sequence[Image]) -> list[Detections]:
+def detect(frames: Sequence[Frame]) -> list[Detections]:
     """The boxes of everybody."""
-    of_images = [[box_of(p) for p in range(3) if PEOPLE[p][0] == int(image[0, 0, 0] > 127)] for image in images]
-    return [Detections(np.array(boxes), np.full(len(boxes), 0.9)) for boxes in of_images]
+    of_frames = [[box_of(p) for p in range(3) if PEOPLE[p][0] == int(f.image[0, 0, 0] > 127)] for f in frames]
+    return [Detections(np.array(boxes), np.full(len(boxes), 0.9)) for boxes in of_frames]
 
 
 @pytest.mark.parametrize("name", ANNOTATED)
@@ -233,7 +234,7 @@ class TruthOf:
     def __init__(self, skeleton: Skeleton, keypoints: np.ndarray, boxes: np.ndarray) -> None:
         self.skeleton, self._keypoints, self._boxes = skeleton, keypoints, boxes
 
-    def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
+    def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
         [asked] = boxes
         keypoints = self._keypoints[[int(abs(self._boxes - box).sum(axis=1).argmin()) for box in asked]]
         scores = np.isfinite(keypoints).all(axis=2)

@@ -20,7 +20,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from detectors import create_detector
-from posetrail.poses import Detections, Detector, Image, Poses
+from posetrail.frame import Frame, Image
+from posetrail.poses import Detections, Poses
+from posetrail.protocols import Detector
 from posetrail.published import PUBLISHED
 from posetrail.runtime import Runtime
 from posetrail.skeletons import COCO_17, Skeleton
@@ -91,9 +93,9 @@ class TileDetector:
 
     slow_s: float
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         time.sleep(self.slow_s)
-        return [self._detect(image) for image in images]
+        return [self._detect(frame.image) for frame in frames]
 
     def _detect(self, image: Image) -> Detections:
         height, width, _ = image.shape
@@ -114,7 +116,7 @@ class StandingEstimator:
 
     skeleton: Skeleton = COCO_17
 
-    def __call__(self, images: Sequence[Image], boxes: Sequence[np.ndarray]) -> list[Poses]:
+    def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
         return [self._place(each) for each in boxes]
 
     def _place(self, boxes: np.ndarray) -> Poses:

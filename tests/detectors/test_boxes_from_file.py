@@ -11,6 +11,7 @@ import pytest
 
 from detectors.from_file import BoxesFromFile
 from posetrail.errors import InputError
+from tests.frames import frames_of
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -22,7 +23,7 @@ def saved(path: Path, content: Any) -> Path:
 
 def test_mot_frames_and_pixels_count_from_one(tmp_path: Path) -> None:
     path = saved(tmp_path / "det.txt", "3,-1,11,21,30,40,0.5,-1,-1,-1\n1,-1,1,1,5,6,0.25\n3,-1,2,2,5,6,0.75\n\n")
-    first, nobody, third, beyond = BoxesFromFile(path)([IMAGE] * 4)
+    first, nobody, third, beyond = BoxesFromFile(path)(frames_of([IMAGE] * 4))
     assert first.boxes.tolist() == [[0, 0, 5, 6]]
     assert third.boxes.tolist() == [[1, 1, 6, 7], [10, 20, 40, 60]]
     assert third.scores.tolist() == [0.75, 0.5]
@@ -32,13 +33,13 @@ def test_mot_frames_and_pixels_count_from_one(tmp_path: Path) -> None:
 def test_frames_go_on_from_call_to_call_until_rewound(tmp_path: Path) -> None:
     path = saved(tmp_path / "det.txt", "".join(f"{frame},-1,1,1,{frame},9,1\n" for frame in range(1, 8)))
     detector = BoxesFromFile(path)
-    widths = [float(found.boxes[0, 2]) for count in (1, 3, 2) for found in detector([IMAGE] * count)]
+    widths = [float(found.boxes[0, 2]) for count in (1, 3, 2) for found in detector(frames_of([IMAGE] * count))]
     assert widths == [1, 2, 3, 4, 5, 6]
     assert detector([]) == []
     detector.rewind()
-    assert detector([IMAGE])[0].boxes[0, 2] == 1
+    assert detector(frames_of([IMAGE]))[0].boxes[0, 2] == 1
     assert detector.boxes_of(4).boxes[0, 2] == 5
-    assert [found.boxes[0, 2] for found in BoxesFromFile(path, every=3)([IMAGE] * 3)] == [1, 4, 7]
+    assert [found.boxes[0, 2] for found in BoxesFromFile(path, every=3)(frames_of([IMAGE] * 3))] == [1, 4, 7]
 
 
 def test_scores_of_another_range_are_said_or_refused(tmp_path: Path) -> None:
@@ -78,12 +79,12 @@ def test_posetrack_people_without_a_box_get_that_of_their_joints(tmp_path: Path)
         "categories": [{"id": 1, "name": "person"}],
     }
     detector = BoxesFromFile(saved(tmp_path / "clip.json", clip))
-    known, joints = detector([IMAGE] * 2)
+    known, joints = detector(frames_of([IMAGE] * 2))
     assert known.boxes.tolist() == [[1, 2, 4, 6]]
     assert known.scores.tolist() == [1]
     assert joints.boxes.tolist() == [[5, 0, 55, 100]]
     with pytest.raises(InputError, match="asked for frame 2, it has 2; is it of another clip"):
-        detector([IMAGE])
+        detector(frames_of([IMAGE]))
 
 
 @pytest.mark.parametrize(

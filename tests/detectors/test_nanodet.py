@@ -17,6 +17,7 @@ from posetrail.errors import InputError
 from posetrail.poses import Detections
 from posetrail.runtime import Runtime
 from posetrail.similarity import box_area, box_iou
+from tests.frames import frames_of
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,7 @@ def test_network_and_boxes_equal_the_original_graph(each_backend: Runtime, share
 
 
 def test_the_people_of_the_example_clip_are_found(runtime: Runtime, first_frame: np.ndarray) -> None:
-    [found] = create_detector("nanodet", runtime=runtime)([first_frame])
+    [found] = create_detector("nanodet", runtime=runtime)(frames_of([first_frame]))
     people = np.array([[250, 330, 580, 1160], [520, 780, 970, 1740]])  # the man on the mat, the woman before him
     sure = found[found.scores >= 0.4]
     assert (box_iou(people, sure.boxes).max(axis=1) > 0.7).all()
@@ -118,8 +119,8 @@ def test_the_people_of_the_example_clip_are_found(runtime: Runtime, first_frame:
 
 def test_a_person_who_fills_the_image_is_found_by_the_second_look(runtime: Runtime, first_frame: np.ndarray) -> None:
     woman = first_frame[770:1760, 480:1010].repeat(2, axis=0).repeat(2, axis=1)
-    [once] = NanoDet(runtime, close_ups=False)([woman])
-    [twice] = NanoDet(runtime)([woman])
+    [once] = NanoDet(runtime, close_ups=False)(frames_of([woman]))
+    [twice] = NanoDet(runtime)(frames_of([woman]))
     whole = np.array([[0, 0, woman.shape[1], woman.shape[0]]])
     assert box_iou(whole, once.boxes[:1])[0, 0] < 0.5  # half of her
     assert box_iou(whole, twice.boxes[:1])[0, 0] > 0.8
@@ -139,9 +140,9 @@ def test_the_second_look_adds_large_boxes_only_and_takes_away_their_halves_only(
 def test_the_company_of_other_images_changes_no_answer(runtime: Runtime, first_frame: np.ndarray) -> None:
     detector = NanoDet(runtime, input_size=256)
     images = [first_frame, first_frame[:, ::-1], first_frame[600:1700, :], first_frame]
-    together = detector(images)
+    together = detector(frames_of(images))
     for image, found in zip(images, together, strict=True):
-        [alone] = detector([image])
+        [alone] = detector(frames_of([image]))
         assert np.array_equal(found.boxes, alone.boxes)
         assert np.array_equal(found.scores, alone.scores)
     assert detector([]) == []
@@ -150,7 +151,7 @@ def test_the_company_of_other_images_changes_no_answer(runtime: Runtime, first_f
 def test_images_of_any_shape_give_boxes_inside_them(runtime: Runtime) -> None:
     detector = NanoDet(runtime, input_size=64, min_score=0.0)
     for shape in ((1, 1), (3, 2000), (2000, 3), (33, 65)):
-        [found] = detector([np.zeros((*shape, 3), np.uint8)])
+        [found] = detector(frames_of([np.zeros((*shape, 3), np.uint8)]))
         assert (box_area(found.boxes) > 0).all()
         assert (found.boxes >= 0).all()
         assert (found.boxes <= [shape[1], shape[0]] * 2).all()

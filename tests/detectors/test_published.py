@@ -18,9 +18,10 @@ from detectors.letterbox import Letterbox
 from detectors.torchvision_models import _network
 from posetrail.errors import InputError
 from posetrail.nms import suppress
-from posetrail.poses import Detector
+from posetrail.protocols import Detector
 from posetrail.runtime import Runtime
 from posetrail.similarity import box_area, box_iou
+from tests.frames import frames_of
 from tests.functions import recorded
 from tests.goldens import sees_people_everywhere
 
@@ -145,7 +146,7 @@ def detector(request: pytest.FixtureRequest, runtime: Runtime, weights: Callable
 
 def test_boxes_lie_in_the_image_best_first_and_apart(detector: Any) -> None:
     for shape in ((90, 160), (33, 65), (1, 1), (3, 500)):
-        [found] = detector([picture(*shape)])
+        [found] = detector(frames_of([picture(*shape)]))
         assert (box_area(found.boxes) > 0).all()
         assert (found.boxes >= 0).all()
         assert (found.boxes <= [shape[1], shape[0]] * 2).all()
@@ -157,8 +158,8 @@ def test_boxes_lie_in_the_image_best_first_and_apart(detector: Any) -> None:
 
 def test_the_company_of_other_images_changes_no_answer(detector: Detector) -> None:
     images = [picture(90, 160), picture(90, 160, 1), picture(120, 70, 2), picture(90, 160)]
-    for image, found in zip(images, detector(images), strict=True):
-        [alone] = detector([image])
+    for image, found in zip(images, detector(frames_of(images)), strict=True):
+        [alone] = detector(frames_of([image]))
         assert np.array_equal(found.boxes, alone.boxes)
         assert np.array_equal(found.scores, alone.scores)
     assert detector([]) == []
@@ -175,7 +176,9 @@ def test_the_network_is_fed_what_it_was_trained_on(
     runtime: Runtime, weights: Callable[[str], Path], name: str, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> None:
     image = picture(64, 64)
-    [found] = create_detector(name, runtime=runtime, weights=weights(name), input_size=64, min_score=0.1)([image])
+    [found] = create_detector(name, runtime=runtime, weights=weights(name), input_size=64, min_score=0.1)(
+        frames_of([image])
+    )
     network = NETWORKS[name]().eval()
     network.load_state_dict(torch.load(weights(name), weights_only=True)["model"])
     blue_first = (image[:, :, ::-1].astype(np.float32) - np.float32(mean)) / np.float32(std)
@@ -260,7 +263,7 @@ def test_people_are_those_that_torchvisions_own_network_finds_in_each_image_alon
     images = [picture(60, 90), picture(80, 50, 1), picture(60, 90, 2)]
     option = "box_score_thresh" if name.startswith("fasterrcnn") else "score_thresh"
     original = published(name, state, monkeypatch, **{option: 0.3})
-    for image, found in zip(images, detector(images), strict=True):
+    for image, found in zip(images, detector(frames_of(images)), strict=True):
         with torch.inference_mode():
             [wanted] = original([torch.from_numpy(image).permute(2, 0, 1).float() / 255])
         people = wanted["labels"] == 1

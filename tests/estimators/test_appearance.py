@@ -12,9 +12,12 @@ import pytest
 from estimators.appearance import create_embedder
 from estimators.colour_layout import ColourLayout
 from posetrail.errors import InputError
-from posetrail.poses import Embedder, Image, Poses
+from posetrail.frame import Image
+from posetrail.poses import Poses
+from posetrail.protocols import Embedder
 from posetrail.runtime import Runtime
 from posetrail.skeletons import COCO_17, SKELETONS
+from tests.frames import frames_of
 from tests.worlds import STANDING
 from tracker.runs.run import track
 
@@ -78,7 +81,7 @@ def street(seed: int = 0) -> Image:
 def look(clothes: str, box: tuple[float, float, float, float], seed: int = 0, light: float = 1.0) -> np.ndarray:
     image = dressed(street(seed), box, *CLOTHES[clothes]) * light
     grain = np.random.default_rng(seed).normal(0, 4, image.shape)
-    [looks] = ColourLayout(COCO_17)([np.clip(image + grain, 0, 255).astype(np.uint8)], [poses(box)])
+    [looks] = ColourLayout(COCO_17)(frames_of([np.clip(image + grain, 0, 255).astype(np.uint8)]), [poses(box)])
     return looks[0]
 
 
@@ -106,16 +109,16 @@ def test_whoever_turns_round_or_leans_looks_the_same() -> None:
     leaning = Poses(
         there.keypoints @ lean[:, :2].T + lean[:, 2], there.keypoint_scores, there.boxes, there.scores, there.propagated
     )
-    images = [image, image, cv2.warpAffine(image, lean, (640, 400))]
-    straight, turned, leant = (each[0] for each in ColourLayout(COCO_17)(images, [there, mirrored, leaning]))
+    frames = frames_of([image, image, cv2.warpAffine(image, lean, (640, 400))])
+    straight, turned, leant = (each[0] for each in ColourLayout(COCO_17)(frames, [there, mirrored, leaning]))
     assert straight @ turned > 0.99
     assert straight @ leant > 0.95
 
 
 def test_looks_are_unit_vectors_in_the_order_of_the_poses(embedder: Embedder) -> None:
     image = dressed(dressed(street(), HERE, RED, BLUE), THERE, GREEN, BLACK)
-    [both] = embedder([image], [poses(HERE, THERE)])
-    [turned] = embedder([image], [poses(THERE, HERE)])
+    [both] = embedder(frames_of([image]), [poses(HERE, THERE)])
+    [turned] = embedder(frames_of([image]), [poses(THERE, HERE)])
     assert both.shape == (2, embedder.size)
     assert both.dtype == np.float32
     assert np.linalg.norm(both, axis=1) == pytest.approx([1, 1], abs=1e-5)
@@ -126,9 +129,9 @@ def test_looks_are_unit_vectors_in_the_order_of_the_poses(embedder: Embedder) ->
 def test_the_company_of_other_people_and_images_changes_nobodys_looks(embedder: Embedder) -> None:
     image = dressed(dressed(street(), HERE, RED, BLUE), THERE, GREEN, BLACK)
     first, second, third = embedder(
-        [image, image[:300, :500].copy(), image], [poses(HERE, THERE), poses(), poses(*[THERE] * 40)]
+        frames_of([image, image[:300, :500].copy(), image]), [poses(HERE, THERE), poses(), poses(*[THERE] * 40)]
     )
-    [alone] = embedder([image], [poses(THERE)])
+    [alone] = embedder(frames_of([image]), [poses(THERE)])
     assert np.array_equal(first[1], alone[0])
     assert second.shape == (0, embedder.size)
     assert (third == alone).all()
@@ -136,7 +139,7 @@ def test_the_company_of_other_people_and_images_changes_nobodys_looks(embedder: 
 
 
 def test_of_whom_nothing_can_be_seen_nothing_is_said(embedder: Embedder) -> None:
-    [looks] = embedder([street()], [poses((-300, 50, -200, 350), (900, 50, 1000, 350), HERE)])
+    [looks] = embedder(frames_of([street()]), [poses((-300, 50, -200, 350), (900, 50, 1000, 350), HERE)])
     assert (looks[:2] == 0).all()
     assert np.linalg.norm(looks[2]) == pytest.approx(1, abs=1e-5)
 
@@ -144,12 +147,12 @@ def test_of_whom_nothing_can_be_seen_nothing_is_said(embedder: Embedder) -> None
 def test_colours_need_a_torso_and_can_do_without_legs() -> None:
     embedder = ColourLayout(COCO_17)
     image = dressed(street(), HERE, RED, BLUE)
-    [unsure] = embedder([image], [poses(HERE, score=0.1)])
+    [unsure] = embedder(frames_of([image]), [poses(HERE, score=0.1)])
     assert (unsure == 0).all()
     whole, legless = poses(HERE), poses(HERE)
     legless.keypoints[:, 13:] = np.nan
     legless.keypoint_scores[:, 13:] = 0
-    (whole_looks,), (legless_looks,) = embedder([image, image], [whole, legless])
+    (whole_looks,), (legless_looks,) = embedder(frames_of([image, image]), [whole, legless])
     assert 0.8 < whole_looks @ legless_looks < 0.999
 
 
@@ -157,7 +160,9 @@ def test_a_person_half_outside_the_picture_still_looks_like_themselves() -> None
     image = np.hstack([street(), street(1)])
     box = (590.0, 50.0, 690.0, 350.0)
     dressed(image, box, RED, BLUE)
-    inside, cut = ColourLayout(COCO_17)([image, np.ascontiguousarray(image[:, :640])], [poses(box), poses(box)])
+    inside, cut = ColourLayout(COCO_17)(
+        frames_of([image, np.ascontiguousarray(image[:, :640])]), [poses(box), poses(box)]
+    )
     assert inside[0] @ cut[0] > 0.9
 
 
@@ -170,7 +175,9 @@ def test_colours_are_found_on_the_joints_of_every_skeleton(skeleton) -> None:  #
             keypoints[0, skeleton.index(joint)] = place
     same = Poses(keypoints, np.isfinite(keypoints[..., 0]), there.boxes, there.scores, there.propagated)
     image = dressed(street(), HERE, RED, BLUE)
-    assert np.array_equal(ColourLayout(skeleton)([image], [same])[0], ColourLayout(COCO_17)([image], [there])[0])
+    assert np.array_equal(
+        ColourLayout(skeleton)(frames_of([image]), [same])[0], ColourLayout(COCO_17)(frames_of([image]), [there])[0]
+    )
 
 
 def test_the_people_of_a_real_clip_are_known_again(example_clip: Path) -> None:
@@ -179,7 +186,7 @@ def test_the_people_of_a_real_clip_are_known_again(example_clip: Path) -> None:
     looks: dict[int, list[np.ndarray]] = {}
     for frame in track(example_clip, stride=25):
         assert frame.image is not None
-        [found] = embedder([frame.image], [frame.people.poses])
+        [found] = embedder(frames_of([frame.image]), [frame.people.poses])
         for track_id, each in zip(frame.people.track_ids.tolist(), found, strict=True):
             looks.setdefault(track_id, []).append(each)
     assert {track_id: len(each) for track_id, each in looks.items()} == {1: 4, 2: 4, 3: 4}

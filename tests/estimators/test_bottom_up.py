@@ -17,10 +17,12 @@ from estimators.networks.people_maps import AssociativeMaps
 from estimators.networks.rcnn_people import RcnnPeople
 from estimators.one_pass import OnePass
 from posetrail.errors import InputError
-from posetrail.poses import Image, Poses
+from posetrail.frame import Frame, Image
+from posetrail.poses import Poses
 from posetrail.runtime import Runtime
 from posetrail.skeletons import COCO_17, OPENPOSE_18, Skeleton
 from posetrail.weights import Weights
+from tests.frames import frames_of
 from tests.functions import gaussians, recorded
 from tests.worlds import STANDING, Walker, World, _index, line
 from tracker.frames import PoseFrame
@@ -100,7 +102,7 @@ def drawn(name: str, **options: bool) -> BottomUpNetwork:
 
 @pytest.mark.parametrize("name", WAYS)
 def test_drawn_people_are_found_where_they_stand(name: str) -> None:
-    [poses] = drawn(name)([marked()])
+    [poses] = drawn(name)(frames_of([marked()]))
     assert len(poses) == 2
     left_first = poses[np.argsort(poses.boxes[:, 0])]
     assert np.abs(left_first.keypoints - PLACES.transpose(1, 0, 2)).max() < 2.0
@@ -115,8 +117,8 @@ def test_drawn_people_are_found_where_they_stand(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["higherhrnet_w32", "ae_hourglass_4stack"])
 def test_the_flip_test_of_a_network_that_sees_alike_in_a_mirror_changes_nothing(name: str) -> None:
-    [plain] = drawn(name)([marked()])
-    [flipped] = drawn(name, flip_test=True)([marked()])
+    [plain] = drawn(name)(frames_of([marked()]))
+    [flipped] = drawn(name, flip_test=True)(frames_of([marked()]))
     np.testing.assert_allclose(flipped.keypoints, plain.keypoints, atol=1e-3)
     np.testing.assert_allclose(flipped.scores, plain.scores, atol=1e-5)
 
@@ -124,8 +126,8 @@ def test_the_flip_test_of_a_network_that_sees_alike_in_a_mirror_changes_nothing(
 @pytest.mark.parametrize("name", WAYS)
 def test_images_of_any_size_are_looked_at_each_by_itself(name: str) -> None:
     network = drawn(name)
-    [alone] = network([marked()])
-    small, first, empty_strip = network([marked()[:200, :300], marked(), np.zeros((4, 400, 3), np.uint8)])
+    [alone] = network(frames_of([marked()]))
+    small, first, empty_strip = network(frames_of([marked()[:200, :300], marked(), np.zeros((4, 400, 3), np.uint8)]))
     assert np.array_equal(first.keypoints, alone.keypoints)
     for poses in (small, empty_strip):
         assert (poses.keypoint_scores >= 0).all()
@@ -171,7 +173,7 @@ def test_networks_with_any_numbers_run(name: str, runtime: Runtime, monkeypatch:
     monkeypatch.setattr(bottom_up, "loaded", lambda name, weights: (NETWORKS[name](), None))
     estimator = create_estimator(name, runtime=runtime, input_size=128)
     image = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    poses, nobody = estimator([image, image], [np.array([[0.0, 0, 90, 60]]), np.zeros((0, 4))])
+    poses, nobody = estimator(frames_of([image, image]), [np.array([[0.0, 0, 90, 60]]), np.zeros((0, 4))])
     assert (len(poses), len(nobody)) == (1, 0)
     assert estimator.skeleton is COCO_17
 
@@ -181,7 +183,7 @@ def test_keypoint_rcnn_gives_what_torchvision_gives(runtime: Runtime) -> None:
     module = keypoint_rcnn._network(64).eval()
     network = keypoint_rcnn.KeypointRCNN(runtime.load_module(RcnnPeople(module)))
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    first, second = network([image, image[:, :80]])
+    first, second = network(frames_of([image, image[:, :80]]))
     with torch.inference_mode():
         [wanted] = module([torch.from_numpy(image).permute(2, 0, 1) / 255])
     assert len(first) == len(wanted["scores"]) > 0
@@ -206,9 +208,9 @@ class TruthInOnePass:
     def skeleton(self) -> Skeleton:
         return COCO_17
 
-    def __call__(self, images: Sequence[Image]) -> list[Poses]:
-        self.images_seen += len(images)
-        return [self._find(_index(image)) for image in images]
+    def __call__(self, frames: Sequence[Frame]) -> list[Poses]:
+        self.images_seen += len(frames)
+        return [self._find(_index(frame.image)) for frame in frames]
 
     def _find(self, index: int) -> Poses:
         time_s = index / self.world.fps
@@ -269,7 +271,7 @@ def test_each_box_is_answered_by_who_fills_it() -> None:
     image = world.frame(0).image
     first, second = (walker.box(0.0) for walker in world.walkers)
     boxes = np.array([second, first + 3, [300, 10, 340, 90], [np.nan] * 4, [0, 0, np.inf, np.inf], second])
-    [poses, nobody] = OnePass(TruthInOnePass(world))([image, image], [boxes, boxes[:0]])
+    [poses, nobody] = OnePass(TruthInOnePass(world))(frames_of([image, image]), [boxes, boxes[:0]])
     assert len(nobody) == 0
     np.testing.assert_allclose(poses.keypoints[0], world.walkers[1].keypoints(0.0), atol=1e-3)
     np.testing.assert_allclose(poses.keypoints[1], world.walkers[0].keypoints(0.0), atol=1e-3)

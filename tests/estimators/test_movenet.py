@@ -15,6 +15,7 @@ from estimators.movenet import NETWORK, MoveNet
 from posetrail.errors import InputError
 from posetrail.runtime import Runtime
 from posetrail.skeletons import COCO_17
+from tests.frames import frames_of
 
 WOMAN = np.array([520.0, 780, 970, 1740])  # in the first frame of the example clip, seen from behind
 MAN = np.array([250.0, 330, 580, 1160])
@@ -41,7 +42,7 @@ def first_frame(example_clip: Path) -> np.ndarray:
 def test_the_joints_of_a_person_are_in_order_from_head_to_feet(runtime: Runtime, first_frame: np.ndarray) -> None:
     estimator = create_estimator("movenet_thunder", runtime=runtime)
     assert estimator.skeleton is COCO_17
-    [poses] = estimator([first_frame], [np.stack([MAN, WOMAN])])
+    [poses] = estimator(frames_of([first_frame]), [np.stack([MAN, WOMAN])])
     heights = {joint: poses.keypoints[:, COCO_17.index(f"left_{joint}"), 1] for joint in ("shoulder", "hip", "ankle")}
     assert (heights["shoulder"] < heights["hip"]).all()
     assert (heights["hip"] < heights["ankle"]).all()
@@ -75,11 +76,11 @@ def test_the_company_of_other_boxes_and_images_changes_no_joint(runtime: Runtime
     estimator = MoveNet(runtime)
     small = first_frame[::2, ::2]
     boxes = [np.stack([MAN, WOMAN]), np.zeros((0, 4)), np.tile(WOMAN / 2, (33, 1))]
-    first, second, third = estimator([first_frame, first_frame, small], boxes)
+    first, second, third = estimator(frames_of([first_frame, first_frame, small]), boxes)
     assert (len(first), len(second), len(third)) == (2, 0, 33)
-    [alone] = estimator([first_frame], [WOMAN[None]])
+    [alone] = estimator(frames_of([first_frame]), [WOMAN[None]])
     assert np.array_equal(first[[1]].keypoints, alone.keypoints)
-    [alone] = estimator([small], [WOMAN[None] / 2])
+    [alone] = estimator(frames_of([small]), [WOMAN[None] / 2])
     assert (third.keypoints == alone.keypoints).all()
     assert estimator([], []) == []
 
@@ -90,11 +91,11 @@ def test_boxes_without_anything_in_them_have_no_joints_and_harm_nobody(
     estimator = MoveNet(runtime, crop_mask_margin=0.2)
     nothing = [[np.nan] * 4, [50, 50, 50, 50], [-90, -90, -10, -10], [0, 0, np.inf, 9], [9, 9, 1, 1]]
     odd = [[0, 0, 2, 900], [-1e5, -1e5, 1e5, 1e5], [1080, 1900, 1100, 2000]]  # they may say anything but must not crash
-    [poses] = estimator([first_frame], [np.array([*nothing, *odd, WOMAN])])
+    [poses] = estimator(frames_of([first_frame]), [np.array([*nothing, *odd, WOMAN])])
     assert np.isnan(poses.keypoints[:5]).all()
     assert (poses.keypoint_scores[:5] == 0).all()
     assert np.isfinite(poses.keypoints[5:]).all()
-    [alone] = estimator([first_frame], [WOMAN[None]])
+    [alone] = estimator(frames_of([first_frame]), [WOMAN[None]])
     assert np.array_equal(poses.keypoints[8], alone.keypoints[0])
 
 
@@ -103,7 +104,7 @@ def test_behind_a_mask_a_neighbour_changes_nothing(runtime: Runtime, first_frame
     changed[:, :400] = first_frame[:, 400:800]  # all of it beyond the mask's border, much of it within the crop
     for margin, same in ((0.2, True), (None, False)):
         estimator = MoveNet(runtime, crop_mask_margin=margin)
-        before, after = estimator([first_frame, changed], [WOMAN[None], WOMAN[None]])
+        before, after = estimator(frames_of([first_frame, changed]), [WOMAN[None], WOMAN[None]])
         assert np.array_equal(before.keypoints, after.keypoints) == same
 
 
@@ -111,7 +112,7 @@ def test_with_the_flip_test_a_mirrored_image_gives_the_mirrored_pose(runtime: Ru
     estimator = MoveNet(runtime, flip_test=True)
     width = first_frame.shape[1]
     there = np.array([[width - 1 - MAN[2], MAN[1], width - 1 - MAN[0], MAN[3]]])
-    straight, mirrored = estimator([first_frame, first_frame[:, ::-1].copy()], [MAN[None], there])
+    straight, mirrored = estimator(frames_of([first_frame, first_frame[:, ::-1].copy()]), [MAN[None], there])
     turned = mirrored.keypoints[0, COCO_17.mirror] * [-1, 1] + [width - 1, 0]
     sure = straight.keypoint_scores[0] > 0.3
     assert sure.sum() >= 12

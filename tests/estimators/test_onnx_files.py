@@ -26,6 +26,7 @@ from posetrail.preprocessing import IMAGENET, Preprocessing, normalised
 from posetrail.runtime import Runtime, _providers
 from posetrail.skeletons import COCO_17, COCO_WHOLEBODY_133, HALPE_26, MPII_16
 from tests.dots import BOX, DOTS, DotNetwork, picture
+from tests.frames import frames_of
 from tests.goldens import interpolated, sees_people_everywhere
 
 PATH = Path("some.onnx")
@@ -79,8 +80,10 @@ def test_an_exported_hrnet_gives_the_joints_that_torch_gives(runtime: Runtime, t
     path = exported(network, (256, 192), tmp_path / "hrnet.onnx")
     image = np.random.default_rng(3).integers(0, 256, (400, 300, 3), dtype=np.uint8)
     boxes = [np.array([[20.0, 30, 150, 380], [100, 50, 280, 300]])]
-    [by_torch] = create_estimator("hrnet_w32", runtime=runtime, weights=tmp_path / "hrnet.pth")([image], boxes)
-    [by_file] = create_estimator(f"onnx:{path}", runtime=runtime)([image], boxes)
+    [by_torch] = create_estimator("hrnet_w32", runtime=runtime, weights=tmp_path / "hrnet.pth")(
+        frames_of([image]), boxes
+    )
+    [by_file] = create_estimator(f"onnx:{path}", runtime=runtime)(frames_of([image]), boxes)
     np.testing.assert_allclose(by_file.keypoints, by_torch.keypoints, atol=0.1)
     np.testing.assert_allclose(by_file.keypoint_scores, by_torch.keypoint_scores, atol=1e-3)
 
@@ -106,13 +109,13 @@ def test_dots_are_found_by_a_file_of_each_kind(kind: str, runtime: Runtime, tmp_
         input_names=["image"],
     )
     estimator = create_estimator(f"onnx:{path}", runtime=runtime, **options)
-    many, nobody = estimator([picture(), picture()], [np.tile(BOX, (3, 1)), np.zeros((0, 4))])
+    many, nobody = estimator(frames_of([picture(), picture()]), [np.tile(BOX, (3, 1)), np.zeros((0, 4))])
     assert np.abs(many.keypoints - DOTS[np.arange(17) % 3]).max() < 0.5
-    [alone] = estimator([picture()], [BOX[None]])
+    [alone] = estimator(frames_of([picture()]), [BOX[None]])
     assert (many.keypoints == alone.keypoints).all()
     assert len(nobody) == 0
     [flipped] = create_estimator(f"onnx:{path}", runtime=runtime, flip_test=True, **options)(
-        [picture(DOTS[[1, 1, 1]])], [BOX[None]]
+        frames_of([picture(DOTS[[1, 1, 1]])]), [BOX[None]]
     )
     assert np.abs(flipped.keypoints - DOTS[1]).max() < 0.5
 
@@ -134,7 +137,7 @@ def test_the_kind_of_an_estimator_is_told_by_shapes(
     recipe = recipe_for(PATH, tuple(np.zeros(shape) for shape in shapes), (192, 256))
     assert (recipe.output, recipe.skeleton) == (output, skeleton)
     estimator = create_estimator(f"onnx:{constant_file(tmp_path / 'zeros.onnx', shapes)}", runtime=runtime)
-    [poses] = estimator([picture()], [BOX[None]])
+    [poses] = estimator(frames_of([picture()]), [BOX[None]])
     assert poses.keypoints.shape == (1, len(estimator.skeleton), 2)
 
 
@@ -174,8 +177,10 @@ def test_a_yolox_file_finds_what_the_network_finds(made: str, runtime: Runtime, 
     path = exported(wrapped, size, tmp_path / "yolox.onnx")
     image = np.random.default_rng(1).integers(0, 256, (96, 128, 3), dtype=np.uint8)
     options = {"input_size": 128, "square": made != "not square"}
-    [by_torch] = create_detector("yolox_nano", runtime=runtime, weights=tmp_path / "yolox.pth", **options)([image])
-    [by_file] = create_detector(f"onnx:{path}", runtime=runtime)([image])
+    [by_torch] = create_detector("yolox_nano", runtime=runtime, weights=tmp_path / "yolox.pth", **options)(
+        frames_of([image])
+    )
+    [by_file] = create_detector(f"onnx:{path}", runtime=runtime)(frames_of([image]))
     assert len(by_torch) > 0
     np.testing.assert_allclose(by_file.boxes, by_torch.boxes, atol=0.05)
     np.testing.assert_allclose(by_file.scores, by_torch.scores, atol=1e-3)
@@ -189,8 +194,8 @@ def test_an_rtmdet_file_finds_what_the_network_finds(runtime: Runtime, tmp_path:
     image = np.random.default_rng(1).integers(0, 256, (128, 96, 3), dtype=np.uint8)
     [by_torch] = create_detector(
         "rtmdet_nano_person", runtime=runtime, weights=tmp_path / "rtmdet.pth", input_size=128, nms_iou=0.65
-    )([image])
-    [by_file] = create_detector(f"onnx:{path}", runtime=runtime)([image])
+    )(frames_of([image]))
+    [by_file] = create_detector(f"onnx:{path}", runtime=runtime)(frames_of([image]))
     assert len(by_torch) > 0
     np.testing.assert_allclose(by_file.boxes, by_torch.boxes, atol=0.05)
 

@@ -21,6 +21,7 @@ from posetrail.errors import InputError
 from posetrail.runtime import Runtime
 from posetrail.skeletons import COCO_17, MPII_16
 from tests.dots import BOX, DOTS, SIZE, DotNetwork, picture
+from tests.frames import frames_of
 from tests.goldens import interpolated
 from tracker.cli.app import app
 
@@ -72,7 +73,7 @@ def test_every_pose_network_has_a_recipe_or_finds_people_by_itself() -> None:
 
 @EVERY_KIND
 def test_joints_come_out_where_they_are(recipe: Recipe, runtime: Runtime) -> None:
-    [poses] = dot_estimator(recipe, runtime)([picture()], [BOX[None]])
+    [poses] = dot_estimator(recipe, runtime)(frames_of([picture()]), [BOX[None]])
     assert np.abs(poses.keypoints[0] - dots_as_fed(recipe)).max() < 0.5
     assert (poses.keypoint_scores > 0.8).all()
     assert (poses.keypoint_scores <= 1).all()
@@ -85,15 +86,15 @@ WITHIN_PX = dict.fromkeys(DECODERS.keys() - {"soft_argmax"}, 0.8) | {"dark": 0.1
 @pytest.mark.parametrize(("decoder", "within_px"), sorted(WITHIN_PX.items()))
 def test_heatmaps_are_read_as_asked_for(decoder: str, within_px: float, runtime: Runtime) -> None:
     recipe = RECIPES["hrnet_w32"].with_decoder(decoder)
-    [poses] = dot_estimator(recipe, runtime)([picture()], [BOX[None]])
+    [poses] = dot_estimator(recipe, runtime)(frames_of([picture()]), [BOX[None]])
     assert np.abs(poses.keypoints[0] - dots_as_fed(recipe)).max() < within_px
 
 
 @EVERY_KIND
 def test_the_flip_test_of_what_is_alike_in_a_mirror_gives_the_same(recipe: Recipe, runtime: Runtime) -> None:
     image = picture(DOTS[[1, 1, 1]])  # left and right joints are at one place
-    [plain] = dot_estimator(recipe, runtime)([image], [BOX[None]])
-    [flipped] = dot_estimator(recipe, runtime, flip_test=True)([image], [BOX[None]])
+    [plain] = dot_estimator(recipe, runtime)(frames_of([image]), [BOX[None]])
+    [flipped] = dot_estimator(recipe, runtime, flip_test=True)(frames_of([image]), [BOX[None]])
     # The quarter rule errs by a quarter cell to either side: by a pixel of a crop that is three times as large.
     assert np.abs(plain.keypoints - flipped.keypoints).max() < 0.7
     assert np.abs(flipped.keypoints - DOTS[1]).max() < 0.5
@@ -104,9 +105,9 @@ def test_nothing_but_the_box_and_its_image_decides(recipe: Recipe, runtime: Runt
     estimator = dot_estimator(recipe, runtime)
     nothing = [[np.nan] * 4, [50, 50, 50, 50], [-90, -90, -10, -10], [0, 0, np.inf, 9], [9, 9, 1, 1]]
     odd = [[-1e5, -1e5, 1e5, 1e5], [SIZE[0] - 3, SIZE[1] - 3, SIZE[0] + 90, SIZE[1] + 90], [100, 0, 101, 200]]
-    [alone] = estimator([picture()], [BOX[None]])
+    [alone] = estimator(frames_of([picture()]), [BOX[None]])
     first, second, third = estimator(
-        [picture(), picture(DOTS + 5)[:150], picture()],
+        frames_of([picture(), picture(DOTS + 5)[:150], picture()]),
         [np.array([*nothing, *odd, BOX]), np.zeros((0, 4)), np.tile(BOX, (33, 1))],
     )
     assert (len(first), len(second), len(third)) == (9, 0, 33)
@@ -126,7 +127,7 @@ def test_behind_a_mask_what_is_outside_the_box_does_not_count(runtime: Runtime) 
     outside = [[BOX[2] + 8, 90.0]] * 3  # within the crop
     for margin, same in ((0.2, True), (None, False)):
         estimator = dot_estimator(RECIPES["rtmpose_t"], runtime, crop_mask_margin=margin)
-        lone, both = estimator([picture(), np.maximum(picture(), picture(outside))], [BOX[None], BOX[None]])
+        lone, both = estimator(frames_of([picture(), np.maximum(picture(), picture(outside))]), [BOX[None], BOX[None]])
         assert np.array_equal(lone.keypoints, both.keypoints) == same
 
 
@@ -135,7 +136,7 @@ def test_crops_are_as_large_as_asked_for(runtime: Runtime) -> None:
     assert recipe.of_height(384).input_size == (288, 384)
     assert RECIPES["hourglass_2stack"].of_height(384).input_size == (384, 384)
     large = recipe.of_height(384)
-    [poses] = dot_estimator(large, runtime, crop_scale=1.6)([picture()], [BOX[None]])
+    [poses] = dot_estimator(large, runtime, crop_scale=1.6)(frames_of([picture()]), [BOX[None]])
     assert np.abs(poses.keypoints[0] - dots_as_fed(large)).max() < 0.5
     with pytest.raises(InputError, match="both sides are multiples of 32"):
         recipe.of_height(300)
@@ -153,9 +154,9 @@ def test_networks_run_with_weights_of_the_users(
 ) -> None:
     estimator = create_estimator(name, runtime=runtime, weights=checkpoint(name, ending))
     boxes = np.array([[520.0, 780, 970, 1740], [250, 330, 580, 1160]])
-    together, nobody = estimator([first_frame, first_frame], [boxes, boxes[:0]])
+    together, nobody = estimator(frames_of([first_frame, first_frame]), [boxes, boxes[:0]])
     assert (len(together), len(nobody)) == (2, 0)
-    [alone] = estimator([first_frame], [boxes[1:]])
+    [alone] = estimator(frames_of([first_frame]), [boxes[1:]])
     assert np.array_equal(alone.keypoints, together[[1]].keypoints, equal_nan=True)
     assert estimator.skeleton is COCO_17
     missing = np.isnan(together.keypoints).any(axis=2)

@@ -108,8 +108,9 @@ def test_what_cannot_be_had_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch)
 def test_without_a_cuda_driver_torch_is_never_imported() -> None:
     program = (
         "import sys, numpy as np; from posetrail import runtime; from detectors import create_detector\n"
+        "from posetrail.frame import Frame; frame = Frame(0, 0.0, '', np.zeros((64, 64, 3), np.uint8))\n"
         "runtime._cuda_driver_loads = lambda: False\n"
-        "with runtime.Runtime() as r: create_detector('nanodet', runtime=r)([np.zeros((64, 64, 3), np.uint8)])\n"
+        "with runtime.Runtime() as r: create_detector('nanodet', runtime=r)([frame])\n"
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)

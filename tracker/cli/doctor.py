@@ -78,13 +78,14 @@ def _device() -> str:
 
 
 def _networks() -> str:
+    from posetrail.frame import Frame
     from tracker.runs.networks import open_networks
     from tracker.settings import Settings
 
     with open_networks(Settings()) as networks:
-        image = _images()[0]
-        networks.detector([image])
-        networks.estimator([image], [np.array([[100.0, 40, 200, 220]])])
+        frame = Frame(0, 0.0, "", _images()[0])
+        networks.detector([frame])
+        networks.estimator([frame], [np.array([[100.0, 40, 200, 220]])])
         return ", ".join(f"{weights.name} ({weights.size_bytes / 1e6:.1f} MB)" for weights in networks.weights)
 
 

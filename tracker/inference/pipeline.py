@@ -22,15 +22,16 @@ import numpy as np
 
 from posetrail.assignment import associate
 from posetrail.errors import InputError
+from posetrail.frame import Frame
 from posetrail.nms import suppress
-from posetrail.poses import Detections, Detector, Embedder, Estimator, Poses, confident_keypoints
+from posetrail.poses import Detections, Poses, confident_keypoints
+from posetrail.protocols import Detector, Embedder, Estimator
 from posetrail.similarity import box_area, box_iou, oks
 from posetrail.skeletons import Skeleton
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.inference.camera import CameraMotion
 from tracker.inference.prefetch import ahead
 from tracker.inference.propagation import FlowImage, FlowMethod, boxes_around, move_people, prepare_grey
-from tracker.io.video import Frame
 from tracker.settings import InferenceSettings
 
 Item = TypeVar("Item")
@@ -86,8 +87,8 @@ def _detect(
     """Frames with their boxes, down to the lowest score that is of use; between every n-th frame there are none."""
     for batch in batches:
         due = [position % settings.detect_every == 0 for position, _ in batch]
-        images = [frame.image for (_, frame), is_due in zip(batch, due, strict=True) if is_due]
-        found = iter(detector(images) if images else [])
+        frames = [frame for (_, frame), is_due in zip(batch, due, strict=True) if is_due]
+        found = iter(detector(frames) if frames else [])
         boxes = [next(found) if is_due else Detections.empty() for is_due in due]
         yield [(frame, b[b.scores >= settings.min_box_score]) for (_, frame), b in zip(batch, boxes, strict=True)]
 
@@ -97,7 +98,7 @@ def _place(
 ) -> Iterator[list[tuple[Frame, Poses]]]:
     """Frames with the poses in their boxes; a pose keeps its box's score."""
     for batch in batches:
-        placed = estimator([frame.image for frame, _ in batch], [found.boxes for _, found in batch])
+        placed = estimator([frame for frame, _ in batch], [found.boxes for _, found in batch])
         yield [
             (frame, replace(poses, scores=found.scores)) for (frame, found), poses in zip(batch, placed, strict=True)
         ]
@@ -105,7 +106,7 @@ def _place(
 
 def _embed(batch: list[tuple[Frame, PoseFrame]], embedder: Embedder) -> Iterator[tuple[Frame, PoseFrame]]:
     """The same frames, with how everybody looks."""
-    looks = embedder([frame.image for frame, _ in batch], [seen.poses for _, seen in batch])
+    looks = embedder([frame for frame, _ in batch], [seen.poses for _, seen in batch])
     for (frame, seen), appearance in zip(batch, looks, strict=True):
         yield frame, replace(seen, appearance=appearance)
 
@@ -208,7 +209,7 @@ class _Sight:
         missed = ~self._explained(moved, boxes, detected) & _inside(boxes, frame.image.shape)
         if not missed.any():
             return Poses.empty(len(self._skeleton))
-        (poses,) = self._estimator([frame.image], [boxes[missed]])
+        (poses,) = self._estimator([frame], [boxes[missed]])
         quality = poses.keypoint_scores.mean(axis=1)
         alike = self._oks(moved[missed], poses).diagonal()
         anybody = np.isfinite(poses.keypoints).any(axis=(1, 2))

@@ -16,7 +16,7 @@ import numpy as np
 
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import InputError, unknown_name
-from posetrail.poses import Image
+from posetrail.frame import Image
 from posetrail.similarity import grown_boxes, keypoint_boxes
 from tracker.settings import Flow
 

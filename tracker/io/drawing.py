@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from posetrail.poses import Image, TrackedPoses
+from posetrail.frame import Image
+from posetrail.poses import TrackedPoses
 from posetrail.similarity import box_intersection
 from posetrail.skeletons import Skeleton
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from posetrail.errors import InputError
-from posetrail.poses import Image
+from posetrail.frame import Image
 from tracker.io.containers import holds_several_pictures
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})

@@ -32,7 +32,7 @@ import av
 from av.video.frame import VideoFrame
 
 from posetrail.errors import InputError
-from posetrail.poses import Image
+from posetrail.frame import Frame
 from tracker.io.containers import holds_several_pictures
 from tracker.io.image_files import (
     IMAGE_SUFFIXES,
@@ -64,7 +64,6 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "VIDEO_SUFFIXES",
     "DamagedInput",
-    "Frame",
     "Source",
     "open_images",
     "open_source",
@@ -76,16 +75,6 @@ _MICROSECOND = 1e-6  # the precision of FFmpeg's clock of a whole file, so a fra
 
 class DamagedInput(InputError):
     """The source broke off or is damaged in places. Raised after the last frame it gave: what was read may be kept."""
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One picture of a source, upright."""
-
-    index: int  # position in the source, counted from 0 whatever the start and the stride
-    time_s: float  # presentation time in seconds, never less than the frame before
-    image: Image  # (H, W, 3) uint8 RGB
-    name: str  # image file relative to its folder; "000003.jpg" for frame 3 of a video
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,7 +301,7 @@ def _image_frames(source: Source) -> Iterator[Frame]:
             if image is None:
                 broken.append(path.name)
             else:
-                yield Frame(index, time_s, image, _name_in(source.path, path))
+                yield Frame(index, time_s, _name_in(source.path, path), image)
     if broken:
         few = f"{broken[0]} cannot be read as an image"
         many = f"{broken[0]} and {len(broken) - 1} more cannot be read as images"
@@ -384,7 +373,7 @@ def _video_frames(source: Source) -> Iterator[Frame]:
                 break
             count, time_s = index + 1, next_s
             if source._wants(index, time_s):
-                yield Frame(index, time_s, upright(picture), f"{index:06d}.jpg")
+                yield Frame(index, time_s, f"{index:06d}.jpg", upright(picture))
         else:
             flaws.reasons += missing_at_the_end(container, source.fps, flaws)
             if source.start_s is not None and not source._has_started(time_s) and not flaws.sentences():

@@ -27,7 +27,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from posetrail.errors import InputError
-from posetrail.poses import Image
+from posetrail.frame import Image
 from tracker.io.containers import bytes_in_no_chunk, cut_off, next_file
 from tracker.io.stream_clock import StreamClock
 

@@ -30,7 +30,7 @@ from av.video.stream import VideoStream
 
 from posetrail.errors import InputError
 from posetrail.files import written_whole
-from posetrail.poses import Image
+from posetrail.frame import Image
 
 NOTE = "the drawn video:"  # with which its notes begin
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from posetrail.errors import InputError
+from posetrail.frame import Frame
 from tracker.frames import PoseFrame
 from tracker.inference.pipeline import see
 from tracker.io.pose_log import Place, PoseLogHeader, PoseLogWriter
-from tracker.io.video import DamagedInput, Frame, Source
+from tracker.io.video import DamagedInput, Source
 from tracker.runs import record as run_file
 from tracker.runs import resume
 from tracker.runs.networks import Networks

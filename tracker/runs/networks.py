@@ -12,7 +12,7 @@ from estimators import BOTTOM_UP, ESTIMATORS, create_estimator
 from estimators.appearance import COLOUR_LAYOUT, NO_APPEARANCE, create_embedder
 from estimators.one_pass import OnePass
 from posetrail.errors import InputError
-from posetrail.poses import Detector, Embedder, Estimator
+from posetrail.protocols import Detector, Embedder, Estimator
 from posetrail.runtime import Runtime
 from posetrail.weights import Weights
 from tracker.inference.propagation import FlowMethod, create_flow

@@ -16,7 +16,7 @@ from typing import Any
 
 from posetrail.errors import InputError
 from posetrail.files import written_whole
-from posetrail.poses import Image
+from posetrail.frame import Frame, Image
 from posetrail.skeletons import Skeleton
 from tracker.association.follow import following
 from tracker.association.tracker import Tracker
@@ -25,7 +25,7 @@ from tracker.inference.prefetch import ahead
 from tracker.io.drawing import Trails, draw_people
 from tracker.io.importers import read_poses
 from tracker.io.pose_log import LogEnd, PoseLogHeader, read_pose_log
-from tracker.io.video import DamagedInput, Frame, Source, open_source
+from tracker.io.video import DamagedInput, Source, open_source
 from tracker.io.video_writer import NOTE, VideoWriter
 from tracker.io.writers import WRITERS, ClipInfo, Writer, default_formats, open_writer, refusal, remark
 from tracker.runs import record as run_file

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from posetrail.errors import InputError
-from posetrail.poses import Detections, Image
+from posetrail.frame import Frame
+from posetrail.poses import Detections
 from tests.batch_worlds import WORLD, data_files, deadly_truth, in_this_process, task, truth, write_clips
 from tests.conftest import REPOSITORY
 from tests.worlds import TruthDetector
@@ -32,11 +33,11 @@ class WaitsToBeTold(TruthDetector):
 
     mark: Path = Path()
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+    def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         give_up_s = time.monotonic() + 120
         while self.images_seen and not self.mark.exists() and time.monotonic() < give_up_s:
             time.sleep(0.05)
-        return super().__call__(images)
+        return super().__call__(frames)
 
 
 @contextmanager

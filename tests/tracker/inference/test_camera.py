@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from posetrail.poses import Image
+from posetrail.frame import Image
 from tracker.inference.camera import CameraMotion
 from tracker.inference.propagation import prepare_grey
 from tracker.io.video import open_source

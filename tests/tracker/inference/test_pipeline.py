@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from estimators.colour_layout import ColourLayout
-from posetrail.poses import Detections, Embedder, Image, Poses
+from posetrail.frame import Frame
+from posetrail.poses import Detections, Poses
+from posetrail.protocols import Embedder
 from posetrail.skeletons import COCO_17
 from tests.worlds import TruthDetector, TruthEstimator, Walker, World, line
 from tracker.frames import PoseFrame
 from tracker.inference.pipeline import see
 from tracker.inference.propagation import create_flow
-from tracker.io.video import Frame
 from tracker.settings import InferenceSettings
 
 TWO = World((Walker(line((20, 60), (90, 0))), Walker(line((500, 200), (-90, 0)))), num_frames=20)
@@ -110,8 +111,8 @@ def test_detection_on_every_third_frame_sees_everybody_in_all() -> None:
 
 def test_two_boxes_on_one_person_give_one_pose() -> None:
     class Doubled(TruthDetector):
-        def __call__(self, images: list[Image]) -> list[Detections]:  # type: ignore[override]
-            found = super().__call__(images)
+        def __call__(self, frames: list[Frame]) -> list[Detections]:  # type: ignore[override]
+            found = super().__call__(frames)
             return [Detections.concatenate([f, replace(f, scores=f.scores / 2)]) for f in found]
 
     for frame in look(TWO, detector=Doubled(TWO)):
@@ -163,10 +164,10 @@ def test_how_people_look_is_told_of_the_poses_that_are_left_in_the_end() -> None
 
         size = 3
 
-        def __call__(self, images: list[Image], poses: list[Poses]) -> list[np.ndarray]:
+        def __call__(self, frames: list[Frame], poses: list[Poses]) -> list[np.ndarray]:
             return [
-                np.column_stack([np.full(len(each), int(image[0, 0, 1])), each.boxes[:, :2]])
-                for image, each in zip(images, poses, strict=True)
+                np.column_stack([np.full(len(each), int(frame.image[0, 0, 1])), each.boxes[:, :2]])
+                for frame, each in zip(frames, poses, strict=True)
             ]
 
     for frame in look(missed(5, 12), embedder=Numbered()):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import tracker.io.video
 from posetrail.errors import InputError
+from posetrail.frame import Frame
 from tests.media import (
     HALF,
     MIRRORED,
@@ -35,7 +36,7 @@ from tests.media import (
     write_images,
     write_video,
 )
-from tracker.io.video import DamagedInput, Frame, open_source
+from tracker.io.video import DamagedInput, open_source
 
 
 def read(path: Path | str, **wanted: Any) -> list[Frame]:

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posetrail.errors import InputError
+from posetrail.frame import Frame
 from tests.media import number_of, numbered_image, write_images, write_video
 from tracker.io.stream_clock import StreamClock
-from tracker.io.video import DamagedInput, Frame, open_source
+from tracker.io.video import DamagedInput, open_source
 
 WITH_B, WITHOUT_B = {"bf": "2", "g": "10"}, {"bf": "0", "g": "10"}
 

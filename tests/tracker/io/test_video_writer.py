@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posetrail.errors import InputError
+from posetrail.frame import Frame
 from tests.media import HEIGHT, WIDTH, number_of, numbered_image
-from tracker.io.video import Frame, open_source
+from tracker.io.video import open_source
 from tracker.io.video_writer import VideoWriter
 
 MICROSECOND = 1e-6
