@@ -15,7 +15,7 @@ import numpy as np
 from eval_posetrack.clean import People, Scene
 from eval_posetrack.clip import NO_SCORE
 from eval_posetrack.match import same_frame_pairs
-from posetrail.similarity import box_area, keypoint_boxes
+from posetrail.similarity import box_area, joint_similarity, keypoint_boxes, mean_joint_similarity
 from posetrail.skeletons import POSETRACK_15
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -105,10 +105,10 @@ def _count(truth: People, found: People, num_frames: int) -> OksCounts:
 
 def object_keypoint_similarity(truth: np.ndarray, found: np.ndarray, areas: np.ndarray) -> np.ndarray:
     """(N,) OKS of poses found (N, 15, 2) to annotated ones (N, 15, 2) of areas (N,) square pixels."""
-    spread = (2 * np.array(POSETRACK_15.oks_sigmas)) ** 2
-    annotated = np.isfinite(truth[:, :, 0])
-    e = ((truth - found) ** 2).sum(axis=2) / spread / (areas[:, None] + np.spacing(1)) / 2
-    return np.nan_to_num(np.exp(-e)).sum(axis=1) / annotated.sum(axis=1)
+    variances = (2 * np.array(POSETRACK_15.oks_sigmas)) ** 2
+    similarity = joint_similarity(truth - found, areas + np.spacing(1), variances, min_area_px=0.0)  # as COCO's code
+    missed = np.isfinite(truth[:, :, 0]) & np.isnan(similarity)
+    return mean_joint_similarity(np.where(missed, 0.0, similarity))
 
 
 def match_poses(candidates: np.ndarray, alike: np.ndarray, ignored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,15 +1,20 @@
-"""How alike two sets of people are: box IoU and OKS, (N, .) x (M, .) -> (N, M)."""
+"""Similarities of boxes (IoU) and of poses (object keypoint similarity, OKS).
+
+`box_iou` and `oks` compare every person of one set with every person of another, (N, .) x (M, .) -> (N, M).
+`joint_similarity` and `mean_joint_similarity` are the two steps of OKS for pairs that are chosen already: the distances
+of joints, and their mean.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-# A person of one joint has a box without area; OKS divides by it. One pixel squared keeps it finite and strict.
-_MIN_AREA_PX = 1.0
+MIN_AREA_PX = 1.0
+"""Least area, in square pixels, that OKS divides by; so that a person with a single joint has a finite, strict OKS."""
 
 
 def box_area(boxes: np.ndarray) -> np.ndarray:
-    """Areas (N,) in square pixels of boxes (N, 4) x1 y1 x2 y2; 0 for boxes turned inside out."""
+    """Areas (N,) in square pixels of boxes (N, 4) x1 y1 x2 y2; 0 where x2 < x1 or y2 < y1."""
     return np.maximum(boxes[:, 2] - boxes[:, 0], 0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0)
 
 
@@ -21,14 +26,14 @@ def box_intersection(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
 
 
 def box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
-    """Intersection over union (N, M), 0..1, of boxes (N, 4) and (M, 4); 0 where both are without area."""
+    """Intersection over union (N, M), 0..1, of boxes (N, 4) and (M, 4); 0 where both have no area."""
     shared = box_intersection(boxes_a, boxes_b)
     union = box_area(boxes_a)[:, None] + box_area(boxes_b)[None, :] - shared
     return shared / np.where(union > 0, union, np.inf)
 
 
 def keypoint_boxes(keypoints: np.ndarray) -> np.ndarray:
-    """Bounding boxes (N, 4) of joints (N, K, 2), missing ones (NaN) left out; NaN for people without any joint."""
+    """Bounding boxes (N, 4) of keypoints (N, K, 2); missing joints do not count; NaN for people without any."""
     missing = np.isnan(keypoints)
     low = np.where(missing, np.inf, keypoints).min(axis=1, initial=np.inf)
     high = np.where(missing, -np.inf, keypoints).max(axis=1, initial=-np.inf)
@@ -37,9 +42,56 @@ def keypoint_boxes(keypoints: np.ndarray) -> np.ndarray:
 
 
 def grown_boxes(boxes: np.ndarray, margin: float) -> np.ndarray:
-    """Boxes (N, 4) whose sides are longer by the share `margin`, half of it at each end."""
+    """Boxes (N, 4) enlarged about their centres: each side grows by the share `margin`."""
     reach = (boxes[:, 2:] - boxes[:, :2]) * (margin / 2)
     return np.concatenate([boxes[:, :2] - reach, boxes[:, 2:] + reach], axis=1)
+
+
+def joint_similarity(
+    offsets: np.ndarray, areas: np.ndarray, variances: np.ndarray, *, min_area_px: float = MIN_AREA_PX
+) -> np.ndarray:
+    """Per-joint term of the object keypoint similarity: exp(-d^2 / (2 area variance)).
+
+    The one implementation of OKS: `oks`, association and the evaluation all use it. `variances` is divided by before
+    `areas`, as in COCO's own code, so that evaluation figures agree with it to the last bit.
+
+    Args:
+        offsets: (..., K, 2) pixels from one pose's joints to the other's; NaN where either lacks the joint.
+        areas: (...) square pixels, size of the person.
+        variances: (K,) or (..., K) spread of each joint, as a share of the area: (2 sigma)^2, plus whatever else makes
+            the place of the joint uncertain.
+        min_area_px: smaller areas count as this. A person with a single joint has a box of area 0, by which nothing can
+            be divided; COCO adds `np.spacing(1)` to all areas instead (add it to `areas`, and give 0 here).
+
+    Returns:
+        (..., K), 0..1; NaN where `offsets` is.
+    """
+    squared = np.einsum("...kd,...kd->...k", offsets, offsets) / variances
+    squared /= (-2 * np.maximum(areas, min_area_px))[..., None]
+    return np.exp(squared, out=squared)
+
+
+def mean_joint_similarity(
+    similarity: np.ndarray, weights: np.ndarray | None = None, *, none_shared: float = np.nan
+) -> np.ndarray:
+    """OKS: the mean over the joints that both poses have.
+
+    Args:
+        similarity: (..., K) of `joint_similarity`; NaN where a joint is missing. Set a joint to 0 to count it as wrong.
+        weights: (..., K) weight of each joint, 0 or more; all count alike if not given.
+        none_shared: value where the poses share no joint, or none with a weight.
+
+    Returns:
+        (...), 0..1.
+    """
+    shared = ~np.isnan(similarity)
+    values = np.where(shared, similarity, 0.0)
+    if weights is None:
+        total, count = values.sum(axis=-1), shared.sum(axis=-1)
+    else:
+        total = np.einsum("...k,...k->...", weights, values)
+        count = np.einsum("...k,...k->...", weights, shared)
+    return np.where(count > 0, total / np.where(count > 0, count, 1), none_shared)
 
 
 def oks(
@@ -47,25 +99,23 @@ def oks(
     keypoints_b: np.ndarray,
     areas: np.ndarray,
     sigmas: np.ndarray | tuple[float, ...],
+    *,
+    min_area_px: float = MIN_AREA_PX,
+    none_shared: float = 0.0,
 ) -> np.ndarray:
-    """Object keypoint similarity as COCO defines it: the mean over joints of exp(-d^2 / (2 area (2 sigma)^2)).
-
-    The mean goes over the joints both people have; it is 0 where they share none.
+    """Object keypoint similarity of COCO's keypoint task, of every pose of `a` with every pose of `b`.
 
     Args:
         keypoints_a: (N, K, 2) pixels, NaN where missing.
         keypoints_b: (M, K, 2) pixels, NaN where missing.
-        areas: square pixels: (M,) the size of each person of `b`, usually the area of its box, or (N, M) of each pair.
-        sigmas: (K,) or (M, K) the skeleton's per-joint spread; (M, K) lets it differ per person.
+        areas: square pixels: (M,) of each person of `b`, usually the area of its box, or (N, M) of each pair.
+        sigmas: (K,) or (M, K) the skeleton's OKS sigmas; (M, K) where they differ from person to person.
+        min_area_px: smaller areas count as this.
+        none_shared: similarity of poses that share no joint.
 
     Returns:
         (N, M), 0..1.
     """
-    squared = ((keypoints_a[:, None] - keypoints_b[None]) ** 2).sum(axis=3)  # (N, M, K)
-    spread = (2 * np.broadcast_to(sigmas, keypoints_b.shape[:2])) ** 2
-    sizes = np.broadcast_to(np.maximum(areas, _MIN_AREA_PX), squared.shape[:2])
-    with np.errstate(invalid="ignore"):
-        e = squared / (2 * sizes[..., None] * spread[None])
-        shared = np.isfinite(e)
-        alike = np.where(shared, np.exp(-np.where(shared, e, 0.0)), 0.0)
-    return alike.sum(axis=2) / np.maximum(shared.sum(axis=2), 1)
+    variances = (2 * np.asarray(sigmas)) ** 2
+    similarity = joint_similarity(keypoints_a[:, None] - keypoints_b, areas, variances, min_area_px=min_area_px)
+    return mean_joint_similarity(similarity, none_shared=none_shared)

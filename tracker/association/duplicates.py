@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from posetrail.similarity import box_area, box_iou
-from tracker.association.pairs import joint_similarity, weighted_oks
+from posetrail.similarity import box_area, box_iou, joint_similarity, mean_joint_similarity
 
 _TWICE_BOX_IOU = 0.7  # without joints: boxes so alike are one person's ...
 _EXPLAINED_BOX_IOU = (
@@ -37,7 +36,7 @@ def duplicate_poses(
         likeness = joint_similarity(
             keypoints[worse] - keypoints[better], np.minimum(areas[worse], areas[better]), joint_var
         )
-        alike = weighted_oks(likeness, np.ones_like(likeness))
+        alike = mean_joint_similarity(likeness)
         same = np.where(np.isnan(alike), overlap[worse, better] > _TWICE_BOX_IOU, alike > max_oks)
         twice[worse[same]] = True
     return twice
@@ -66,8 +65,7 @@ def explained(
     if not len(boxes) or not len(by_boxes):
         return np.zeros(len(boxes), bool)
     off = keypoints[:, None] - by_keypoints
-    n, m, k, _ = off.shape
-    likeness = joint_similarity(off.reshape(n * m, k, 2), np.tile(box_area(by_boxes), n), joint_var).reshape(n, m, k)
+    likeness = joint_similarity(off, box_area(by_boxes), joint_var)  # (N, M, K)
     have = ~np.isnan(keypoints[:, :, 0])
     joints = np.where(np.isnan(likeness), 0.0, likeness).max(axis=1).sum(axis=1) / np.maximum(have.sum(axis=1), 1)
     overlap = box_iou(boxes, by_boxes).max(axis=1)

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+from posetrail.similarity import joint_similarity, mean_joint_similarity
 from tracker.association.motion import wandered
 from tracker.association.tracklets import ENDS, Tracklets
 
@@ -142,13 +143,10 @@ def _evidence_of_bodies(tracklets: Tracklets, pairs: _Pairs, joint_sigmas: np.nd
     off = tracklets.first_joints[pairs.later] - tracklets.last_joints[pairs.earlier]
     off = off - _mean_off(tracklets, pairs)[:, None]
     spread = (2 * joint_sigmas) ** 2 + _JOINT_NOISE**2
-    alike = np.exp(np.einsum("lkd,lkd->lk", off, off) / (-2 * size[:, None] ** 2 * spread))
-    shared = ~np.isnan(alike)
-    count = shared.sum(axis=1)
-    oks = np.where(count > 0, np.where(shared, alike, 0).sum(axis=1) / np.maximum(count, 1), _USUAL_OKS)
+    oks = mean_joint_similarity(joint_similarity(off, size**2, spread))
     by_shape = _SHAPE * (oks - _USUAL_OKS) * np.exp(-pairs.gap_s / _SHAPE_MEMORY_S)
     unknown = -_UNKNOWN_BODY * (1 - np.exp(-pairs.gap_s / _UNKNOWN_BODY_S))
-    evidence = np.where(count > 0, by_shape, unknown)
+    evidence = np.where(np.isnan(oks), unknown, by_shape)
     looks = [tracklets.appearance[each] for each in (pairs.earlier, pairs.later)]
     known = looks[0].any(axis=1) & looks[1].any(axis=1)
     return evidence + np.where(known, _LOOKS * (np.einsum("le,le->l", *looks) - _USUAL_LOOKS), 0.0)

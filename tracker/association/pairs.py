@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-_MIN_AREA_PX = 1.0
 _REACH = 3.0  # standard deviations of somebody's place ...
 _BODY_REACH = 0.5  # ... and body sizes: boxes farther apart than both together are not compared
 
@@ -27,27 +26,6 @@ def plausible_pairs(
     near &= boxes[:, 3:4] + reach >= seen_boxes[:, 1]
     rows, columns = np.nonzero(near)
     return rows, columns
-
-
-def joint_similarity(off: np.ndarray, areas: np.ndarray, variances: np.ndarray) -> np.ndarray:
-    """How near each joint is to the one expected, as OKS measures it (P, K), 0..1; NaN where either is missing.
-
-    Args:
-        off: (P, K, 2) pixels from one to the other; NaN where either is missing.
-        areas: (P,) square pixels, of the person.
-        variances: (K,) or (P, K) squared spread of the joints, in units of the area's root: (2 sigma)^2, and what the
-            place is uncertain by.
-    """
-    squared = np.einsum("pkd,pkd->pk", off, off)
-    return np.exp(squared / (-2 * np.maximum(areas, _MIN_AREA_PX)[:, None] * variances))
-
-
-def weighted_oks(likeness: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """OKS (P,) of joints alike (P, K), each counting by its weight (P, K); NaN where nothing is shared."""
-    shared = ~np.isnan(likeness)
-    total = np.einsum("pk,pk->p", weights, shared)
-    with np.errstate(invalid="ignore"):
-        return np.einsum("pk,pk->p", weights, np.where(shared, likeness, 0.0)) / np.where(total > 0, total, np.nan)
 
 
 def box_overlap(boxes: np.ndarray, seen_boxes: np.ndarray) -> np.ndarray:

@@ -17,12 +17,12 @@ import numpy as np
 from posetrail.assignment import associate
 from posetrail.errors import InputError
 from posetrail.poses import Poses, TrackedPoses, confident_keypoints
-from posetrail.similarity import keypoint_boxes
+from posetrail.similarity import joint_similarity, keypoint_boxes, mean_joint_similarity
 from posetrail.skeletons import Skeleton, skeleton_of_size
 from tracker.association.common_motion import common_shift
 from tracker.association.duplicates import duplicate_poses, explained
 from tracker.association.motion import Tracks
-from tracker.association.pairs import box_overlap, joint_similarity, plausible_pairs, weighted_oks
+from tracker.association.pairs import box_overlap, plausible_pairs
 from tracker.association.score_scale import ScoreScale
 from tracker.association.smoothing import OnlineSmoothing
 from tracker.frames import PoseFrame, PropagatedPoses
@@ -169,7 +169,7 @@ class Tracker:
             by_joints = np.full(len(rows), np.nan)
             for guess in guesses:
                 likeness = joint_similarity(keypoints[columns] - guess[rows], areas, variances)
-                by_joints = np.fmax(by_joints, weighted_oks(likeness, weights))
+                by_joints = np.fmax(by_joints, mean_joint_similarity(likeness, weights))
             mixed = settings.box_iou_share * alike + (1 - settings.box_iou_share) * by_joints
             alike = np.where(np.isnan(by_joints), np.where(alike >= settings.min_match_box_iou, alike, 0.0), mixed)
         if settings.appearance_share > 0 and tracks.appearance.shape[1]:
