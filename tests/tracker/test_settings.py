@@ -124,10 +124,19 @@ def test_an_unknown_flow_is_no_flow_of_none() -> None:
         ("--config FILE", "--detect-every: expected a whole number, got 2.5"),
         ("--stride 1.5", "--stride: expected a whole number, got 1.5"),
         ("--min-box-score nan", "min_box_score: expected a number from 0 to 1, got nan"),
-        ("--online --smooth kalman", "smooth: kalman needs the whole clip and does nothing online"),
-        ("--smooth one_euro", "smooth: one_euro smooths online only"),
-        ("--preset bytetrack --smooth butterworth", "smooth: butterworth needs the whole clip"),
-        ("--smooth-hz 3", "smooth_hz: is the cut-off of butterworth"),
+        (
+            "--online --smooth kalman",
+            "smooth: expected auto, one_euro or none in online association, got kalman, which needs the whole clip",
+        ),
+        (
+            "--smooth one_euro",
+            "smooth: expected auto, kalman, butterworth or none in offline association, got one_euro",
+        ),
+        (
+            "--preset bytetrack --smooth butterworth",
+            "smooth: expected auto, one_euro or none in online association, got butterworth",
+        ),
+        ("--smooth-hz 3", "smooth_hz: expected smooth butterworth with a cut-off frequency"),
         ("--online --smooth one_euro", "x.mp4: no such file"),  # fine
         ("--detect-every 2.0", "x.mp4: no such file"),
     ],

@@ -1,4 +1,4 @@
-"""Arguments of the command line: how they are read, and what is said of those that cannot be used."""
+"""Arguments of the command line: their notation, and the error messages for those that cannot be used."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_-]*=")
 _CLOCK = re.compile(r"(?:(?P<h>\d+):)?(?P<m>\d+):(?P<s>\d+(?:\.\d*)?)")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")
 _LIVE = re.compile(r"\d+|/dev/video\d+")
+_STREAMS = ("rtsp", "rtsps", "rtmp", "rtp", "udp", "srt")
 _OF_ONE_CLIP = ("track", "draw", "follow")
 
 
 def seconds(text: str) -> float:
-    """A time as it is written on the command line: seconds, M:SS or H:MM:SS, each with a fraction or without.
+    """Parse a time: seconds, M:SS or H:MM:SS, with or without a fraction.
 
     >>> seconds("90"), seconds("1:30"), seconds("1:02:03.5")
     (90.0, 90.0, 3723.5)
 
     Raises:
-        InputError: it is none of these.
+        InputError: the text has none of these forms.
     """
     if clock := _CLOCK.fullmatch(text.strip()):
         hours, minutes, rest = int(clock["h"] or 0), int(clock["m"]), float(clock["s"])
@@ -43,8 +44,8 @@ def seconds(text: str) -> float:
         raise InputError(f"expected seconds such as 90, or a time such as 1:30 or 0:01:30.5, got {text!r}") from None
 
 
-def recorded(text: str) -> Path:
-    """The path of a clip; what is no file here and reads like a live source is refused by name.
+def clip_path(text: str) -> Path:
+    """The path of a clip. An existing file may have any name, also one like a camera's.
 
     Raises:
         InputError: it is a URL, or the number or device of a camera.
@@ -54,19 +55,17 @@ def recorded(text: str) -> Path:
         return path
     supported = "expected a video file, a folder of images or a quoted glob of images"
     if url := _URL.match(text):
-        record = (
-            "record it" if url["scheme"].lower() in ("rtsp", "rtsps", "rtmp", "rtp", "udp", "srt") else "download it"
-        )
-        raise InputError(f"{supported}, got the URL {text}; network streams are not read: {record} to a file first")
+        verb = "record it" if url["scheme"].lower() in _STREAMS else "download it"
+        raise InputError(f"{supported}, got the URL {text}; network streams are not supported: {verb} to a file first")
     if _LIVE.fullmatch(text):
-        raise InputError(f"{supported}, got {text}; cameras are not read: record to a file first")
+        raise InputError(f"{supported}, got {text}; cameras are not supported: record to a file first")
     return path
 
 
-def each_set(arguments: Sequence[str]) -> list[str]:
-    """The same arguments, with a --set before each NAME=VALUE that follows one: `--set a=1 b=2`.
+def repeat_set(arguments: Sequence[str]) -> list[str]:
+    """Insert --set before each further NAME=VALUE: `--set a=1 b=2` becomes `--set a=1 --set b=2`.
 
-    What exists as a file is a file, though its name may hold a "=".
+    An argument that exists as a file is not a setting, even if its name has a "=".
     """
     spread: list[str] = []
     within = False
@@ -80,12 +79,12 @@ def each_set(arguments: Sequence[str]) -> list[str]:
 
 
 def complaint(error: CycloptsError) -> str:
-    """What cannot be used about the arguments: what was expected, what came, what to do."""
+    """The error message for unusable arguments: what was expected, what was given, what to do."""
     command = " ".join(error.command_chain or ())
     see = f"see `posetrail {command} --help`"
     match error:
         case UnusedCliTokensError():
-            return _left_over(error.unused_tokens or [], command, error.command_chain or (), see)
+            return _unexpected(error.unused_tokens or [], command, error.command_chain or (), see)
         case MissingArgumentError(argument=argument) if argument is not None and error.command_chain:
             name = argument.name if argument.name.startswith("--") and error.keyword else _positional(argument)
             return f"expected {'a value after ' if error.keyword else ''}{error.keyword or name}, got none; {see}"
@@ -98,12 +97,12 @@ def _positional(argument: Any) -> str:
     return argument.name.lstrip("-").upper()
 
 
-def _left_over(tokens: Sequence[str], command: str, chain: Sequence[str], see: str) -> str:
+def _unexpected(tokens: Sequence[str], command: str, chain: Sequence[str], see: str) -> str:
     more = " ".join(tokens[:3]) + (" ..." if len(tokens) > 3 else "")
     if chain and chain[0] in _OF_ONE_CLIP:
         what = "clip" if chain[0] == "track" else "run"
-        hint = "for several clips, or a glob that the shell expanded, use `posetrail batch`"
+        hint = "for several clips, or a glob expanded by the shell, use `posetrail batch`"
         if chain[0] != "track":
-            hint = f"call it once for each; {hint}"
+            hint = f"run the command once for each; {hint}"
         return f"{command}: expected one {what}, got {len(tokens)} more ({more}); {hint}"
     return f"{command}: expected no further argument, got {more}; {see}"

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
-
 from posetrail.errors import InputError
 from posetrail.wording import counted
-from tracker.cli.app import (
-    SOME_FAILED,
+from tracker.cli.arguments import clip_path
+from tracker.cli.exit_codes import SOME_FAILED
+from tracker.cli.flags import (
     Association,
     Config,
     End,
+    Fps,
     Inference,
     Networks,
     Online,
@@ -27,10 +27,11 @@ from tracker.cli.app import (
     Start,
     Stride,
     Video,
-    names_of_formats,
-    way,
+    distribution,
+    format_names,
+    in_out,
+    online_or_offline,
 )
-from tracker.cli.arguments import recorded
 from tracker.cli.printing import Printer
 from tracker.settings import AssociationSettings, InferenceSettings, NetworkSettings, Settings
 from tracker.signals import stop_on_ctrl_c
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def show(table: Table, printer: Printer) -> None:
-    """Print the rows, and how many ended how; as JSON the latter alone, since each row was reported as it ended."""
+    """Print the rows and the counts by status; as JSON only the counts, since each row was printed as it ended."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table as Printed
@@ -74,46 +75,65 @@ def show(table: Table, printer: Printer) -> None:
 
 
 def listed(inputs: Sequence[str], output: Path) -> list[ListedClip]:
-    """The clips of the arguments."""
+    """The clips that the arguments name."""
     from tracker.batch.clip_list import find_clips
 
     if not inputs:
-        raise InputError("expected clips, directories, globs or .txt lists of clips, got none")
+        raise InputError("batch: expected clips, directories, quoted globs or .txt lists of clips, got none")
     for each in inputs:
-        recorded(each)  # a URL or a camera is none
+        clip_path(each)  # refuses URLs and cameras
     return find_clips(inputs, output)
 
 
 def batch_command(
-    *inputs: Annotated[str, Parameter(help="Video files, folders of images, directories of them, globs, .txt lists.")],
+    *inputs: Annotated[
+        str,
+        in_out("Video files, folders of images, directories that contain them, quoted globs, or .txt lists of paths."),
+    ],
     output: Output = Path("posetrail_out"),
-    jobs: Annotated[int, Parameter(name=["--jobs", "-j"], help="Clips at a time, in a process each.")] = 1,
-    shard: Annotated[str | None, Parameter(help="i/n: only the i-th of n parts, for n machines.")] = None,
-    retry_failed: Annotated[bool, Parameter(negative=(), help="Only the clips that failed last time.")] = False,
-    posetrack: Annotated[
-        Path | None, Parameter(help="Instead of INPUT: a PoseTrack data set, with annotations/ and images/ in it.")
+    jobs: Annotated[
+        int, distribution("Number of processes; each tracks one clip at a time.", name=["--jobs", "-j"])
+    ] = 1,
+    shard: Annotated[
+        str | None, distribution("I/N: track only every N-th clip, from the I-th on, for job arrays on N machines.")
     ] = None,
-    split: Annotated[str, Parameter(help="Of the data set: val, test, ...")] = "val",
+    retry_failed: Annotated[
+        bool, in_out("Only the clips that batch.csv lists as failed.", negative=(), show_default=False)
+    ] = False,
+    posetrack: Annotated[
+        Path | None,
+        in_out("PoseTrack data set, with annotations/ and images/ in it, instead of INPUTS. Writes a submission, too."),
+    ] = None,
+    split: Annotated[str, in_out("Split of the PoseTrack data set: val, test, ...")] = "val",
     segment_s: Annotated[
-        float | None, Parameter(help="See longer clips in segments of so many seconds, side by side.")
+        float | None,
+        distribution(
+            "Divide longer clips into segments of about this length, in seconds, whose inference runs in parallel; "
+            "association joins them."
+        ),
     ] = None,
     redo: Annotated[
-        bool, Parameter(negative=(), help="Replace results of other settings; what still fits is kept.")
+        bool,
+        in_out(
+            "Replace results of other settings or another clip; keep what is still valid.",
+            negative=(),
+            show_default=False,
+        ),
     ] = False,
-    engine: Annotated[
-        Literal["local", "ray"], Parameter(help="local, or ray for the machines of a Ray cluster.")
-    ] = "local",
+    engine: Annotated[Literal["local", "ray"], distribution("local processes, or tasks on a Ray cluster.")] = "local",
     address: Annotated[
-        str | None, Parameter(help="Of the Ray cluster; a new one on this machine if not given.")
+        str | None, distribution("Address of the Ray cluster [default: a new one on this machine].")
     ] = None,
-    cpus: Annotated[float, Parameter(help="Of a machine of the cluster that a clip takes.")] = 1,
-    gpus: Annotated[float, Parameter(help="Likewise, where the networks run on CUDA; 0.5 is shared by two.")] = 0,
+    cpus: Annotated[float, distribution("CPUs reserved for each Ray task.")] = 1,
+    gpus: Annotated[
+        float, distribution("GPUs reserved for each Ray task, for networks on CUDA; 0.5 lets two tasks share one.")
+    ] = 0,
     video: Video = False,
     save: Save = "",
     start: Start = None,
     end: End = None,
     stride: Stride = 1,
-    fps: Annotated[float | None, Parameter(help="Frames per second of folders of images [default: 30].")] = None,
+    fps: Fps = None,
     online: Online = False,
     preset: Preset = "default",
     config: Config = None,
@@ -123,7 +143,10 @@ def batch_command(
     inference: Inference = InferenceSettings(),
     association: Association = AssociationSettings(),
 ) -> int:
-    """Follow everybody in many clips. Stopped or killed, the same command goes on where it was."""
+    """Track many clips, on one machine or several. The same command again resumes what was interrupted.
+
+    A clip that fails does not stop the others; OUTPUT/batch.csv has a row for each.
+    """
     from tracker.batch.batch import run_batch
     from tracker.batch.clip import Task
     from tracker.batch.posetrack_set import annotations_of, listed_sequences
@@ -131,8 +154,8 @@ def batch_command(
 
     task = Task(
         output=output,
-        settings=Settings(networks=networks, inference=inference, association=way(association, online)),
-        more_formats=names_of_formats(save),
+        settings=Settings(networks=networks, inference=inference, association=online_or_offline(association, online)),
+        more_formats=format_names(save),
         video=video,
         if_exists="adapt" if redo else "continue",
         start_s=start,
@@ -168,18 +191,22 @@ def batch_command(
 
 
 def annotated(root: Path | None, split: str, inputs: Sequence[str], *, whole: bool) -> dict[str, Clip]:
-    """The sequences of --posetrack; none without."""
+    """The sequences of --posetrack; empty without it."""
     if root is None:
         return {}
     if inputs or not whole:
-        raise InputError("--posetrack takes whole sequences: leave out INPUT, --start, --end and --stride")
+        raise InputError("--posetrack: expected whole sequences; leave out INPUTS, --start, --end and --stride")
     from tracker.batch.posetrack_set import sequences
 
     return sequences(root, split)
 
 
 def submit(output: Path, annotations: Path, truth: dict[str, Clip], printer: Printer) -> bool:
-    """Write the submission, print every complaint and the score; whether there was nothing to complain of."""
+    """Write the submission; print its errors, and the scores where there are annotations.
+
+    Returns:
+        whether the submission has no errors.
+    """
     from rich.console import Console
 
     from eval_posetrack.evaluation import evaluate

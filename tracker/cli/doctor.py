@@ -14,6 +14,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from tracker.cli.exit_codes import UNUSABLE
+from tracker.cli.printing import Printer
+
 _NUM_FRAMES, _FPS, _WIDTH, _HEIGHT = 8, 30, 320, 240  # of the invented clip
 
 
@@ -40,6 +43,14 @@ def examine() -> list[Finding]:
         "run": _run,
     }
     return [_checked(name, check) for name, check in checks.items()]
+
+
+def doctor_command() -> int:
+    """Check this installation: packages, device, networks, video files; tracks a small synthetic clip."""
+    findings = examine()
+    for finding in findings:
+        Printer().result(f"{'ok  ' if finding.ok else 'BAD '} {finding.check:<12} {finding.detail}")
+    return 0 if all(finding.ok for finding in findings) else UNUSABLE
 
 
 def _checked(name: str, check: Callable[[], str]) -> Finding:

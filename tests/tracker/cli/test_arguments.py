@@ -12,7 +12,7 @@ from posetrail.errors import InputError
 from posetrail.options import onnx_path
 from posetrail.wording import counted, people
 from tracker.cli.app import main
-from tracker.cli.arguments import each_set, recorded, seconds
+from tracker.cli.arguments import clip_path, repeat_set, seconds
 from tracker.runs.networks import refuse_unused_weights
 from tracker.settings import InferenceSettings, NetworkSettings, Settings
 
@@ -51,8 +51,8 @@ def test_a_wrong_time_names_its_flag(capsys: pytest.CaptureFixture[str]) -> None
     [
         ("rtsp://camera/1", "got the URL rtsp://camera/1"),
         ("https://example.org/clip.mp4", "download it"),
-        ("0", "cameras are not read"),
-        ("/dev/video0", "cameras are not read"),
+        ("0", "cameras are not supported"),
+        ("/dev/video0", "cameras are not supported"),
     ],
 )
 def test_live_sources_are_refused_by_name(capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
@@ -65,8 +65,8 @@ def test_live_sources_are_refused_by_name(capsys: pytest.CaptureFixture[str], te
 def test_a_file_may_be_named_like_a_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("0").touch()
-    assert recorded("0") == Path("0")
-    assert recorded("C:/clip.mp4") == Path("C:/clip.mp4")  # a drive is no scheme of a URL
+    assert clip_path("0") == Path("0")
+    assert clip_path("C:/clip.mp4") == Path("C:/clip.mp4")  # a drive is no scheme of a URL
 
 
 @pytest.mark.parametrize("command", ["track", "draw", "follow"])
@@ -77,14 +77,14 @@ def test_a_glob_that_the_shell_expanded_points_to_batch(capsys: pytest.CaptureFi
 
 
 def test_several_settings_after_one_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert each_set(["--set", "a=1", "b=2", "clip.mp4"]) == ["--set", "a=1", "--set", "b=2", "clip.mp4"]
-    assert each_set(["--set=a=1", "b=2"]) == ["--set=a=1", "--set", "b=2"]
+    assert repeat_set(["--set", "a=1", "b=2", "clip.mp4"]) == ["--set", "a=1", "--set", "b=2", "clip.mp4"]
+    assert repeat_set(["--set=a=1", "b=2"]) == ["--set=a=1", "--set", "b=2"]
     twice = ["--set", "a=1", "--set", "b=2"]
-    assert each_set(twice) == twice
-    assert each_set(["c=3", "--set", "a=1", "x", "b=2"]) == ["c=3", "--set", "a=1", "x", "b=2"]
+    assert repeat_set(twice) == twice
+    assert repeat_set(["c=3", "--set", "a=1", "x", "b=2"]) == ["c=3", "--set", "a=1", "x", "b=2"]
     monkeypatch.chdir(tmp_path)
     Path("b=2.mp4").touch()
-    assert each_set(["--set", "a=1", "b=2.mp4"]) == ["--set", "a=1", "b=2.mp4"]
+    assert repeat_set(["--set", "a=1", "b=2.mp4"]) == ["--set", "a=1", "b=2.mp4"]
 
 
 def test_both_settings_after_one_set_are_read(capsys: pytest.CaptureFixture[str]) -> None:

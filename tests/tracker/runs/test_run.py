@@ -302,7 +302,7 @@ def test_run_json_holds_what_was_applied_not_what_was_left_open(images: Path, tm
 
 
 def test_a_mask_that_the_estimator_does_not_paint_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="crop_mask_margin: does nothing without a mask"):
+    with pytest.raises(InputError, match="crop_mask_margin: expected none without a crop mask, got"):
         NetworkSettings(crop_mask=False, crop_mask_margin=0.2)
     for estimator, said in (
         (
