@@ -85,7 +85,7 @@ def row(source: Source, folder: Path, networks: Networks, segments: tuple[Segmen
     one, many = frames(folder / ONE), frames(run.folder)
     alike = [same(a, b) for a, b in zip(one, many, strict=True)]
     settled = settled_after(alike, segments)
-    skeleton = networks.estimator.skeleton
+    skeleton = networks.skeleton
     idf1, switches = same_ids(
         *(
             [people for _, people in following(lambda seen=seen: seen, settings.association, skeleton)()]

@@ -16,7 +16,7 @@ from estimators.networks import NETWORKS as NETWORKS
 from estimators.recipes import RECIPES
 from posetrail.errors import unknown_name
 from posetrail.options import ONNX_PREFIX, onnx_path, suited
-from posetrail.protocols import Estimator
+from posetrail.protocols import BottomUp, Estimator
 from posetrail.runtime import Runtime
 
 ESTIMATORS = {
@@ -25,7 +25,7 @@ ESTIMATORS = {
 """Estimators by name; `ESTIMATORS[name].weights` tells where its numbers come from, without loading them."""
 
 BOTTOM_UP = ("higherhrnet_w32", "ae_hourglass_4stack", "caffe_openpose_coco", keypoint_rcnn.NAME)
-"""Networks that find everybody in an image: made, they are a `one_pass.OnePass`, which is a detector as well."""
+"""Networks that find people and their joints in whole images, by name; see `create_bottom_up`."""
 
 BRING_WEIGHTS = (*RECIPES, *BOTTOM_UP)
 """Estimators whose weights the user has, as a file: the option `weights` of each."""
@@ -45,6 +45,24 @@ def create_estimator(name: str, *, runtime: Runtime, **options: Any) -> Estimato
     return make(runtime, **suited(options, make, f"estimator {name}"))
 
 
+def create_bottom_up(name: str, *, runtime: Runtime, **options: Any) -> BottomUp:
+    """Create a bottom-up network by its name, with the options of its function.
+
+    Raises:
+        InputError: the name is unknown, an option is unknown or unusable, or the weights are missing or damaged.
+    """
+    make: Callable[..., BottomUp]
+    if name == keypoint_rcnn.NAME:
+        make = keypoint_rcnn.published
+    elif name in BOTTOM_UP:
+        from estimators import bottom_up
+
+        make = partial(bottom_up.published, name=name)
+    else:
+        raise unknown_name("bottom-up network", name, BOTTOM_UP)
+    return make(runtime, **suited(options, make, f"estimator {name}"))
+
+
 def _maker(name: str) -> Callable[..., Estimator]:
     """What makes an estimator; what it needs is imported only now: decoding needs scipy, most of a second."""
     if name in ESTIMATORS:
@@ -53,12 +71,6 @@ def _maker(name: str) -> Callable[..., Estimator]:
         from estimators import top_down
 
         return partial(top_down.published, name=name)
-    if name == keypoint_rcnn.NAME:
-        return keypoint_rcnn.published
-    if name in BOTTOM_UP:
-        from estimators import bottom_up
-
-        return partial(bottom_up.published, name=name)
     if path := onnx_path(name):
         from estimators.onnx_file import OnnxEstimator
 

@@ -13,7 +13,6 @@ import numpy as np
 from estimators.heatmaps import enlarged
 from estimators.limb_grouping import group_by_limbs
 from estimators.loading import loaded
-from estimators.one_pass import OnePass
 from estimators.tag_grouping import HIGHER_HRNET, NEWELL, TagRules, group_by_tags
 from posetrail.errors import InputError
 from posetrail.frame import Frame, Image, by_size, images_of
@@ -23,6 +22,7 @@ from posetrail.preprocessing import IMAGENET, ZERO_TO_ONE, Preprocessing
 from posetrail.runtime import Run, Runtime
 from posetrail.similarity import box_area, grown_boxes, keypoint_boxes
 from posetrail.skeletons import COCO_17, OPENPOSE_18, Skeleton
+from posetrail.weights import Weights
 
 Answer = tuple[np.ndarray, ...]
 People = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -73,12 +73,14 @@ class BottomUpNetwork:
     Args:
         run: canvases (B, H, W, 3) uint8 RGB to what `way.read` reads, each (B, ...).
         way: how it is fed and read.
+        weights: their description, for a run's folder.
         flip_test: look at the mirrored image too: twice the cost.
     """
 
-    def __init__(self, run: Run, way: WholeImage, *, flip_test: bool = False) -> None:
+    def __init__(self, run: Run, way: WholeImage, *, weights: Weights | None = None, flip_test: bool = False) -> None:
         if flip_test and not way.flips:
             raise InputError("flip_test: was not published for this network; leave it out")
+        self.weights = weights
         self._run = run
         self._way = way
         self._flip_test = flip_test
@@ -187,8 +189,8 @@ def published(
     weights: Path | str | None = None,
     input_size: int | None = None,
     flip_test: bool = False,
-) -> OnePass:
-    """A network of WAYS, with weights that the user has, as an estimator that is a detector too.
+) -> BottomUpNetwork:
+    """A network of WAYS, with weights that the user has.
 
     Args:
         runtime: where it runs.
@@ -209,4 +211,4 @@ def published(
     module, known = loaded(name, weights)
     behind = {"higherhrnet_w32": HigherHRNetMaps, "ae_hourglass_4stack": AssociativeMaps}.get(name)
     run = runtime.load_module(FromBytes(behind(module) if behind else module, way.preprocessing))
-    return OnePass(BottomUpNetwork(run, way, flip_test=flip_test), known)
+    return BottomUpNetwork(run, way, weights=known, flip_test=flip_test)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from estimators.one_pass import OnePass
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.frame import Frame, by_size, images_of
 from posetrail.poses import Poses
 from posetrail.runtime import Run, Runtime
 from posetrail.similarity import box_area
 from posetrail.skeletons import COCO_17, Skeleton
+from posetrail.weights import Weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,9 +37,11 @@ class KeypointRCNN:
     Args:
         run: images (B, H, W, 3) uint8 RGB to boxes (B, M, 4), their scores (B, M), 0 where nobody is, keypoints
             (B, M, 17, 2) and their logits (B, M, 17).
+        weights: their description, for a run's folder.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, weights: Weights | None = None) -> None:
+        self.weights = weights
         self._run = run
 
     @property
@@ -66,8 +68,8 @@ def _people(boxes: np.ndarray, scores: np.ndarray, keypoints: np.ndarray, logits
     return poses[np.argsort(-poses.scores, kind="stable")]
 
 
-def published(runtime: Runtime, *, weights: Path | str | None = None, input_size: int | None = None) -> OnePass:
-    """Keypoint R-CNN with weights that the user has, as an estimator that is a detector too.
+def published(runtime: Runtime, *, weights: Path | str | None = None, input_size: int | None = None) -> KeypointRCNN:
+    """Keypoint R-CNN with weights that the user has.
 
     Args:
         runtime: where it runs.
@@ -83,7 +85,7 @@ def published(runtime: Runtime, *, weights: Path | str | None = None, input_size
     known = given_weights(NAME, weights, source="torchvision, BSD-3-Clause")
     module = _network(input_size or 800)
     load_into(module, load_checkpoint(known.path), known.path)
-    return OnePass(KeypointRCNN(runtime.load_module(RcnnPeople(module))), known)
+    return KeypointRCNN(runtime.load_module(RcnnPeople(module)), weights=known)
 
 
 def _network(input_size: int) -> nn.Module:

@@ -85,7 +85,8 @@ def _paste(image: Image, texture: Image, box: np.ndarray) -> None:
     cv2.warpAffine(texture, shift, size, dst=image, borderMode=cv2.BORDER_TRANSPARENT)
 
 
-def _index(image: Image) -> int:
+def frame_number(image: Image) -> int:
+    """The frame number that the first pixel carries."""
     return int(image[0, 0, 0]) * 256 + int(image[0, 0, 1])
 
 
@@ -98,7 +99,7 @@ class TruthDetector:
 
     def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         self.images_seen += len(frames)
-        return [self._detect(_index(frame.image)) for frame in frames]
+        return [self._detect(frame_number(frame.image)) for frame in frames]
 
     def _detect(self, index: int) -> Detections:
         found = [w for w in self.world.walkers if not w.missed(index) and not w.hidden(index)]
@@ -118,7 +119,7 @@ class TruthEstimator:
         return COCO_17
 
     def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
-        return [self._place(_index(frame.image), each) for frame, each in zip(frames, boxes, strict=True)]
+        return [self._place(frame_number(frame.image), each) for frame, each in zip(frames, boxes, strict=True)]
 
     def _place(self, index: int, boxes: np.ndarray) -> Poses:
         self.boxes_seen += len(boxes)

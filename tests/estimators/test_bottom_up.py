@@ -1,35 +1,26 @@
-"""Networks that find everybody at once: drawn maps become people where they stand, and a loop is served by one pass."""
+"""Bottom-up networks: drawn maps are decoded into people at the right places."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from estimators import NETWORKS, bottom_up, create_estimator, keypoint_rcnn
+from estimators import NETWORKS, bottom_up, create_bottom_up, keypoint_rcnn
 from estimators.bottom_up import WAYS, Answer, BottomUpNetwork, WholeImage
 from estimators.networks.people_maps import AssociativeMaps
 from estimators.networks.rcnn_people import RcnnPeople
-from estimators.one_pass import OnePass
 from posetrail.errors import InputError
-from posetrail.frame import Frame, Image
-from posetrail.poses import Poses
+from posetrail.frame import Image
 from posetrail.runtime import Runtime
-from posetrail.skeletons import COCO_17, OPENPOSE_18, Skeleton
-from posetrail.weights import Weights
+from posetrail.skeletons import COCO_17, OPENPOSE_18
 from tests.frames import frames_of
 from tests.functions import gaussians, recorded
-from tests.worlds import STANDING, Walker, World, _index, line
-from tracker.frames import PoseFrame
-from tracker.inference.pipeline import see
-from tracker.inference.propagation import create_flow
-from tracker.runs.networks import open_networks
-from tracker.settings import InferenceSettings, NetworkSettings, Settings
+from tests.worlds import STANDING
 
 PLACES = np.array([[60.0, 40], [240, 80]]) + [60, 150] * STANDING[:, None]  # (K, 2 people, 2), pixels of the image
 IMAGE_SIZE = (360, 270)
@@ -171,11 +162,16 @@ def test_maps_and_tags_are_taken_from_the_last_stack() -> None:
 @pytest.mark.parametrize("name", ["higherhrnet_w32", "caffe_openpose_coco"])
 def test_networks_with_any_numbers_run(name: str, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bottom_up, "loaded", lambda name, weights: (NETWORKS[name](), None))
-    estimator = create_estimator(name, runtime=runtime, input_size=128)
+    network = create_bottom_up(name, runtime=runtime, input_size=128)
     image = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    poses, nobody = estimator(frames_of([image, image]), [np.array([[0.0, 0, 90, 60]]), np.zeros((0, 4))])
-    assert (len(poses), len(nobody)) == (1, 0)
-    assert estimator.skeleton is COCO_17
+    first, second = network(frames_of([image, image]))
+    assert np.array_equal(first.keypoints, second.keypoints, equal_nan=True)
+    assert network.skeleton is COCO_17
+
+
+def test_flip_test_is_refused_where_it_was_not_published() -> None:
+    with pytest.raises(InputError, match="flip_test: was not published"):
+        drawn("caffe_openpose_coco", flip_test=True)
 
 
 def test_keypoint_rcnn_gives_what_torchvision_gives(runtime: Runtime) -> None:
@@ -192,114 +188,3 @@ def test_keypoint_rcnn_gives_what_torchvision_gives(runtime: Runtime) -> None:
     assert (np.diff(second.scores) <= 0).all()
     assert (first.keypoint_scores > 0).all()
     assert (first.keypoint_scores <= 1).all()
-
-
-# --- One pass in the places of two ------------------------------------------------------------------------------------
-
-
-@dataclass
-class TruthInOnePass:
-    """Everybody whom the world lets be found, with their joints; counts the images it was shown."""
-
-    world: World
-    images_seen: int = 0
-
-    @property
-    def skeleton(self) -> Skeleton:
-        return COCO_17
-
-    def __call__(self, frames: Sequence[Frame]) -> list[Poses]:
-        self.images_seen += len(frames)
-        return [self._find(_index(frame.image)) for frame in frames]
-
-    def _find(self, index: int) -> Poses:
-        time_s = index / self.world.fps
-        found = [w for w in self.world.walkers if not w.missed(index) and not w.hidden(index)]
-        N = len(found)
-        keypoints = np.array([w.keypoints(time_s) for w in found]).reshape(N, 17, 2)
-        boxes = np.array([w.box(time_s) for w in found]).reshape(N, 4)
-        scores = np.array([w.box_score(index) for w in found])
-        return Poses(keypoints, np.full((N, 17), 0.9), boxes, scores, np.zeros(N))
-
-
-def two(**of_the_first: Callable[[int], object]) -> World:
-    first = Walker(line((20, 60), (90, 0)), **of_the_first)  # type: ignore[arg-type]
-    return World((first, Walker(line((500, 200), (-90, 0)))), num_frames=12)
-
-
-def look(network: OnePass, world: World, settings: InferenceSettings | None = None) -> list[PoseFrame]:
-    settings = settings or InferenceSettings()
-    frames = (world.frame(i) for i in range(world.num_frames))
-    return [seen for _, seen in see(frames, network.detect, network, settings, create_flow(settings.flow))]
-
-
-def test_the_loop_is_served_and_looks_at_each_image_once() -> None:
-    world = two()
-    network = TruthInOnePass(world)
-    served = OnePass(network)
-    seen = look(served, world)
-    assert [len(frame.poses) for frame in seen] == [2] * 12
-    for frame in seen:
-        np.testing.assert_allclose(frame.poses.keypoints[0], world.walkers[0].keypoints(frame.time_s), atol=1e-3)
-        assert frame.poses.scores == pytest.approx([0.9, 0.9])
-    assert network.images_seen == 12
-    del seen
-    gc.collect()
-    assert served._found == {}  # nothing is kept of images that are gone
-
-
-def test_whom_the_network_is_unsure_of_is_carried_on_and_whom_it_misses_is_not() -> None:
-    unsure = look(*serving(two(box_score=lambda frame: 0.1 if 4 <= frame < 8 else 0.9)))
-    assert [len(frame.poses) for frame in unsure] == [2] * 12
-    assert [frame.poses.propagated.any() for frame in unsure] == [4 <= i < 8 for i in range(12)]
-    for settings in (InferenceSettings(), InferenceSettings(min_propagated_score=0.0, min_propagation_oks=0.0)):
-        missed = look(*serving(two(missed=lambda frame: 4 <= frame < 8)), settings)
-        assert [len(frame.poses) for frame in missed] == [2] * 4 + [1] * 4 + [2] * 4
-
-
-def serving(world: World) -> tuple[OnePass, World]:
-    return OnePass(TruthInOnePass(world)), world
-
-
-def test_between_looks_people_are_carried() -> None:
-    seen = look(*serving(two()), InferenceSettings(detect_every=3))
-    assert [len(frame.poses) for frame in seen] == [2] * 12
-
-
-def test_each_box_is_answered_by_who_fills_it() -> None:
-    world = two()
-    image = world.frame(0).image
-    first, second = (walker.box(0.0) for walker in world.walkers)
-    boxes = np.array([second, first + 3, [300, 10, 340, 90], [np.nan] * 4, [0, 0, np.inf, np.inf], second])
-    [poses, nobody] = OnePass(TruthInOnePass(world))(frames_of([image, image]), [boxes, boxes[:0]])
-    assert len(nobody) == 0
-    np.testing.assert_allclose(poses.keypoints[0], world.walkers[1].keypoints(0.0), atol=1e-3)
-    np.testing.assert_allclose(poses.keypoints[1], world.walkers[0].keypoints(0.0), atol=1e-3)
-    assert np.isnan(poses.keypoints[2:5]).all()
-    assert (poses.keypoint_scores[2:5] == 0).all()
-    assert np.array_equal(poses.keypoints[5], poses.keypoints[0])
-    assert (poses.scores == 1).all()
-    assert OnePass(TruthInOnePass(world))([], []) == []
-
-
-def test_without_a_detector_the_network_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Weights(name="net", path=None, sha256="ab", licence="MIT", source="x", about="y")  # type: ignore[arg-type]
-    monkeypatch.setattr(bottom_up, "loaded", lambda name, weights: (NETWORKS[name](), known))
-    chosen = NetworkSettings(estimator="higherhrnet_w32", device="cpu", crop_mask=False)
-    with open_networks(Settings(networks=chosen)) as networks:
-        assert networks.detector == networks.estimator.detect  # type: ignore[attr-defined]
-        assert networks.weights == (known,)
-    with open_networks(Settings(networks=replace(chosen, detector="nanodet"))) as networks:
-        assert [weights.name for weights in networks.weights] == ["nanodet", "net"]
-    with (
-        pytest.raises(InputError, match="higherhrnet_w32 finds people by itself: give --detector NAME"),
-        open_networks(Settings(networks=replace(chosen, detector_input_px=320))),
-    ):
-        pass
-    with pytest.raises(InputError, match="flip_test: was not published"):
-        drawn("caffe_openpose_coco", flip_test=True)
-    with (
-        pytest.raises(InputError, match="estimator higherhrnet_w32 has no option crop_scale"),
-        open_networks(Settings(networks=replace(chosen, crop_scale=1.5))),
-    ):
-        pass

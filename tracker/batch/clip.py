@@ -150,7 +150,7 @@ def _follow(
         task.output / listed.name,
         networks,
         task.settings,
-        formats=(*default_formats(networks.estimator.skeleton), *task.more_formats),
+        formats=(*default_formats(networks.skeleton), *task.more_formats),
         video=task.video,
         if_exists=task.if_exists,
         segments=task.segments(source),

@@ -95,6 +95,8 @@ def _networks() -> str:
 
     with open_networks(Settings()) as networks:
         frame = Frame(0, 0.0, "", _images()[0])
+        assert networks.detector is not None
+        assert networks.estimator is not None
         networks.detector([frame])
         networks.estimator([frame], [np.array([[100.0, 40, 200, 220]])])
         return ", ".join(f"{weights.name} ({weights.size_bytes / 1e6:.1f} MB)" for weights in networks.weights)

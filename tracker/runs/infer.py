@@ -13,7 +13,7 @@ from typing import Any
 from posetrail.errors import InputError
 from posetrail.frame import Frame
 from tracker.frames import PoseFrame
-from tracker.inference.pipeline import see
+from tracker.inference.pipeline import infer
 from tracker.io.pose_log import Place, PoseLogHeader, PoseLogWriter
 from tracker.io.video import DamagedInput, Source
 from tracker.runs import record as run_file
@@ -29,9 +29,17 @@ OnFrame = Callable[[int], None]
 def seen(
     source: Source, networks: Networks, settings: Settings, known: Iterable[PoseFrame] = ()
 ) -> Generator[tuple[Frame, PoseFrame]]:
-    """The frames of a clip and what is seen in them, as `tracker.inference.pipeline.see` gives them."""
-    detector, estimator, flow, embedder = networks.detector, networks.estimator, networks.flow, networks.embedder
-    return see(source.frames(), detector, estimator, settings.inference, flow, embedder, known=known)
+    """The frames of a clip with their poses, as `tracker.inference.pipeline.infer` yields them."""
+    return infer(
+        source.frames(),
+        networks.detector,
+        networks.estimator,
+        settings.inference,
+        networks.flow,
+        networks.embedder,
+        bottom_up=networks.bottom_up,
+        known=known,
+    )
 
 
 def infer_to_log(
@@ -89,7 +97,7 @@ def _told_of(known: Iterable[PoseFrame], on_frame: OnFrame) -> Iterator[PoseFram
 def header_of(source: Source, networks: Networks, settings: Settings, **more: Any) -> PoseLogHeader:
     """The header of a clip's pose log; `more` is what else decides its numbers."""
     return PoseLogHeader(
-        skeleton=networks.estimator.skeleton,
+        skeleton=networks.skeleton,
         fps=source.fps,
         width=source.width,
         height=source.height,

@@ -8,33 +8,44 @@ from dataclasses import dataclass
 from typing import Any
 
 from detectors import DETECTORS, create_detector
-from estimators import BOTTOM_UP, ESTIMATORS, create_estimator
+from estimators import BOTTOM_UP, ESTIMATORS, create_bottom_up, create_estimator
 from estimators.appearance import COLOUR_LAYOUT, NO_APPEARANCE, create_embedder
-from estimators.one_pass import OnePass
 from posetrail.errors import InputError
-from posetrail.protocols import Detector, Embedder, Estimator
+from posetrail.protocols import BottomUp, Detector, Embedder, Estimator
 from posetrail.runtime import Runtime
+from posetrail.skeletons import Skeleton
 from posetrail.weights import Weights
 from tracker.inference.propagation import FlowMethod, create_flow
 from tracker.settings import NetworkSettings, Settings
 
-_USUAL_DETECTOR = "nanodet"
+_DEFAULT_DETECTOR = "nanodet"
 
 
 @dataclass(frozen=True)
 class Networks:
-    """What looks at the frames: loaded once, used for any number of clips."""
+    """The networks of a run: loaded once, used for any number of clips.
 
-    detector: Detector
-    estimator: Estimator
+    Either a detector and an estimator, or a bottom-up network, which needs no detector but can be given one.
+    """
+
+    detector: Detector | None
+    estimator: Estimator | None
     flow: FlowMethod | None
     weights: tuple[Weights, ...]
     device: str
     embedder: Embedder | None = None
+    bottom_up: BottomUp | None = None
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The skeleton of the estimator or the bottom-up network."""
+        network = self.bottom_up if self.estimator is None else self.estimator
+        assert network is not None
+        return network.skeleton
 
     @property
     def applied(self) -> dict[str, Any]:
-        """What the settings that leave a choice to a network came to; a margin of None is no mask."""
+        """The values of settings that were left to a network; a `crop_mask_margin` of None means no mask."""
         return {"crop_mask_margin": getattr(self.estimator, "crop_mask_margin", None)}
 
 
@@ -65,7 +76,7 @@ def refuse_unused_weights(settings: Settings) -> None:
         InputError: weights are given, and no such network.
     """
     chosen, see = settings.networks, settings.inference
-    detector = _USUAL_DETECTOR if chosen.detector == "auto" else chosen.detector
+    detector = _DEFAULT_DETECTOR if chosen.detector == "auto" else chosen.detector
     no_detector = detector in DETECTORS and chosen.estimator not in BOTTOM_UP  # else another line says what is wrong
     own = "comes with its own weights"
     for weights, flag, is_useless, why in (
@@ -92,18 +103,25 @@ def refuse_unused_weights(settings: Settings) -> None:
 def _load(settings: Settings, stack: ExitStack) -> Networks:
     chosen = settings.networks
     runtime = stack.enter_context(Runtime(chosen.device, chosen.threads))
-    estimator = _estimator(chosen, runtime)
-    detector = _detector(chosen, runtime, estimator)
+    estimator, bottom_up = None, None
+    poses: Estimator | BottomUp
+    if chosen.estimator in BOTTOM_UP:
+        poses = bottom_up = create_bottom_up(chosen.estimator, runtime=runtime, **_estimator_options(chosen))
+        detector = _detector_beside(chosen, runtime)
+    else:
+        poses = estimator = create_estimator(chosen.estimator, runtime=runtime, **_estimator_options(chosen))
+        detector = _detector(chosen, runtime)
+    _check_crop_mask(chosen, poses)
     flow = create_flow(settings.inference.flow, weights=settings.inference.flow_weights, device=runtime.device)
     embedder = create_embedder(
-        chosen.appearance, runtime=runtime, skeleton=estimator.skeleton, weights=chosen.appearance_weights
+        chosen.appearance, runtime=runtime, skeleton=poses.skeleton, weights=chosen.appearance_weights
     )
-    loaded = [network for network in (detector, estimator, flow, embedder) if network is not None]
+    loaded = [each for each in (detector, poses, flow, embedder) if each is not None]
     weights = tuple(found for network in loaded if (found := getattr(network, "weights", None)) is not None)
-    return Networks(detector, estimator, flow, weights, runtime.device, embedder)
+    return Networks(detector, estimator, flow, weights, runtime.device, embedder, bottom_up)
 
 
-def _estimator(chosen: NetworkSettings, runtime: Runtime) -> Estimator:
+def _estimator_options(chosen: NetworkSettings) -> dict[str, Any]:
     options = _given(
         weights=chosen.estimator_weights,
         input_size=chosen.estimator_input_px,
@@ -114,35 +132,43 @@ def _estimator(chosen: NetworkSettings, runtime: Runtime) -> Estimator:
         normalisation=chosen.estimator_normalisation,
     )
     if chosen.crop_mask is False:
-        options["crop_mask_margin"] = None  # explicit, because an estimator may mask by itself
-    estimator = create_estimator(chosen.estimator, runtime=runtime, **options)
-    if chosen.crop_mask and getattr(estimator, "crop_mask_margin", None) is None:
-        can = (
-            "; say how much to leave around the box: --crop-mask-margin 0.2"
-            if hasattr(estimator, "crop_mask_margin")
-            else ""
-        )
+        options["crop_mask_margin"] = None  # given explicitly, because an estimator may mask by default
+    return options
+
+
+def _check_crop_mask(chosen: NetworkSettings, network: Estimator | BottomUp) -> None:
+    if chosen.crop_mask and getattr(network, "crop_mask_margin", None) is None:
+        if hasattr(network, "crop_mask_margin"):
+            advice = "give the margin around the box: --crop-mask-margin 0.2"
+        else:
+            advice = "leave --crop-mask out"
+        raise InputError(f"crop_mask: estimator {chosen.estimator} does not mask its crops by default; {advice}")
+
+
+def _detector(chosen: NetworkSettings, runtime: Runtime) -> Detector:
+    name = _DEFAULT_DETECTOR if chosen.detector == "auto" else chosen.detector
+    return create_detector(name, runtime=runtime, **_detector_options(chosen))
+
+
+def _detector_beside(chosen: NetworkSettings, runtime: Runtime) -> Detector | None:
+    """The detector to use with a bottom-up network; None if none was chosen."""
+    if chosen.detector != "auto":
+        return _detector(chosen, runtime)
+    if _detector_options(chosen):
         raise InputError(
-            f"crop_mask: estimator {chosen.estimator} paints none by itself{can or '; leave --crop-mask out'}"
+            f"detector: {chosen.estimator} finds people by itself; give --detector NAME or no option of a detector"
         )
-    return estimator
+    return None
 
 
-def _detector(chosen: NetworkSettings, runtime: Runtime, estimator: Estimator) -> Detector:
-    options = _given(
+def _detector_options(chosen: NetworkSettings) -> dict[str, Any]:
+    return _given(
         weights=chosen.detector_weights,
         input_size=chosen.detector_input_px,
         normalisation=chosen.detector_normalisation,
     )
-    if chosen.detector != "auto":
-        return create_detector(chosen.detector, runtime=runtime, **options)
-    if not isinstance(estimator, OnePass):
-        return create_detector(_USUAL_DETECTOR, runtime=runtime, **options)
-    if options:
-        raise InputError(f"{chosen.estimator} finds people by itself: give --detector NAME, or nothing for a detector")
-    return estimator.detect
 
 
 def _given(**options: Any) -> dict[str, Any]:
-    """The options that are set; the others are left to the network's own defaults."""
+    """The options that are set; the others keep the defaults of the network."""
     return {name: value for name, value in options.items() if value is not None}

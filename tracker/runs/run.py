@@ -83,9 +83,7 @@ def track(
     settings = settings or Settings()
     source = open_source(path, start_s=start_s, end_s=end_s, stride=stride, fps=fps)
     with open_networks(settings) as networks, closing(seen(source, networks, settings)) as looking:
-        tracker = Tracker(
-            settings.association, networks.estimator.skeleton, queue_frames=settings.inference.queue_frames
-        )
+        tracker = Tracker(settings.association, networks.skeleton, queue_frames=settings.inference.queue_frames)
         for frame, what in looking:
             yield TrackedFrame(frame.index, frame.time_s, frame.name, tracker.update_frame(what), frame.image)
 
@@ -135,7 +133,7 @@ def track_to_folder(
     """
     started = time.perf_counter()
     header = header_of(source, networks, settings, **provenance(segments))
-    formats = default_formats(networks.estimator.skeleton) if formats is None else formats
+    formats = default_formats(networks.skeleton) if formats is None else formats
     writers = _writers(folder, _clip(header), formats)  # what cannot be written is refused now, not after an hour
     drawing = VideoWriter(folder / VIDEO, source.width, source.height, source.fps) if video else None
     with write_lock(folder, wait_s=wait_s) as lock:
@@ -181,9 +179,7 @@ def track_to_folder(
         if ended.status != "interrupted":
             remove_segments(folder)
         if drawing and VIDEO not in outcome.files:
-            whole = (
-                None if stopped() else _draw(people, networks.estimator.skeleton, source, drawing, on_drawn, stopped)
-            )
+            whole = None if stopped() else _draw(people, networks.skeleton, source, drawing, on_drawn, stopped)
             outcome = replace(_with_video(outcome, whole, drawing.notes), seconds=time.perf_counter() - started)
             run_file.write(outcome, told)
         return replace(outcome, done=kept.done)

@@ -16,7 +16,7 @@ from posetrail.protocols import Embedder
 from posetrail.skeletons import COCO_17
 from tests.worlds import TruthDetector, TruthEstimator, Walker, World, line
 from tracker.frames import PoseFrame
-from tracker.inference.pipeline import see
+from tracker.inference.pipeline import infer
 from tracker.inference.propagation import create_flow
 from tracker.settings import InferenceSettings
 
@@ -34,7 +34,7 @@ def look(
     settings = settings or InferenceSettings()
     networks = detector or TruthDetector(world), TruthEstimator(world)
     flow = create_flow(settings.flow)
-    seen = see(iter(frames or world.frames()), *networks, settings, flow, embedder, batch_frames=batch_frames)
+    seen = infer(iter(frames or world.frames()), *networks, settings, flow, embedder, batch_frames=batch_frames)
     return [what for _, what in seen]
 
 
@@ -185,7 +185,9 @@ def test_an_error_of_the_source_comes_after_the_frames_before_it() -> None:
 
     seen = []
     with pytest.raises(OSError, match="the film tore"):
-        for frame, _ in see(frames(), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk")):
+        for frame, _ in infer(
+            frames(), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk")
+        ):
             seen.append(frame.index)
     assert seen == list(range(6))
 
@@ -199,7 +201,7 @@ def test_leaving_early_closes_the_source() -> None:
         finally:
             closed.append(True)
 
-    seen = see(frames(), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk"))
+    seen = infer(frames(), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk"))
     next(seen)
     seen.close()
     assert closed
@@ -208,5 +210,5 @@ def test_leaving_early_closes_the_source() -> None:
 def test_pictures_that_change_their_size_are_survived() -> None:
     small = replace(TWO, size=(320, 180), textures=[])
     frames = TWO.frames()[:4] + [small.frame(i) for i in range(4, 8)]
-    seen = see(iter(frames), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk"))
+    seen = infer(iter(frames), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk"))
     assert [what.index for _, what in seen] == list(range(8))

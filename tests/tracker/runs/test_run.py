@@ -307,13 +307,15 @@ def test_a_mask_that_the_estimator_does_not_paint_is_refused(monkeypatch: pytest
     for estimator, said in (
         (
             SimpleNamespace(crop_mask_margin=None, skeleton=COCO_17),
-            "say how much to leave around the box: --crop-mask-margin",
+            "give the margin around the box: --crop-mask-margin",
         ),
         (SimpleNamespace(skeleton=COCO_17), "leave --crop-mask out"),
     ):
         monkeypatch.setattr("tracker.runs.networks.create_estimator", lambda *_, made=estimator, **__: made)
         with (
-            pytest.raises(InputError, match=f"crop_mask: estimator movenet_thunder paints none by itself; {said}"),
+            pytest.raises(
+                InputError, match=f"crop_mask: estimator movenet_thunder does not mask its crops by default; {said}"
+            ),
             open_networks(Settings(networks=NetworkSettings(crop_mask=True))),
         ):
             pass
