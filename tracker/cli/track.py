@@ -84,7 +84,7 @@ def track_command(
             output / safe_name(source.name),
             loaded,
             settings,
-            formats=(*default_formats(loaded.estimator.skeleton), *more_formats),
+            formats=(*default_formats(loaded.skeleton), *more_formats),
             video=video,
             if_exists="replace" if redo else "associate",
             on_frame=on_frame,
