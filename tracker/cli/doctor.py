@@ -1,6 +1,6 @@
-"""What this machine has, what a run would use, and whether it works: the answers a bug report needs.
+"""`posetrail doctor`: what this machine has, what a run would use, and whether it works; the facts of a bug report.
 
-Everything is imported inside the check that needs it, because a library that cannot be imported is a finding, too.
+Each check imports what it needs itself, because a library that cannot be imported is a finding, too.
 """
 
 from __future__ import annotations
@@ -11,26 +11,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from tracker.cli.exit_codes import UNUSABLE
 from tracker.cli.printing import Printer
 
-_NUM_FRAMES, _FPS, _WIDTH, _HEIGHT = 8, 30, 320, 240  # of the invented clip
+if TYPE_CHECKING:
+    import numpy as np
+
+_NUM_FRAMES, _FPS, _WIDTH, _HEIGHT = 8, 30, 320, 240  # of the synthetic clip
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the examination."""
+    """The result of one check."""
 
     check: str
-    detail: str  # what was found; of a failed check the cause
+    detail: str  # what was found, or why the check failed
     ok: bool
 
 
 def examine() -> list[Finding]:
-    """Look at the machine, then write, read and track a tiny invented clip with the default networks."""
+    """Run all checks; the last ones write, read and track a small synthetic clip with the default networks."""
     checks: dict[str, Callable[[], str]] = {
         "system": lambda: f"Python {platform.python_version()}, {platform.platform()}",
         "packages": _packages,
@@ -56,7 +58,7 @@ def doctor_command() -> int:
 def _checked(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name, check(), ok=True)
-    except Exception as error:  # whatever is broken here is the finding
+    except Exception as error:  # any failure is the finding
         return Finding(name, " ".join(f"{type(error).__name__}: {error}".split()), ok=False)
 
 
@@ -84,11 +86,13 @@ def _device() -> str:
     from posetrail.runtime import Runtime, usable_cpus
 
     with Runtime() as runtime:
-        threads = f"{runtime.threads} at a time; {usable_cpus()} usable CPUs"
-        return f"{runtime.device}, networks run in {runtime.backend} ({threads})"
+        threads = f"{runtime.threads} calls in parallel, {usable_cpus()} CPUs available"
+        return f"{runtime.device}, networks run by {runtime.backend} ({threads})"
 
 
 def _networks() -> str:
+    import numpy as np
+
     from posetrail.frame import Frame
     from tracker.runs.networks import open_networks
     from tracker.settings import Settings
@@ -120,6 +124,8 @@ def _video_in() -> str:
 
 
 def _association() -> str:
+    import numpy as np
+
     from posetrail.poses import Poses
     from tracker.association.follow import follow
 
@@ -131,7 +137,7 @@ def _association() -> str:
     people = follow([(each, index / _FPS) for index, each in enumerate(poses)])
     ids = {int(track_id) for each in people for track_id in each.track_ids}
     _expect("1 track", f"{len(ids)} track{'s' * (len(ids) != 1)}")
-    return f"1 track of an invented person over {len(people)} frames"
+    return f"1 track of a synthetic person over {len(people)} frames"
 
 
 def _run() -> str:
@@ -149,7 +155,7 @@ def _run() -> str:
 
 @contextmanager
 def _clip() -> Iterator[Path]:
-    """A video of the invented images in a temporary folder of its own."""
+    """A video of the synthetic images, in a temporary folder."""
     from tracker.io.video_writer import VideoWriter
 
     with TemporaryDirectory(prefix="posetrail_doctor_") as folder:
@@ -161,7 +167,9 @@ def _clip() -> Iterator[Path]:
 
 
 def _images() -> list[np.ndarray]:
-    """A texture that moves two pixels a frame: (240, 320, 3) uint8 RGB each."""
+    """A texture that moves by two pixels a frame: (240, 320, 3) uint8 RGB each."""
+    import numpy as np
+
     coarse = np.random.default_rng(0).integers(30, 225, (_HEIGHT // 8, _WIDTH // 8, 3), np.uint8)
     texture = coarse.repeat(8, axis=0).repeat(8, axis=1)
     return [np.roll(texture, 2 * index, axis=1) for index in range(_NUM_FRAMES)]
