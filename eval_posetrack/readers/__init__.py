@@ -1,4 +1,4 @@
-"""Poses of other tools as PoseTrack clips, so that they can be followed and scored. Mappings: docs/formats.md.
+"""Poses of other tools as PoseTrack clips, to be tracked and scored. Mappings: docs/reference/formats.md.
 
 clips = READERS["alphapose"](Path("alphapose-results.json"), None, None)
 convert(Path("alphapose-results.json"), Path("tracks.json"), "alphapose")

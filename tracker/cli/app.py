@@ -2,7 +2,9 @@
 
 Exit codes: 0 done; 2 the input or a flag cannot be used, one line says why and what to do; 3 some of several inputs
 failed, one line for each; 130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP, finished frames are kept; 1 internal
-error, with a traceback. Each command's module imports what is heavy inside its function, so that `--help` is fast.
+error, with a traceback.
+
+Each command's module imports what is heavy inside its function, so that `--help` is fast.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a command prints: lines for people, or with `--progress json` JSON lines alone, on stdout and stderr alike.
 
-Each JSON line has "time" (ISO 8601, UTC) and "event"; docs/batch.md lists the events and their fields.
+Each JSON line has "time" (ISO 8601, UTC) and "event"; docs/reference/events.md lists the events and their fields.
 """
 
 from __future__ import annotations

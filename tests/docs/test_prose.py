@@ -1,0 +1,56 @@
+"""Words that the project does not use any more stay out of what users read: one word for one thing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tracker.cli.app import app
+
+WORDS = {  # what is not said -> what is said instead
+    r"hindsight": "offline linking",
+    r"who is who": "association, identities",
+    r"nobody|somebody|everybody|everyone|anybody": "person, track, identity, people",
+    r"tracklet pieces?|pieces of (?:a|the) track": "tracklet",
+    r"carr(?:y|ied|ies) (?:over|by flow)|carried (?:box|pose|person|people)": "propagated",
+    r"second looks?|seen twice": "duplicate, pose NMS",
+    r"(?:is|are|was|were) told\b": "known, given, reported",
+    r"surer|sure (?:pose|joint|score)s?": "confident",
+    r"un(?:sure|seen) people": "people of low confidence; unmatched tracks",
+    r"likeness|so alike|more alike": "similarity",
+    r"wanted [^,]{0,60}, got": "expected ..., got ...",
+    r"filled_poses|`filled`": "interpolated",
+    r"goes? on where": "resumes",
+}
+PAGES = {
+    page.relative_to(REPOSITORY).as_posix(): page.read_text()
+    for page in (
+        REPOSITORY / "README.md",
+        REPOSITORY / "CONTRIBUTING.md",
+        *sorted((REPOSITORY / "docs").rglob("*.md")),
+        *sorted((REPOSITORY / "docs").rglob("*.py")),
+        *sorted((REPOSITORY / "examples").glob("*.py")),
+        *sorted((REPOSITORY / "tracker" / "cli").glob("[!m]*.py")),
+        REPOSITORY / "tracker" / "settings.py",
+    )
+}
+
+
+def help_of(command: str) -> str:
+    """The texts of a command and of all its flags."""
+    arguments = app[command].assemble_argument_collection(parse_docstring=True)
+    return "\n".join([app[command].help, *(argument.parameter.help or "" for argument in arguments)])
+
+
+COMMANDS = {f"posetrail {name}": help_of(name) for name in ("track", "batch", "follow", "draw", "doctor")}
+
+
+@pytest.mark.parametrize("place", [*PAGES, *COMMANDS])
+def test_no_word_of_the_old_private_language(place: str) -> None:
+    text = " ".join({**PAGES, **COMMANDS}[place].split())
+    for word, instead in WORDS.items():
+        for found in re.finditer(rf"\b(?:{word})\b", text, re.IGNORECASE):
+            around = text[max(found.start() - 40, 0) : found.end() + 40]
+            raise AssertionError(f"{place}: ...{around}...: say {instead}")
