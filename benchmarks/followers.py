@@ -13,7 +13,7 @@ from posetrail.assignment import associate
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.similarity import box_area, box_iou, oks
 from posetrail.skeletons import COCO_17
-from tracker.association.follow import following
+from tracker.association.follow import associate_clip
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings
 
@@ -69,7 +69,7 @@ class Ours:
             for t, (poses, time_s) in enumerate(sequence.frames)
         ]
         started = time.perf_counter()
-        out = [people for _, people in following(lambda: seen, self._settings(sequence), COCO_17)()]
+        out = [people for _, people in associate_clip(lambda: seen, self._settings(sequence), COCO_17)()]
         self.seconds += time.perf_counter() - started
         return out
 

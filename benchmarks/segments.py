@@ -22,7 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from posetrail.assignment import associate
 from posetrail.poses import TrackedPoses
 from posetrail.similarity import box_iou
-from tracker.association.follow import following
+from tracker.association.follow import associate_clip
 from tracker.frames import PoseFrame
 from tracker.io.pose_log import read_pose_log
 from tracker.io.video import Source, open_source
@@ -88,7 +88,7 @@ def row(source: Source, folder: Path, networks: Networks, segments: tuple[Segmen
     skeleton = networks.skeleton
     idf1, switches = same_ids(
         *(
-            [people for _, people in following(lambda seen=seen: seen, settings.association, skeleton)()]
+            [people for _, people in associate_clip(lambda seen=seen: seen, settings.association, skeleton)()]
             for seen in (one, many)
         )
     )

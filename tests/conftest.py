@@ -30,7 +30,7 @@ FAST = frozenset(
         "posetrail/test_similarity",
         "posetrail/test_skeletons",
         "posetrail/test_weights",
-        "tracker/association/test_pairs",
+        "posetrail/test_assignment",
         "tracker/association/test_score_scale",
         "tracker/batch/test_clip_list",
         "tracker/io/test_pose_log",

@@ -1,53 +1,59 @@
-"""How everybody moved at once: a camera's jerk, a cut of some frames, told from the people alone."""
+"""Common motion: one shift of all people at once, as a jerk of the camera or dropped frames cause it.
+
+It is estimated from the poses alone, so it also works where the camera's motion is unknown.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-_REACH = 4.0  # body sizes: who moved farther than this is not looked for
-_NEAR = 0.2  # body sizes: somebody so near their expected place is found
-_ALIKE_SIZE = 1.5  # nobody becomes larger or smaller than by this factor
-_CROWD = 3  # so many people must agree ...
-_MOST = 0.6  # ... and this share of those who can be found at all
-_CANDIDATES = 24
+_MAX_SHIFT = 4.0  # body sizes: longer shifts are not considered
+_MATCH_DISTANCE = 0.2  # body sizes: a pose this near to a shifted track matches it
+_MAX_SIZE_RATIO = 1.5  # between a track and a pose that matches it
+_MIN_MATCHES = 3  # a shift needs so many matches ...
+_MIN_MATCH_SHARE = 0.6  # ... and this share of those possible
+_MAX_CANDIDATES = 24  # shifts that are tried
 
 
-def common_shift(places: np.ndarray, sizes: np.ndarray, seen_places: np.ndarray, seen_sizes: np.ndarray) -> np.ndarray:
-    """The shift (2,) in pixels by which most people are found again; 0 where none finds more than standing still.
+def common_shift(
+    positions: np.ndarray, sizes: np.ndarray, pose_positions: np.ndarray, pose_sizes: np.ndarray
+) -> np.ndarray:
+    """The shift (2,) in pixels that brings most tracks onto poses; 0 where none beats no shift by two matches.
 
-    Every pair of a person and a pose proposes a shift; those that most agree on are tried on everybody: a vote in which
-    those count who find a pose of their size near the place they would have moved to.
+    Every pair of a track and a pose proposes a shift. The proposals on which most pairs agree are tried on all tracks,
+    and the shift with the most matches wins: a Hough vote over translations.
 
     Args:
-        places: (T, 2) pixels, where people are expected.
-        sizes: (T,) pixels, body sizes.
-        seen_places: (N, 2) pixels.
-        seen_sizes: (N,) pixels.
+        positions: (T, 2) pixels, predicted centres of the tracks.
+        sizes: (T,) pixels, body sizes of the tracks.
+        pose_positions: (N, 2) pixels, centres of the poses.
+        pose_sizes: (N,) pixels, body sizes of the poses.
     """
-    still = np.zeros(2)
-    if min(len(places), len(seen_places)) < _CROWD:
-        return still
-    off = seen_places - places[:, None]  # (T, N, 2)
-    ratio = seen_sizes / sizes[:, None]
-    possible = (np.abs(np.log(np.maximum(ratio, 1e-6))) < np.log(_ALIKE_SIZE)) & (
-        np.abs(off).max(axis=2) < _REACH * sizes[:, None]
+    no_shift = np.zeros(2)
+    if min(len(positions), len(pose_positions)) < _MIN_MATCHES:
+        return no_shift
+    offsets = pose_positions - positions[:, None]  # (T, N, 2)
+    size_ratios = pose_sizes / sizes[:, None]
+    possible = (np.abs(np.log(np.maximum(size_ratios, 1e-6))) < np.log(_MAX_SIZE_RATIO)) & (
+        np.abs(offsets).max(axis=2) < _MAX_SHIFT * sizes[:, None]
     )
-    tried = np.concatenate([still[None], _proposed(off[possible], _NEAR * np.median(sizes))])
-    near = [(np.abs(off - shift).max(axis=2) < _NEAR * sizes[:, None]) & possible for shift in tried]
-    found = np.array([each.any(axis=1).sum() for each in near])
-    best = int(found.argmax())
-    enough = found[best] >= max(_CROWD, _MOST * min(len(places), len(seen_places)))
-    if not enough or found[best] < found[0] + 2:
-        return still
-    return off[near[best]].mean(axis=0)
+    candidates = _candidate_shifts(offsets[possible], _MATCH_DISTANCE * np.median(sizes))
+    shifts = np.concatenate([no_shift[None], candidates])
+    matches = [(np.abs(offsets - shift).max(axis=2) < _MATCH_DISTANCE * sizes[:, None]) & possible for shift in shifts]
+    counts = np.array([each.any(axis=1).sum() for each in matches])
+    best = int(counts.argmax())
+    enough = counts[best] >= max(_MIN_MATCHES, _MIN_MATCH_SHARE * min(len(positions), len(pose_positions)))
+    if not enough or counts[best] < counts[0] + 2:
+        return no_shift
+    return offsets[matches[best]].mean(axis=0)
 
 
-def _proposed(shifts: np.ndarray, width: float) -> np.ndarray:
-    """Middles (C, 2) of the cells of a grid, `width` apart, in which most shifts (L, 2) lie; of equals the shortest.
+def _candidate_shifts(offsets: np.ndarray, cell_px: float) -> np.ndarray:
+    """Mean offsets (C, 2) of the fullest cells of a grid over all offsets (L, 2); of equally full cells the nearest.
 
-    Who stands in which row changes nothing.
+    The order of tracks and poses does not matter.
     """
-    cells, index, count = np.unique(np.round(shifts / width), axis=0, return_inverse=True, return_counts=True)
-    order = np.lexsort((cells[:, 1], cells[:, 0], (cells**2).sum(axis=1), -count))[:_CANDIDATES]
-    sums = np.stack([np.bincount(index.ravel(), shifts[:, axis], len(cells)) for axis in (0, 1)], axis=1)
+    cells, index, count = np.unique(np.round(offsets / cell_px), axis=0, return_inverse=True, return_counts=True)
+    order = np.lexsort((cells[:, 1], cells[:, 0], (cells**2).sum(axis=1), -count))[:_MAX_CANDIDATES]
+    sums = np.stack([np.bincount(index.ravel(), offsets[:, axis], len(cells)) for axis in (0, 1)], axis=1)
     return (sums / count[:, None])[order]

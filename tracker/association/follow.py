@@ -1,4 +1,4 @@
-"""Frames of poses to frames of people, all at once: where the settings choose between online and offline."""
+"""Association of whole clips: `follow` for users, `associate_clip` for the runs; settings choose online or offline."""
 
 from __future__ import annotations
 
@@ -6,57 +6,66 @@ from collections.abc import Callable, Iterable, Iterator
 
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import Skeleton, skeleton_of_size
-from tracker.association import tracker
 from tracker.association.offline import associate_offline
+from tracker.association.tracker import associate_online
 from tracker.frames import FrameWithTracks, PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings, Settings
 
 
-def following(
+def associate_clip(
     frames: Callable[[], Iterable[PoseFrame]],
     settings: AssociationSettings,
     skeleton: Skeleton,
     *,
     queue_frames: int = 1,
 ) -> Callable[[], Iterator[FrameWithTracks]]:
-    """Gives every frame with its people, in order, each time it is called, as `settings.offline` wants it.
+    """Associate a clip online or offline, as `settings.offline` says.
 
     Args:
-        frames: gives the frames from the first one on, each time it is called.
-        settings: who is who.
+        frames: returns the frames from the first one on, each time it is called.
+        settings: how poses become tracks.
         skeleton: of the poses.
-        queue_frames: how many earlier frames' poses the log carries by flow.
+        queue_frames: number of earlier frames whose poses optical flow propagates into each frame.
+
+    Returns:
+        A function that returns every frame with its tracked poses, in order, each time it is called.
     """
     if settings.offline:
         return associate_offline(frames, settings, skeleton, queue_frames)
-    return lambda: tracker.follow(frames(), settings, skeleton, queue_frames=queue_frames)
+    return lambda: associate_online(frames(), settings, skeleton, queue_frames=queue_frames)
 
 
 def follow(
     frames: Iterable[PoseFrame | tuple[Poses, float]], settings: AssociationSettings | Settings = AssociationSettings()
 ) -> list[TrackedPoses]:
-    """Who is who in poses at hand, whoever found them: no pixels, no network, no files.
+    """Track the poses of a whole clip, whichever program estimated them: no pixels, no networks, no files.
 
-    >>> people = follow([(poses, time_s) for poses, time_s in clip])
-    >>> people[0].track_ids, people[0].poses.keypoints.shape
+        tracked = follow([(poses, time_s) for poses, time_s in clip])
+        tracked[0].track_ids, tracked[0].poses.keypoints.shape
 
     Args:
-        frames: a clip's frames in order: poses with their time in seconds, or frames of a pose log.
-        settings: who is who; offline unless they say otherwise. For one frame at a time there is `Tracker`.
+        frames: of one clip, in order: pairs of poses and their time in seconds, or frames of a pose log.
+        settings: how poses become tracks; offline by default. To process one frame at a time, use `Tracker`.
 
     Returns:
-        The people of each frame.
+        The tracked poses of each frame.
 
     Raises:
-        ValueError: a frame earlier than the last one, or poses of another skeleton.
+        ValueError: something else than such frames, a time before that of the last frame, or poses with different
+            numbers of joints.
     """
     settings = settings.association if isinstance(settings, Settings) else settings
-    clip = [frame if isinstance(frame, PoseFrame) else _as_seen(i, *frame) for i, frame in enumerate(frames)]
+    clip = [_pose_frame(index, frame) for index, frame in enumerate(frames)]
     if not clip:
         return []
     skeleton = skeleton_of_size(clip[0].poses.keypoints.shape[1])
-    return [people for _, people in following(lambda: clip, settings, skeleton)()]
+    return [tracked for _, tracked in associate_clip(lambda: clip, settings, skeleton)()]
 
 
-def _as_seen(index: int, poses: Poses, time_s: float) -> PoseFrame:
+def _pose_frame(index: int, frame: PoseFrame | tuple[Poses, float]) -> PoseFrame:
+    if isinstance(frame, PoseFrame):
+        return frame
+    if not (isinstance(frame, tuple) and len(frame) == 2 and isinstance(frame[0], Poses)):
+        raise ValueError(f"frames[{index}]: expected a pair (Poses, time in seconds), got {frame!r:.80}")
+    poses, time_s = frame
     return PoseFrame(index, time_s, "", poses, PropagatedPoses.empty(poses.keypoints.shape[1]))

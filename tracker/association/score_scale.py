@@ -1,4 +1,4 @@
-"""What a score means in this clip: every detector and estimator has a range of its own."""
+"""Calibration of scores: networks differ in the scores they give to equally good poses."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ import numpy as np
 
 from posetrail.poses import Poses
 
-_TYPICAL = 0.65  # quality of true people by the networks that the settings' scores were chosen for
-_PRIOR_PEOPLE = 2.0  # weight of that, before anything was seen, in people
-_MEMORY_S = 20.0  # light and distance change: older scores count less
+_REFERENCE_QUALITY = 0.65  # typical quality of correct poses of the networks for which the default settings were chosen
+_PRIOR_POSES = 2.0  # weight of that value before any pose was seen, in poses
+_MEMORY_S = 20.0  # lighting and distance change: the weight of older poses decays with this time constant
 
 
 class ScoreScale:
-    """Learns, from all poses seen so far, how sure of true people the networks are in this clip.
+    """Estimates how high the networks score correct poses in this clip, from all frames so far.
 
-    The quality of the better ones is estimated by the mean of all qualities, weighted by their squares: false people
-    have low scores and hardly count, so nobody need know yet who is true.
+    The estimate is the mean quality of all detected poses, weighted by the squared quality. False detections score low
+    and hardly change it, so it needs no decision about which poses are correct.
 
     Args:
-        adapt: whether to learn; otherwise every score stays as it is.
+        adapt: whether to estimate; otherwise `threshold` returns its argument.
     """
 
     def __init__(self, *, adapt: bool) -> None:
         self._adapt = adapt
         self._last_s: float | None = None
-        self._weight = _PRIOR_PEOPLE * _TYPICAL**2
-        self._sum = self._weight * _TYPICAL
+        self._weight = _PRIOR_POSES * _REFERENCE_QUALITY**2
+        self._sum = self._weight * _REFERENCE_QUALITY
         self._highest = 0.0
 
     def add(self, poses: Poses, time_s: float) -> np.ndarray:
-        """Learn from the next frame's poses; their qualities (N,) float64, 0 where a score is missing (NaN)."""
+        """Update the estimate with the next frame; the quality (N,) float64 of its poses, 0 where a score is NaN."""
         quality = np.nan_to_num(poses.quality.astype(float))
         detected = quality[~poses.propagated]
         self._highest = max(self._highest, float(detected.max(initial=0)))
-        kept = np.exp(-(time_s - self._last_s) / _MEMORY_S) if self._last_s is not None else 1.0
-        self._weight = self._weight * kept + float(detected @ detected)
-        self._sum = self._sum * kept + float((detected * detected) @ detected)
+        decay = np.exp(-(time_s - self._last_s) / _MEMORY_S) if self._last_s is not None else 1.0
+        self._weight = self._weight * decay + float(detected @ detected)
+        self._sum = self._sum * decay + float((detected * detected) @ detected)
         self._last_s = time_s
         return quality
 
-    def score(self, score: float) -> float:
-        """What a score of the settings comes to here; 0 where nothing had a score: then scores say nothing."""
+    def threshold(self, setting: float) -> float:
+        """A threshold of the settings on this clip's scale; 0 as long as all scores were 0 and mean nothing."""
         if not self._adapt:
-            return score
+            return setting
         if self._highest == 0:
             return 0.0
-        return score * self._sum / self._weight / _TYPICAL
+        return setting * self._sum / self._weight / _REFERENCE_QUALITY

@@ -1,19 +1,22 @@
-"""A moving camera's picture held still: similarities of the plane, and their product from frame to frame."""
+"""Camera-stabilised coordinates: the pixels of the first frame, with the camera's motion since then undone.
+
+The camera's motion between two frames is a similarity transform of the plane, a (2, 3) matrix.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-_LARGEST_ZOOM = 1e3  # either way; beyond, small errors of an hour's frames have added up and mean nothing
+_MAX_ZOOM = 1e3  # in either direction; beyond it the product of many frames' motions is mostly accumulated error
 
 
-def moved(points: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """Points (..., 2) where a motion (2, 3) takes them."""
+def transformed(points: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """Points (..., 2) mapped by a motion (2, 3)."""
     return points @ motion[:, :2].T + motion[:, 2]
 
 
-def undone(motion: np.ndarray) -> np.ndarray:
-    """The motion (2, 3) that takes points back; nothing moves where they cannot be taken back."""
+def inverted(motion: np.ndarray) -> np.ndarray:
+    """The inverse (2, 3) of a motion (2, 3); the identity where it has none."""
     if abs(np.linalg.det(motion[:, :2])) < 1e-9:
         return np.eye(2, 3)
     back = np.linalg.inv(motion[:, :2])
@@ -21,28 +24,29 @@ def undone(motion: np.ndarray) -> np.ndarray:
 
 
 def zoom(motion: np.ndarray) -> float:
-    """By how much a motion (2, 3) makes everything larger."""
+    """The scale factor of a motion (2, 3)."""
     return float(np.sqrt(abs(np.linalg.det(motion[:, :2]))))
 
 
-class StillPicture:
-    """Pixels of the first frame as the common ground of all: where things that stand still keep their place."""
+class Stabiliser:
+    """Chains the camera's motion from frame to frame; static points of the scene keep their stabilised coordinates."""
 
     def __init__(self) -> None:
         self._to_first: np.ndarray | None = None
 
-    def add(self, camera: np.ndarray) -> np.ndarray:
-        """The motion (2, 3) from the next frame's pixels to the common ground.
+    def add(self, camera_motion: np.ndarray) -> np.ndarray:
+        """The motion (2, 3) from the next frame's pixels to those of the first frame.
 
         Args:
-            camera: (2, 3) from the pixels of the frame before to this frame's, as in PoseFrame; the first is ignored.
+            camera_motion: (2, 3) from the previous frame's pixels to this frame's, as `PoseFrame.camera_motion`; that
+                of the first frame is ignored.
         """
         if self._to_first is None:
             self._to_first = np.eye(2, 3)
-        elif not np.array_equal(camera, np.eye(2, 3)):
-            back = undone(camera)
-            if not 1 / _LARGEST_ZOOM < zoom(self._to_first) * zoom(back) < _LARGEST_ZOOM:
-                back = np.column_stack([np.eye(2), moved(np.zeros(2), back)])
-            turn = self._to_first[:, :2] @ back[:, :2]
-            self._to_first = np.column_stack([turn, moved(back[:, 2], self._to_first)])
+        elif not np.array_equal(camera_motion, np.eye(2, 3)):
+            back = inverted(camera_motion)
+            if not 1 / _MAX_ZOOM < zoom(self._to_first) * zoom(back) < _MAX_ZOOM:
+                back = np.column_stack([np.eye(2), transformed(np.zeros(2), back)])
+            linear = self._to_first[:, :2] @ back[:, :2]
+            self._to_first = np.column_stack([linear, transformed(back[:, 2], self._to_first)])
         return self._to_first

@@ -18,7 +18,7 @@ from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.frame import Frame, Image
 from posetrail.skeletons import Skeleton
-from tracker.association.follow import following
+from tracker.association.follow import associate_clip
 from tracker.association.tracker import Tracker
 from tracker.frames import TrackedFrame
 from tracker.inference.prefetch import ahead
@@ -321,7 +321,7 @@ def draw_run(
 def _people(log: Path, settings: AssociationSettings, end: LogEnd) -> People:
     """Everybody in a pose log that ends so: the one way there is from poses to people."""
     header, _ = read_pose_log(log)
-    followed = following(
+    followed = associate_clip(
         lambda: read_pose_log(log, end)[1], settings, header.skeleton, queue_frames=header.queue_frames
     )
     return lambda: (TrackedFrame(seen.index, seen.time_s, seen.name, people) for seen, people in followed())

@@ -19,8 +19,8 @@ from tests.worlds import STANDING, Walker, World, line
 from tracker.association import offline
 from tracker.association.linking import link
 from tracker.association.offline import associate_offline
-from tracker.association.stabilisation import StillPicture, moved, undone
-from tracker.association.tracker import follow
+from tracker.association.stabilisation import Stabiliser, inverted, transformed
+from tracker.association.tracker import associate_online
 from tracker.association.tracklets import ENDS, Tracklets
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings
@@ -181,7 +181,7 @@ def test_a_clip_too_short_for_evidence_keeps_its_people(num_frames: int) -> None
 
 def test_people_stay_where_all_scores_are_zero() -> None:
     frames = [replace(f, poses=replace(f.poses, scores=np.zeros(3))) for f in seen(CROSSING)]
-    online = follow(frames, replace(DEFAULT, new_track_score=0.0), COCO_17)
+    online = associate_online(frames, replace(DEFAULT, new_track_score=0.0), COCO_17)
     assert [len(p) for p in followed(frames, replace(DEFAULT, new_track_score=0.0))] == [len(p) for _, p in online]
 
 
@@ -368,7 +368,7 @@ def test_a_track_that_runs_over_blocks_is_one_to_the_backward_tracker(monkeypatc
     monkeypatch.setattr(offline, "_BLOCK_FRAMES", 20)
     monkeypatch.setattr(offline, "_LEAD_FRAMES", 15)
     world = World((CROSSING.walkers[0], CROSSING.walkers[2]), 90)
-    both_ways = offline._both_ways(seen(world), DEFAULT, COCO_17, 1)
+    both_ways = offline._both_directions(seen(world), DEFAULT, COCO_17, 1)
     serials = [sorted(backward.tolist()) for _, _, backward in both_ways]
     assert serials == [serials[0]] * 90
     assert len(set(serials[0])) == 2
@@ -382,18 +382,18 @@ def test_reversed_frames_tell_of_the_camera_as_if_filmed_so() -> None:
     scene = np.array([[0.0, 0.0], [300.0, 20.0]])
     frames = []
     for index, frame in enumerate(seen(World(CROSSING.walkers, 8))):
-        back = undone(view(index - 1)) if index else np.eye(2, 3)
+        back = inverted(view(index - 1)) if index else np.eye(2, 3)
         turn = view(index)[:, :2] @ back[:, :2]
-        frames.append(replace(frame, camera_motion=np.column_stack([turn, moved(back[:, 2], view(index))])))
+        frames.append(replace(frame, camera_motion=np.column_stack([turn, transformed(back[:, 2], view(index))])))
     for earlier, later in pairwise(frames):
-        place = moved(moved(scene, view(earlier.index)), later.camera_motion)
-        assert np.allclose(place, moved(scene, view(later.index)))
-    backwards = list(offline._reversed(frames))
+        place = transformed(transformed(scene, view(earlier.index)), later.camera_motion)
+        assert np.allclose(place, transformed(scene, view(later.index)))
+    backwards = list(offline._time_reversed(frames))
     assert [frame.name for frame in backwards] == [frame.name for frame in frames[::-1]]
     for i, (later, earlier) in enumerate(pairwise(backwards)):
         assert later.time_s < earlier.time_s
-        now = moved(moved(scene, view(7 - i)), earlier.camera_motion)
-        assert np.allclose(now, moved(scene, view(6 - i)))
+        now = transformed(transformed(scene, view(7 - i)), earlier.camera_motion)
+        assert np.allclose(now, transformed(scene, view(6 - i)))
 
 
 def test_no_more_frames_are_held_than_a_block_and_its_lead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -485,20 +485,20 @@ def test_whatever_comes_people_are_poses_that_were_seen_or_lie_between_two_of_th
 @given(st.lists(st.tuples(st.floats(-3, 3), st.floats(0.5, 2), st.floats(-99, 99), st.floats(-99, 99)), max_size=8))
 def test_what_stands_still_stays_in_the_still_picture(motions: list[tuple[float, float, float, float]]) -> None:
     points = np.array([[0.0, 0.0], [300.0, 20.0], [50.0, 400.0]])
-    still = StillPicture()
+    still = Stabiliser()
     now = points
     assert np.array_equal(still.add(np.ones((2, 3))), np.eye(2, 3))
     for angle, scale, x, y in motions:
         cos, sin = scale * np.cos(angle), scale * np.sin(angle)
         camera = np.array([[cos, -sin, x], [sin, cos, y]])
-        now = moved(now, camera)
+        now = transformed(now, camera)
         to_still = still.add(camera)
-        assert np.allclose(moved(now, to_still), points, atol=1e-6 * np.abs(now).max() + 1e-6)
-        assert np.allclose(moved(points, undone(to_still)), now, rtol=1e-6, atol=1e-5)
+        assert np.allclose(transformed(now, to_still), points, atol=1e-6 * np.abs(now).max() + 1e-6)
+        assert np.allclose(transformed(points, inverted(to_still)), now, rtol=1e-6, atol=1e-5)
 
 
 def test_a_camera_that_zooms_without_end_is_not_believed() -> None:
-    still = StillPicture()
+    still = Stabiliser()
     for _ in range(3000):
         to_still = still.add(np.array([[1.01, 0, 0], [0, 1.01, 0]]))
     assert np.isfinite(to_still).all()

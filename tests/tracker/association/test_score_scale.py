@@ -18,15 +18,15 @@ def test_a_missing_score_counts_as_none_and_spoils_nothing() -> None:
     with_gap, without = ScoreScale(adapt=True), ScoreScale(adapt=True)
     assert with_gap.add(poses([0.81, np.nan, 0.64]), 0.0) == pytest.approx([0.9, 0.0, 0.8])
     without.add(poses([0.81, 0.64]), 0.0)
-    assert with_gap.score(0.4) == without.score(0.4)
+    assert with_gap.threshold(0.4) == without.threshold(0.4)
 
 
 def test_carried_poses_teach_nothing_and_a_scale_that_does_not_adapt_changes_no_score() -> None:
     scale = ScoreScale(adapt=True)
     scale.add(poses([0.2, 0.3]), 0.0)
-    before = scale.score(0.4)
+    before = scale.threshold(0.4)
     scale.add(poses([0.9], propagated=True), 0.0)
-    assert scale.score(0.4) == pytest.approx(before)
+    assert scale.threshold(0.4) == pytest.approx(before)
     fixed = ScoreScale(adapt=False)
     fixed.add(poses([0.2, 0.3]), 0.0)
-    assert fixed.score(0.4) == 0.4
+    assert fixed.threshold(0.4) == 0.4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17
 from tests.worlds import Walker, World, line
-from tracker.association.tracker import Tracker, follow
+from tracker.association.follow import follow
+from tracker.association.tracker import Tracker, associate_online
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import PRESETS, Assignment, AssociationSettings, Similarity
 
@@ -40,7 +42,7 @@ def seen(world: World, shuffle: int | None = None, stride: int = 1) -> list[Pose
 def who(world: World, frames: list[PoseFrame], settings: AssociationSettings) -> list[dict[int, int]]:
     """For every frame, walker -> id."""
     followed = []
-    for frame, people in follow(frames, settings, COCO_17):
+    for frame, people in associate_online(frames, settings, COCO_17):
         walkers = [world.walker_at(frame.index, box) for box in people.poses.boxes]
         followed.append(dict(zip(walkers, people.track_ids.tolist(), strict=True)))
     return followed
@@ -151,7 +153,7 @@ def test_the_flow_queue_bridges_frames_that_missed_somebody() -> None:
     frames[8] = replace(frames[8], propagated=PropagatedPoses([4], [0], frames[8].poses.keypoints))
     preset = PRESETS["simple-baselines"].association
     for queue_frames, expected in ((1, {1, 2}), (4, {1})):
-        followed = follow(frames, preset, COCO_17, queue_frames=queue_frames)
+        followed = associate_online(frames, preset, COCO_17, queue_frames=queue_frames)
         assert {int(i) for _, people in followed for i in people.track_ids} == expected
 
 
@@ -234,9 +236,9 @@ def test_the_crowd_tells_how_the_camera_moved_where_the_log_does_not() -> None:
 
 @pytest.mark.parametrize(("shift", "scale"), [((1000.0, -300.0), 1.0), ((0.0, 0.0), 3.0), ((-50.0, 7.0), 0.5)])
 def test_shifting_and_scaling_the_picture_changes_no_id(shift: tuple[float, float], scale: float) -> None:
-    plain = [people.track_ids.tolist() for _, people in follow(seen(CROSSING, shuffle=1), DEFAULT, COCO_17)]
+    plain = [people.track_ids.tolist() for _, people in associate_online(seen(CROSSING, shuffle=1), DEFAULT, COCO_17)]
     there = (moved(frame, shift, scale) for frame in seen(CROSSING, shuffle=1))
-    assert [people.track_ids.tolist() for _, people in follow(there, DEFAULT, COCO_17)] == plain
+    assert [people.track_ids.tolist() for _, people in associate_online(there, DEFAULT, COCO_17)] == plain
 
 
 def test_an_id_never_returns_after_it_was_retired() -> None:
@@ -338,9 +340,36 @@ def test_whatever_comes_no_id_stands_twice_in_a_frame(
 
 def test_a_pose_without_a_box_is_followed_by_its_joints_and_one_with_nothing_by_nothing() -> None:
     frames = [replace(f, poses=replace(f.poses, boxes=np.full((3, 4), np.nan))) for f in seen(CROSSING)]
-    people = [people.track_ids for _, people in follow(frames, DEFAULT, COCO_17)]
+    people = [people.track_ids for _, people in associate_online(frames, DEFAULT, COCO_17)]
     assert all(sorted(ids.tolist()) == [1, 2, 3] for ids in people)
     nothing = [replace(f, poses=replace(f.poses, keypoints=np.full((3, 17, 2), np.nan))) for f in frames]
-    assert not any(len(people) for _, people in follow(nothing, DEFAULT, COCO_17))
+    assert not any(len(people) for _, people in associate_online(nothing, DEFAULT, COCO_17))
     unscored = [replace(f, poses=replace(f.poses, scores=np.full(3, np.nan))) for f in seen(CROSSING)]
-    assert all(len(people) in (0, 3) for _, people in follow(unscored, DEFAULT, COCO_17))
+    assert all(len(people) in (0, 3) for _, people in associate_online(unscored, DEFAULT, COCO_17))
+
+
+def test_the_example_in_the_docstring_works() -> None:
+    (example,) = doctest.DocTestFinder(recurse=False).find(Tracker, "Tracker")
+    assert doctest.DocTestRunner().run(example) == (0, 4)  # failed, attempted
+
+
+def test_poses_alone_may_follow_frames_of_a_log() -> None:
+    tracker, frames = Tracker(), seen(CROSSING)
+    assert tracker.update_frame(frames[0]).track_ids.tolist() == [1, 2, 3]
+    assert tracker.update(frames[1].poses, frames[1].time_s).track_ids.tolist() == [1, 2, 3]
+
+
+def test_poses_that_do_not_fit_the_earlier_ones_are_refused() -> None:
+    tracker, (frame, later, *_) = Tracker(), seen(CROSSING)
+    tracker.update_frame(frame)
+    with pytest.raises(ValueError, match="poses: expected 17 joints, got 15"):
+        tracker.update(Poses.empty(15), later.time_s)
+    with pytest.raises(ValueError, match="appearance: expected embeddings of 0 numbers as in the first frame, got 8"):
+        tracker.update_frame(replace(later, appearance=np.zeros((3, 8))))
+    with pytest.raises(ValueError, match="time_s: expected the frame's time in seconds, got nan"):
+        tracker.update(later.poses, float("nan"))
+    assert tracker.update_frame(later).track_ids.tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match="queue_frames: expected 1 or more, got 0"):
+        Tracker(queue_frames=0)
+    with pytest.raises(ValueError, match=r"frames\[1\]: expected a pair \(Poses, time in seconds\), got Poses"):
+        follow([(frame.poses, 0.0), later.poses])  # type: ignore[list-item]

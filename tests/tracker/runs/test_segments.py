@@ -33,7 +33,7 @@ from tests.batch_worlds import (
 from tests.conftest import REPOSITORY
 from tests.media import write_video
 from tests.worlds import STANDING, PowerCut, power_cut_after, write_images
-from tracker.association.stabilisation import StillPicture, moved
+from tracker.association.stabilisation import Stabiliser, transformed
 from tracker.batch.clip import Task, split_into_segments
 from tracker.batch.clip_list import find_clips
 from tracker.batch.table import read_table, summary
@@ -374,9 +374,9 @@ def test_a_slow_pan_ends_where_it_ends_in_one_piece(tmp_path: Path) -> None:
     ends = []
     for segment_s in (None, SEGMENT_S):
         run(open_source(tmp_path / "pan", fps=FPS), tmp_path / str(segment_s), segment_s=segment_s)
-        still_picture = StillPicture()
+        still_picture = Stabiliser()
         for frame in seen_in(tmp_path / str(segment_s)):
             to_first = still_picture.add(frame.camera_motion)
-        ends.append(moved(np.array([100.0, 80.0]), to_first))
+        ends.append(transformed(np.array([100.0, 80.0]), to_first))
     assert np.linalg.norm(ends[0] - [100.0, 80.0]) > 1.5  # it did move
     assert np.linalg.norm(ends[1] - ends[0]) < 0.75

@@ -1,0 +1,133 @@
+"""Matching of tracks with the poses of a frame: a similarity for every gated pair, then an assignment in two rounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from posetrail.assignment import associate
+from posetrail.similarity import joint_similarity, mean_joint_similarity
+from tracker.association.gating import gated_pairs, paired_box_iou
+from tracker.association.motion import Tracks
+from tracker.frames import PoseFrame, PropagatedPoses
+from tracker.settings import AssociationSettings
+
+_APPEARANCE_AFTER_S = 0.5  # a track without poses for this long gives appearance half of `appearance_share`
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The poses of one frame, prepared for matching."""
+
+    frame: PoseFrame
+    keypoints: np.ndarray  # (N, K, 2) float64 pixels; NaN where missing or below `min_match_joint_score`
+    boxes: np.ndarray  # (N, 4) float64 pixels; around the joints where the pose has none
+    usable: np.ndarray  # (N,) bool: has a box and is no duplicate
+    confident: np.ndarray  # (N,) bool: detected, and of a quality that may start a track
+
+
+def match(
+    tracks: Tracks, candidates: Candidates, joint_variances: np.ndarray, settings: AssociationSettings
+) -> np.ndarray:
+    """The row of the track that each pose (N,) belongs to, -1 for none.
+
+    Confident poses are matched first and the others with the tracks that remain, as in ByteTrack (Zhang et al., ECCV
+    2022, algorithm 1).
+    """
+    track_of_pose = np.full(len(candidates.boxes), -1)
+    similarity = similarity_matrix(tracks, candidates, joint_variances, settings)
+    for confident in (True, False):
+        poses = np.flatnonzero(candidates.usable & (candidates.confident == confident))
+        free = np.ones(len(tracks), bool)
+        free[track_of_pose[track_of_pose >= 0]] = False
+        rows = np.flatnonzero(free)
+        if len(rows) and len(poses):
+            pairs = associate(similarity[np.ix_(rows, poses)], settings.min_match_similarity, settings.assignment)
+            track_of_pose[poses[pairs[:, 1]]] = rows[pairs[:, 0]]
+    return track_of_pose
+
+
+def similarity_matrix(
+    tracks: Tracks, candidates: Candidates, joint_variances: np.ndarray, settings: AssociationSettings
+) -> np.ndarray:
+    """(T, N), 0..1: similarity of every track with every pose; 0 where they are too far apart to be compared.
+
+    Box IoU, or a weighted mean of box IoU and OKS. The uncertainty of a track's position widens the OKS. Appearance is
+    mixed in for tracks that were without poses for some time.
+    """
+    similarity = np.zeros((len(tracks), len(candidates.boxes)))
+    if not similarity.size:
+        return similarity
+    sizes = tracks.size
+    position_var = tracks.position_var if settings.motion_model else np.zeros(len(tracks))
+    predicted_keypoints, predicted_boxes = _predictions(tracks, candidates.frame.propagated, settings)
+    rows, columns = gated_pairs(predicted_boxes, sizes, np.sqrt(position_var), candidates.boxes)
+    values = paired_box_iou(predicted_boxes[rows], candidates.boxes[columns])
+    if settings.similarity != "iou" and settings.box_iou_share < 1:
+        areas, variances = (sizes**2)[rows], joint_variances + position_var[rows, None]
+        weights = candidates.frame.poses.keypoint_scores[columns].astype(float)
+        oks = np.full(len(rows), np.nan)
+        for predicted in predicted_keypoints:
+            of_joints = joint_similarity(candidates.keypoints[columns] - predicted[rows], areas, variances)
+            oks = np.fmax(oks, mean_joint_similarity(of_joints, weights))
+        mixed = settings.box_iou_share * values + (1 - settings.box_iou_share) * oks
+        boxes_alone = np.where(values >= settings.min_match_box_iou, values, 0.0)
+        values = np.where(np.isnan(oks), boxes_alone, mixed)
+    if settings.appearance_share > 0 and tracks.appearance.shape[1]:
+        values = _with_appearance(values, tracks, candidates.frame, rows, columns, settings.appearance_share)
+    similarity[rows, columns] = values
+    return similarity
+
+
+def _predictions(
+    tracks: Tracks, propagated: PropagatedPoses, settings: AssociationSettings
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Where the tracks are expected in this frame: one or more predictions of keypoints (T, K, 2); boxes (T, 4).
+
+    Poses propagated by optical flow are used where there are any, the motion model elsewhere.
+    """
+    by_motion, boxes = tracks.keypoints, tracks.boxes
+    if settings.similarity in ("iou", "oks") or not len(propagated):
+        return [by_motion], boxes
+    newest_only = settings.similarity == "flow_oks"
+    by_flow, found = _propagated_poses(tracks.sources[:, :1] if newest_only else tracks.sources, propagated)
+    without_flow = ~found.any(axis=1)
+    by_flow[without_flow, 0] = by_motion[without_flow]
+    return list(by_flow.swapaxes(0, 1)), boxes + np.tile(_median_shifts(by_flow[:, 0] - by_motion), 2)
+
+
+def _propagated_poses(sources: np.ndarray, propagated: PropagatedPoses) -> tuple[np.ndarray, np.ndarray]:
+    """Where optical flow moved the poses `sources` (T, Q, 2).
+
+    Returns:
+        (T, Q, K, 2) pixels, NaN where flow lost the pose or the joint; (T, Q) bool, whether the pose was propagated.
+    """
+    places = zip(propagated.source_frames.tolist(), propagated.source_rows.tolist(), strict=True)
+    row_of_place = {place: row for row, place in enumerate(places)}
+    rows = np.array([row_of_place.get((frame, row), -1) for frame, row in sources.reshape(-1, 2).tolist()], int)
+    rows = rows.reshape(sources.shape[:2])
+    keypoints = propagated.keypoints[rows].astype(float)
+    keypoints[rows < 0] = np.nan
+    return keypoints, rows >= 0
+
+
+def _median_shifts(offsets: np.ndarray) -> np.ndarray:
+    """The median (T, 2) of the joints' offsets (T, K, 2); 0 for tracks without any."""
+    known = ~np.isnan(offsets).all(axis=(1, 2))
+    shifts = np.zeros((len(offsets), 2))
+    if known.any():
+        shifts[known] = np.nanmedian(offsets[known], axis=1)
+    return shifts
+
+
+def _with_appearance(
+    values: np.ndarray, tracks: Tracks, frame: PoseFrame, rows: np.ndarray, columns: np.ndarray, max_share: float
+) -> np.ndarray:
+    """Similarities (P,) in which the cosine of embeddings has a share that grows with the time without poses."""
+    of_tracks, of_poses = tracks.appearance[rows], frame.appearance[columns].astype(float)
+    known = of_tracks.any(axis=1) & of_poses.any(axis=1)
+    unseen_s = frame.time_s - tracks.seen_s[rows]
+    share = max_share * known * unseen_s / (unseen_s + _APPEARANCE_AFTER_S)
+    cosine = np.maximum(np.einsum("pe,pe->p", of_tracks, of_poses), 0)
+    return (1 - share) * values + share * cosine * (values > 0)
