@@ -1,0 +1,81 @@
+"""A detector and an estimator of your own, from images to tracks.
+
+python examples/own_estimator.py
+
+The "people" are bright bars that cross a dark picture; the detector finds bright regions, the estimator places three
+joints in each. Replace the two classes by your networks: they are called with a batch of frames.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+
+import posetrail as pt
+from posetrail.frame import Frame
+from tracker.inference.pipeline import infer
+from tracker.inference.propagation import LucasKanade
+
+BAR = pt.Skeleton(
+    name="bar",
+    joints=("top", "middle", "bottom"),
+    limbs=(("top", "middle"), ("middle", "bottom")),
+    oks_sigmas=(0.05, 0.05, 0.05),
+)
+
+
+class BrightRegions:
+    """A detector: boxes around bright regions."""
+
+    def __call__(self, frames: Sequence[Frame]) -> list[pt.Detections]:
+        """Return one Detections per frame."""
+        return [self._detect(frame.image) for frame in frames]
+
+    def _detect(self, image: np.ndarray) -> pt.Detections:
+        bright = (image.mean(axis=2) > 90).astype(np.uint8)
+        _, _, regions, _ = cv2.connectedComponentsWithStats(bright)
+        x, y, width, height = regions[1:, :4].T.astype(np.float32)  # the first region is the background
+        boxes = np.stack([x, y, x + width, y + height], axis=1)
+        return pt.Detections(boxes, np.full(len(boxes), 0.9))
+
+
+class MiddleOfBox:
+    """An estimator: three joints on the vertical axis of each box."""
+
+    skeleton = BAR
+
+    def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[pt.Poses]:
+        """Return one Poses per frame, with row i in box i."""
+        return [self._estimate(each) for each in boxes]
+
+    def _estimate(self, boxes: np.ndarray) -> pt.Poses:
+        n = len(boxes)
+        x = (boxes[:, 0] + boxes[:, 2]) / 2
+        y = np.linspace(boxes[:, 1], boxes[:, 3], 3, axis=1)
+        keypoints = np.stack([np.repeat(x[:, None], 3, axis=1), y], axis=2)
+        return pt.Poses(keypoints, np.full((n, 3), 0.9), boxes, np.ones(n), np.zeros(n, bool))
+
+
+def clip(num_frames: int = 40, fps: float = 25.0) -> Iterator[Frame]:
+    """Two textured bars that move towards each other and pass at different heights."""
+    texture = np.random.default_rng(0).integers(120, 255, (90, 30, 3), np.uint8)
+    for index in range(num_frames):
+        image = np.zeros((240, 320, 3), np.uint8)
+        for left, top in ((10 + 6 * index, 20), (280 - 6 * index, 130)):
+            image[top : top + 90, left : left + 30] = texture
+        yield Frame(index, index / fps, f"{index:06}.png", image)
+
+
+def main() -> None:
+    """Print the path of each track."""
+    settings = pt.InferenceSettings()
+    inferred = infer(clip(), BrightRegions(), MiddleOfBox(), settings, flow=LucasKanade())
+    people = pt.follow([poses for _, poses in inferred])
+    for track_id in np.unique(np.concatenate([each.track_ids for each in people])):
+        rows = [each.poses.keypoints[each.track_ids == track_id] for each in people]
+        path = np.concatenate(rows)[:, 1]  # the joint "middle"
+        print(f"track {track_id}: {len(path)} frames, x from {path[0, 0]:.0f} to {path[-1, 0]:.0f}")
+
+
+if __name__ == "__main__":
+    main()
