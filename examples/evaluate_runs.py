@@ -25,10 +25,8 @@ def main() -> None:
     for metric in ("AP", "MOTA", "IDF1", "HOTA"):
         if metric in first.total and metric in second.total:
             print(f"{metric:5} {first.total[metric].total:6.2f} {second.total[metric].total:6.2f}")
-    for difference in compare(first, second):
-        print(
-            f"{difference.metric:5} {difference.value:+.2f} (95 % from {difference.low:+.2f} to {difference.high:+.2f})"
-        )
+    for each in compare(first, second):
+        print(f"{each.metric:5} {each.difference:+.2f} (95 % from {each.low:+.2f} to {each.high:+.2f})")
 
 
 if __name__ == "__main__":
