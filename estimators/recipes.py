@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from estimators import makers
 from estimators.heatmaps import DECODERS, Alignment
 from posetrail.errors import InputError, unknown_name
-from posetrail.lazy import lazily
 from posetrail.preprocessing import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, ZERO_TO_ONE, Preprocessing
 from posetrail.skeletons import COCO_17, MPII_16, Skeleton
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Crop = Literal["plain", "unbiased"]
 Output = Literal["heatmaps", "simcc", "coordinates"]
@@ -120,48 +123,44 @@ _HOURGLASS = Recipe(
 )
 
 
-def _network(file: str, name: str, **options: Any) -> Callable[[], Any]:
-    return lazily(f"estimators.networks.{file}", name, **options)
-
-
-TOP_DOWN: dict[str, tuple[Recipe, Callable[[], Any]]] = {
+TOP_DOWN: dict[str, tuple[Recipe, Callable[[], nn.Module]]] = {
     # ResNets with deconvolutions
-    "simplebaseline_r18": (_SIMPLE, _network("simplebaseline", "SimpleBaseline", depth=18)),
-    "simplebaseline_r50": (_SIMPLE, _network("simplebaseline", "SimpleBaseline", depth=50)),
-    "simplebaseline_r50_mpii": (_SIMPLE_MPII, _network("simplebaseline", "SimpleBaseline", depth=50, joints=16)),
-    "simplebaseline_r50_caffe": (_SIMPLE, _network("simplebaseline", "SimpleBaseline", depth=50, caffe=True)),
-    "simplebaseline_r101": (_SIMPLE, _network("simplebaseline", "SimpleBaseline", depth=101)),
-    "simplebaseline_r152": (_SIMPLE, _network("simplebaseline", "SimpleBaseline", depth=152)),
-    "mobilenetv2_simple": (_MMPOSE, _network("mobilenetv2_simple", "MobileNetV2Simple")),
-    "deeppose_r50": (_DEEPPOSE, _network("deeppose", "DeepPose")),
-    "deeppose_r50_rle": (_DEEPPOSE, _network("deeppose", "DeepPose", rle=True)),
-    "fastpose_r50": (_FASTPOSE, _network("fastpose", "FastPose", depth=50)),
-    "fastpose_r152_duc256": (_FASTPOSE, _network("fastpose", "FastPose", depth=152, width=256)),
-    "cpn_r50_256x192": (_CPN, _network("cpn", "CPN", depth=50)),
-    "cpn_r50_384x288": (_CPN_LARGE, _network("cpn", "CPN", depth=50)),
-    "cpn_r101_384x288": (_CPN_LARGE, _network("cpn", "CPN", depth=101)),
-    "mspn_r50_1stg": (_MSPN, _network("mspn", "MSPN", stages=1)),
-    "mspn_r50_2stg": (_MSPN, _network("mspn", "MSPN", stages=2)),
-    "mspn_r50_4stg": (_MSPN, _network("mspn", "MSPN", stages=4)),
+    "simplebaseline_r18": (_SIMPLE, lambda: makers.simplebaseline(18)),
+    "simplebaseline_r50": (_SIMPLE, lambda: makers.simplebaseline(50)),
+    "simplebaseline_r50_mpii": (_SIMPLE_MPII, lambda: makers.simplebaseline(50, joints=16)),
+    "simplebaseline_r50_caffe": (_SIMPLE, lambda: makers.simplebaseline(50, caffe=True)),
+    "simplebaseline_r101": (_SIMPLE, lambda: makers.simplebaseline(101)),
+    "simplebaseline_r152": (_SIMPLE, lambda: makers.simplebaseline(152)),
+    "mobilenetv2_simple": (_MMPOSE, makers.mobilenetv2_simple),
+    "deeppose_r50": (_DEEPPOSE, makers.deeppose),
+    "deeppose_r50_rle": (_DEEPPOSE, lambda: makers.deeppose(rle=True)),
+    "fastpose_r50": (_FASTPOSE, lambda: makers.fastpose(50)),
+    "fastpose_r152_duc256": (_FASTPOSE, lambda: makers.fastpose(152, width=256)),
+    "cpn_r50_256x192": (_CPN, lambda: makers.cpn(50)),
+    "cpn_r50_384x288": (_CPN_LARGE, lambda: makers.cpn(50)),
+    "cpn_r101_384x288": (_CPN_LARGE, lambda: makers.cpn(101)),
+    "mspn_r50_1stg": (_MSPN, lambda: makers.mspn(1)),
+    "mspn_r50_2stg": (_MSPN, lambda: makers.mspn(2)),
+    "mspn_r50_4stg": (_MSPN, lambda: makers.mspn(4)),
     # High resolution
-    "hrnet_w32": (_HRNET, _network("hrnet", "HRNet", width=32)),
-    "hrnet_w48": (_HRNET, _network("hrnet", "HRNet", width=48)),
-    "litehrnet_18": (_MMPOSE, _network("litehrnet", "LiteHRNet", modules=(2, 4, 2))),
-    "litehrnet_30": (_MMPOSE, _network("litehrnet", "LiteHRNet", modules=(3, 8, 3))),
+    "hrnet_w32": (_HRNET, lambda: makers.hrnet(32)),
+    "hrnet_w48": (_HRNET, lambda: makers.hrnet(48)),
+    "litehrnet_18": (_MMPOSE, lambda: makers.litehrnet((2, 4, 2))),
+    "litehrnet_30": (_MMPOSE, lambda: makers.litehrnet((3, 8, 3))),
     # Hourglasses and cascades
-    "hourglass_2stack": (_HOURGLASS, _network("hourglass", "stacked_hourglass", stacks=2)),
-    "hourglass_8stack": (_HOURGLASS, _network("hourglass", "stacked_hourglass", stacks=8)),
-    "softgated_4stack": (_HOURGLASS, _network("softgated", "softgated", stacks=4)),
-    "cpm_mmpose": (_MMPOSE, _network("cpm", "CPM")),
+    "hourglass_2stack": (_HOURGLASS, lambda: makers.stacked_hourglass(2)),
+    "hourglass_8stack": (_HOURGLASS, lambda: makers.stacked_hourglass(8)),
+    "softgated_4stack": (_HOURGLASS, lambda: makers.softgated(4)),
+    "cpm_mmpose": (_MMPOSE, makers.cpm),
     # Transformers and coordinate classification
-    "rtmpose_t": (_RTMPOSE, _network("rtmpose", "RTMPose", deepen=0.167, widen=0.375)),
-    "rtmpose_s": (_RTMPOSE, _network("rtmpose", "RTMPose", deepen=0.33, widen=0.5)),
-    "rtmpose_m": (_RTMPOSE, _network("rtmpose", "RTMPose", deepen=0.67, widen=0.75)),
-    "rtmpose_l": (_RTMPOSE, _network("rtmpose", "RTMPose", deepen=1, widen=1)),
-    "vitpose_s_mmpose": (_VITPOSE, _network("vitpose", "vitpose_mmpose", width=384)),
-    "vitpose_b_mmpose": (_VITPOSE, _network("vitpose", "vitpose_mmpose", width=768)),
-    "vitpose_s_vitae": (_VITPOSE, _network("vitpose", "vitpose_vitae", width=384)),
-    "vitpose_b_vitae": (_VITPOSE, _network("vitpose", "vitpose_vitae", width=768)),
+    "rtmpose_t": (_RTMPOSE, lambda: makers.rtmpose(0.167, 0.375)),
+    "rtmpose_s": (_RTMPOSE, lambda: makers.rtmpose(0.33, 0.5)),
+    "rtmpose_m": (_RTMPOSE, lambda: makers.rtmpose(0.67, 0.75)),
+    "rtmpose_l": (_RTMPOSE, lambda: makers.rtmpose(1, 1)),
+    "vitpose_s_mmpose": (_VITPOSE, lambda: makers.vitpose_mmpose(384)),
+    "vitpose_b_mmpose": (_VITPOSE, lambda: makers.vitpose_mmpose(768)),
+    "vitpose_s_vitae": (_VITPOSE, lambda: makers.vitpose_vitae(384)),
+    "vitpose_b_vitae": (_VITPOSE, lambda: makers.vitpose_vitae(768)),
 }
 """By name, how each is fed and read and what makes it with random numbers; for one of your own: `top_down.TopDown`."""
 

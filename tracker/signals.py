@@ -10,7 +10,7 @@ import signal
 import sys
 from contextlib import contextmanager
 
-TYPE_CHECKING = False  # as in posetrail.lazy
+TYPE_CHECKING = False  # as `typing` has it, which takes longer to import than everything else here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any

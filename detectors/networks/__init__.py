@@ -1,27 +1,31 @@
-"""Published person detectors as bare torch modules: a family per file, a line each in NETWORKS, keys as published."""
+"""Published person detectors as torch modules, with the keys of the published checkpoints.
+
+One file per family. A network is added by its file, a function in `detectors.makers` and a line in NETWORKS. Importing
+this package does not import torch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from posetrail.lazy import lazily
+from detectors import makers
 
-NETWORKS: dict[str, Callable[[], Any]] = {
+if TYPE_CHECKING:
+    from torch import nn
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
     # YOLOX
-    "yolox_nano": lazily("detectors.networks.yolox", "YOLOX", deepen=0.33, widen=0.25, separable=True),
-    "yolox_tiny": lazily("detectors.networks.yolox", "YOLOX", deepen=0.33, widen=0.375),
-    "yolox_s": lazily("detectors.networks.yolox", "YOLOX", deepen=0.33, widen=0.5),
-    "yolox_m": lazily("detectors.networks.yolox", "YOLOX", deepen=0.67, widen=0.75),
+    "yolox_nano": lambda: makers.yolox(0.33, 0.25, separable=True),
+    "yolox_tiny": lambda: makers.yolox(0.33, 0.375),
+    "yolox_s": lambda: makers.yolox(0.33, 0.5),
+    "yolox_m": lambda: makers.yolox(0.67, 0.75),
     # RTMDet
-    "rtmdet_tiny": lazily("detectors.networks.rtmdet", "RTMDet", deepen=0.167, widen=0.375),
-    "rtmdet_s": lazily("detectors.networks.rtmdet", "RTMDet", deepen=0.33, widen=0.5),
-    "rtmdet_m": lazily("detectors.networks.rtmdet", "RTMDet", deepen=0.67, widen=0.75, logarithmic=True),
-    "rtmdet_m_person": lazily(
-        "detectors.networks.rtmdet", "RTMDet", deepen=0.67, widen=0.75, classes=1, logarithmic=True
-    ),
-    "rtmdet_nano_person": lazily(
-        "detectors.networks.rtmdet", "RTMDet", deepen=0.33, widen=0.25, classes=1, shared=False, separable=True
-    ),
+    "rtmdet_tiny": lambda: makers.rtmdet(0.167, 0.375),
+    "rtmdet_s": lambda: makers.rtmdet(0.33, 0.5),
+    "rtmdet_m": lambda: makers.rtmdet(0.67, 0.75, logarithmic=True),
+    "rtmdet_m_person": lambda: makers.rtmdet(0.67, 0.75, classes=1, logarithmic=True),
+    "rtmdet_nano_person": lambda: makers.rtmdet(0.33, 0.25, classes=1, shared=False, separable=True),
 }
-"""Makers of networks by name; `NETWORKS[name]()` builds one with random numbers, torch is imported then."""
+"""Functions that build a network with random weights, by its name."""

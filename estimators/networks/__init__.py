@@ -1,28 +1,32 @@
-"""Published pose networks as bare torch modules: one family per file, keys as published.
+"""Published pose and appearance networks as torch modules, with the keys of the published checkpoints.
 
-Those that see one person stand in `recipes.TOP_DOWN`, a line each with their recipe; the others here.
+One file per family. A top-down network is added by its file, a function in `estimators.makers` and a line in
+`estimators.recipes.TOP_DOWN`; the others have their line here. Importing this package does not import torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
+from estimators import makers
 from estimators.recipes import TOP_DOWN
-from posetrail.lazy import lazily
 
-NETWORKS: dict[str, Callable[[], Any]] = {
+if TYPE_CHECKING:
+    from torch import nn
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
     **{name: make for name, (_, make) in TOP_DOWN.items()},
     # Bottom-up
-    "caffe_openpose_coco": lazily("estimators.networks.openpose", "OpenPose"),
-    "ae_hourglass_4stack": lazily("estimators.networks.hourglass", "associative_hourglass", stacks=4),
-    "higherhrnet_w32": lazily("estimators.networks.hrnet", "HigherHRNet", width=32),
+    "caffe_openpose_coco": makers.openpose,
+    "ae_hourglass_4stack": lambda: makers.associative_hourglass(4),
+    "higherhrnet_w32": lambda: makers.higherhrnet(32),
     # Appearance
-    "osnet_x0_25": lazily("estimators.networks.osnet", "OSNet", widen=0.25),
-    "osnet_x0_5": lazily("estimators.networks.osnet", "OSNet", widen=0.5),
-    "osnet_x0_75": lazily("estimators.networks.osnet", "OSNet", widen=0.75),
-    "osnet_x1_0": lazily("estimators.networks.osnet", "OSNet"),
-    "osnet_ibn_x1_0": lazily("estimators.networks.osnet", "OSNet", norm=True),
-    "osnet_ain_x1_0": lazily("estimators.networks.osnet", "OSNetAIN"),
+    "osnet_x0_25": lambda: makers.osnet(0.25),
+    "osnet_x0_5": lambda: makers.osnet(0.5),
+    "osnet_x0_75": lambda: makers.osnet(0.75),
+    "osnet_x1_0": lambda: makers.osnet(1.0),
+    "osnet_ibn_x1_0": lambda: makers.osnet(1.0, norm=True),
+    "osnet_ain_x1_0": makers.osnet_ain,
 }
-"""Makers of networks by name; `NETWORKS[name]()` builds one with random numbers, torch is imported then."""
+"""Functions that build a network with random weights, by its name."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from tracker.signals import Interrupts, ignore_stop_signals
 
-TYPE_CHECKING = False  # as in posetrail.lazy
+TYPE_CHECKING = False  # as `typing` has it, which takes longer to import than everything else here
 if TYPE_CHECKING:
     from typing import NoReturn, TextIO
 

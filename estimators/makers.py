@@ -1,0 +1,144 @@
+"""Functions that build pose and appearance networks with random weights; each imports its module when it is called.
+
+Importing this module does not import torch, so that tables of networks are cheap to read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def simplebaseline(depth: int, *, joints: int = 17, caffe: bool = False) -> nn.Module:
+    """Simple Baselines on a ResNet of this depth."""
+    from estimators.networks.simplebaseline import SimpleBaseline
+
+    return SimpleBaseline(depth, joints=joints, caffe=caffe)
+
+
+def mobilenetv2_simple() -> nn.Module:
+    """MobileNetV2 with the head of Simple Baselines."""
+    from estimators.networks.mobilenetv2_simple import MobileNetV2Simple
+
+    return MobileNetV2Simple()
+
+
+def deeppose(*, rle: bool = False) -> nn.Module:
+    """DeepPose on a ResNet-50, for coordinates alone or with their spreads (RLE)."""
+    from estimators.networks.deeppose import DeepPose
+
+    return DeepPose(rle=rle)
+
+
+def fastpose(depth: int, *, width: int = 128) -> nn.Module:
+    """AlphaPose's FastPose."""
+    from estimators.networks.fastpose import FastPose
+
+    return FastPose(depth, width=width)
+
+
+def cpn(depth: int) -> nn.Module:
+    """Cascaded Pyramid Network."""
+    from estimators.networks.cpn import CPN
+
+    return CPN(depth)
+
+
+def mspn(stages: int) -> nn.Module:
+    """Multi-Stage Pose Network."""
+    from estimators.networks.mspn import MSPN
+
+    return MSPN(stages)
+
+
+def hrnet(width: int) -> nn.Module:
+    """HRNet for one person."""
+    from estimators.networks.hrnet import HRNet
+
+    return HRNet(width)
+
+
+def higherhrnet(width: int) -> nn.Module:
+    """HigherHRNet, bottom-up."""
+    from estimators.networks.hrnet import HigherHRNet
+
+    return HigherHRNet(width)
+
+
+def litehrnet(modules: tuple[int, int, int]) -> nn.Module:
+    """Lite-HRNet with so many modules in its stages."""
+    from estimators.networks.litehrnet import LiteHRNet
+
+    return LiteHRNet(modules)
+
+
+def stacked_hourglass(stacks: int) -> nn.Module:
+    """Stacked Hourglass for one person."""
+    from estimators.networks.hourglass import stacked_hourglass as build
+
+    return build(stacks)
+
+
+def associative_hourglass(stacks: int) -> nn.Module:
+    """Stacked Hourglass with tags (associative embedding), bottom-up."""
+    from estimators.networks.hourglass import associative_hourglass as build
+
+    return build(stacks)
+
+
+def softgated(stacks: int) -> nn.Module:
+    """Stacked Hourglass with soft-gated skip connections."""
+    from estimators.networks.softgated import softgated as build
+
+    return build(stacks)
+
+
+def cpm() -> nn.Module:
+    """Convolutional Pose Machine."""
+    from estimators.networks.cpm import CPM
+
+    return CPM()
+
+
+def rtmpose(deepen: float, widen: float) -> nn.Module:
+    """RTMPose with factors on its depth and width."""
+    from estimators.networks.rtmpose import RTMPose
+
+    return RTMPose(deepen, widen)
+
+
+def vitpose_mmpose(width: int) -> nn.Module:
+    """ViTPose with the keys of MMPose's checkpoints."""
+    from estimators.networks.vitpose import vitpose_mmpose as build
+
+    return build(width)
+
+
+def vitpose_vitae(width: int) -> nn.Module:
+    """ViTPose with the keys of the authors' checkpoints."""
+    from estimators.networks.vitpose import vitpose_vitae as build
+
+    return build(width)
+
+
+def openpose() -> nn.Module:
+    """OpenPose for COCO, bottom-up."""
+    from estimators.networks.openpose import OpenPose
+
+    return OpenPose()
+
+
+def osnet(widen: float, *, norm: bool = False) -> nn.Module:
+    """OSNet, an appearance network, with a factor on its width."""
+    from estimators.networks.osnet import OSNet
+
+    return OSNet(widen, norm=norm)
+
+
+def osnet_ain() -> nn.Module:
+    """OSNet-AIN, an appearance network."""
+    from estimators.networks.osnet import OSNetAIN
+
+    return OSNetAIN()
