@@ -34,13 +34,14 @@ import numpy as np
 from benchmarks.annotated import FORMATS, Annotated, read_annotated
 from detectors import create_detector
 from estimators import BOTTOM_UP, create_bottom_up, create_estimator
+from estimators.published import PUBLISHED
 from eval_posetrack.clean import in_regions
 from posetrail.errors import InputError
 from posetrail.frame import Frame, Image
 from posetrail.joint_mapping import mapped
 from posetrail.poses import Detections, Poses
 from posetrail.protocols import BottomUp, Detector, Estimator
-from posetrail.published import PUBLISHED, Published
+from posetrail.published import Published
 from posetrail.runtime import Runtime, usable_cpus
 from posetrail.similarity import box_iou
 from posetrail.skeletons import MPII_16, Skeleton
@@ -257,7 +258,7 @@ def _detector(options: argparse.Namespace, runtime: Runtime, estimator: Estimato
 def published_table() -> str:
     """What others say of the estimators here, as Markdown: a line for each family and measure."""
     lines = ["| family | published scores | told by |", "| --- | --- | --- |"]
-    scored = [each for each in PUBLISHED.values() if each.kind == "estimator" and each.scored_by != "nobody"]
+    scored = [each for each in PUBLISHED.values() if each.kind == "estimator" and each.scored_by]
     for (family, measure, source), group in groupby(sorted(scored, key=_told), key=_told):
         said = ", ".join(f"{each.name} {each.score.partition(' ')[0]}" for each in group)
         lines.append(f"| {family} | {measure}: {said} | {source} |")

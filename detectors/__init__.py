@@ -1,4 +1,8 @@
-"""Images to person boxes: one network per file, one line in DETECTORS, or BRING_WEIGHTS if it travels without."""
+"""Detectors: frames to person boxes.
+
+A detector is added by its file and a line in DETECTORS; see `posetrail.protocols.Detector`. Importing this package does
+not import torch.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,13 @@ from posetrail.options import ONNX_PREFIX, onnx_path, suited
 from posetrail.protocols import Detector
 from posetrail.runtime import Runtime
 
-DETECTORS = {
+BUILT_IN = {
     "nanodet": NanoDet,
 }
-"""Detectors by name; `DETECTORS[name].weights` tells where its numbers come from, without loading them."""
+"""Detectors whose weights are in the package; `BUILT_IN[name].weights` describes them without loading them."""
 
-BRING_WEIGHTS: dict[str, Callable[..., Detector]] = {
+DETECTORS: dict[str, Callable[..., Detector]] = {
+    **BUILT_IN,
     **{name: partial(yolox.YOLOX, network=name) for name in yolox.NAMES},
     **{name: partial(rtmdet.RTMDet, network=name) for name in rtmdet.NAMES},
     **{
@@ -28,22 +33,23 @@ BRING_WEIGHTS: dict[str, Callable[..., Detector]] = {
         for name in torchvision_models.NAMES
     },
 }
-"""Detectors by name whose weights the user has, as a file: the option `weights` of each."""
+"""Detectors by name. Those that are not built in have an option `weights`; see `detectors.published`."""
 
 
 def create_detector(name: str, *, runtime: Runtime, **options: Any) -> Detector:
-    """A detector by its name; the options are those of its class.
+    """Create a detector by its name, with the options of its class.
 
     >>> create_detector("yolox_s", runtime=runtime, weights="yolox_s.pth")
     >>> create_detector("onnx:rtmdet-m.onnx", runtime=runtime)
 
     Raises:
-        InputError: no detector has this name, an option is not one of its own or has an unusable value, or the weights
-            are missing or damaged.
+        InputError: the name is unknown, an option is unknown or unusable, or the weights are missing or damaged.
     """
-    known: dict[str, Callable[..., Detector]] = {**DETECTORS, **BRING_WEIGHTS}
+    make: Callable[..., Detector]
     if path := onnx_path(name):
-        known = {name: partial(OnnxDetector, path=path)}
-    if name not in known:
-        raise unknown_name("detector", name, (*known, f"{ONNX_PREFIX}FILE"))
-    return known[name](runtime, **suited(options, known[name], f"detector {name}"))
+        make = partial(OnnxDetector, path=path)
+    elif name in DETECTORS:
+        make = DETECTORS[name]
+    else:
+        raise unknown_name("detector", name, (*DETECTORS, f"{ONNX_PREFIX}FILE"))
+    return make(runtime, **suited(options, make, f"detector {name}"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detectors.published import PUBLISHED
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import InputError, unknown_name
 from posetrail.frame import Frame, by_size, images_of
@@ -80,7 +81,9 @@ class TorchvisionDetector:
             if network.startswith("ssd"):
                 raise InputError(f"{network} takes no input_size: its size is fixed")
             options |= {"min_size": input_size, "max_size": round(input_size * _LONGER_SIDE)}
-        self.weights = given_weights(f"torchvision:{network}", weights, source="torchvision, BSD-3-Clause")
+        self.weights = given_weights(
+            f"torchvision:{network}", weights, source="torchvision, BSD-3-Clause", table=PUBLISHED
+        )
         module = _network(network, classes, options)
         load_into(module, load_checkpoint(self.weights.path), self.weights.path)
         from detectors.networks.person_boxes import PersonBoxes

@@ -8,6 +8,7 @@ from pathlib import Path
 from detectors.decode import decode_yolox
 from detectors.letterbox import Letterbox
 from detectors.networks import NETWORKS
+from detectors.published import PUBLISHED
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import unknown_name
 from posetrail.frame import Frame, images_of
@@ -52,7 +53,7 @@ class YOLOX:
         if network not in NAMES:
             raise unknown_name("network", network, NAMES)
         self._letterbox = Letterbox(input_size or _INPUT_SIZES.get(network, 640), square, rounding=0)
-        self.weights = given_weights(network, weights, source=_SOURCE)
+        self.weights = given_weights(network, weights, source=_SOURCE, table=PUBLISHED)
         self.min_score = min_score
         self.nms_iou = nms_iou
         from posetrail.layers import FromBytes

@@ -1,7 +1,7 @@
-"""Image and boxes to joints: a network per file, and how each is fed and read; crops and decoding beside them.
+"""Pose estimators: joints of the person in each box (top-down), or of all people in a frame (bottom-up).
 
-MoveNet travels with its weights. For the others the user has them: `recipes.RECIPES` place joints in boxes,
-`BOTTOM_UP` finds people by itself, and any ONNX file can be named by its path.
+Published top-down networks have a line in `recipes.TOP_DOWN`, bottom-up networks one in BOTTOM_UP; any ONNX file can be
+given by its path. Importing this package imports neither torch nor scipy.
 """
 
 from __future__ import annotations
@@ -19,29 +19,57 @@ from posetrail.options import ONNX_PREFIX, onnx_path, suited
 from posetrail.protocols import BottomUp, Estimator
 from posetrail.runtime import Runtime
 
-ESTIMATORS = {
+
+def _top_down(name: str) -> Callable[..., Estimator]:
+    from estimators.top_down import published
+
+    return partial(published, name=name)
+
+
+def _grouped(name: str) -> Callable[..., BottomUp]:
+    from estimators.bottom_up import published
+
+    return partial(published, name=name)
+
+
+BUILT_IN = {
     "movenet_thunder": MoveNet,
 }
-"""Estimators by name; `ESTIMATORS[name].weights` tells where its numbers come from, without loading them."""
+"""Estimators whose weights are in the package; `BUILT_IN[name].weights` describes them without loading them."""
 
-BOTTOM_UP = ("higherhrnet_w32", "ae_hourglass_4stack", "caffe_openpose_coco", keypoint_rcnn.NAME)
-"""Networks that find people and their joints in whole images, by name; see `create_bottom_up`."""
+ESTIMATORS: dict[str, Callable[[], Callable[..., Estimator]]] = {
+    "movenet_thunder": lambda: MoveNet,
+    **{name: partial(_top_down, name) for name in RECIPES},
+}
+"""Top-down estimators by name, as functions that import and return what creates one."""
 
-BRING_WEIGHTS = (*RECIPES, *BOTTOM_UP)
-"""Estimators whose weights the user has, as a file: the option `weights` of each."""
+BOTTOM_UP: dict[str, Callable[[], Callable[..., BottomUp]]] = {
+    "higherhrnet_w32": partial(_grouped, "higherhrnet_w32"),
+    "ae_hourglass_4stack": partial(_grouped, "ae_hourglass_4stack"),
+    "caffe_openpose_coco": partial(_grouped, "caffe_openpose_coco"),
+    keypoint_rcnn.NAME: lambda: keypoint_rcnn.published,
+}
+"""Bottom-up networks by name, as functions that import and return what creates one."""
 
 
 def create_estimator(name: str, *, runtime: Runtime, **options: Any) -> Estimator:
-    """An estimator by its name; the options are those of its class or function.
+    """Create a top-down estimator by its name, with the options of its class or function.
 
     >>> create_estimator("rtmpose_t", runtime=runtime, weights="rtmpose_t.pth")
     >>> create_estimator("onnx:rtmpose-m.onnx", runtime=runtime)
 
     Raises:
-        InputError: no estimator has this name, an option is not one of its own or has an unusable value, or the weights
-            are missing or damaged.
+        InputError: the name is unknown, an option is unknown or unusable, or the weights are missing or damaged.
     """
-    make = _maker(name)
+    make: Callable[..., Estimator]
+    if path := onnx_path(name):
+        from estimators.onnx_file import OnnxEstimator
+
+        make = partial(OnnxEstimator, path=path)
+    elif name in ESTIMATORS:
+        make = ESTIMATORS[name]()
+    else:
+        raise unknown_name("estimator", name, (*ESTIMATORS, *BOTTOM_UP, f"{ONNX_PREFIX}FILE"))
     return make(runtime, **suited(options, make, f"estimator {name}"))
 
 
@@ -51,28 +79,7 @@ def create_bottom_up(name: str, *, runtime: Runtime, **options: Any) -> BottomUp
     Raises:
         InputError: the name is unknown, an option is unknown or unusable, or the weights are missing or damaged.
     """
-    make: Callable[..., BottomUp]
-    if name == keypoint_rcnn.NAME:
-        make = keypoint_rcnn.published
-    elif name in BOTTOM_UP:
-        from estimators import bottom_up
-
-        make = partial(bottom_up.published, name=name)
-    else:
+    if name not in BOTTOM_UP:
         raise unknown_name("bottom-up network", name, BOTTOM_UP)
+    make = BOTTOM_UP[name]()
     return make(runtime, **suited(options, make, f"estimator {name}"))
-
-
-def _maker(name: str) -> Callable[..., Estimator]:
-    """What makes an estimator; what it needs is imported only now: decoding needs scipy, most of a second."""
-    if name in ESTIMATORS:
-        return ESTIMATORS[name]
-    if name in RECIPES:
-        from estimators import top_down
-
-        return partial(top_down.published, name=name)
-    if path := onnx_path(name):
-        from estimators.onnx_file import OnnxEstimator
-
-        return partial(OnnxEstimator, path=path)
-    raise unknown_name("estimator", name, (*ESTIMATORS, *BRING_WEIGHTS, f"{ONNX_PREFIX}FILE"))

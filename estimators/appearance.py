@@ -11,6 +11,7 @@ import numpy as np
 from estimators.colour_layout import ColourLayout
 from estimators.crops import usable_boxes
 from estimators.networks import NETWORKS
+from estimators.published import PUBLISHED
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import unknown_name
 from posetrail.frame import Frame, Image
@@ -69,7 +70,7 @@ class OSNetEmbedder:
     size = 512
 
     def __init__(self, name: str, weights: Path | str | None, runtime: Runtime) -> None:
-        self.weights = given_weights(name, weights, source="how a person looks, as 512 numbers")
+        self.weights = given_weights(name, weights, source="how a person looks, as 512 numbers", table=PUBLISHED)
         network, state = NETWORKS[name](), load_checkpoint(self.weights.path)
         # Tells the people of the training set apart, however many they were: nobody will ask.
         unused = {key: value for key, value in network.state_dict().items() if key.startswith("classifier.")}

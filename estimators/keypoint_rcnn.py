@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from estimators.published import PUBLISHED
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.frame import Frame, by_size, images_of
 from posetrail.poses import Poses
@@ -82,7 +83,7 @@ def published(runtime: Runtime, *, weights: Path | str | None = None, input_size
     """
     from estimators.networks.rcnn_people import RcnnPeople
 
-    known = given_weights(NAME, weights, source="torchvision, BSD-3-Clause")
+    known = given_weights(NAME, weights, source="torchvision, BSD-3-Clause", table=PUBLISHED)
     module = _network(input_size or 800)
     load_into(module, load_checkpoint(known.path), known.path)
     return KeypointRCNN(runtime.load_module(RcnnPeople(module)), weights=known)

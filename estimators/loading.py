@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estimators.networks import NETWORKS
+from estimators.published import PUBLISHED
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.weights import Weights
 
@@ -19,7 +20,7 @@ def loaded(name: str, weights: Path | str | None) -> tuple[nn.Module, Weights]:
     Raises:
         InputError: no weights, or not those of this network.
     """
-    known = given_weights(name, weights, source="its authors' page")
+    known = given_weights(name, weights, source="its authors' page", table=PUBLISHED)
     network = NETWORKS[name]()
     load_into(network, load_checkpoint(known.path), known.path)
     return network, known

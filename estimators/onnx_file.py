@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from estimators.published import PUBLISHED
 from estimators.recipes import RECIPES, Recipe
 from estimators.top_down import TopDown
 from posetrail.checkpoints import given_weights
 from posetrail.errors import InputError
 from posetrail.preprocessing import normalised
-from posetrail.published import PUBLISHED
 from posetrail.runtime import Runtime
 from posetrail.skeletons import (
     AIC_14,

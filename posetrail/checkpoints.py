@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from posetrail.errors import InputError
 from posetrail.files import digest
+from posetrail.published import Published
 from posetrail.store import published_file, weights_file
 from posetrail.weights import Weights
 
@@ -85,32 +86,36 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path | str)
     network.load_state_dict(dict(state), strict=False)  # strict but for num_batches_tracked: checked above
 
 
-def given_weights(name: str, given: Path | str | None, *, source: str) -> Weights:
-    """What is known of the file of weights for a network that travels without; see `posetrail.store`.
+def given_weights(
+    name: str, given: Path | str | None, *, source: str, table: Mapping[str, Published] | None = None
+) -> Weights:
+    """Find and describe the weights of a network that comes without them; see `posetrail.store`.
 
     Args:
-        name: the network's.
-        given: a file, or a published name; the network's own in the store where the user gave none.
-        source: where its authors have theirs.
+        name: name of the network.
+        given: a file, or the name of published weights; the network's default weights from the store if None.
+        source: description to use for a file that is not in the store.
+        table: published weights by name; none if None.
 
     Raises:
-        InputError: it is not here or damaged; one line tells how to get it. Or it cannot be read.
+        InputError: the file is missing (the message says how to get it), damaged or cannot be read.
     """
-    path = weights_file(name, given)
+    table = table or {}
+    path = weights_file(name, given, table=table)
     try:
         sha256 = digest(path)
     except OSError as error:
         raise InputError(
             f"weights {path}: cannot be read ({error.strerror}); give a .safetensors or .pth file"
         ) from error
-    known = published_file(path)
+    known = published_file(path, table)
     return Weights(
         name=known.name if known else name,
         path=path,
         sha256=sha256,
         licence=known.licence if known else "that of the file",
-        source=known.address or known.page if known else "given by the user",
-        about=f"{known.score} ({known.scored_by})" if known else source,
+        source=known.url or known.page if known else "given by the user",
+        about=known.reported_score if known else source,
     )
 
 

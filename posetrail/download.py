@@ -1,11 +1,11 @@
-"""A file over HTTP that appears whole and verified or not at all, however often the line is cut.
+"""Download a file over HTTPS so that it appears complete and verified, or not at all.
 
-What has arrived lies beside the file (.NAME.part) and is gone on with, in this run or the next; a lock beside it keeps
-two processes from fetching the same file at once: the second waits, and finds it there. Proxies are those of the
-environment. Nothing is sent without TLS but to this machine itself.
+Received bytes are kept beside the file (.NAME.part); an interrupted download continues from there, in this run or the
+next. A lock file beside it keeps two processes from downloading the same file at once: the second waits for the first.
+Proxies are taken from the environment. Plain HTTP is allowed to this machine only.
 
-A server is not trusted with this machine's disc and time: no more is written than it announced or than is allowed, and
-`Patience` bounds how often, how long and how slowly it may answer.
+Servers are not trusted: no more is written than was announced or is allowed, and `Patience` limits how often, how long
+and how slowly they may answer.
 """
 
 from __future__ import annotations
@@ -26,66 +26,66 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from posetrail.errors import InputError
 from posetrail.files import digest, fits, sync_file
 
-Told = Callable[[int, int | None], None]
-"""Is told the bytes that are here and, where the server tells, those that are wanted."""
+OnProgress = Callable[[int, int | None], None]
+"""Called with the bytes received so far and, if the server says so, the size of the file."""
 
-LARGEST_BYTES = 4 << 30  # every published file is below 1 GB, and FAT, on many a memory stick, holds no larger one
-_CHUNK = 1 << 14  # what is lost of a chunk that was cut is asked for again, so a small one
-_PASSING = (408, 425, 429, 500, 502, 503, 504)  # answers that may be others a moment later
+LARGEST_BYTES = 4 << 30  # every published file is below 1 GB, and FAT32, used on memory sticks, allows no more
+_CHUNK = 1 << 14  # small, because an incomplete chunk is downloaded again
+_PASSING = (408, 425, 429, 500, 502, 503, 504)  # status codes worth another attempt
 _TRANSPORT = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
 _REDIRECTS = 10
-_LONGEST_NUMBER = 18  # digits of a size
+_LONGEST_NUMBER = 18  # digits of a size in a header
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long a server is waited for, and how often it is asked; bounds for a whole download, retries included."""
+    """Timeouts and retries of a download."""
 
     attempts: int = 4
-    """In a row that each brought less than `progress_bytes`."""
+    """Consecutive attempts that may each receive less than `progress_bytes`."""
     attempts_in_all: int = 100
-    """Whatever they brought."""
+    """Attempts overall, however much they receive."""
     progress_bytes: int = 1 << 16
     deadline_s: float = 6 * 3600.0
-    """From the first attempt to the last byte; enough for 1 GB at 50 kB/s. What has come by then is kept."""
+    """From the first attempt to the last byte; enough for 1 GB at 50 kB/s. The bytes received by then are kept."""
     least_bytes_per_s: float = 1000.0
-    """On average over each `window_s`; a slower attempt is cut off."""
+    """Average over each `window_s`; a slower attempt is aborted."""
     window_s: float = 60.0
     pause_s: float = 0.5
-    """After the first of them; twice as long after each further one, or as long as the server asks for."""
+    """After the first failed attempt; doubled after each further one, unless the server asks for another time."""
     longest_pause_s: float = 30.0
     connect_s: float = 10.0
     read_s: float = 30.0
-    """Without a single byte."""
+    """Without receiving a byte."""
     clock: Callable[[], float] = time.monotonic
-    """Seconds that only rise."""
+    """A monotonic clock in seconds."""
 
 
 def download(
-    address: str,
+    url: str,
     path: Path,
     *,
     sha256: Sequence[str] = (),
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
     patience: Patience | None = None,
     max_bytes: int = LARGEST_BYTES,
 ) -> str:
-    """Fetch a file, unless it is there already.
+    """Download a file, unless it is there already.
 
     Args:
-        address: https; http for this machine alone. Redirects are followed under the same rule.
-        path: where it is to be; its folder is made.
-        sha256: what the file's may be, whole or the first digits; none accepts any file but a web page.
-        told: progress.
-        patience: how long the server is waited for.
-        max_bytes: no larger file is fetched.
+        url: an https URL; http is accepted for this machine only. The same holds for redirects.
+        path: where to save it; its folder is created.
+        sha256: accepted digests, whole or their first digits; if empty, any file but a web page is accepted.
+        on_progress: called after each chunk.
+        patience: timeouts and retries.
+        max_bytes: larger files are refused.
 
     Returns:
-        the file's sha256.
+        the sha256 of the file.
 
     Raises:
-        InputError: the server has no such file, cannot be reached, is too slow, or has another file than expected or a
-            larger one; or the disc is full.
+        InputError: the server does not have the file, cannot be reached or is too slow; the file is too large or has
+            another digest; or the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
@@ -93,16 +93,16 @@ def download(
             return found
         part = path.with_name(f".{path.name}.part")
         if not sha256 or _size(part) > max_bytes:
-            part.unlink(missing_ok=True)  # nothing would tell that the beginning is another file's
-        went_on = part.is_file() and part.stat().st_size > 0
+            part.unlink(missing_ok=True)  # without a digest nothing shows whether the part belongs to this file
+        resumed = part.is_file() and part.stat().st_size > 0
         with _Session(patience or Patience(), max_bytes) as session:
-            session.fill(address, part, told)
-            if went_on and not fits(digest(part), sha256):
-                part.unlink()  # the beginning may have been that of another file
-                session.fill(address, part, told)
+            session.fill(url, part, on_progress)
+            if resumed and not fits(digest(part), sha256):
+                part.unlink()  # the part may have belonged to another file
+                session.fill(url, part, on_progress)
         found = digest(part)
         if not fits(found, sha256) or _is_web_page(part):
-            fault = _fault(address, part, found, sha256)
+            fault = _fault(url, part, found, sha256)
             part.unlink()
             raise InputError(fault)
         part.replace(path)
@@ -114,21 +114,21 @@ def _is_web_page(path: Path) -> bool:
         return file.read(256).lstrip().startswith(b"<")
 
 
-def _fault(address: str, part: Path, found: str, sha256: Sequence[str]) -> str:
+def _fault(url: str, part: Path, found: str, sha256: Sequence[str]) -> str:
     size = f"{part.stat().st_size} bytes"
     if _is_web_page(part):
         return (
-            f"{address}: wanted a file, got a web page ({size}); is there a login or a proxy in between? "
-            "fetch it with a browser and give its path"
+            f"{url}: expected a file, got a web page ({size}), perhaps of a login or a proxy; "
+            "download it with a browser and give its path"
         )
     return (
-        f"{address}: wanted sha256 {' or '.join(sha256)}, got {found} ({size}); it was thrown away; "
-        f"if you know this one to be right, say so with --sha256 {found}"
+        f"{url}: expected sha256 {' or '.join(sha256)}, got {found} ({size}); the file was deleted; "
+        f"if it is the right one, accept it with --sha256 {found}"
     )
 
 
 class _Busy(Exception):
-    """The server may well answer a moment later."""
+    """The server may answer another attempt."""
 
     def __init__(self, reason: str, pause_s: float | None = None) -> None:
         super().__init__(reason)
@@ -136,7 +136,7 @@ class _Busy(Exception):
 
 
 class _Session(requests.Session):
-    """Goes on where it was cut; every address, redirects included, is looked at before anything is sent there."""
+    """A session that continues interrupted downloads and checks every URL, redirects included, before using it."""
 
     def __init__(self, patience: Patience, max_bytes: int) -> None:
         super().__init__()
@@ -144,29 +144,29 @@ class _Session(requests.Session):
         self._max_bytes = max_bytes
         self._end_s = patience.clock() + patience.deadline_s
         self._attempts_left = patience.attempts_in_all
-        self._same_file: str | None = None  # the ETag of what the part is of
+        self._same_file: str | None = None  # strong ETag of the file that the part belongs to
         self.headers.update({"User-Agent": f"posetrail/{version('posetrail')}", "Accept-Encoding": "identity"})
         self.mount("http://", HTTPAdapter())
 
     def get_adapter(self, url: str) -> BaseAdapter:
-        """What sends a request; asked for before each one."""
+        """Refuse URLs that are neither https nor on this machine; called before every request."""
         parts = urlsplit(url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")):
-            raise InputError(f"{url}: wanted an https address; fetch it by other means and give its path")
+            raise InputError(f"{url}: expected an https URL; download it by other means and give its path")
         return super().get_adapter(url)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: requests would read a redirect's body, however long, into memory; `_answer` follows instead."""
+        """None, because requests would read the body of a redirect into memory; `_answer` follows redirects instead."""
 
-    def fill(self, address: str, part: Path, told: Told | None) -> None:
-        """Bring the part to its full length; what is in it is gone on with where the server can."""
+    def fill(self, url: str, part: Path, on_progress: OnProgress | None) -> None:
+        """Complete the part, continuing from the bytes in it if the server supports that."""
         failures, furthest = 0, _size(part)
         while True:
             try:
                 self._attempts_left -= 1
-                self._receive(address, part, told)
+                self._receive(url, part, on_progress)
             except requests.exceptions.SSLError as error:
-                raise InputError(f"{address}: its certificate is not trusted here ({_root(error)})") from error
+                raise InputError(f"{url}: its certificate is not trusted here ({_root(error)})") from error
             except (*_TRANSPORT, _Busy) as error:
                 failures = failures + 1 if _size(part) < furthest + self._patience.progress_bytes else 1
                 furthest = max(furthest, _size(part))
@@ -175,32 +175,32 @@ class _Session(requests.Session):
                 pause = min(pause, self._patience.longest_pause_s)
                 too_late = self._patience.clock() + pause > self._end_s
                 if failures >= self._patience.attempts or self._attempts_left <= 0 or too_late:
-                    raise InputError(_gave_up(address, part, error)) from error
+                    raise InputError(_gave_up(url, part, error)) from error
                 time.sleep(pause)
             except requests.RequestException as error:
-                raise InputError(f"{address}: cannot be fetched ({_root(error)})") from error
+                raise InputError(f"{url}: cannot be fetched ({_root(error)})") from error
             else:
                 return
 
-    def _receive(self, address: str, part: Path, told: Told | None) -> None:
+    def _receive(self, url: str, part: Path, on_progress: OnProgress | None) -> None:
         here = _size(part)
         headers = {"Range": f"bytes={here}-"} if here else {}
         if here and self._same_file:
             headers["If-Range"] = self._same_file
-        with self._answer(address, headers) as answer:
+        with self._answer(url, headers) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 if answer.headers.get("Content-Range") == f"bytes */{here}":
-                    return  # all of it had come before
+                    return  # the part was complete already
                 part.unlink(missing_ok=True)
-                raise _Busy("the part here is no part of it", pause_s=0)
+                raise _Busy("the incomplete file on disk belongs to another one", pause_s=0)
             if answer.status_code in _PASSING:
                 raise _Busy(f"{answer.status_code} {answer.reason}", _asked_pause(answer))
             if answer.status_code not in (200, 206):
                 raise InputError(
-                    f"{address}: the server says {answer.status_code} {answer.reason}; "
-                    "the file may have moved: look at its authors' page and give its path"
+                    f"{url}: the server says {answer.status_code} {answer.reason}; "
+                    "the file may have moved: look at the authors' page, download it and give its path"
                 )
-            _refuse_encodings(address, answer)
+            _refuse_encodings(url, answer)
             start = _start(answer)
             if start not in (0, here):
                 part.unlink(missing_ok=True)
@@ -209,15 +209,15 @@ class _Session(requests.Session):
             expected = None if length is None else start + length
             if expected is not None and expected > self._max_bytes:
                 part.unlink(missing_ok=True)
-                raise InputError(self._too_large(address, expected))
+                raise InputError(self._too_large(url, expected))
             etag = answer.headers.get("ETag", "")
-            self._same_file = etag if etag.startswith('"') else None  # a weak one promises too little
-            self._copy(answer, part, start, expected, told)
+            self._same_file = etag if etag.startswith('"') else None  # a weak ETag does not guarantee equal bytes
+            self._copy(answer, part, start, expected, on_progress)
 
-    def _answer(self, address: str, headers: dict[str, str]) -> requests.Response:
-        """What the address answers, or the one that it leads to; its body is not read yet."""
+    def _answer(self, url: str, headers: dict[str, str]) -> requests.Response:
+        """The response after following redirects; its body is not read yet."""
         timeout = (self._patience.connect_s, self._patience.read_s)
-        url = address
+        url = url
         for _ in range(_REDIRECTS + 1):
             answer = self.get(url, headers=headers, stream=True, timeout=timeout)
             target = super().get_redirect_target(answer)
@@ -225,10 +225,12 @@ class _Session(requests.Session):
                 return answer
             answer.close()
             url = urljoin(url, target)
-        raise InputError(f"{address}: leads from one address to the next, more than {_REDIRECTS} times; give its path")
+        raise InputError(f"{url}: more than {_REDIRECTS} redirects; download it by other means and give its path")
 
-    def _copy(self, answer: requests.Response, part: Path, start: int, expected: int | None, told: Told | None) -> None:
-        """Write the body behind byte `start` of the part, as long as it comes in time and is not too long."""
+    def _copy(
+        self, answer: requests.Response, part: Path, start: int, expected: int | None, on_progress: OnProgress | None
+    ) -> None:
+        """Append the body from byte `start` on to the part, within the limits of time, rate and size."""
         clock, patience = self._patience.clock, self._patience
         here = window_from = start
         window_s = clock()
@@ -238,10 +240,10 @@ class _Session(requests.Session):
                 if here > (self._max_bytes if expected is None else expected):
                     file.close()
                     part.unlink()
-                    raise InputError(self._too_large(address=str(answer.url), size=None))
+                    raise InputError(self._too_large(url=str(answer.url), size=None))
                 _write(file, chunk, part)
-                if told:
-                    told(here, expected)
+                if on_progress:
+                    on_progress(here, expected)
                 now = clock()
                 if now > self._end_s:
                     raise _Busy(f"not complete after {patience.deadline_s:g} s")
@@ -250,15 +252,15 @@ class _Session(requests.Session):
                     if rate < patience.least_bytes_per_s:
                         raise _Busy(f"{rate:.3g} bytes/s, slower than {patience.least_bytes_per_s:g}")
                     window_from, window_s = here, now
-            sync_file(file.fileno())  # or a power cut could leave the file's name with none of the content
+            sync_file(file.fileno())  # else a power cut could leave the file's name without its content
         if expected is not None and here != expected:
             raise requests.ConnectionError(f"cut after {here} of {expected} bytes")
 
-    def _too_large(self, address: str, size: int | None) -> str:
-        came = f"{size} bytes" if size else "more"
+    def _too_large(self, url: str, size: int | None) -> str:
+        got = f"{size} bytes" if size else "more"
         return (
-            f"{address}: expected a file of at most {self._max_bytes} bytes, got {came}; nothing was kept: "
-            "if it is the right one, fetch it by other means and give its path"
+            f"{url}: expected a file of at most {self._max_bytes} bytes, got {got}; nothing was kept; "
+            "if it is the right file, download it by other means and give its path"
         )
 
 
@@ -268,18 +270,18 @@ def _write(file: BinaryIO, chunk: bytes, part: Path) -> None:
         file.flush()
     except OSError as error:
         raise InputError(
-            f"{part}: cannot be written ({error.strerror}); what has come stays there: make room and fetch it again"
+            f"{part}: cannot be written ({error.strerror}); received bytes are kept there; make room and fetch it again"
         ) from error
 
 
-def _refuse_encodings(address: str, answer: requests.Response) -> None:
-    """A body that was compressed on the way has no size that could be checked."""
+def _refuse_encodings(url: str, answer: requests.Response) -> None:
+    """Raise an error for a compressed body, whose size cannot be checked."""
     for header, plain in (("Content-Encoding", ("", "identity")), ("Transfer-Encoding", ("", "identity", "chunked"))):
-        came = answer.headers.get(header, "").strip().lower()
-        if came not in plain:
+        encoding = answer.headers.get(header, "").strip().lower()
+        if encoding not in plain:
             raise InputError(
-                f"{address}: expected the file as it is, got it with {header}: {came[:40]!r}; "
-                "fetch it by other means and give its path"
+                f"{url}: expected the plain file, got it with {header}: {encoding[:40]!r}; "
+                "download it by other means and give its path"
             )
 
 
@@ -290,7 +292,7 @@ def _number(text: str) -> int | None:
 
 
 def _start(answer: requests.Response) -> int:
-    """The first byte that the answer holds."""
+    """Position of the first byte in the body."""
     if answer.status_code != requests.codes.partial_content:
         return 0
     first = _number(answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0])
@@ -305,17 +307,14 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _gave_up(address: str, part: Path, error: Exception) -> str:
+def _gave_up(url: str, part: Path, error: Exception) -> str:
     if _size(part):
-        return (
-            f"{address}: cut off after {_size(part)} bytes ({_root(error)}); "
-            "fetch it again, and it goes on where it stopped"
-        )
-    return f"{address}: cannot be reached ({_root(error)}); is this machine online, does it need a proxy (HTTPS_PROXY)?"
+        return f"{url}: cut off after {_size(part)} bytes ({_root(error)}); fetch it again to continue from there"
+    return f"{url}: cannot be reached ({_root(error)}); is this machine online, does it need a proxy (HTTPS_PROXY)?"
 
 
 def _root(error: BaseException) -> str:
-    """The reason beneath what libraries wrapped around it, in one line."""
+    """The innermost cause of an error, in one line."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,11 +1,7 @@
-"""Where weights are kept on this machine, and how they get there: the cache, the fetching, the verifying.
+"""The user's folder of downloaded weights. Only `fetch` downloads; looking up weights never does.
 
-A network's weights are, in this order: the file that was given; a published name that was given, or the network's own,
-in the store. Nothing is downloaded unless `fetch` is called, which `posetrail models fetch` does: a run whose weights
-are not here says in one line how to get them.
-
-The store is the folder `weights` in the environment's POSETRAIL_HOME, or in the user's cache folder. Beside each file
-that was fetched lies FILE.sha256, as `sha256sum -c` reads it.
+The folder is `weights` in POSETRAIL_HOME if that environment variable is set, else in the user's cache folder. Beside
+each downloaded FILE is FILE.sha256, in the format of `sha256sum -c`.
 """
 
 from __future__ import annotations
@@ -13,18 +9,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
 
-from posetrail.errors import InputError, unknown_name
+from posetrail.errors import InputError
 from posetrail.files import digest, fits, written_whole
-from posetrail.published import PUBLISHED, Kind, Published
+from posetrail.published import Kind, Published
 
 if TYPE_CHECKING:
-    from posetrail.download import Patience, Told
+    from posetrail.download import OnProgress, Patience
 
 HOME_VARIABLE = "POSETRAIL_HOME"
 MANIFEST = "manifest.json"
@@ -38,51 +35,50 @@ _FLAGS: dict[Kind, str] = {
 
 
 def home_folder(home: Path | None = None) -> Path:
-    """The folder that was given, or POSETRAIL_HOME, or posetrail's in the user's cache folder."""
-    named = os.environ.get(HOME_VARIABLE)
-    return home or (Path(named).expanduser() if named else user_cache_path("posetrail", appauthor=False))
+    """`home` if it is given, else POSETRAIL_HOME, else posetrail's folder in the user's cache."""
+    from_environment = os.environ.get(HOME_VARIABLE)
+    if home is not None:
+        return home
+    return Path(from_environment).expanduser() if from_environment else user_cache_path("posetrail", appauthor=False)
 
 
 def stored_path(published: Published, home: Path | None = None) -> Path:
-    """Where the store has a file, or would have it."""
+    """Where the store keeps a file, whether it is there or not."""
     return home_folder(home) / "weights" / (published.file or f"{published.name}.pth").replace("/", "_")
 
 
-def find_published(name: str) -> Published:
-    """What is published under a name.
-
-    Raises:
-        InputError: nothing is.
-    """
-    if name not in PUBLISHED:
-        raise unknown_name("weights", name, PUBLISHED)
-    return PUBLISHED[name]
+def published_file(path: Path, table: Mapping[str, Published], home: Path | None = None) -> Published | None:
+    """The entry of a file in the store; None for any other file."""
+    return next((each for each in table.values() if stored_path(each, home) == path), None)
 
 
-def published_file(path: Path, home: Path | None = None) -> Published | None:
-    """What of the published a file of the store is; None for any other file."""
-    return next((each for each in PUBLISHED.values() if stored_path(each, home) == path), None)
-
-
-def weights_file(network: str, given: Path | str | None = None, home: Path | None = None) -> Path:
-    """The file a network is to be loaded from; nothing is downloaded.
+def weights_file(
+    network: str,
+    given: Path | str | None = None,
+    *,
+    table: Mapping[str, Published],
+    home: Path | None = None,
+) -> Path:
+    """The file to load a network from; nothing is downloaded.
 
     Args:
-        network: its name.
-        given: a file, or a published name for this network; the network's own when not given.
-        home: of the store, where it is not the usual one.
+        network: name of the network.
+        given: a file, or the name of published weights for this network; its default weights if None.
+        table: published weights by name.
+        home: home folder of the store, see `home_folder`.
 
     Raises:
-        InputError: it is not here (says how to get it), is damaged, or belongs to another network.
+        InputError: the file is not in the store (the message says how to get it), is damaged, or belongs to another
+            network.
     """
     name = network if given is None else str(given)
-    if given is not None and (name not in PUBLISHED or Path(given).exists()):
+    if given is not None and (name not in table or Path(given).exists()):
         return Path(given)
-    published = PUBLISHED.get(name)
+    published = table.get(name)
     if published is None:
-        raise InputError(f"{network} travels without weights: give --weights FILE (.pth or .safetensors)")
+        raise InputError(f"{network} comes without weights: give --weights FILE (.pth or .safetensors)")
     if published.network != network:
-        raise InputError(f"weights {name} are for {published.network}, not for {network}")
+        raise InputError(f"weights {name}: expected weights for {network}, got weights for {published.network}")
     path = stored_path(published, home)
     if not path.is_file():
         raise InputError(_how_to_get(published, path))
@@ -91,21 +87,21 @@ def weights_file(network: str, given: Path | str | None = None, home: Path | Non
 
 
 def verify(published: Published, home: Path | None = None) -> str:
-    """Read a file of the store and compare it with what it was when it was fetched, or with what is published.
+    """Compare the digest of a stored file with the one recorded when it was downloaded and with the published ones.
 
     Returns:
-        its sha256.
+        the sha256 of the file.
 
     Raises:
-        InputError: it is not here, or it is another one.
+        InputError: the file is missing or differs.
     """
     path = stored_path(published, home)
     if not path.is_file():
         raise InputError(_how_to_get(published, path))
-    found, wanted = digest(path), (*_fetched_sha256(path), *published.sha256)
-    if not fits(found, wanted):
+    found, expected = digest(path), (*_recorded_sha256(path), *published.sha256)
+    if not fits(found, expected):
         raise InputError(
-            f"weights {published.name}: {path} is damaged or another file: wanted sha256 {' or '.join(wanted)}, "
+            f"weights {published.name}: {path} is damaged or another file: expected sha256 {' or '.join(expected)}, "
             f"got {found} ({path.stat().st_size} bytes); remove it and fetch it again"
         )
     return found
@@ -116,36 +112,42 @@ def fetch(
     home: Path | None = None,
     *,
     sha256: str | None = None,
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
     patience: Patience | None = None,
 ) -> Path:
     """Download a file into the store, unless it is there already.
 
     Args:
-        published: which.
-        home: of the store, where it is not the usual one. A file that the usual one has is copied from there.
-        sha256: the digest that the caller knows to be right, whole; the published ones when not given.
-        told: progress.
-        patience: how long the server is waited for.
+        published: the file.
+        home: home folder of the store, see `home_folder`. A file that is in the default store is copied from there.
+        sha256: accept the file with this digest (64 hexadecimal digits) instead of the published ones.
+        on_progress: called with the bytes received and, if known, the size of the file.
+        patience: timeouts and retries.
 
     Raises:
-        InputError: there is no address to fetch it from, or what came is not the file.
+        InputError: the file has no URL, or the download failed or has another digest.
     """
-    from posetrail.download import download  # brings in requests, which no run needs
+    from posetrail.download import download  # imports requests, which a run does not need
 
     path = stored_path(published, home)
-    if not published.address:
+    if not published.url:
         raise InputError(_how_to_get(published, path))
     if sha256 is not None and (len(sha256) != 64 or set(sha256.lower()) - set("0123456789abcdef")):
-        raise InputError(f"--sha256: wanted 64 hexadecimal digits, got {sha256!r}")
+        raise InputError(f"--sha256: expected 64 hexadecimal digits, got {sha256!r}")
     if home is not None and not path.is_file():
-        _copy_from_the_usual_store(published, path)
-    if sha256 is None and path.is_file() and fits(digest(path), (*_fetched_sha256(path), *published.sha256)):
+        _copy_from_default_store(published, path)
+    if sha256 is None and path.is_file() and fits(digest(path), (*_recorded_sha256(path), *published.sha256)):
         return path
-    wanted = (sha256,) if sha256 else published.sha256
-    # Twice what the table says: its sizes are rounded, and --sha256 may name a later version of the file.
+    # Twice the size in the table: sizes there are rounded, and --sha256 may name a later version of the file.
     max_bytes = int(2e6 * published.megabytes) + _ROUNDING_BYTES
-    found = download(published.address, path, sha256=wanted, told=told, patience=patience, max_bytes=max_bytes)
+    found = download(
+        published.url,
+        path,
+        sha256=(sha256,) if sha256 else published.sha256,
+        on_progress=on_progress,
+        patience=patience,
+        max_bytes=max_bytes,
+    )
     with written_whole(_sidecar(path)) as beside:
         beside.write_text(f"{found}  {path.name}\n", encoding="utf-8")
     return path
@@ -153,7 +155,7 @@ def fetch(
 
 @dataclass(frozen=True)
 class State:
-    """Of a published file, on this machine."""
+    """Whether and where a published file is on this machine."""
 
     path: Path
     is_here: bool
@@ -161,14 +163,20 @@ class State:
 
 
 def state(published: Published, home: Path | None = None) -> State:
-    """Whether the store has a file; it is not read."""
+    """Look up a file in the store without reading it."""
     path = stored_path(published, home)
     here = path.is_file()
     return State(path, here, path.stat().st_size if here else 0)
 
 
 def write_manifest(fetched: list[Published], home: Path) -> Path:
-    """Say in HOME/manifest.json what the store has, for the machine it is propagated to; earlier entries are kept."""
+    """Describe downloaded files in HOME/manifest.json, for copying the store to another machine.
+
+    Entries of earlier calls are kept.
+
+    Raises:
+        InputError: an existing manifest cannot be read, or a file is missing or damaged.
+    """
     path = home / MANIFEST
     entries = {}
     if path.is_file():
@@ -176,7 +184,7 @@ def write_manifest(fetched: list[Published], home: Path) -> Path:
             entries = {entry["name"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))["weights"]}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
-                f"{path}: is no manifest of weights ({error}); remove it or give another folder"
+                f"{path}: expected a manifest of weights, got another file ({error}); remove it or give another folder"
             ) from error
     for each in fetched:
         file = stored_path(each, home)
@@ -186,9 +194,9 @@ def write_manifest(fetched: list[Published], home: Path) -> Path:
             "file": file.relative_to(home).as_posix(),
             "bytes": file.stat().st_size,
             "sha256": verify(each, home),
-            "address": each.address,
+            "url": each.url,
             "licence": each.licence,
-            "score": f"{each.score} ({each.scored_by})",
+            "score": each.reported_score,
         }
     content = {"use": f"set {HOME_VARIABLE} to this folder", "weights": [entries[name] for name in sorted(entries)]}
     with written_whole(path) as beside:
@@ -197,27 +205,27 @@ def write_manifest(fetched: list[Published], home: Path) -> Path:
 
 
 def _how_to_get(published: Published, path: Path) -> str:
-    how, give = f"{published.name} travels without weights", f"give {_FLAGS[published.kind]} FILE"
-    if published.address:
+    name, give = published.name, f"give {_FLAGS[published.kind]} FILE"
+    if published.url:
         return (
-            f"{how}, and they are not here: `posetrail models fetch {published.name}` gets them from "
-            f"{published.address}, or put that file at {path}, or {give}"
+            f"{name}: its weights are not on this machine; `posetrail models fetch {name}` downloads them from "
+            f"{published.url}, or put that file at {path}, or {give}"
         )
     if not published.page:
-        return f"{how}, and nobody publishes any: {give}, or put it at {path}"
+        return f"{name}: no weights are published for it; {give}, or put the file at {path}"
     remark = f" ({published.remark})" if published.remark else ""
     return (
-        f"{how}, and they cannot be fetched: its authors' {published.file or 'files'} are linked at "
-        f"{published.page}{remark}; put one at {path}, or {give}"
+        f"{name}: its weights are not on this machine and cannot be downloaded directly; the authors' "
+        f"{published.file or 'files'} are linked at {published.page}{remark}; put one at {path}, or {give}"
     )
 
 
-def _copy_from_the_usual_store(published: Published, path: Path) -> None:
-    usual = stored_path(published)
-    if usual.is_file() and usual != path:
+def _copy_from_default_store(published: Published, path: Path) -> None:
+    default = stored_path(published)
+    if default.is_file() and default != path:
         verify(published)
         path.parent.mkdir(parents=True, exist_ok=True)
-        for copied, target in ((usual, path), (_sidecar(usual), _sidecar(path))):
+        for copied, target in ((default, path), (_sidecar(default), _sidecar(path))):
             if copied.is_file():
                 with written_whole(target) as beside:
                     shutil.copyfile(copied, beside)
@@ -227,8 +235,8 @@ def _sidecar(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def _fetched_sha256(path: Path) -> tuple[str, ...]:
-    """What the file was when it was fetched; empty when it was put there by hand."""
+def _recorded_sha256(path: Path) -> tuple[str, ...]:
+    """The digest recorded when the file was downloaded; empty for a file that the user put there."""
     try:
         return (_sidecar(path).read_text(encoding="utf-8").split()[0],)
     except (OSError, IndexError, UnicodeDecodeError):

@@ -20,10 +20,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from detectors import create_detector
+from detectors.published import PUBLISHED as DETECTORS
+from estimators.published import PUBLISHED as ESTIMATORS
 from posetrail.frame import Frame, Image
 from posetrail.poses import Detections, Poses
 from posetrail.protocols import Detector
-from posetrail.published import PUBLISHED
 from posetrail.runtime import Runtime
 from posetrail.skeletons import COCO_17, Skeleton
 from tracker.batch import batch, workers  # noqa: F401 imported before a fork, not after each
@@ -60,7 +61,8 @@ class Product:
         networks.open_networks = open_fake
         workers.track_in_processes = partial(workers.track_in_processes, open_networks=open_fake, start_method="fork")
         for name, (url, sha256) in (self.weights or {}).items():
-            PUBLISHED[name] = replace(PUBLISHED[name], address=url, sha256=(sha256,) if sha256 else ())
+            table = DETECTORS if name in DETECTORS else ESTIMATORS
+            table[name] = replace(table[name], url=url, sha256=(sha256,) if sha256 else ())
         for disturbance in self.disturbances:
             disturbances.install(disturbance)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # blocked at a fork: what comes early comes now

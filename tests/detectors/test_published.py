@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import BRING_WEIGHTS, NETWORKS, create_detector
+from detectors import DETECTORS, NETWORKS, create_detector
 from detectors.decode import decode_rtmdet, decode_yolox
 from detectors.letterbox import Letterbox
 from detectors.torchvision_models import _network
@@ -205,7 +205,7 @@ def test_missing_and_foreign_weights_and_wrong_sizes_are_told_in_one_line(
     for options, said in (
         (
             {"name": "yolox_s"},
-            "yolox_s travels without weights, and .* `posetrail models fetch yolox_s` gets them from https",
+            "yolox_s: its weights are not on this machine; `posetrail models fetch yolox_s` downloads them from https",
         ),
         ({"name": "yolox_s", "weights": "gone.pth"}, "weights gone.pth: cannot be read"),
         ({"name": "rtmdet_m", "weights": weights("yolox_nano")}, "are not those of RTMDet here: .* missing"),
@@ -218,7 +218,7 @@ def test_missing_and_foreign_weights_and_wrong_sizes_are_told_in_one_line(
         assert "\n" not in str(told.value)
 
 
-TORCHVISION = sorted(name.removeprefix("torchvision:") for name in BRING_WEIGHTS if name.startswith("torchvision:"))
+TORCHVISION = sorted(name.removeprefix("torchvision:") for name in DETECTORS if name.startswith("torchvision:"))
 
 
 def published(name: str, state: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:

@@ -205,7 +205,9 @@ def test_no_embedder_is_asked_for_by_none_and_a_network_asks_for_its_weights(
     assert create("none") is None
     with pytest.raises(InputError, match="unknown appearance 'colour'; did you mean 'colour_layout'"):
         create("colour")
-    with pytest.raises(InputError, match=r"osnet_x0_25 travels without weights.* or give --appearance-weights FILE"):
+    with pytest.raises(
+        InputError, match=r"osnet_x0_25: its weights are not on this machine.* or give --appearance-weights FILE"
+    ):
         create("osnet_x0_25")
     with pytest.raises(InputError, match="No such file"):
         create("osnet_x0_25", tmp_path / "none.pth")

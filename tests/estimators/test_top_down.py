@@ -187,7 +187,9 @@ def test_what_cannot_be_is_told_in_one_line(
     runtime: Runtime, checkpoint: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("POSETRAIL_HOME", str(tmp_path))
-    with pytest.raises(InputError, match=r"rtmpose_t travels without weights.*posetrail models fetch rtmpose_t"):
+    with pytest.raises(
+        InputError, match=r"rtmpose_t: its weights are not on this machine.*posetrail models fetch rtmpose_t"
+    ):
         create_estimator("rtmpose_t", runtime=runtime)
     with pytest.raises(InputError, match="are not those of RTMPose here"):
         create_estimator("rtmpose_t", runtime=runtime, weights=checkpoint("litehrnet_18", ".pth"))

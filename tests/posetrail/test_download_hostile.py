@@ -60,7 +60,7 @@ def test_a_body_without_end_is_cut_off_and_nothing_of_it_is_kept(tmp_path: Path,
         largest = max(largest, here)
 
     with serving(body(b"\1" * 65536, chunked=chunked)) as server:
-        refused(server, tmp_path / "w.pth", "at most 1048576 bytes, got more; nothing was kept", told=watch)
+        refused(server, tmp_path / "w.pth", "at most 1048576 bytes, got more; nothing was kept", on_progress=watch)
     assert len(server.asked) == 1
     assert largest <= MOST
     assert not part_of(tmp_path / "w.pth").exists()
@@ -114,7 +114,7 @@ def test_a_length_that_is_no_number_is_none(tmp_path: Path, length: str) -> None
 def test_a_compressed_answer_is_refused(tmp_path: Path, headers: dict[str, str]) -> None:
     bomb = gzip.compress(b"\0" * 10_000_000)
     with serving(status(200, bomb, **headers)) as server:
-        refused(server, tmp_path / "w.pth", "expected the file as it is, got it with (Content|Transfer)-Encoding")
+        refused(server, tmp_path / "w.pth", "expected the plain file, got it with (Content|Transfer)-Encoding")
     assert server.asked[0][1]["Accept-Encoding"] == "identity"
     assert not part_of(tmp_path / "w.pth").exists()
 
@@ -167,7 +167,7 @@ def test_a_download_has_an_end(tmp_path: Path) -> None:
 
 def test_redirects_are_bounded_and_their_bodies_are_not_read(tmp_path: Path) -> None:
     with serving(status(302, Location="/again")) as server:
-        refused(server, tmp_path / "w.pth", "leads from one address to the next, more than 10 times")
+        refused(server, tmp_path / "w.pth", "more than 10 redirects")
     assert len(server.asked) == 11
     with serving(body(b"\1" * 65536, code=302, Location="/there"), whole(CONTENT)) as server:
         download(server.url, tmp_path / "w.pth", patience=QUICK)

@@ -17,18 +17,21 @@ from pathlib import Path
 
 import pytest
 
+from detectors.published import PUBLISHED as DETECTORS
 from posetrail import store
 from posetrail.checkpoints import given_weights
 from posetrail.download import Patience, download
 from posetrail.errors import InputError
-from posetrail.published import PUBLISHED, Published
+from posetrail.published import Published, find_published
 from posetrail.skeletons import SKELETONS
 from tests.conftest import REPOSITORY
 from tests.server import Server, serving, status, whole
+from tracker.runs.published import published_weights
 
 CONTENT = hashlib.shake_256(b"weights").digest(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 HALF = 32 * 16384  # a whole number of the chunks that are written
+PUBLISHED = published_weights()
 QUICK = Patience(attempts=3, pause_s=0.01, connect_s=2, read_s=0.3)
 
 
@@ -52,7 +55,7 @@ def part(path: Path) -> Path:
 def test_a_file_arrives_whole_and_progress_is_told(tmp_path: Path) -> None:
     progress: list[tuple[int, int | None]] = []
     with serving(whole(CONTENT)) as server:
-        found = download(server.url, tmp_path / "a" / "w.pth", told=lambda *here: progress.append(here))
+        found = download(server.url, tmp_path / "a" / "w.pth", on_progress=lambda *here: progress.append(here))
     assert found == SHA256
     assert (tmp_path / "a" / "w.pth").read_bytes() == CONTENT
     assert progress == sorted(progress)
@@ -90,7 +93,7 @@ def test_a_server_that_is_always_cut_at_the_same_place_is_given_up(tmp_path: Pat
     with serving(whole(CONTENT, ranges=False, sends=HALF)) as server:
         line = told(server, tmp_path / "w.pth")
     assert f"cut off after {HALF} bytes" in line
-    assert "goes on where it stopped" in line
+    assert "fetch it again to continue from there" in line
     assert len(server.asked) == QUICK.attempts
     with serving(whole(CONTENT)) as server:
         assert fetched(server, tmp_path / "w.pth") == SHA256
@@ -107,7 +110,7 @@ def test_wrong_bytes_are_thrown_away_and_named(tmp_path: Path) -> None:
     wrong = CONTENT[:-1] + b"?"
     with serving(whole(wrong)) as server:
         line = told(server, tmp_path / "w.pth")
-        assert f"wanted sha256 {SHA256[:8]}, got {hashlib.sha256(wrong).hexdigest()} (1000000 bytes)" in line
+        assert f"expected sha256 {SHA256[:8]}, got {hashlib.sha256(wrong).hexdigest()} (1000000 bytes)" in line
         assert not part(tmp_path / "w.pth").exists()
         assert fetched(server, tmp_path / "w.pth", hashlib.sha256(wrong).hexdigest())
 
@@ -148,9 +151,9 @@ def test_redirects_are_followed_but_not_away_from_tls(tmp_path: Path) -> None:
         assert [path for path, _ in server.asked] == ["/weights.pth", "/elsewhere.pth"]
     for address in ("http://example.org/w.pth", "ftp://example.org/w.pth", "http://127.0.0.1.example.org/w.pth"):
         with serving(status(302, Location=address)) as server:
-            assert "wanted an https address" in told(server, tmp_path / "v.pth")
+            assert "expected an https URL" in told(server, tmp_path / "v.pth")
     for address in ("http://example.org/w.pth", "http://localhost:1@example.org/w.pth", "file:///etc/passwd"):
-        with pytest.raises(InputError, match="wanted an https address"):
+        with pytest.raises(InputError, match="expected an https URL"):
             download(address, tmp_path / "v.pth")
 
 
@@ -245,13 +248,13 @@ def server() -> Iterator[Server]:
 
 
 def yolox(server: Server, sha256: str = SHA256[:8]) -> Published:
-    return replace(PUBLISHED["yolox_nano"], address=server.url, sha256=(sha256,))
+    return replace(PUBLISHED["yolox_nano"], url=server.url, sha256=(sha256,))
 
 
 def test_what_is_fetched_is_found_by_its_network(home: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PUBLISHED, "yolox_nano", yolox(server))
+    monkeypatch.setitem(DETECTORS, "yolox_nano", yolox(server))
     with pytest.raises(InputError) as missing:
-        given_weights("yolox_nano", None, source="")
+        given_weights("yolox_nano", None, source="", table=DETECTORS)
     line = str(missing.value)
     assert "\n" not in line
     for what in ("`posetrail models fetch yolox_nano`", server.url, str(home / "weights" / "yolox_nano.pth")):
@@ -260,7 +263,7 @@ def test_what_is_fetched_is_found_by_its_network(home: Path, server: Server, mon
     path = store.fetch(yolox(server), patience=QUICK)
     assert path == home / "weights" / "yolox_nano.pth"
     for given in (None, "yolox_nano", path, str(path)):
-        weights = given_weights("yolox_nano", given, source="")
+        weights = given_weights("yolox_nano", given, source="", table=DETECTORS)
         assert (weights.path, weights.sha256) == (path, SHA256)
         assert (weights.licence, weights.source) == ("Apache-2.0", server.url)
     assert (home / "weights" / "yolox_nano.pth.sha256").read_text() == f"{SHA256}  yolox_nano.pth\n"
@@ -280,15 +283,15 @@ def test_a_fetched_file_becomes_a_detector_and_a_foreign_one_says_what_differs(
     content = file.getvalue()
     with serving(whole(content)) as server, Runtime("cpu", 1) as runtime:
         for name in ("yolox_nano", "rtmdet_nano_person"):
-            published = replace(PUBLISHED[name], address=server.url, sha256=(hashlib.sha256(content).hexdigest(),))
-            monkeypatch.setitem(PUBLISHED, name, published)
+            published = replace(PUBLISHED[name], url=server.url, sha256=(hashlib.sha256(content).hexdigest(),))
+            monkeypatch.setitem(DETECTORS, name, published)
             store.fetch(published, patience=QUICK)
         create_detector("yolox_nano", runtime=runtime)
         with pytest.raises(
             InputError, match=r"rtmdet_nano.*\.pth are not those of RTMDet here: \d+ missing \(backbone"
         ):
             create_detector("rtmdet_nano_person", runtime=runtime)
-        store.stored_path(PUBLISHED["yolox_nano"]).write_bytes(content[: len(content) // 2])
+        store.stored_path(DETECTORS["yolox_nano"]).write_bytes(content[: len(content) // 2])
         with pytest.raises(InputError, match=r"yolox_nano\.pth is damaged or another file") as told:
             create_detector("yolox_nano", runtime=runtime)
         assert "\n" not in str(told.value)
@@ -296,19 +299,19 @@ def test_a_fetched_file_becomes_a_detector_and_a_foreign_one_says_what_differs(
 
 def test_what_cannot_be_fetched_says_where_its_authors_have_it(home: Path) -> None:
     with pytest.raises(InputError, match=r"pose_hrnet_w32_256x192.pth are? linked at https://github.com/leoxiaobin"):
-        store.weights_file("hrnet_w32")
-    with pytest.raises(InputError, match="cannot be fetched"):
+        store.weights_file("hrnet_w32", table=PUBLISHED)
+    with pytest.raises(InputError, match="cannot be downloaded directly"):
         store.fetch(PUBLISHED["hrnet_w32"])
-    with pytest.raises(InputError, match="nobody publishes any"):
-        store.weights_file("mspn_r50_4stg")
-    with pytest.raises(InputError, match="weights rtmpose_s are for rtmpose_s, not for rtmpose_m"):
-        store.weights_file("rtmpose_m", "rtmpose_s")
+    with pytest.raises(InputError, match="no weights are published"):
+        store.weights_file("mspn_r50_4stg", table=PUBLISHED)
+    with pytest.raises(InputError, match="expected weights for rtmpose_m, got weights for rtmpose_s"):
+        store.weights_file("rtmpose_m", "rtmpose_s", table=PUBLISHED)
     with pytest.raises(InputError, match="did you mean 'yolox_s'"):
-        store.find_published("yolox-s")
+        find_published("yolox-s", PUBLISHED)
     (home / "weights").mkdir(parents=True)
     by_hand = store.stored_path(PUBLISHED["hrnet_w32"])
     by_hand.write_bytes(CONTENT)  # nobody tells its sum
-    assert store.weights_file("hrnet_w32") == by_hand
+    assert store.weights_file("hrnet_w32", table=PUBLISHED) == by_hand
     assert store.verify(PUBLISHED["hrnet_w32"]) == SHA256
 
 
@@ -316,7 +319,7 @@ def test_a_file_that_was_changed_is_told_and_fetched_again(home: Path, server: S
     published = yolox(server)
     path = store.fetch(published, patience=QUICK)
     path.write_bytes(CONTENT[:-1])
-    with pytest.raises(InputError, match=r"is damaged or another file: wanted .*999999 bytes.; remove it and fetch"):
+    with pytest.raises(InputError, match=r"is damaged or another file: expected .*999999 bytes.; remove it and fetch"):
         store.verify(published)
     assert store.fetch(published, patience=QUICK).read_bytes() == CONTENT
     assert store.verify(published) == SHA256
@@ -329,7 +332,7 @@ def test_a_file_whose_name_tells_an_old_sum_is_taken_when_the_user_knows_the_new
     stale = yolox(server, "00000000")
     with pytest.raises(InputError, match=f"--sha256 {SHA256}"):
         store.fetch(stale, patience=QUICK)
-    with pytest.raises(InputError, match="wanted 64 hexadecimal digits"):
+    with pytest.raises(InputError, match="expected 64 hexadecimal digits"):
         store.fetch(stale, sha256="00000000", patience=QUICK)
     store.fetch(stale, sha256=SHA256, patience=QUICK)
     assert store.verify(stale) == SHA256
@@ -352,13 +355,13 @@ def test_another_folder_is_filled_for_another_machine(
             "file": "weights/yolox_nano.pth",
             "bytes": len(CONTENT),
             "sha256": SHA256,
-            "address": server.url,
+            "url": server.url,
             "licence": "Apache-2.0",
             "score": "25.8 COCO box AP (YOLOX's README, COCO val2017, 80 classes)",
         }
     ]
     monkeypatch.setenv(store.HOME_VARIABLE, str(stick))
-    assert store.weights_file("yolox_nano", home=None) == stick / "weights" / "yolox_nano.pth"
+    assert store.weights_file("yolox_nano", home=None, table=PUBLISHED) == stick / "weights" / "yolox_nano.pth"
     other = replace(published, name="other", file="other.pth")
     store.fetch(other, stick, patience=QUICK)
     both = json.loads(store.write_manifest([other], stick).read_text())["weights"]
@@ -379,23 +382,24 @@ EVERY = pytest.mark.parametrize("published", PUBLISHED.values(), ids=PUBLISHED)
 def test_every_entry_says_what_a_user_asks(published: Published) -> None:
     assert published.licence
     assert published.score
-    assert published.scored_by
+    assert bool(published.scored_by) == (published.score != "not published")
     assert 1 < published.megabytes < 1000
     assert min(published.input_size) >= 128
     assert (published.skeleton in SKELETONS) == (published.kind == "estimator")
-    for address in filter(None, (published.address, published.page)):
+    for address in filter(None, (published.url, published.page)):
         assert re.fullmatch(r"https://[\w./:-]+", address)
     assert all(re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{64}", sha256) for sha256 in published.sha256)
-    if published.address:
-        assert published.address.endswith("/" + published.file)
+    if published.url:
+        assert published.url.endswith("/" + published.file)
         assert published.sha256
 
 
 def test_every_network_has_an_entry_of_its_name_and_every_entry_a_network() -> None:
-    from detectors import BRING_WEIGHTS
+    from detectors import BUILT_IN
+    from detectors import DETECTORS as MAKERS
     from estimators.networks import NETWORKS
 
-    networks = {*BRING_WEIGHTS, *NETWORKS}
+    networks = ({*MAKERS} - {*BUILT_IN}) | {*NETWORKS}
     torchvisions_own = {"torchvision:raft_small", "torchvision:raft_large", "torchvision:keypointrcnn_resnet50_fpn"}
     assert {each.network for each in PUBLISHED.values()} - torchvisions_own == networks - torchvisions_own
     assert all(PUBLISHED[network].network == network for network in networks)
@@ -408,8 +412,8 @@ def test_torchvision_has_its_files_where_the_table_says() -> None:
     for name, published in PUBLISHED.items():
         if name.startswith("torchvision:"):
             weights = {each.url: each for each in get_model_weights(name.removeprefix("torchvision:"))}
-            assert published.address in weights, name
-            meta = weights[published.address].meta
+            assert published.url in weights, name
+            meta = weights[published.url].meta
             assert published.megabytes == pytest.approx(meta["_file_size"] * 1.048576, rel=0.01)
             if published.kind == "estimator":
                 assert f"{meta['_metrics']['COCO-val2017']['kp_map']} COCO AP" == published.score

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from detectors import DETECTORS
-from estimators import ESTIMATORS
+from detectors import BUILT_IN as DETECTORS
+from estimators import BUILT_IN as ESTIMATORS
 from posetrail.errors import InputError
 from posetrail.weights import Weights
 from tests.conftest import REPOSITORY
@@ -54,7 +54,7 @@ def test_a_missing_a_truncated_and_a_wrong_file_are_each_told_in_one_line(tmp_pa
 
 def test_models_can_be_listed_without_importing_torch() -> None:
     program = (
-        "import sys; from detectors import DETECTORS; from estimators import ESTIMATORS; "
+        "import sys; from detectors import BUILT_IN as DETECTORS; from estimators import BUILT_IN as ESTIMATORS; "
         "print([m.weights.sha256 for m in [*DETECTORS.values(), *ESTIMATORS.values()]]); "
         "sys.exit('torch' in sys.modules)"
     )

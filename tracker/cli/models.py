@@ -13,7 +13,7 @@ from posetrail.errors import InputError
 from tracker.cli.printing import Printer
 
 if TYPE_CHECKING:
-    from posetrail.download import Told
+    from posetrail.download import OnProgress
     from posetrail.export import Exported
 
 models = App(name="models", help="Show which networks there are; fetch, verify and convert their weights.")
@@ -44,9 +44,12 @@ def fetch(*names: str, to: Path | None = None, sha256: str | None = None) -> int
         to: Fill this folder instead of the cache, for a machine without a network; there, set POSETRAIL_HOME to it.
         sha256: Take the file that has this sum, of all 64 digits, whatever was published; for one name.
     """
-    from posetrail.store import fetch, find_published, write_manifest
+    from posetrail.published import find_published
+    from posetrail.store import fetch, write_manifest
+    from tracker.runs.published import published_weights
 
-    wanted = [find_published(name) for name in dict.fromkeys(names)]
+    table = published_weights()
+    wanted = [find_published(name, table) for name in dict.fromkeys(names)]
     if not wanted:
         raise InputError("models fetch: expected one or more names; `posetrail models` shows them")
     if sha256 is not None and len(wanted) > 1:
@@ -54,8 +57,8 @@ def fetch(*names: str, to: Path | None = None, sha256: str | None = None) -> int
     fetched, faults = [], []
     for published in wanted:
         try:
-            with _bar(published.name) as told:
-                path = fetch(published, to, sha256=sha256, told=told)
+            with _bar(published.name) as on_progress:
+                path = fetch(published, to, sha256=sha256, on_progress=on_progress)
         except InputError as error:
             faults.append(error)
         else:
@@ -73,21 +76,22 @@ def verify(*names: str) -> int:
     Args:
         names: As `posetrail models` shows them.
     """
-    from posetrail.published import PUBLISHED
-    from posetrail.store import find_published, state, stored_path
+    from posetrail.published import find_published
+    from posetrail.store import state, stored_path
     from posetrail.store import verify as verify_stored
     from tracker.cli.models_list import built_in
+    from tracker.runs.published import published_weights
 
-    travelling, faults = built_in(), []
-    here = [name for name, each in PUBLISHED.items() if state(each).is_here]
+    travelling, table, faults = built_in(), published_weights(), []
+    here = [name for name, each in table.items() if state(each).is_here]
     for name in names or (*travelling, *here):
         try:
             if name in travelling:
                 travelling[name].load()
                 path = travelling[name].path
             else:
-                verify_stored(find_published(name))
-                path = stored_path(find_published(name))
+                verify_stored(find_published(name, table))
+                path = stored_path(find_published(name, table))
         except InputError as error:
             faults.append(error)
         else:
@@ -127,13 +131,14 @@ def export(
         output: The .onnx file to write.
         weights: Its weights; those in the cache when not given.
     """
-    from detectors import DETECTORS
-    from detectors.networks import NETWORKS as DETECTING
-    from estimators import ESTIMATORS
-    from estimators.networks import NETWORKS as POSING
+    from detectors import BUILT_IN as DETECTORS
+    from detectors import NETWORKS as DETECTOR_NETWORKS
+    from estimators import BUILT_IN as ESTIMATORS
+    from estimators import NETWORKS as ESTIMATOR_NETWORKS
     from posetrail.checkpoints import load_checkpoint, load_into
     from posetrail.export import export_built_in, export_onnx
-    from posetrail.store import find_published
+    from posetrail.published import find_published
+    from tracker.runs.published import published_weights
 
     built_in = {each: made.network for each, made in DETECTORS.items()}
     built_in |= {each: made.network for each, made in ESTIMATORS.items()}
@@ -141,8 +146,8 @@ def export(
         if weights is not None:
             raise InputError(f"export: {name} comes with its own weights; leave --weights out")
         return _exported(export_built_in(built_in[name], output), "that in the package")
-    published = find_published(name)
-    networks = {**DETECTING, **POSING}
+    published = find_published(name, published_weights())
+    networks = {**DETECTOR_NETWORKS, **ESTIMATOR_NETWORKS}
     if published.network not in networks:
         raise InputError(f"export: expected a network of ours, got {name}; torchvision's have an exporter of their own")
     file = weights or _stored(name)
@@ -154,9 +159,12 @@ def export(
 
 def _stored(name: str) -> Path:
     """The file of a published name; weights other than a network's own are asked for by their name."""
-    from posetrail.store import find_published, weights_file
+    from posetrail.published import find_published
+    from posetrail.store import weights_file
+    from tracker.runs.published import published_weights
 
-    return weights_file(find_published(name).network, name)
+    table = published_weights()
+    return weights_file(find_published(name, table).network, name, table=table)
 
 
 def _exported(done: Exported, original: str) -> int:
@@ -180,7 +188,7 @@ def _say(line: object) -> None:
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[Told]:
+def _bar(name: str) -> Iterator[OnProgress]:
     """A bar on a terminal; nothing elsewhere."""
     from rich.console import Console
     from rich.progress import (

@@ -12,9 +12,10 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from posetrail.published import PUBLISHED, Published
+from posetrail.published import Published
 from posetrail.store import home_folder, state
 from posetrail.weights import Weights
+from tracker.runs.published import published_weights
 
 _WIDE, _NARROW = 120, 80  # columns: where the output is no terminal, and where it is a small one
 _RESTRICTED = "†"
@@ -28,8 +29,8 @@ _KINDS = {
 
 def built_in() -> dict[str, Weights]:
     """Networks that travel with their weights, by name."""
-    from detectors import DETECTORS
-    from estimators import ESTIMATORS
+    from detectors import BUILT_IN as DETECTORS
+    from estimators import BUILT_IN as ESTIMATORS
 
     detectors = {name: network.weights for name, network in DETECTORS.items()}
     return detectors | {name: network.weights for name, network in ESTIMATORS.items()}
@@ -61,12 +62,12 @@ def _families(home: Path | None) -> Iterator[RenderableType]:
         table.add_row(f"  {name}", weights.licence, f"{weights.size_bytes / 1e6:.0f}", weights.about)
     yield table
     yield "\nTo be fetched from their authors, once: posetrail models fetch NAME ..."
-    yield _by_family([each for each in PUBLISHED.values() if each.address], home)
+    yield _by_family([each for each in published_weights().values() if each.url], home)
     yield "\nWith a file of your own, which its authors link at a drive or which you trained:"
-    yield _by_family([each for each in PUBLISHED.values() if not each.address], home)
-    here = sum(state(each, home).is_here for each in PUBLISHED.values())
+    yield _by_family([each for each in published_weights().values() if not each.url], home)
+    here = sum(state(each, home).is_here for each in published_weights().values())
     yield (
-        f"\n* here already ({here} of {len(PUBLISHED)}), in {home_folder(home) / 'weights'}\n"
+        f"\n* here already ({here} of {len(published_weights())}), in {home_folder(home) / 'weights'}\n"
         f"{_RESTRICTED} some of them were trained on data that is not for every use\n"
         "Each file's size, skeleton, score and address: posetrail models list --all"
     )
@@ -137,14 +138,14 @@ def _everything(home: Path | None) -> Iterator[RenderableType]:
     for name, weights in built_in().items():
         yield f"{name}  (built in, {weights.size_bytes / 1e6:.1f} MB, {weights.licence})"
         yield f"    {weights.about}\n    from {weights.source}\n    sha256 {weights.sha256}"
-    for each in PUBLISHED.values():
+    for each in published_weights().values():
         kept = state(each, home)
-        where = "in the cache" if kept.is_here else "not fetched" if each.address else "needs a file of yours"
+        where = "in the cache" if kept.is_here else "not fetched" if each.url else "needs a file of yours"
         height, width = each.input_size
         skeleton = f", {each.skeleton}" if each.skeleton else ""
         yield f"{each.name}  ({each.kind}, {where}, about {each.megabytes:.0f} MB, {each.licence})"
-        yield f"    {each.score} at {height}x{width}{skeleton}; by {each.scored_by}"
-        yield f"    {f'from {each.address}' if each.address else _by_hand(each)}"
+        yield f"    {each.score} at {height}x{width}{skeleton}; by {each.scored_by or 'nobody'}"
+        yield f"    {f'from {each.url}' if each.url else _by_hand(each)}"
         yield f"    sha256 {' or '.join(each.sha256) or 'not told by anybody'}; kept at {kept.path}"
 
 

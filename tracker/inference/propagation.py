@@ -18,6 +18,7 @@ from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import InputError, unknown_name
 from posetrail.frame import Image
 from posetrail.similarity import grown_boxes, keypoint_boxes
+from tracker.inference.flow_weights import PUBLISHED
 from tracker.settings import Flow
 
 _LONG_SIDE_PX = 960  # flow is looked for at this size: finer costs time and gains nothing, motion is smooth in a person
@@ -143,7 +144,7 @@ class Raft:
         from torchvision.models.optical_flow import raft_large, raft_small
 
         name = str(weights) if str(weights) in _RAFTS else _RAFTS[0]
-        self.weights = given_weights(name, weights, source="optical flow")
+        self.weights = given_weights(name, weights, source="optical flow", table=PUBLISHED)
         state = load_checkpoint(self.weights.path)
         for build in (raft_small, raft_large):
             network = build(weights=None)

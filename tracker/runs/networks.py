@@ -7,8 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from detectors import DETECTORS, create_detector
-from estimators import BOTTOM_UP, ESTIMATORS, create_bottom_up, create_estimator
+from detectors import BUILT_IN as BUILT_IN_DETECTORS
+from detectors import create_detector
+from estimators import BOTTOM_UP, create_bottom_up, create_estimator
+from estimators import BUILT_IN as BUILT_IN_ESTIMATORS
 from estimators.appearance import COLOUR_LAYOUT, NO_APPEARANCE, create_embedder
 from posetrail.errors import InputError
 from posetrail.protocols import BottomUp, Detector, Embedder, Estimator
@@ -77,14 +79,16 @@ def refuse_unused_weights(settings: Settings) -> None:
     """
     chosen, see = settings.networks, settings.inference
     detector = _DEFAULT_DETECTOR if chosen.detector == "auto" else chosen.detector
-    no_detector = detector in DETECTORS and chosen.estimator not in BOTTOM_UP  # else another line says what is wrong
+    no_detector = (
+        detector in BUILT_IN_DETECTORS and chosen.estimator not in BOTTOM_UP
+    )  # else another line says what is wrong
     own = "comes with its own weights"
     for weights, flag, is_useless, why in (
         (chosen.detector_weights, "detector", no_detector, f"it is {detector}, which {own}"),
         (
             chosen.estimator_weights,
             "estimator",
-            chosen.estimator in ESTIMATORS,
+            chosen.estimator in BUILT_IN_ESTIMATORS,
             f"it is {chosen.estimator}, which {own}",
         ),
         (see.flow_weights, "flow", see.flow != "raft", f"it is {see.flow}, and only raft has weights"),

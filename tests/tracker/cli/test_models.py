@@ -16,13 +16,15 @@ import pytest
 import torch
 from torch import nn
 
+from detectors.published import PUBLISHED as DETECTORS
+from estimators.published import PUBLISHED as ESTIMATORS
 from posetrail.errors import InputError
 from posetrail.export import export_onnx
-from posetrail.published import PUBLISHED
 from posetrail.store import HOME_VARIABLE
 from tests.server import Server, serving, status, whole
 from tracker.cli.app import main
 from tracker.cli.models_list import page
+from tracker.runs.published import published_weights
 
 CONTENT = hashlib.shake_256(b"models").digest(100_000)
 
@@ -39,9 +41,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Two detectors' files are here; a third one's has gone."""
     with serving(whole(CONTENT)) as here, serving(status(404)) as gone:
         for name in ("yolox_nano", "yolox_tiny", "yolox_s"):
-            address = (gone if name == "yolox_s" else here).url
+            url = (gone if name == "yolox_s" else here).url
             sha256 = (hashlib.sha256(CONTENT).hexdigest(),)
-            monkeypatch.setitem(PUBLISHED, name, replace(PUBLISHED[name], address=address, sha256=sha256))
+            monkeypatch.setitem(DETECTORS, name, replace(DETECTORS[name], url=url, sha256=sha256))
         yield here
 
 
@@ -72,16 +74,16 @@ def test_a_newcomer_sees_what_is_built_in_what_can_be_fetched_and_what_needs_a_f
     ):
         for name in names:
             assert name in part
-    assert f"(0 of {len(PUBLISHED)}), in {home / 'weights'}" in shown
+    assert f"(0 of {len(published_weights())}), in {home / 'weights'}" in shown
     restricted = [line for line in lines if "†" in line]
     assert [line.split("  ")[1] for line in restricted[:-1]] == ["RTMDet", "RTMPose (7 sets)"]
 
 
 def test_all_shows_each_file_with_its_address_and_score(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, shown, _ = ran(capsys, "list", "--all")
-    for each in PUBLISHED.values():
+    for each in published_weights().values():
         assert f"\n{each.name}  ({each.kind}, " in shown
-        assert (each.address or each.page) in shown
+        assert (each.url or each.page) in shown
     assert "75.8 COCO AP at 256x192, coco_17; by MMPose's metafile" in shown
     assert "nobody publishes weights for it" in shown
 
@@ -142,8 +144,8 @@ def test_a_folder_is_filled_for_a_machine_without_a_network(
         (["fetch"], "expected one or more names"),
         (["fetch", "yolox"], "did you mean 'yolox_"),
         (["fetch", "yolox_s", "yolox_m", "--sha256", "0" * 64], "expected one name with it, got 2"),
-        (["fetch", "yolox_s", "--sha256", "12"], "wanted 64 hexadecimal digits"),
-        (["path", "yolox_m"], "`posetrail models fetch yolox_m` gets them from https://github.com/Megvii"),
+        (["fetch", "yolox_s", "--sha256", "12"], "expected 64 hexadecimal digits"),
+        (["path", "yolox_m"], "`posetrail models fetch yolox_m` downloads them from https://github.com/Megvii"),
         (["verify", "yolox_m"], "`posetrail models fetch yolox_m`"),
         (["verify", "nothing"], "unknown weights"),
         (["export", "torchvision:ssd300_vgg16", "-o", "x.onnx"], "expected a network of ours"),
@@ -190,7 +192,7 @@ def test_a_network_becomes_an_onnx_file_of_the_same_numbers(
     network = Tiny()
     torch.save(network.state_dict(), tmp_path / "tiny.pth")
     monkeypatch.setitem(NETWORKS, "cpm_mmpose", Tiny)
-    monkeypatch.setitem(PUBLISHED, "cpm_mmpose", replace(PUBLISHED["cpm_mmpose"], input_size=(64, 48)))
+    monkeypatch.setitem(ESTIMATORS, "cpm_mmpose", replace(ESTIMATORS["cpm_mmpose"], input_size=(64, 48)))
     output = tmp_path / "tiny.onnx"
     code, out, err = ran(capsys, "export", "cpm_mmpose", "-o", output, "--weights", tmp_path / "tiny.pth")
     assert (code, err) == (0, "")

@@ -1,0 +1,367 @@
+"""Published weights of estimators and appearance networks: source, sha256, licence and reported score.
+
+Every URL is in the authors' own documentation (OpenMMLab's metafiles, torchvision's `get_weight`). Where the authors
+keep their files at a drive or behind a form, only their page is given.
+
+torchvision and OpenMMLab put the first eight digits of the sha256 into a file's name. OpenMMLab replaced some files of
+RTMPose in April 2023 under the same names, so the served file no longer has the hash in its name; where its hash is
+known, both are accepted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from posetrail.published import Published, by_name, hash_in_name, torchvision_file
+
+_MMPOSE = "https://github.com/open-mmlab/mmpose"
+_MMPOSE_FILES = "https://download.openmmlab.com/mmpose"
+_SCORED_BY_MMPOSE = "MMPose's metafile, COCO val2017, boxes of 56.4 AP"
+_APACHE = "Apache-2.0"
+
+
+def _mmpose(
+    name: str,
+    family: str,
+    path: str,
+    ap: float,
+    megabytes: float,
+    *,
+    network: str = "",
+    also: str = "",
+    licence: str = _APACHE,
+    scored_by: str = _SCORED_BY_MMPOSE,
+    score: str = "COCO AP",
+) -> Published:
+    """A file of MMPose's model zoo; `also` is the measured hash of the file that is served."""
+    file = path.rpartition("/")[2]
+    height, width = map(int, re.findall(r"(\d{3})x(\d{3})", file)[-1])
+    named = hash_in_name(file)
+    return Published(
+        name=name,
+        network=network or name,
+        kind="estimator",
+        family=family,
+        file=file,
+        url=f"{_MMPOSE_FILES}/{path}",
+        page=_MMPOSE,
+        sha256=(named, also) if also else (named,),
+        licence=licence,
+        skeleton="coco_17",
+        input_size=(height, width),
+        score=f"{ap} {score}",
+        scored_by=scored_by,
+        megabytes=megabytes,
+    )
+
+
+_RTMPOSE = "v1/projects/rtmposev1"
+_HEATMAP = "v1/body_2d_keypoint/topdown_heatmap/coco"
+_REGRESSION = "v1/body_2d_keypoint/topdown_regression/coco"
+_BODY7 = "Apache-2.0; trained on data sets some of which are for non-commercial use"
+_RTMPOSE_SIZES = {"t": 13.5, "s": 22.0, "m": 54.5, "l": 110.8}
+
+
+def _rtmpose(size: str, data: str, file: str, ap: float, also: str = "") -> Published:
+    of_seven = data == "body7"
+    return _mmpose(
+        f"rtmpose_{size}" + (f"_{data}" if data else ""),
+        {"": "RTMPose", "coco": "RTMPose (COCO)", "body7": "RTMPose (7 sets)"}[data],
+        f"{_RTMPOSE}/{file}",
+        ap,
+        _RTMPOSE_SIZES[size],
+        network=f"rtmpose_{size}",
+        also=also,
+        licence=_BODY7 if of_seven else _APACHE,
+        scored_by="MMPose's metafile, eight data sets together" if of_seven else _SCORED_BY_MMPOSE,
+        score="AP on Body8" if of_seven else "COCO AP",
+    )
+
+
+_RTMPOSES = (
+    # Trained on AI Challenger and COCO.
+    _rtmpose("t", "", "rtmpose-tiny_simcc-aic-coco_pt-aic-coco_420e-256x192-cfc8f33d_20230126.pth", 68.5),
+    _rtmpose("s", "", "rtmpose-s_simcc-aic-coco_pt-aic-coco_420e-256x192-fcb2599b_20230126.pth", 72.2),
+    _rtmpose(
+        "m",
+        "",
+        "rtmpose-m_simcc-aic-coco_pt-aic-coco_420e-256x192-63eb25f7_20230126.pth",
+        75.8,
+        also="5e55be2a03f6e5dcd14d088afc4ae5afe94a4f9de93c22e5deb725ad0eee899d",
+    ),
+    _rtmpose("l", "", "rtmpose-l_simcc-aic-coco_pt-aic-coco_420e-256x192-f016ffe0_20230126.pth", 76.5),
+    # Trained on COCO alone, for comparisons.
+    _rtmpose("t", "coco", "rtmpose-tiny_simcc-coco_pt-aic-coco_420e-256x192-e613ba3f_20230127.pth", 68.2),
+    _rtmpose("s", "coco", "rtmpose-s_simcc-coco_pt-aic-coco_420e-256x192-8edcf0d7_20230127.pth", 71.6),
+    _rtmpose("m", "coco", "rtmpose-m_simcc-coco_pt-aic-coco_420e-256x192-d8dd5ca4_20230127.pth", 74.6, also="929f00f2"),
+    _rtmpose("l", "coco", "rtmpose-l_simcc-coco_pt-aic-coco_420e-256x192-1352a4d2_20230127.pth", 75.8),
+    # Trained on seven data sets, PoseTrack 2018 among them: not for scores on PoseTrack.
+    _rtmpose("t", "body7", "rtmpose-t_simcc-body7_pt-body7_420e-256x192-026a1439_20230504.pth", 65.9),
+    _rtmpose("s", "body7", "rtmpose-s_simcc-body7_pt-body7_420e-256x192-acd4a1ef_20230504.pth", 69.7),
+    _rtmpose("m", "body7", "rtmpose-m_simcc-body7_pt-body7_420e-256x192-e48f03d0_20230504.pth", 74.9),
+    _rtmpose("l", "body7", "rtmpose-l_simcc-body7_pt-body7_420e-256x192-4dba18fc_20230504.pth", 76.7),
+)
+
+_MMPOSES = (
+    _mmpose(
+        "vitpose_s_mmpose",
+        "ViTPose",
+        f"{_HEATMAP}/td-hm_ViTPose-small_8xb64-210e_coco-256x192-62d7a712_20230314.pth",
+        73.9,
+        97.2,
+    ),
+    _mmpose(
+        "vitpose_b_mmpose",
+        "ViTPose",
+        f"{_HEATMAP}/td-hm_ViTPose-base_8xb64-210e_coco-256x192-216eae50_20230314.pth",
+        75.7,
+        360.0,
+    ),
+    _mmpose(
+        "litehrnet_18", "Lite-HRNet", "top_down/litehrnet/litehrnet18_coco_256x192-6bace359_20211230.pth", 64.2, 4.5
+    ),
+    _mmpose(
+        "litehrnet_18_384x288",
+        "Lite-HRNet",
+        "top_down/litehrnet/litehrnet18_coco_384x288-8d4dac48_20211230.pth",
+        67.6,
+        4.5,
+        network="litehrnet_18",
+    ),
+    _mmpose(
+        "litehrnet_30", "Lite-HRNet", "top_down/litehrnet/litehrnet30_coco_256x192-4176555b_20210626.pth", 67.6, 7.1
+    ),
+    _mmpose(
+        "litehrnet_30_384x288",
+        "Lite-HRNet",
+        "top_down/litehrnet/litehrnet30_coco_384x288-a3aef5c4_20210626.pth",
+        70.0,
+        7.1,
+        network="litehrnet_30",
+    ),
+    _mmpose(
+        "mobilenetv2_simple",
+        "MobileNetV2",
+        f"{_HEATMAP}/td-hm_mobilenetv2_8xb64-210e_coco-256x192-55a04c35_20221016.pth",
+        64.8,
+        38.3,
+    ),
+    _mmpose(
+        "mobilenetv2_simple_384x288",
+        "MobileNetV2",
+        f"{_HEATMAP}/td-hm_mobilenetv2_8xb64-210e_coco-384x288-d3ab1457_20221013.pth",
+        67.7,
+        38.3,
+        network="mobilenetv2_simple",
+    ),
+    _mmpose("cpm_mmpose", "CPM", f"{_HEATMAP}/td-hm_cpm_8xb64-210e_coco-256x192-0e978875_20220920.pth", 62.7, 125.2),
+    _mmpose(
+        "cpm_mmpose_384x288",
+        "CPM",
+        f"{_HEATMAP}/td-hm_cpm_8xb32-210e_coco-384x288-165487b8_20221011.pth",
+        65.2,
+        125.2,
+        network="cpm_mmpose",
+    ),
+    _mmpose(
+        "deeppose_r50",
+        "DeepPose",
+        f"{_REGRESSION}/td-reg_res50_8xb64-210e_coco-256x192-72ef04f3_20220913.pth",
+        54.1,
+        94.3,
+    ),
+    _mmpose(
+        "deeppose_r50_rle",
+        "DeepPose",
+        f"{_REGRESSION}/td-reg_res50_rle-8xb64-210e_coco-256x192-d37efd64_20220913.pth",
+        70.6,
+        94.8,
+    ),
+    _mmpose(
+        "deeppose_r50_rle_pretrained",
+        "DeepPose",
+        f"{_REGRESSION}/td-reg_res50_rle-pretrained-8xb64-210e_coco-256x192-2cb494ee_20220913.pth",
+        71.9,
+        94.8,
+        network="deeppose_r50_rle",
+    ),
+)
+
+
+_KEYPOINT_RCNN = torchvision_file(
+    "keypointrcnn_resnet50_fpn",
+    "keypointrcnn_resnet50_fpn_coco-fc266e95.pth",
+    "65.0 COCO AP",
+    237.0,
+    kind="estimator",
+    family="torchvision",
+    scored_by="torchvision, COCO val2017",
+    skeleton="coco_17",
+)
+
+
+def _bring(
+    name: str, family: str, file: str, page: str, licence: str, size: tuple[int, int], score: str, megabytes: float
+) -> Published:
+    """An estimator whose files cannot be downloaded directly."""
+    return Published(
+        name=name,
+        network=name,
+        kind="estimator",
+        family=family,
+        file=file,
+        page=page,
+        licence=licence,
+        skeleton="mpii_16" if "PCKh" in score else "coco_17",
+        input_size=size,
+        score=score,
+        scored_by="the authors' README" if score != "not published" else "",
+        megabytes=megabytes,
+    )
+
+
+def _simple(name: str, file: str, size: tuple[int, int], score: str, megabytes: float) -> Published:
+    page = "https://github.com/microsoft/human-pose-estimation.pytorch"
+    return _bring(f"simplebaseline_{name}", "Simple Baselines", file, page, "MIT", size, score, megabytes)
+
+
+_HRNET = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"
+_CPN = "https://github.com/GengDavid/pytorch-cpn"
+_MSPN = "https://github.com/megvii-detection/MSPN"
+_ALPHAPOSE = "https://github.com/MVIG-SJTU/AlphaPose"
+_HOURGLASS = "https://github.com/princeton-vl/pytorch_stacked_hourglass"
+_VITPOSE = "https://github.com/ViTAE-Transformer/ViTPose"
+
+_LINKED_BY_AUTHORS = (
+    replace(_simple("r18", "", (256, 192), "not published", 61.5), page=""),
+    _simple("r50", "pose_resnet_50_256x192.pth.tar", (256, 192), "70.4 COCO AP", 136.0),
+    _simple("r50_caffe", "pose_resnet_50_256x192_caffe.pth.tar", (256, 192), "70.4 COCO AP", 136.0),
+    _simple("r50_mpii", "pose_resnet_50_256x256.pth.tar", (256, 256), "88.5 MPII PCKh", 136.0),
+    _simple("r101", "pose_resnet_101_256x192.pth.tar", (256, 192), "71.4 COCO AP", 212.0),
+    _simple("r152", "pose_resnet_152_256x192.pth.tar", (256, 192), "72.0 COCO AP", 274.5),
+    _bring("hrnet_w32", "HRNet", "pose_hrnet_w32_256x192.pth", _HRNET, "MIT", (256, 192), "74.4 COCO AP", 114.1),
+    _bring("hrnet_w48", "HRNet", "pose_hrnet_w48_256x192.pth", _HRNET, "MIT", (256, 192), "75.1 COCO AP", 254.4),
+    _bring(
+        "higherhrnet_w32",
+        "HigherHRNet",
+        "pose_higher_hrnet_w32_512.pth",
+        "https://github.com/HRNet/HigherHRNet-Human-Pose-Estimation",
+        "MIT",
+        (512, 512),
+        "67.1 COCO AP",
+        114.6,
+    ),
+    _bring("vitpose_s_vitae", "ViTPose", "vitpose_small.pth", _VITPOSE, _APACHE, (256, 192), "73.8 COCO AP", 97.2),
+    _bring("vitpose_b_vitae", "ViTPose", "vitpose-b.pth", _VITPOSE, _APACHE, (256, 192), "75.8 COCO AP", 360.0),
+    _bring("cpn_r50_256x192", "CPN", "CPN256x192.pth.tar", _CPN, "GPL-3.0", (256, 192), "69.2 COCO AP", 109.6),
+    _bring("cpn_r50_384x288", "CPN", "CPN384x288.pth.tar", _CPN, "GPL-3.0", (384, 288), "72.2 COCO AP", 109.6),
+    _bring("cpn_r101_384x288", "CPN", "CPN101_384x288.pth.tar", _CPN, "GPL-3.0", (384, 288), "72.3 COCO AP", 185.6),
+    _bring("mspn_r50_1stg", "MSPN", "", "", "not stated", (256, 192), "71.5 COCO AP", 100.6),
+    _bring("mspn_r50_2stg", "MSPN", "", _MSPN, "not stated", (256, 192), "74.5 COCO AP", 227.5),
+    _bring("mspn_r50_4stg", "MSPN", "", "", "not stated", (256, 192), "75.9 COCO AP", 481.3),
+    _bring(
+        "fastpose_r50",
+        "AlphaPose",
+        "fast_res50_256x192.pth",
+        _ALPHAPOSE,
+        "non-commercial",
+        (256, 192),
+        "72.0 COCO AP",
+        162.3,
+    ),
+    _bring(
+        "fastpose_r152_duc256",
+        "AlphaPose",
+        "fast_421_res152_256x192.pth",
+        _ALPHAPOSE,
+        "non-commercial",
+        (256, 192),
+        "73.3 COCO AP",
+        305.7,
+    ),
+    _bring(
+        "hourglass_2stack",
+        "Hourglass",
+        "original_2hg/checkpoint.pt",
+        _HOURGLASS,
+        "BSD-3-Clause",
+        (256, 256),
+        "88.3 MPII PCKh",
+        33.7,
+    ),
+    _bring(
+        "hourglass_8stack",
+        "Hourglass",
+        "original_8hg/checkpoint.pt",
+        _HOURGLASS,
+        "BSD-3-Clause",
+        (256, 256),
+        "90.2 MPII PCKh",
+        131.3,
+    ),
+    _bring(
+        "softgated_4stack",
+        "Hourglass",
+        "SGSC_model_weights.tar",
+        "https://github.com/dkurzend/Soft_Gated_Pose_Estimation_Pytorch",
+        _APACHE,
+        (256, 256),
+        "87.4 MPII PCKh",
+        54.8,
+    ),
+    _bring(
+        "ae_hourglass_4stack",
+        "Hourglass",
+        "checkpoint.pth.tar",
+        "https://github.com/princeton-vl/pose-ae-train",
+        "BSD-3-Clause",
+        (512, 512),
+        "59 COCO AP",
+        555.6,
+    ),
+    replace(
+        _bring(
+            "caffe_openpose_coco",
+            "OpenPose",
+            "pose_iter_440000.caffemodel",
+            "https://github.com/ZheC/Realtime_Multi-Person_Pose_Estimation",
+            "non-commercial",
+            (368, 368),
+            "58 COCO AP",
+            209.3,
+        ),
+        skeleton="openpose_18",
+        remark="in Caffe's format: turn it into a state dict with the layers' names first",
+    ),
+)
+
+
+def _osnet(name: str, score: str, megabytes: float) -> Published:
+    page = "https://github.com/KaiyangZhou/deep-person-reid/blob/master/docs/MODEL_ZOO.md"
+    return Published(
+        name=f"osnet_{name}",
+        network=f"osnet_{name}",
+        kind="appearance",
+        family="OSNet",
+        file="",
+        page=page,
+        licence="MIT",
+        input_size=(256, 128),
+        score=score,
+        scored_by="Torchreid's model zoo",
+        megabytes=megabytes,
+    )
+
+
+_OSNETS = (
+    _osnet("x0_25", "61.4 rank-1 MSMT17", 2.9),
+    _osnet("x0_5", "69.7 rank-1 MSMT17", 4.6),
+    _osnet("x0_75", "72.8 rank-1 MSMT17", 7.2),
+    _osnet("x1_0", "74.9 rank-1 MSMT17", 10.7),
+    _osnet("ibn_x1_0", "66.5 rank-1 MSMT17 to Market", 10.7),
+    _osnet("ain_x1_0", "70.1 rank-1 MSMT17 to Market", 10.7),
+)
+
+PUBLISHED = by_name(_KEYPOINT_RCNN, *_RTMPOSES, *_MMPOSES, *_LINKED_BY_AUTHORS, *_OSNETS)
+"""By name; a network uses the file of its own name unless another is given."""
