@@ -164,8 +164,8 @@ def batch_command(
         fps=fps,
         segment_s=segment_s,
     )
-    truth = annotated(posetrack, split, inputs, whole=(start, end, stride) == (None, None, 1))
-    clips = listed_sequences(posetrack, truth) if posetrack else listed(inputs, output)
+    ground_truth = annotated(posetrack, split, inputs, whole=(start, end, stride) == (None, None, 1))
+    clips = listed_sequences(posetrack, ground_truth) if posetrack else listed(inputs, output)
     printer = Printer(as_json=progress == "json")
     with stop_on_ctrl_c() as stopped:
         table = run_batch(
@@ -184,10 +184,10 @@ def batch_command(
         show(table, printer)
         if stopped():
             return stopped.code
-    fine = all(row.status in FINE for row in table.rows.values())
+    all_fine = all(row.status in FINE for row in table.rows.values())
     if posetrack and not shard:
-        fine = submit(output, annotations_of(posetrack, split), truth, printer) and fine
-    return 0 if fine else SOME_FAILED
+        all_fine = submit(output, annotations_of(posetrack, split), ground_truth, printer) and all_fine
+    return 0 if all_fine else SOME_FAILED
 
 
 def annotated(root: Path | None, split: str, inputs: Sequence[str], *, whole: bool) -> dict[str, Clip]:
@@ -201,7 +201,7 @@ def annotated(root: Path | None, split: str, inputs: Sequence[str], *, whole: bo
     return sequences(root, split)
 
 
-def submit(output: Path, annotations: Path, truth: dict[str, Clip], printer: Printer) -> bool:
+def submit(output: Path, annotations: Path, ground_truth: dict[str, Clip], printer: Printer) -> bool:
     """Write the submission; print its errors, and the scores where there are annotations.
 
     Returns:
@@ -213,21 +213,23 @@ def submit(output: Path, annotations: Path, truth: dict[str, Clip], printer: Pri
     from eval_posetrack.tables import benchmark_tables
     from tracker.batch.posetrack_set import SUBMISSION, ZIP, has_ground_truth, write_submission
 
-    complaints = write_submission(output, truth)
-    for line in complaints:
+    errors = write_submission(output, ground_truth)
+    for line in errors:
         printer.warning(line)
     printer.result(
-        f"{output / ZIP}: {counted(len(truth), 'sequence')}",
+        f"{output / ZIP}: {counted(len(ground_truth), 'sequence')}",
         event="submission",
         file=output / ZIP,
-        sequences=len(truth),
+        sequences=len(ground_truth),
     )
-    if has_ground_truth(truth) and all((output / SUBMISSION / f"{name}.json").is_file() for name in truth):
+    if has_ground_truth(ground_truth) and all(
+        (output / SUBMISSION / f"{name}.json").is_file() for name in ground_truth
+    ):
         report = evaluate(annotations, output / SUBMISSION)
         if printer.as_json:
             printer.result("", event="scores", **report.to_json())
-            return not complaints
+            return not errors
         console = Console(width=None if sys.stdout.isatty() else 160)
         for table in benchmark_tables({annotations.name: report}):
             console.print(table.to_rich())
-    return not complaints
+    return not errors

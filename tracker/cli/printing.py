@@ -1,4 +1,4 @@
-"""What a command prints: lines for people, or with `--progress json` JSON lines alone, on stdout and stderr alike.
+"""Output of the commands: text, or with `--progress json` only JSON lines, on stdout and stderr alike.
 
 Each JSON line has "time" (ISO 8601, UTC) and "event"; docs/reference/events.md lists the events and their fields.
 """
@@ -16,7 +16,7 @@ from tracker.progress import json_line
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether `--progress json` stands there: also errors in the arguments themselves are JSON then."""
+    """Whether the arguments have `--progress json`; then errors in the arguments are JSON, too."""
     following = [*arguments[1:], ""]
     return any(
         flag == "--progress=json" or (flag, value) == ("--progress", "json")
@@ -31,23 +31,23 @@ class Printer:
         self.as_json = as_json
 
     def result(self, text: str, event: str = "result", **fields: Any) -> None:
-        """What came out: the text for people, the fields for programs."""
+        """Print a result on stdout: `text`, or as JSON the fields."""
         if self.as_json:
             json_line(sys.stdout, event, **fields)
         else:
             print(text)  # noqa: T201
 
     def warning(self, text: str) -> None:
-        """Something is not as asked for."""
+        """Print a warning on stderr."""
         self._line("warning", text)
 
     def error(self, text: str, code: int, **fields: Any) -> None:
-        """Why the command ends with this exit code."""
+        """Print on stderr why the command ends with this exit code."""
         self._line("error", text, exit_code=code, **fields)
 
     @contextmanager
     def of_libraries(self) -> Iterator[None]:
-        """Within, what Python code of libraries warns of is printed in the same way."""
+        """Within this context, warnings of Python libraries are printed as JSON, too, if JSON was asked for."""
         if not self.as_json:
             yield
             return
@@ -68,7 +68,7 @@ class Printer:
 
 
 class _Forward(logging.Handler):
-    """Hands what is logged to a printer."""
+    """Passes log records to a printer."""
 
     def __init__(self, printer: Printer) -> None:
         super().__init__(logging.WARNING)

@@ -1,6 +1,6 @@
-"""The `posetrail` program from its first moment: what may come before and after the command line's own code.
+"""The entry point of the `posetrail` program: signals and standard streams, before and after the command line's code.
 
-Kept thin: until `main` has installed its handlers, Ctrl-C ends in a traceback of Python's.
+It imports little, because until `main` has installed the signal handlers, Ctrl-C ends in a traceback.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ TYPE_CHECKING = False  # as `typing` has it, which takes longer to import than e
 if TYPE_CHECKING:
     from typing import NoReturn, TextIO
 
-_LINE_BYTES = 1 << 20  # a line up to so long is one write, so that lines of stdout and stderr never mix in one file
+_LINE_BYTES = 1 << 20  # lines up to this length are one write each, so that stdout and stderr do not mix in one file
 
 
 def main() -> NoReturn:
-    """Run the command line; a stop signal ends it at any moment with one line, a reader who leaves does not end it."""
+    """Run the command line. A stop signal ends it with one line at any moment; a closed output pipe does not end it."""
     interrupts = Interrupts()
     interrupts.install()
     _open_streams()
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # it writes to stderr beside our one line of a damaged image
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # otherwise it prints its own line about a damaged image
     try:
         from tracker.cli.app import main as command_line
 
@@ -38,7 +38,7 @@ def main() -> NoReturn:
         from tracker.cli.printing import Printer, wants_json
 
         ignore_stop_signals()
-        # Also any other exception: an interrupt may leave C code as, say, an ImportError.
+        # Any exception: an interrupt inside C code may appear as, for example, an ImportError.
         Printer(as_json=wants_json(sys.argv)).error(str(interrupts.first), interrupts.first.code)
         code = interrupts.first.code
     ignore_stop_signals()
@@ -46,17 +46,14 @@ def main() -> NoReturn:
         with suppress(OSError):
             stream.flush()
     if interrupts.first is not None:
-        os._exit(
-            interrupts.first.code
-        )  # whatever was open is closed; threads in the middle of something are not joined
+        os._exit(interrupts.first.code)  # files are closed by now; running threads are not joined
     sys.exit(code)
 
 
 class _Patient(io.FileIO):
-    """A standard stream whose reader may leave, as `| head` does, or a terminal that closes.
+    """A standard stream whose reader may close it, as `| head` does, or a terminal that closes.
 
-    What is written from then on is dropped and the work goes on, because its results matter more than the lines; the
-    exit code tells of the work.
+    Later output is discarded and the work continues; the exit code is that of the work.
     """
 
     def write(self, data: object) -> int:
@@ -72,7 +69,7 @@ class _Patient(io.FileIO):
 
 
 def _open_streams() -> None:
-    """Standard streams that are there, even where the shell closed them, and stay usable when their reader leaves."""
+    """Open standard streams that the shell closed, and make them robust against readers that close them."""
     if os.name != "posix":
         return
     for number in (0, 1, 2):
@@ -89,6 +86,6 @@ def _stream(number: int, before: TextIO | None) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(raw, _LINE_BYTES),
         encoding=before.encoding if before else "utf-8",
-        errors="backslashreplace",  # a file's name may hold bytes that are no text
+        errors="backslashreplace",  # names of files may have bytes that are not valid text
         line_buffering=number == 2 or raw.isatty(),
     )
