@@ -51,7 +51,7 @@ class Row:
         return (*figures, str(self.switches_people), f"{self.microseconds:.0f}")
 
 
-def found_clip(sequence: Sequence, tracked: abc.Sequence[TrackedPoses]) -> Clip:
+def predicted_clip(sequence: Sequence, tracked: abc.Sequence[TrackedPoses]) -> Clip:
     """What a tracker says, as PoseTrack clip; boxes without joints get the joints that were found in them."""
     poses = [
         _with_joints(frame.poses, joints) if np.isnan(frame.poses.keypoints).all() else frame.poses
@@ -88,19 +88,19 @@ def score(sequences: abc.Sequence[Sequence], follower: Follower) -> Row:
         tracked = follower(one)
         passed = time.perf_counter() - started
         seconds += getattr(follower, "seconds", before + passed) - before
-        scene = clean(one.truth, found_clip(one, tracked))
+        scene = clean(one.ground_truth, predicted_clip(one, tracked))
         near = near_joints(scene)
         joints.append(count(scene, DEFAULT, METRICS, near))
         people.append(count_people(scene, near))
     total = Counts.join(joints).figures(DEFAULT, pooled=True)
-    right, annotated, found, switches = np.sum(people, axis=0)
+    right, annotated, predictions, switches = np.sum(people, axis=0)
     frames = sum(len(one.frames) for one in sequences)
     return Row(
         mota=total["MOTA"].total,
         hota=total["HOTA"].total,
         idf1=total["IDF1"].total,
         switches=float(total["switches"].per_joint.mean()),
-        idf1_people=200 * right / (annotated + found),
+        idf1_people=200 * right / (annotated + predictions),
         switches_people=int(switches),
         microseconds=1e6 * seconds / frames,
         people=int(annotated),
@@ -112,16 +112,16 @@ def count_people(scene: Scene, near: NearJoints) -> tuple[int, int, int, int]:
     assigned = assign_poses(scene, near, DEFAULT)
     mine = np.flatnonzero(assigned >= 0)
     theirs = assigned[mine]
-    truth_tracks, truth_track = np.unique(scene.truth.ids, return_inverse=True)
-    found_tracks, found_track = np.unique(scene.found.ids, return_inverse=True)
-    together = np.zeros((len(truth_tracks), len(found_tracks)), int)
-    np.add.at(together, (truth_track[theirs], found_track[mine]), 1)
+    ground_truth_tracks, ground_truth_track = np.unique(scene.ground_truth.ids, return_inverse=True)
+    predicted_tracks, predicted_track = np.unique(scene.predictions.ids, return_inverse=True)
+    together = np.zeros((len(ground_truth_tracks), len(predicted_tracks)), int)
+    np.add.at(together, (ground_truth_track[theirs], predicted_track[mine]), 1)
     right = together[linear_sum_assignment(together, maximize=True)].sum()
 
-    order = np.lexsort((scene.truth.frames[theirs], truth_track[theirs]))
-    owner, track = truth_track[theirs][order], found_track[mine][order]
+    order = np.lexsort((scene.ground_truth.frames[theirs], ground_truth_track[theirs]))
+    owner, track = ground_truth_track[theirs][order], predicted_track[mine][order]
     switches = ((np.diff(owner) == 0) & (np.diff(track) != 0)).sum()
-    return int(right), len(scene.truth), len(scene.found), int(switches)
+    return int(right), len(scene.ground_truth), len(scene.predictions), int(switches)
 
 
 def perfect(sequence: Sequence, *, keep_false: bool = False) -> list[TrackedPoses]:
@@ -131,10 +131,10 @@ def perfect(sequence: Sequence, *, keep_false: bool = False) -> list[TrackedPose
     for poses in sequence.joints:
         everything.append(TrackedPoses(poses, numbered + np.arange(len(poses))))
         numbered += len(poses)
-    scene = clean(sequence.truth, found_clip(sequence, everything))
+    scene = clean(sequence.ground_truth, predicted_clip(sequence, everything))
     assigned = assign_poses(scene, near_joints(scene), DEFAULT)
     owner = np.full(numbered, -1)
-    owner[scene.found.ids] = np.where(assigned >= 0, scene.truth.ids[assigned], -1)
+    owner[scene.predictions.ids] = np.where(assigned >= 0, scene.ground_truth.ids[assigned], -1)
     for frame, (poses, _) in zip(everything, sequence.frames, strict=True):
         whose = owner[frame.track_ids]
         ids = np.where(whose >= 0, whose, 10_000 + frame.track_ids)

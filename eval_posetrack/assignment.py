@@ -1,8 +1,8 @@
-"""The best one-to-one pairing of two sets when few pairs are possible at all: joints, people, tracks.
+"""Optimal one-to-one assignment of sparse pairs: joints, people, tracks.
 
-Most possible pairs in a video are each other's only choice. Those are taken at once, over all frames and joints
-together; only what is contested is solved, one small assignment for each group of nodes that hang together. scipy's
-solver because it is exact on rectangular tables and deterministic.
+Most possible pairs in a video are the only one of both their members. Those are chosen at once, over all frames and
+joints together; the others are solved as one small dense assignment for each connected component. SciPy's solver is
+exact on rectangular tables and deterministic.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from scipy.sparse.csgraph import connected_components
 
 
 def best_pairs(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Choose pairs so that no row and no column stands in two of them and the sum of weights is largest.
+    """Choose pairs that share no row and no column so that the sum of weights is largest.
 
     Args:
-        rows: (N,) int, any numbers; a pair (row, column) stands here at most once.
+        rows: (N,) int, any numbers; each pair (row, column) is given at most once.
         columns: (N,) int, any numbers.
         weights: (N,) above 0.
 
     Returns:
-        (N,) bool: the chosen pairs. Among equally good choices, one that the order of the pairs decides.
+        (N,) bool: the chosen pairs. Between equally good choices the order of the pairs decides.
     """
     rows, row_degrees = _numbered(rows)
     columns, column_degrees = _numbered(columns)
@@ -39,23 +39,23 @@ def best_pairs(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> np
     group = group_of_node[r]
     by_group = np.lexsort((-weights[contested], group))
     starts = np.flatnonzero(np.diff(group[by_group], prepend=-1))
-    chosen[contested[by_group[starts]]] = True  # right wherever one row or one column is all there is
+    chosen[contested[by_group[starts]]] = True  # optimal for components with a single row or column
 
     rows_in_group = np.bincount(group_of_node[: len(n_rows)])
     columns_in_group = np.bincount(group_of_node[len(n_rows) :])
     ends = np.append(starts[1:], len(by_group))
     for g in np.flatnonzero((rows_in_group > 1) & (columns_in_group > 1)):
-        members = np.sort(by_group[starts[g] : ends[g]])  # groups are numbered 0, 1, ... so g is also their position
+        members = np.sort(by_group[starts[g] : ends[g]])  # groups are numbered 0, 1, ..., so g is also their position
         chosen[contested[members]] = _solve(r[members], c[members], weights[contested[members]])
     return chosen
 
 
 def most_then_nearest(rows: np.ndarray, columns: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """Choose as many pairs as possible, and among those choices the one with the smallest sum of distances 0..1.
+    """Choose as many pairs as possible, and among such choices the one with the smallest sum of distances 0..1.
 
     Arguments and result as in `best_pairs`.
     """
-    # One pair more outweighs any distances: a choice that loses a pair can gain at most the distances of all others.
+    # One more pair outweighs all distances: a choice with a pair less can save at most the sum of all distances.
     many = 1.0 + min(len(np.unique(rows)), len(np.unique(columns)))
     return best_pairs(rows, columns, many - distances)
 
@@ -73,7 +73,7 @@ def _numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _solve(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The dense assignment of one group; absent pairs weigh nothing, so choosing one means choosing none."""
+    """Solve one component as a dense assignment; absent pairs weigh 0, and choosing one chooses no pair."""
     r, n_rows = _numbered(rows)
     c, n_columns = _numbered(columns)
     table = np.zeros((len(n_rows), len(n_columns)))

@@ -1,7 +1,8 @@
-"""What is compared: the frames that count, the people in them, without what lies in ignore regions (Andriluka 2018).
+"""Selects what is scored: frames with annotated people, and joints outside of ignore regions (Andriluka et al. 2018).
 
-In the official order: frames without anybody in the ground truth go; people without joints go; joints of both sides
-strictly inside an ignore region go, and people left with none. There is no visibility filter and no score threshold.
+In the order of the official kit: drop frames without people in the ground truth; drop people without joints; on both
+sides drop joints strictly inside an ignore region, and people left without joints. Nothing is filtered by visibility or
+by score.
 """
 
 from __future__ import annotations
@@ -16,33 +17,33 @@ from posetrail.errors import InputError
 from posetrail.poses import Rows
 from posetrail.skeletons import POSETRACK_15
 
-HEAD_SIZE_PER_DIAGONAL = 0.6  # PCKh: the head's size is 0.6 of the diagonal of its box (Andriluka 2014)
+HEAD_SIZE_PER_DIAGONAL = 0.6  # PCKh: head size is 0.6 x the diagonal of the head box (Andriluka 2014)
 _LARGEST_OFFICIAL_ID = 9999
 
 
 @dataclass(frozen=True, eq=False)
 class People(Rows):
-    """The people of one side in all frames that count, in frame order."""
+    """The people of one side in all frames that are scored, in frame order."""
 
-    frames: np.ndarray  # (P,) int64, 0..F-1 among the frames that count
-    ids: np.ndarray  # (P,) int64: who it is
+    frames: np.ndarray  # (P,) int64: position among the F scored frames
+    ids: np.ndarray  # (P,) int64: track ids
     keypoints: np.ndarray  # (P, 15, 2) pixels, NaN where missing or ignored
-    keypoint_scores: np.ndarray  # (P, 15), NaN where none
-    scores: np.ndarray  # (P,), NaN where none
-    boxes: np.ndarray  # (P, 4) x1 y1 x2 y2 pixels, NaN where none
+    keypoint_scores: np.ndarray  # (P, 15), NaN where the file gives none
+    scores: np.ndarray  # (P,), NaN where the file gives none
+    boxes: np.ndarray  # (P, 4) x1 y1 x2 y2 pixels, NaN where the file gives none
     head_sizes: np.ndarray  # (P,) pixels, NaN where the file has no head box
-    rows: np.ndarray  # (P,) int64: the row in the clip, which is the order of the file
+    rows: np.ndarray  # (P,) int64: row in the clip, in the order of the file
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Ground truth and predictions of one sequence in the F frames that count."""
+    """Ground truth and predictions of one sequence in the F frames that are scored."""
 
     name: str
     frames: np.ndarray  # (F,) int64: position of every frame in the file
     times: np.ndarray | None  # (F,) seconds
-    truth: People
-    found: People
+    ground_truth: People
+    predictions: People
     notes: tuple[str, ...] = ()
 
     @property
@@ -52,59 +53,66 @@ class Scene:
 
     @property
     def lacks_heads(self) -> bool:
-        """Whether there are people in the ground truth, and none has a head to measure distances by."""
-        return len(self.truth) > 0 and not _has_heads(self.truth)
+        """Whether the ground truth has people but no head size, the unit of distances."""
+        return len(self.ground_truth) > 0 and not _has_heads(self.ground_truth)
 
 
 def clean(
-    truth: Clip, found: Clip, *, official: bool = False, name: str | None = None, need_heads: bool = True
+    ground_truth: Clip, predictions: Clip, *, official: bool = False, name: str | None = None, need_heads: bool = True
 ) -> Scene:
-    """Pair two clips frame by frame, by position, and keep what counts.
+    """Pair two clips frame by frame, by position, and keep what is scored.
 
     Args:
-        truth: the ground truth.
-        found: the predictions for the same frames.
-        official: keep people in the order of the file, and stop where the official kit stops: at a person without head
-            box, without id, or with an id above 9999. Otherwise people are put in the order of their ids, missing head
-            sizes are borrowed, and every person without an id gets one of its own.
-        name: of the scene; the ground truth's unless given.
-        need_heads: without any head box in the ground truth there is nothing to measure distances by.
+        ground_truth: the annotated clip.
+        predictions: the same frames as predicted.
+        official: keep people in the order of the file, and raise where the official kit stops: at a person without head
+            box, without id, or with an id above 9999. Otherwise people are sorted by id, missing head sizes are taken
+            from other frames, and each person without an id gets a new one.
+        name: of the scene; that of the ground truth when not given.
+        need_heads: raise if the ground truth has no head box at all.
 
     Raises:
-        InputError: the clips do not fit each other, an id stands twice in a predicted frame, or head boxes are missing.
+        InputError: the clips have different numbers of frames, a predicted frame has an id twice, or head boxes are
+            missing.
     """
-    if truth.num_frames != found.num_frames:
+    if ground_truth.num_frames != predictions.num_frames:
         raise InputError(
-            f"{truth.name}: the ground truth has {truth.num_frames} frames, the predictions {found.num_frames}; "
-            "frames pair by position, so write every frame, also those without people"
+            f"{ground_truth.name}: expected {ground_truth.num_frames} predicted frames as in the ground truth, "
+            f"got {predictions.num_frames}; frames pair by position, so write every frame, also those without people"
         )
-    _ids_stand_once(found)
-    counted = truth.labeled if truth.version == 2021 else np.bincount(truth.frames, minlength=truth.num_frames) > 0
+    _check_unique_ids(predictions)
+    counted = (
+        ground_truth.labeled
+        if ground_truth.version == 2021
+        else np.bincount(ground_truth.frames, minlength=ground_truth.num_frames) > 0
+    )
     if official:
-        _stop_where_the_kit_stops(truth, found)
+        _check_as_official_kit(ground_truth, predictions)
     notes, sides = [], []
-    for clip, side in ((truth, "ground truth"), (found, "predictions")):
-        people = _counted_people(clip, counted, truth.ignore_regions)
+    for clip, side in ((ground_truth, "ground truth"), (predictions, "predictions")):
+        people = _counted_people(clip, counted, ground_truth.ignore_regions)
         if not official:
-            people, said = _in_id_order(people)
-            notes += [f"{side}: {line}" for line in said]
+            people, remarks = _in_id_order(people)
+            notes += [f"{side}: {line}" for line in remarks]
         sides.append(people)
     if not official and (need_heads or _has_heads(sides[0])):
-        sides[0], said = _with_head_sizes(truth.name, sides[0])
-        notes += said
-    notes += [f"ground truth: {line}" for line in truth.notes] + [f"predictions: {line}" for line in found.notes]
+        sides[0], remarks = _with_head_sizes(ground_truth.name, sides[0])
+        notes += remarks
+    notes += [f"ground truth: {line}" for line in ground_truth.notes] + [
+        f"predictions: {line}" for line in predictions.notes
+    ]
     return Scene(
-        name=name or truth.name,
+        name=name or ground_truth.name,
         frames=np.flatnonzero(counted),
-        times=None if truth.times is None else truth.times[counted],
-        truth=sides[0],
-        found=sides[1],
+        times=None if ground_truth.times is None else ground_truth.times[counted],
+        ground_truth=sides[0],
+        predictions=sides[1],
         notes=tuple(notes),
     )
 
 
 def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """(N,) bool: which points (N, 2) lie strictly inside a polygon (V, 2); its border is not inside.
+    """(N,) bool: which points (N, 2) lie strictly inside a polygon (V, 2), without its border.
 
     Even-odd rule, counting the edges that a ray to the right crosses. NaN is not inside.
     """
@@ -120,7 +128,7 @@ def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
 
 def in_regions(frames: np.ndarray, keypoints: np.ndarray, regions: tuple[tuple[np.ndarray, ...], ...]) -> np.ndarray:
     """(P, K) bool: which joints (P, K, 2) lie strictly inside one of the regions of their frame (P,)."""
-    frames_of_polygon = defaultdict(list)  # regions rarely move: one look per polygon, not one per frame
+    frames_of_polygon = defaultdict(list)  # regions rarely move, so each polygon is tested once for all its frames
     polygons = {}
     for t, of_frame in enumerate(regions):
         for polygon in of_frame:
@@ -162,22 +170,24 @@ def _counted_people(clip: Clip, counted: np.ndarray, regions: tuple[tuple[np.nda
     return people[np.isfinite(people.keypoints[:, :, 0]).any(axis=1)]
 
 
-def _ids_stand_once(found: Clip) -> None:
-    known = np.flatnonzero(found.track_ids >= 0)
-    order = known[np.lexsort((found.track_ids[known], found.frames[known]))]
-    again = (np.diff(found.frames[order]) == 0) & (np.diff(found.track_ids[order]) == 0)
+def _check_unique_ids(predictions: Clip) -> None:
+    known = np.flatnonzero(predictions.track_ids >= 0)
+    order = known[np.lexsort((predictions.track_ids[known], predictions.frames[known]))]
+    again = (np.diff(predictions.frames[order]) == 0) & (np.diff(predictions.track_ids[order]) == 0)
     if again.any():
         row = order[1:][again][0]
-        raise InputError(f"{_place(found, row)}: track_id {found.track_ids[row]} stands twice in this predicted frame")
+        raise InputError(
+            f"{_place(predictions, row)}: track_id {predictions.track_ids[row]} is there twice in this predicted frame"
+        )
 
 
-def _stop_where_the_kit_stops(truth: Clip, found: Clip) -> None:
-    """Say what is wrong where the official kit ends with a traceback."""
-    for clip, side in ((truth, "ground truth"), (found, "predictions")):
+def _check_as_official_kit(ground_truth: Clip, predictions: Clip) -> None:
+    """Raise InputError where the official kit ends with a traceback."""
+    for clip, side in ((ground_truth, "ground truth"), (predictions, "predictions")):
         for wrong, fault in (
             (clip.track_ids < 0, "a person without track_id"),
             (clip.track_ids > _LARGEST_OFFICIAL_ID, "a track_id above 9999"),
-            (np.isnan(clip.head_boxes[:, 0]) & (clip is truth), "a person without head box"),
+            (np.isnan(clip.head_boxes[:, 0]) & (clip is ground_truth), "a person without head box"),
         ):
             if wrong.any():
                 raise InputError(
@@ -187,7 +197,7 @@ def _stop_where_the_kit_stops(truth: Clip, found: Clip) -> None:
 
 
 def _in_id_order(people: People) -> tuple[People, list[str]]:
-    """People by id within each frame, so that their order in the file decides nothing; new ids where there is none."""
+    """People sorted by id in each frame, so that the order of the file has no effect; new ids for missing ones."""
     people = people[np.lexsort((people.ids, people.frames))]
     unknown, twice = _without_own_id(people)
     if not (unknown | twice).any():
@@ -199,15 +209,18 @@ def _in_id_order(people: People) -> tuple[People, list[str]]:
     ids[unknown | twice] = ids.max() + 1 + np.arange((unknown | twice).sum())
     people = replace(people, ids=ids)
     notes = [
-        f"{rows.sum()} people {fault}: each counts as somebody new"
-        for rows, fault in ((unknown, "without track_id"), (twice, "with a track_id that stands twice in their frame"))
+        f"{rows.sum()} people {fault}: each counts as a new person"
+        for rows, fault in (
+            (unknown, "without track_id"),
+            (twice, "with the track_id of another person in their frame"),
+        )
         if rows.any()
     ]
     return people[np.lexsort((people.ids, people.frames))], notes
 
 
 def _without_own_id(people: People) -> tuple[np.ndarray, np.ndarray]:
-    """Of people by frame and id: who has no id (P,) bool, and who has that of the one before (P,) bool."""
+    """For people sorted by frame and id: (P,) bool without an id, and (P,) bool with the id of the row before."""
     unknown = people.ids < 0
     again = np.zeros(len(people), bool)
     again[1:] = (np.diff(people.frames) == 0) & (np.diff(people.ids) == 0)
@@ -219,7 +232,7 @@ def _has_heads(people: People) -> bool:
 
 
 def _with_head_sizes(name: str, people: People) -> tuple[People, list[str]]:
-    """Missing head sizes from the same person in other frames, or else the median of the clip."""
+    """Fill in missing head sizes: the median of the same person in other frames, or else of the clip."""
     sizes = people.head_sizes.copy()
     sizes[sizes == 0] = np.nan
     missing = np.isnan(sizes)
@@ -227,13 +240,14 @@ def _with_head_sizes(name: str, people: People) -> tuple[People, list[str]]:
         return people, []
     if missing.all():
         raise InputError(
-            f"{name}: no person of the ground truth has a head box (bbox_head, or x1 y1 x2 y2) to measure distances by"
+            f"{name}: expected head boxes in the ground truth (bbox_head, or x1 y1 x2 y2), the unit of "
+            "distances, got none"
         )
     for i in np.unique(people.ids[missing]):
         known = sizes[(people.ids == i) & ~missing]
         sizes[(people.ids == i) & missing] = np.median(known if len(known) else sizes[~missing])
-    said = f"ground truth: {missing.sum()} people without head box measured by the same person's head in other frames"
-    return replace(people, head_sizes=sizes), [f"{said}, or the clip's median head"]
+    note = f"ground truth: {missing.sum()} people have no head box; the median head size of the same person is used"
+    return replace(people, head_sizes=sizes), [f"{note}, or that of the clip"]
 
 
 def _place(clip: Clip, row: int) -> str:

@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints. Both `posetrail eval` and `python -m eval_posetrack` are this."""
+"""The command line of the evaluation: `posetrail eval` and `python -m eval_posetrack`. Parses, calls, prints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from eval_posetrack.rules import METRICS, metrics_of, rules_of
 from posetrail.errors import InputError
@@ -20,53 +20,60 @@ if TYPE_CHECKING:
     from eval_posetrack.tables import Table
 
 Style = Literal["terminal", "markdown", "latex"]
-_WIDE = 120  # columns, where the output is no terminal: a table cut to 80 would lose its names
+_WHAT = Group("Scoring", sort_key=1)
+_TABLES = Group("Printed tables", sort_key=2)
+_FILES = Group("Written files", sort_key=3)
+_WIDE = 120  # columns if the output is not a terminal: at 80, names in the tables would be cut
 
 
 def eval_command(
     ground_truth: Path,
+    /,
     *predictions: Path,
-    exact: Annotated[bool, Parameter(negative=())] = False,
-    metrics: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = METRICS,
-    sequences: Annotated[bool, Parameter(negative=())] = False,
-    oracle: Annotated[bool, Parameter(negative=())] = False,
-    sweep: Annotated[bool, Parameter(negative=())] = False,
-    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
-    csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,
-    errors_file: Annotated[Path | None, Parameter(name="--errors")] = None,
-    plots: Path | None = None,
-    style: Style = "terminal",
-    jobs: int = 1,
+    metrics: Annotated[
+        tuple[str, ...], Parameter(consume_multiple=True, negative=(), show_default=False, group=_WHAT)
+    ] = METRICS,
+    exact: Annotated[bool, Parameter(negative=(), show_default=False, group=_WHAT)] = False,
+    jobs: Annotated[int, Parameter(group=_WHAT)] = 1,
+    sequences: Annotated[bool, Parameter(negative=(), show_default=False, group=_TABLES)] = False,
+    oracle: Annotated[bool, Parameter(negative=(), show_default=False, group=_TABLES)] = False,
+    sweep: Annotated[bool, Parameter(negative=(), show_default=False, group=_TABLES)] = False,
+    style: Annotated[Style, Parameter(group=_TABLES)] = "terminal",
+    json_file: Annotated[Path | None, Parameter(name="--json", group=_FILES)] = None,
+    csv_file: Annotated[Path | None, Parameter(name="--csv", group=_FILES)] = None,
+    errors_file: Annotated[Path | None, Parameter(name="--errors", group=_FILES)] = None,
+    plots: Annotated[Path | None, Parameter(group=_FILES)] = None,
 ) -> int:
     """Score PoseTrack files against ground truth: AP, MOTA, IDF1, HOTA, OKS AP, PCK.
 
-    By default the figures are right where the official kits are odd, and each oddity that would change one is told.
+    Metrics are computed as defined in their papers. Where the official kits deviate from that and a total would differ,
+    a line says so; --exact gives the figures of the official kits.
 
     Args:
-        ground_truth: Folder of PoseTrack files (2017, 2018 or 2021), or one such file, or a run. Without head boxes
-            people are compared by OKS.
-        predictions: Folders, files, runs or a submission.zip to score; of several, each is compared with the first.
-        exact: The figures of the official kits, oddities included.
-        metrics: What to compute, with spaces or commas: AP MOTA IDF1 HOTA OKS PCK.
-        sequences: Also a table by sequence.
-        oracle: Also what the same predictions would score with a fault cured: where the points are.
-        sweep: Also MOTA and AP with low scores left out: which thresholds are best.
-        json_file: Write all figures here.
-        csv_file: Write all figures here as a tidy table.
-        errors_file: Write every switch, burst of misses and false track here as CSV, worst first.
-        plots: Folder for pictures.
-        style: How tables are printed: terminal, markdown or latex.
-        jobs: Sequences scored at the same time.
+        ground_truth: Folder of PoseTrack files (2017, 2018 or 2021), a single file, or a run. Without head boxes,
+            people are matched by OKS.
+        predictions: Folders, files, runs or submission.zip files to score. Several are compared with the first.
+        metrics: Metrics to compute, separated by spaces or commas: AP MOTA IDF1 HOTA OKS PCK; all if not given.
+        exact: Reproduce the official kits, including their deviations from the definitions.
+        jobs: Number of processes that score sequences in parallel.
+        sequences: Print the totals of each sequence, too.
+        oracle: Print upper bounds, too: the figures with perfect ids, perfect joints, or no false positives.
+        sweep: Print MOTA and AP for ten score thresholds each of poses and joints, too.
+        style: Format of the printed tables: terminal, markdown or latex.
+        json_file: Write all figures to this JSON file.
+        csv_file: Write all figures to this CSV file, one per line.
+        errors_file: Write each identity switch, burst of misses and false track to this CSV file, most costly first.
+        plots: Write plots to this folder.
 
     Returns:
-        The exit code, 0.
+        the exit code, 0.
     """
     from eval_posetrack.compare import compare
     from eval_posetrack.evaluation import evaluate
     from eval_posetrack.tables import benchmark_tables, difference_table, sequence_table, sweep_tables
 
     if not predictions:
-        raise InputError("expected a folder of predictions after the ground truth, got none")
+        raise InputError("predictions: expected at least one folder or file after the ground truth, got none")
     mode = "exact" if exact else "default"
     asked = metrics_of(name for text in metrics for name in text.split(",") if name.strip())
     folders = _labels(predictions)
@@ -84,13 +91,13 @@ def eval_command(
     if oracle:
         tables += [_oracle(label, ground_truth, folder, mode, asked) for label, folder in folders.items()]
     sweeps = {label: _sweep(ground_truth, folder, mode) for label, folder in folders.items()} if sweep else {}
-    tables += [table for label, found in sweeps.items() for table in sweep_tables(label, found)]
+    tables += [table for label, result in sweeps.items() for table in sweep_tables(label, result)]
     _show(tables, style)
     for label, report in reports.items():
-        for line in (*report.oddities, *report.notes):
-            _tell(f"{label}: {line}" if others else line)
+        for line in (*report.deviations, *report.notes):
+            _print_note(f"{label}: {line}" if others else line)
 
-    with _told_in_one_line():
+    with _refused_writes_as_input_errors():
         if json_file:
             content = {label: report.to_json() for label, report in reports.items()}
             text = json.dumps({"predictions": content} if others else content[first], allow_nan=False, indent=1)
@@ -107,26 +114,26 @@ def eval_command(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code is 0, or 2 when the input or a flag cannot be used."""
+    """Run the command line; the exit code is 0, or 2 if the input or a flag cannot be used."""
     app = App(name="python -m eval_posetrack", version_flags=())
     app.default(eval_command)
     try:
         code = app(arguments, result_action="return_value", print_error=False, exit_on_error=False)
     except (InputError, CycloptsError) as error:
-        _tell("error: " + " ".join(str(error).split()))
+        _print_note("error: " + " ".join(str(error).split()))
         return 2
-    return code or 0  # asking for help returns nothing
+    return code or 0  # --help returns None
 
 
 def _labels(predictions: Sequence[Path]) -> dict[str, Path]:
-    """A short name for each folder: its own, or the path where two have the same."""
+    """A label for each folder: its name, or its path if two have the same name."""
     names = [path.resolve().stem for path in predictions]
     return {name if names.count(name) == 1 else str(path): path for name, path in zip(names, predictions, strict=True)}
 
 
 @contextmanager
 def _progress(label: str, ground_truth: Path) -> Iterator[Callable[[str], None]]:
-    """A bar on a terminal, nothing elsewhere; called with the name of every finished sequence."""
+    """A progress bar, only on a terminal; the function it gives is called with the name of each finished sequence."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress
@@ -177,20 +184,20 @@ def _write_errors(ground_truth: Path, folders: Mapping[str, Path], mode: str, pa
     from eval_posetrack.evaluation import scenes
     from eval_posetrack.events import events, write_events
 
-    found = {label: events(scenes(ground_truth, folder, mode=mode)) for label, folder in folders.items()}
-    write_events(found, path)
+    errors = {label: events(scenes(ground_truth, folder, mode=mode)) for label, folder in folders.items()}
+    write_events(errors, path)
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[None]:
+def _refused_writes_as_input_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be written ({error.strerror})") from error
 
 
-def _tell(line: str) -> None:
-    """To stderr, so that tables can be piped; whatever a file's names hold, on one line and harmless to a terminal."""
+def _print_note(line: str) -> None:
+    """Print to stderr, so that tables can be piped; on one line without control characters."""
     from eval_posetrack.tables import one_line
 
     print(one_line(line), file=sys.stderr)  # noqa: T201

@@ -1,4 +1,4 @@
-"""One PoseTrack sequence as flat arrays, whatever dialect its file is in."""
+"""One PoseTrack sequence as flat arrays, whichever format version its file has."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from posetrail.skeletons import POSETRACK_15
 
-LARGEST_TRACK_ID = 9999  # that the official kit will read
-NO_SCORE = -9999.0  # what the official kit puts where a file gives no score
+LARGEST_TRACK_ID = 9999  # larger ones are refused by the official kit
+NO_SCORE = -9999.0  # what the official kit uses where a file gives no score
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -17,7 +17,7 @@ class Clip:
     """One PoseTrack sequence: T frames, and the people of all frames as P rows in frame order.
 
     Raises:
-        ValueError: an array has another shape than said here, or `frames` goes backwards.
+        ValueError: an array has another shape than documented here, or `frames` decreases.
     """
 
     name: str  # the file's stem; ground truth and predictions pair by it
@@ -30,13 +30,11 @@ class Clip:
     boxes: np.ndarray  # (P, 4) float64 x1 y1 x2 y2 pixels; NaN where the file gives none
     head_boxes: np.ndarray  # (P, 4) float64 x1 y1 x2 y2 pixels; NaN where the file gives none
     ignore_regions: tuple[tuple[np.ndarray, ...], ...]  # (T,) polygons (V, 2) of every frame
-    labeled: np.ndarray  # (T,) bool: the frame was looked at by an annotator
-    interpolated: np.ndarray = field(
-        default_factory=lambda: np.zeros(0)
-    )  # (P,) bool: not seen, put in between by a tracker
+    labeled: np.ndarray  # (T,) bool: an annotator labelled the frame
+    interpolated: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (P,) bool: added between detections
     times: np.ndarray | None = None  # (T,) float64 seconds
-    version: int = 2018  # of the file it was read from; 2021 counts all labelled frames, with people or without
-    notes: tuple[str, ...] = ()  # what a reader of the figures should know about the file
+    version: int = 2018  # of the file it was read from; 2021 scores all labelled frames, with or without people
+    notes: tuple[str, ...] = ()  # on content of the file that may affect figures
 
     def __post_init__(self) -> None:
         people, frames = len(self.frames), len(self.image_names)
@@ -58,24 +56,26 @@ class Clip:
         for name, (dtype, shape) in shapes.items():
             value: np.ndarray = np.asarray(getattr(self, name), dtype)
             if value.shape != shape:
-                raise ValueError(f"Clip.{name}: wanted shape {shape}, got {value.shape}")
+                raise ValueError(f"Clip.{name}: expected shape {shape}, got {value.shape}")
             object.__setattr__(self, name, value)
         if len(self.ignore_regions) != frames:
-            raise ValueError(f"Clip.ignore_regions: wanted one entry for each of {frames} frames")
+            raise ValueError(
+                f"Clip.ignore_regions: expected {frames} entries, one for each frame, got {len(self.ignore_regions)}"
+            )
         if people and (self.frames[0] < 0 or self.frames[-1] >= frames or (np.diff(self.frames) < 0).any()):
-            raise ValueError(f"Clip.frames: wanted positions in {frames} frames that never go backwards")
+            raise ValueError(f"Clip.frames: expected non-decreasing positions in {frames} frames")
 
     @property
     def num_frames(self) -> int:
-        """T."""
+        """T, the number of frames."""
         return len(self.image_names)
 
     def __len__(self) -> int:
-        """P, the people of all frames."""
+        """P, the number of people in all frames together."""
         return len(self.frames)
 
     def with_people(self, rows: np.ndarray) -> Clip:
-        """The same frames with the people of these rows: a mask (P,) or row numbers in rising order."""
+        """The same frames with the people of these rows: a mask (P,) or increasing row numbers."""
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(Clip) if f.name in _OF_PEOPLE})
 
 

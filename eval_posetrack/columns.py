@@ -1,7 +1,8 @@
-"""Fields of JSON records as checked arrays: one fast pass; on a fault, a slow one that says where and what.
+"""Reads fields of JSON records as checked arrays: a fast pass, and a slow one that locates an error if there is one.
 
-A file of poses is lists of records (frames, people, points). Every field becomes one array over all records, so a
-file costs a few passes in C. What cannot be used is an InputError with file, record, field, what was wanted, what came.
+A file of poses consists of lists of records (frames, people, points). Each field becomes one array over all records, in
+a few passes of C code. Values that cannot be used raise an InputError that names file, record, field, the expected and
+the given value.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import numpy as np
 
 from posetrail.errors import InputError
 
-# No image is a million pixels wide; a larger number is a fault in the file, and its square would overflow.
+# No image is a million pixels wide: a larger number is an error in the file.
 LARGEST_PX = 1e6
 LARGEST_SCORE = 1e9
-_LARGEST_ID = 2**53  # what survives the way through a float in other tools' JSON
+_LARGEST_ID = 2**53  # larger integers are not exact as floats, which other tools write
 _NUMBERS = {int, float}
 
 
@@ -26,7 +27,7 @@ _SHOWN = 60  # characters
 
 
 class _Short(Repr):
-    """`repr` of as much of a value as is shown: some are hundreds of megabytes, or nested deeper than `repr` can go."""
+    """`repr` of only what is shown of a value: some are hundreds of megabytes, or nested deeper than `repr` can go."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,11 +36,11 @@ class _Short(Repr):
         self.maxlong = self.maxother = 2 * _SHOWN
 
     def repr_str(self, x: str, level: int) -> str:
-        """Its beginning; `Repr` would leave out the middle."""
+        """The beginning; `Repr` would leave out the middle."""
         return repr(x[: 2 * _SHOWN])
 
     def repr_dict(self, x: dict[Any, Any], level: int) -> str:
-        """In the file's order; `Repr` would sort the keys."""
+        """Keys in the file's order; `Repr` would sort them."""
         if level <= 0:
             return "{...}"
         pairs = islice(x.items(), self.maxdict)
@@ -50,20 +51,20 @@ _SHORT = _Short()
 
 
 def shown(value: object) -> str:
-    """A value from a file for an error line: short, on one line, harmless to a terminal."""
+    """A value from a file for an error message: short, on one line, without control characters."""
     text = _SHORT.repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 class Records:
-    """The records of one list in a file, read a field at a time.
+    """The records of one list in a file, read field by field.
 
     Args:
-        records: the list as it was parsed.
-        where: says in words where record i stands, for error lines.
+        records: the parsed list.
+        where: describes the place of record i, for error messages.
 
     Raises:
-        InputError: from every method, when the field cannot be used.
+        InputError: from every method, if the field cannot be used.
     """
 
     def __init__(self, records: Sequence[Any], where: Callable[[int], str]) -> None:
@@ -71,40 +72,40 @@ class Records:
         self.records = records
         if not set(map(type, records)) <= {dict}:
             i = _first(type(record) is not dict for record in records)
-            raise InputError(f"{where(i)}: wanted a record {{...}}, got {shown(records[i])}")
+            raise InputError(f"{where(i)}: expected a record {{...}}, got {shown(records[i])}")
 
     def __len__(self) -> int:
         return len(self.records)
 
-    def fail(self, i: int, key: str, wanted: str) -> NoReturn:
-        """Stop: the field of record i is not what was wanted."""
+    def fail(self, i: int, key: str, expected: str) -> NoReturn:
+        """Raise an InputError: the field of record i is not what was expected."""
         record = self.records[i]
-        came = shown(record[key]) if key in record else "no such field"
-        raise InputError(f"{self.where(i)}: {key!r}: wanted {wanted}, got {came}")
+        given = shown(record[key]) if key in record else "no such field"
+        raise InputError(f"{self.where(i)}: {key!r}: expected {expected}, got {given}")
 
     def values(self, key: str) -> list[Any]:
-        """The field as it stands, None where a record has none."""
+        """The field of each record as parsed, None where there is none."""
         return [record.get(key) for record in self.records]
 
     def given(self, key: str, *, empty_counts: bool = False) -> np.ndarray:
-        """(R,) bool: which records have the field, with something in it or (`empty_counts`) just an empty list."""
+        """(R,) bool: which records have the field; an empty list counts only with `empty_counts`."""
         return np.array([value is not None and (empty_counts or value != []) for value in self.values(key)], bool)
 
     def numbers(self, key: str, *, largest: float) -> np.ndarray:
-        """(R,) float64; NaN where absent. A list of one number counts as that number, as 2017 files write it."""
+        """(R,) float64, NaN where absent. A list of one number counts as that number, as in 2017 files."""
         values = [_unwrapped(value) for value in self.values(key)]
         if set(map(type, values)) <= _NUMBERS:
-            found = np.array(values, float)
+            table = np.array(values, float)
         else:
             for i, value in enumerate(values):
                 if value is not None and type(value) not in _NUMBERS:
                     self.fail(i, key, "a number")
-            found = np.array([np.nan if value is None else float(value) for value in values], float)
-        self._within(np.abs(found) > largest, key, largest)
-        return found
+            table = np.array([np.nan if value is None else float(value) for value in values], float)
+        self._within(np.abs(table) > largest, key, largest)
+        return table
 
     def integers(self, key: str, *, absent: int | None = None) -> np.ndarray:
-        """(R,) int64; `absent` where the field is not there, or a fault when that is None."""
+        """(R,) int64; `absent` where the field is missing, which is an error if `absent` is None."""
         values = [_unwrapped(value) for value in self.values(key)]
         for i, value in enumerate(values) if set(map(type, values)) != {int} else ():
             if value is None and absent is not None:
@@ -117,7 +118,7 @@ class Records:
         return np.array(values, np.int64)
 
     def flags(self, key: str, default: np.ndarray) -> np.ndarray:
-        """(R,) bool; `default` (R,) where the field is not there."""
+        """(R,) bool; `default` (R,) where the field is missing."""
         out = default.copy()
         for i, value in enumerate(self.values(key)):
             value = _unwrapped(value)
@@ -128,12 +129,12 @@ class Records:
         return out
 
     def rows(self, key: str, widths: Iterable[int], *, largest: float) -> tuple[np.ndarray, np.ndarray]:
-        """Lists of numbers: (G, width) float64 and the records (G,) they belong to; absent and empty ones are left out.
+        """Lists of numbers: (G, width) float64 and the records (G,) they belong to, without missing and empty ones.
 
         Args:
             key: the field.
-            widths: lengths a list may have; all of one file have the same.
-            largest: the largest size of a number that can be meant.
+            widths: permitted lengths; all lists of a file have the same.
+            largest: the largest plausible absolute value.
         """
         values = self.values(key)
         if not set(map(type, values)) <= {list, type(None)}:
@@ -142,11 +143,11 @@ class Records:
         kept = [values[i] for i in given]
         widths = tuple(widths)
         width = len(kept[0]) if kept and len(kept[0]) in widths else widths[0]
-        wanted = f"{' or '.join(map(str, widths))} numbers"
+        expected = f"{' or '.join(map(str, widths))} numbers"
         if not set(map(len, kept)) <= {width}:
-            self.fail(given[_first(len(row) != width for row in kept)], key, f"{wanted} (a list of {width})")
+            self.fail(given[_first(len(row) != width for row in kept)], key, f"{expected} (a list of {width})")
         if not set(map(type, chain.from_iterable(kept))) <= _NUMBERS:
-            self.fail(given[_first(not set(map(type, row)) <= _NUMBERS for row in kept)], key, wanted)
+            self.fail(given[_first(not set(map(type, row)) <= _NUMBERS for row in kept)], key, expected)
         table = np.fromiter(chain.from_iterable(kept), float, len(kept) * width).reshape(-1, width)
         over = np.zeros(len(self), bool)
         over[given] = (np.abs(table) > largest).any(axis=1)
@@ -156,12 +157,12 @@ class Records:
     def children(
         self, key: str, where: Callable[[int, int], str], *, needed: bool = False
     ) -> tuple[Records, np.ndarray]:
-        """Lists of records inside each record, end to end, and the record (C,) each belongs to.
+        """Lists of records inside each record, concatenated, and the record (C,) that each belongs to.
 
         Args:
             key: the field.
-            where: says in words where child i of record r stands.
-            needed: every record has the field; otherwise absent means empty.
+            where: describes the place of child i of record r.
+            needed: every record must have the field; otherwise a missing one counts as empty.
         """
         values = self.values(key)
         allowed = {list} if needed else {list, type(None)}
@@ -179,7 +180,7 @@ class Records:
 
 
 def _unwrapped(value: Any) -> Any:
-    """2017 files wrap every number in a list; an empty list says nothing."""
+    """2017 files wrap every number in a list; an empty list counts as missing."""
     if type(value) is list and len(value) < 2:
         return value[0] if value else None
     return value

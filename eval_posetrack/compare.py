@@ -1,9 +1,9 @@
-"""Which of two differences is real: an interval from the jackknife over sequences.
+"""Confidence intervals for the differences between two reports: the jackknife over sequences.
 
-Efron and Tibshirani 1993, chapter 11: the totals are counted anew without each sequence in turn, for both sides. The
-spread of these differences gives their standard error, and Student's t quantile for so many sequences the interval.
-`python -m benchmarks.coverage` checks on invented data sets how often it holds the true difference; percentile and BCa
-intervals of a bootstrap hold it less often, in under 90 % of cases with fewer than 20 sequences.
+Efron and Tibshirani 1993, chapter 11: the totals of both sides are computed without each sequence in turn. The spread
+of their differences gives a standard error, and Student's t quantile for that many sequences the interval.
+`python -m benchmarks.coverage` measures on synthetic data sets how often it contains the true difference; percentile
+and BCa bootstrap intervals do so less often, in under 90 % of cases with fewer than 20 sequences.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _OF_COUNTS = {
     "hota_oks": "HOTA (OKS)",
 }
 MIN_SEQUENCES = 5
-"""For a verdict, so many sequences must differ. Then the interval of nominal 95 % holds the truth in 91 to 95 % of
-cases; of trackers that differ in one of five sequences, whichever are drawn, in 57 % with 5 sequences and 80 % with 20
-(`benchmarks/coverage.py`)."""
+"""Sequences that must differ for a verdict. Then the interval of nominal 95 % contains the true difference in 91 to
+95 % of cases; for trackers that differ in one of five sequences, whichever are drawn, in 57 % with 5 sequences and in
+80 % with 20 (`benchmarks/coverage.py`)."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +46,23 @@ class Difference:
     sequences: int  # in which the sides differ
 
     @property
-    def is_real(self) -> bool | None:
-        """Zero lies outside the interval; None where too few sequences differ for a verdict."""
+    def is_significant(self) -> bool | None:
+        """Whether zero lies outside the interval; None if too few sequences differ for a verdict."""
         if self.sequences < MIN_SEQUENCES or np.isnan([self.low, self.high]).any():
             return None
         return self.low > 0 or self.high < 0
 
 
 def compare(a: Report, b: Report) -> list[Difference]:
-    """The differences of b to a in every metric that both have.
+    """The differences b minus a in every metric that both reports have.
 
     Raises:
         InputError: the reports are of different sequences or modes.
     """
     if list(a.sequences) != list(b.sequences) or a.mode != b.mode:
-        raise InputError("expected two reports of the same sequences in the same mode, got others")
+        raise InputError("reports: expected the same sequences in the same mode, got others")
     n = len(a.sequences)
-    # All sequences; all but each; each alone.
+    # Rows: all sequences; all but one; one alone.
     weights = np.concatenate([np.ones((1, n), int), 1 - np.eye(n, dtype=int), np.eye(n, dtype=int)])
     values = [_totals(report, weights) for report in (a, b)]
     out = []
@@ -80,15 +80,15 @@ def jackknife_interval(statistic: Callable[[np.ndarray], np.ndarray], n: int) ->
 
     Args:
         statistic: weights (R, n) of the sequences to values (R,).
-        n: how many sequences.
+        n: number of sequences.
     """
     values = statistic(np.concatenate([np.ones((1, n)), 1 - np.eye(n)]))
     return _jackknife(values[0], values[1:])
 
 
 def _jackknife(value: float, without: np.ndarray) -> tuple[float, float]:
-    """The interval of a value, from those (n,) without each sequence; NaN where n < 2 or one is NaN."""
-    from scipy.special import stdtrit  # takes a while to import, and one report needs none
+    """The interval of a value from the values (n,) without each sequence; NaN if n < 2 or one of them is NaN."""
+    from scipy.special import stdtrit  # slow to import, and a single report does not need it
 
     n = len(without)
     if n < 2:
@@ -99,7 +99,7 @@ def _jackknife(value: float, without: np.ndarray) -> tuple[float, float]:
 
 
 def _totals(report: Report, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """The totals (R,) by metric when sequence s counts weights[r, s] times."""
+    """The totals (R,) by metric where sequence s counts weights[r, s] times."""
     parts = list(report.sequences.values())
     totals = {}
     if parts[0].ap:
@@ -113,7 +113,7 @@ def _totals(report: Report, weights: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _weighted_sums(parts: list[Any], weights: np.ndarray) -> Iterator[Any]:
-    """The counts of each resampling: sums over sequences of every array, by its weights."""
+    """The counts of each resampling: every array summed over sequences with its weights."""
     kind = type(parts[0])
     names = [field.name for field in fields(kind)]
     stacked = {name: np.stack([getattr(part, name) for part in parts]) for name in names}
@@ -128,7 +128,7 @@ def _weighted_ap(parts: list[ApCounts], weights: np.ndarray, rules: Rules) -> np
     ap = np.full((len(weights), JOINTS), np.nan)
     for k in range(JOINTS):
         rows = joined.best_first(k)
-        scores, right, of_sequence = joined.scores[rows], joined.right[rows], sequence[rows]
+        scores, correct, of_sequence = joined.scores[rows], joined.correct[rows], sequence[rows]
         for r, row in enumerate(weights):
-            ap[r, k] = 100 * joint_figures(scores, right, annotated[r, k], rules, row[of_sequence])[0]
+            ap[r, k] = 100 * joint_figures(scores, correct, annotated[r, k], rules, row[of_sequence])[0]
     return np.array([Figure.mean(row).total for row in ap])

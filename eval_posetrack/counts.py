@@ -1,4 +1,4 @@
-"""All metrics of one scene, as counts that add up; and the figures that any sum of counts gives."""
+"""Counts of all metrics for one scene, which add up over sequences, and the figures computed from any sum of them."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ _HOTA_NAMES = {
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One metric: a value for every joint, for the groups of the benchmark's table, and in total."""
+    """One metric: a value for each joint, for each group of joints in the benchmark's table, and in total."""
 
-    per_joint: np.ndarray  # (15,) in the 2017 order, NaN where there is nothing to say
+    per_joint: np.ndarray  # (15,) in the order of POSETRACK_15, NaN where undefined
     groups: dict[str, float]
     total: float
 
     @classmethod
     def mean(cls, per_joint: np.ndarray, total: float | None = None) -> Figure:
-        """Groups and total are plain means over joints, NaN left out."""
+        """Groups and total are means over joints, NaN left out."""
         groups = {name: _mean(per_joint[rows]) for name, rows in _ROWS.items()}
         return cls(per_joint, groups, _mean(per_joint) if total is None else total)
 
     @classmethod
     def of_people(cls, total: float) -> Figure:
-        """A figure that counts people: it has no joints."""
+        """A figure that counts people and has no values per joint."""
         return cls.mean(np.full(len(POSETRACK_15), np.nan), float(total))
 
     @classmethod
@@ -77,7 +77,7 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """What was counted in one sequence or in many; None where a metric was not asked for."""
+    """The counts of one sequence or of several together; None for metrics that were not asked for."""
 
     ap: average_precision.ApCounts | None = None
     mot: mota.MotCounts | None = None
@@ -85,12 +85,12 @@ class Counts:
     hota: hota.HotaCounts | None = None
     oks: oks_ap.OksCounts | None = None
     pck: pck.PckCounts | None = None
-    identity_oks: IdentityCounts | None = None  # of people, where the ground truth has no head boxes
+    identity_oks: IdentityCounts | None = None  # of people by OKS, where the ground truth has no head boxes
     hota_oks: HotaCounts | None = None
 
     @classmethod
     def join(cls, parts: Sequence[Counts]) -> Counts:
-        """Counts of several sequences, at least one, as one."""
+        """The counts of one or more sequences together."""
 
         def together(of_metric: list[Any]) -> Any:
             if of_metric[0] is None:
@@ -101,11 +101,11 @@ class Counts:
         return cls(*(together([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
     def figures(self, rules: Rules, *, pooled: bool = False) -> dict[str, Figure]:
-        """Every metric per joint, by name: percentages, and the numbers of misses and so on.
+        """Every metric by name: percentages, and numbers of misses, false positives, switches and fragmentations.
 
         Args:
-            rules: the oddities that change figures rather than counts.
-            pooled: these are the counts of all sequences, where PoseTrack21's kit takes its total of HOTA otherwise.
+            rules: the deviations in force; some change figures rather than counts.
+            pooled: whether these are counts of all sequences, of which PoseTrack21's kit has another total HOTA.
         """
         out: dict[str, Figure] = {}
         if self.ap:
@@ -134,9 +134,9 @@ class Counts:
 
 
 def count(scene: Scene, rules: Rules, metrics: Collection[str], near: NearJoints | None = None) -> Counts:
-    """Everything asked for about one scene."""
+    """The counts of one scene for the metrics asked for."""
     near = near_joints(scene) if near is None else near
-    official = rules.first_in_the_list_wins
+    official = rules.ties_by_file_order
     assigned = average_precision.assign_poses(scene, near, rules) if {"AP", "PCK"} & set(metrics) else None
     return Counts(
         ap=average_precision.count(scene, near, assigned) if "AP" in metrics and assigned is not None else None,
@@ -149,7 +149,7 @@ def count(scene: Scene, rules: Rules, metrics: Collection[str], near: NearJoints
 
 
 def count_without_heads(scene: Scene, metrics: Collection[str]) -> Counts:
-    """What can be counted of one scene whose ground truth has no head boxes: people by OKS."""
+    """The counts of one scene whose ground truth has no head boxes: people matched by OKS."""
     return Counts(
         oks=oks_ap.count(scene) if "OKS" in metrics else None,
         identity_oks=people_oks.count_identity(scene) if "IDF1" in metrics else None,
@@ -157,30 +157,30 @@ def count_without_heads(scene: Scene, metrics: Collection[str]) -> Counts:
     )
 
 
-def count_with_oddities(scene: Scene, metrics: Collection[str]) -> tuple[Counts, dict[str, Counts]]:
-    """The counts of the default mode, and what each oddity of the official kits would make of them, by its name."""
+def count_with_deviations(scene: Scene, metrics: Collection[str]) -> tuple[Counts, dict[str, Counts]]:
+    """The counts of the default mode, and those with each deviation of the official kits, by its name."""
     near = near_joints(scene)
     tracking = mota.track(scene, near) if "MOT" in metrics else None
     counts = count(scene, DEFAULT, set(metrics) - {"MOT"}, near)
     if tracking:
         counts = replace(counts, mot=mota.count(tracking, DEFAULT))
-    odd = {}
-    for name in ("leave_out_last_frame", "one_miss_and_one_false_positive_for_empty_frames"):
-        odd[name] = replace(counts, mot=mota.count(tracking, DEFAULT.plus(name))) if tracking else counts
-    odd["absent_joints_score_zero"] = odd["hota_total_pools_joints"] = counts
-    odd["first_in_the_list_wins"] = counts
+    with_deviation = {}
+    for name in ("leave_out_last_frame", "empty_frames_count_one_miss_and_one_false_positive"):
+        with_deviation[name] = replace(counts, mot=mota.count(tracking, DEFAULT.plus(name))) if tracking else counts
+    with_deviation["absent_joints_score_zero"] = with_deviation["hota_total_pools_joints"] = counts
+    with_deviation["ties_by_file_order"] = counts
     if counts.ap:
-        name = "first_in_the_list_wins"
+        name = "ties_by_file_order"
         assigned = average_precision.assign_poses(scene, near, DEFAULT.plus(name))
-        odd[name] = replace(counts, ap=average_precision.count(scene, near, assigned))
-    odd["empty_frames_miss_the_whole_sequence"] = odd["joints_at_the_edge_are_missing"] = counts
+        with_deviation[name] = replace(counts, ap=average_precision.count(scene, near, assigned))
+    with_deviation["empty_frames_miss_the_whole_sequence"] = with_deviation["joints_at_the_edge_are_missing"] = counts
     if counts.hota:
         missed = hota.with_whole_sequence_missed(counts.hota, scene)
-        odd["empty_frames_miss_the_whole_sequence"] = replace(counts, hota=missed)
+        with_deviation["empty_frames_miss_the_whole_sequence"] = replace(counts, hota=missed)
         if hota.has_joints_at_the_edge(scene):
             name = "joints_at_the_edge_are_missing"
-            odd[name] = replace(counts, hota=hota.count(scene, near, DEFAULT.plus(name)))
-    return counts, odd
+            with_deviation[name] = replace(counts, hota=hota.count(scene, near, DEFAULT.plus(name)))
+    return counts, with_deviation
 
 
 def _mean(values: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""What the dialects of PoseTrack files share: fields that both have, rounding, one record on one line."""
+"""What the versions of PoseTrack files share: common fields, rounding, one record per line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DECIMALS_PX, DECIMALS_SCORE = 3, 5
 
 
 def file_names(images: Records, key: str) -> tuple[str, ...]:
-    """The image's file name of every frame; it is never opened."""
+    """The file name of each frame's image, which is not opened."""
     values = images.values(key)
     if not set(map(type, values)) <= {str}:
         images.fail(next(i for i, value in enumerate(values) if type(value) is not str), key, "the image's file name")
@@ -23,15 +23,15 @@ def file_names(images: Records, key: str) -> tuple[str, ...]:
 
 
 def track_ids(people: Records) -> np.ndarray:
-    """(P,) int64, -1 where there is none."""
+    """(P,) int64 track ids, -1 where there is none."""
     ids = people.integers("track_id", absent=-1)
     if (ids < -1).any():
-        people.fail(int((ids < -1).argmax()), "track_id", "a number from 0 on")
+        people.fail(int((ids < -1).argmax()), "track_id", "a whole number of at least 0")
     return ids
 
 
 def times(images: Records) -> np.ndarray | None:
-    """(T,) seconds, a field of ours; None where the file has none."""
+    """(T,) times in seconds, a field that posetrail adds; None if the file has none."""
     seconds = images.numbers("time_s", largest=LARGEST_SCORE)
     none = np.isnan(seconds)
     if none.any() and not none.all():
@@ -40,23 +40,23 @@ def times(images: Records) -> np.ndarray | None:
 
 
 def only_given(scores: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-    """Scores with NaN where the joint is missing, or the file says in its own way that there is none."""
+    """Scores with NaN where the joint is missing, or where the file has the official value for no score."""
     return np.where(np.isnan(keypoints[:, :, 0]) | (scores == NO_SCORE), np.nan, scores)
 
 
 def uneven_fields(records: Records, keys: Iterable[str], *, empty_counts: bool = False) -> tuple[str, ...]:
-    """One line for every field that some records have and some have not: often a fault of the program that wrote it."""
+    """One note for each field that only some records have: often an error of the program that wrote the file."""
     counts = {key: int(records.given(key, empty_counts=empty_counts).sum()) for key in keys}
     return tuple(f"{n} of {len(records)} records have {key!r}" for key, n in counts.items() if 0 < n < len(records))
 
 
 def rounded(values: np.ndarray, decimals: int, missing: float) -> np.ndarray:
-    """The values with so many decimals, and `missing` for NaN."""
+    """The values rounded to a number of decimals, with `missing` for NaN."""
     return np.where(np.isfinite(values), np.round(values, decimals), missing)
 
 
 def joined(records: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """JSON records with a comma between them, one a line."""
+    """JSON records separated by commas, one per line."""
     between = b""
     for record in records:
         yield between + orjson.dumps(record)

@@ -1,4 +1,4 @@
-"""From two folders of PoseTrack files to a report, sequence by sequence, several at a time if wished."""
+"""Scores two folders of PoseTrack files: pairs their sequences by name, counts each one, reports the figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eval_posetrack.clean import Scene, clean
-from eval_posetrack.counts import Counts, count, count_with_oddities, count_without_heads
+from eval_posetrack.counts import Counts, count, count_with_deviations, count_without_heads
 from eval_posetrack.files import Clip, find_files, is_one_clip, read_clip
 from eval_posetrack.packed import Member
 from eval_posetrack.report import Report
@@ -21,21 +21,21 @@ Clips = Path | str | Mapping[str, Clip]
 
 
 class Result(NamedTuple):
-    """One sequence, counted."""
+    """The counts of one sequence."""
 
     name: str
     counts: Counts
-    odd: dict[str, Counts]  # by oddity, in the default mode
+    with_deviation: dict[str, Counts]  # by deviation of the official kits, in the default mode
     notes: tuple[str, ...]
-    by_oks: bool  # for want of head boxes
+    by_oks: bool  # people are compared by OKS because there are no head boxes
 
 
 class _Work(NamedTuple):
     """One sequence to count."""
 
     name: str
-    truth: Source
-    found: Source
+    ground_truth: Source
+    predictions: Source
     mode: str
     metrics: tuple[str, ...]
     by_oks: bool = False  # as if there were no head boxes, because another sequence has none
@@ -53,18 +53,18 @@ def evaluate(
     """Score predictions against ground truth.
 
     Args:
-        ground_truth: a folder of PoseTrack files or of runs, one such file or run, or clips by name.
-        predictions: the same for the predictions; sequences pair by name, two single ones whatever their names.
-        mode: "default" for the right figures, with a line for each oddity of the official kits that would change one;
-            "exact" for the figures of the official kits.
-        metrics: any of "AP", "MOT" (or "MOTA"), "IDF1", "HOTA", "OKS", "PCK". Where a ground truth has no head boxes,
-            by which distances are measured, there are OKS, and IDF1 and HOTA of people on OKS.
-        jobs: sequences scored at the same time, in processes of their own; the figures do not depend on it.
-        progress: called with the name of every finished sequence.
+        ground_truth: a folder of PoseTrack files or of runs, a single file or run, or clips by name.
+        predictions: likewise. Sequences pair by name; a single sequence on each side pairs whatever its name.
+        mode: "default" computes the metrics as they are defined and reports where the official kits deviate from that;
+            "exact" gives the figures of the official kits.
+        metrics: any of "AP", "MOT" (or "MOTA"), "IDF1", "HOTA", "OKS", "PCK". Distances are measured in head sizes;
+            without head boxes in the ground truth there are only OKS, and IDF1 and HOTA of people matched by OKS.
+        jobs: number of processes that score sequences in parallel; the figures do not depend on it.
+        progress: called with the name of each finished sequence.
 
     Raises:
-        InputError: a file cannot be used, files do not pair, no metric asked for can be computed, or (exact mode) the
-            official kit would stop.
+        InputError: a file cannot be used, a sequence has no predictions, none of the metrics can be computed, or, in
+            exact mode, the official kit would stop with an error.
     """
     rules_of(mode)
     metrics = metrics_of(metrics)
@@ -82,52 +82,54 @@ def evaluate(
     return Report(
         mode=mode,
         sequences={result.name: result.counts for result in in_order},
-        odd={name: [result.odd[name] for result in in_order] for name in in_order[0].odd},
+        with_deviation={
+            name: [result.with_deviation[name] for result in in_order] for name in in_order[0].with_deviation
+        },
         notes=(*notes, *(f"{result.name}: {note}" for result in in_order for note in result.notes)),
     )
 
 
 def pair_sources(ground_truth: Clips, predictions: Clips) -> tuple[dict[str, tuple[Source, Source]], list[str]]:
-    """Ground truth and predictions of every sequence by name, in the order of the names, and what to know about it.
+    """Ground truth and predictions of every sequence, by name and sorted by it, and notes on sequences left out.
 
     Raises:
-        InputError: nothing to read, or a sequence without predictions.
+        InputError: there is nothing to read, or a sequence has no predictions.
     """
-    truth, found = (_sources(clips) for clips in (ground_truth, predictions))
+    annotated, predicted = (_sources(clips) for clips in (ground_truth, predictions))
     if _is_one(ground_truth) and _is_one(predictions):
-        (name, only_truth), (_, only_found) = *truth.items(), *found.items()
-        return {name: (only_truth, only_found)}, []
-    missing = sorted(set(truth) - set(found))
+        (name, only_annotated), (_, only_predicted) = *annotated.items(), *predicted.items()
+        return {name: (only_annotated, only_predicted)}, []
+    missing = sorted(set(annotated) - set(predicted))
     if missing:
         raise InputError(
-            f"no predictions for {len(missing)} of {len(truth)} sequences: {missing[0]!r} is the first; "
-            "files pair by name, and a sequence without anybody needs a file too"
+            f"no predictions for {len(missing)} of {len(annotated)} sequences, {missing[0]!r} first; "
+            "files pair by name, and a sequence without people needs a file, too"
         )
-    extra = sorted(set(found) - set(truth))
+    extra = sorted(set(predicted) - set(annotated))
     notes = [f"{len(extra)} predicted sequences without ground truth are left out, {extra[0]!r} first"] if extra else []
-    return {name: (truth[name], found[name]) for name in sorted(truth)}, notes
+    return {name: (annotated[name], predicted[name]) for name in sorted(annotated)}, notes
 
 
 def scenes(ground_truth: Clips, predictions: Clips, *, mode: str = "default") -> Iterator[Scene]:
-    """The cleaned pairs of clips behind an evaluation, one at a time, in the order of the names."""
-    for name, (truth, found) in pair_sources(ground_truth, predictions)[0].items():
-        yield _scene(name, truth, found, mode)
+    """The cleaned pairs of clips that an evaluation counts, one at a time, sorted by name."""
+    for name, (annotated, predicted) in pair_sources(ground_truth, predictions)[0].items():
+        yield _scene(name, annotated, predicted, mode)
 
 
 def _left_out(without: list[str], number: int, metrics: tuple[str, ...]) -> str:
-    """One line on what cannot be computed for want of head boxes."""
+    """One line on what cannot be computed without head boxes."""
     figures = {"MOT": "MOTA"}
     left_out = [figures.get(name, name) for name in metrics if name not in WITHOUT_HEADS]
-    said = f"no head boxes in the ground truth of {len(without)} of {number} sequences, {without[0]!r} first"
+    lacking = f"no head boxes in the ground truth of {len(without)} of {number} sequences, {without[0]!r} first"
     if len(left_out) == len(metrics):
         raise InputError(
-            f"{said}, to measure distances by (bbox_head, or x1 y1 x2 y2): no {', '.join(left_out)}; "
-            f"without them there are {', '.join(WITHOUT_HEADS)}, on OKS"
+            f"{lacking}, the unit of distances (bbox_head, or x1 y1 x2 y2) of {', '.join(left_out)}; without them, choose "
+            f"among {', '.join(WITHOUT_HEADS)}, which then use OKS"
         )
     on_oks = [f"{name} (OKS)" for name in metrics if name in ("IDF1", "HOTA")]
     parts = [f"{', '.join(left_out)} left out"] if left_out else []
-    parts += [f"{', '.join(on_oks)} match people on OKS and are not the benchmark's figures"] if on_oks else []
-    return "; ".join([said, *parts])
+    parts += [f"{', '.join(on_oks)} match people by OKS and are not the benchmark's figures"] if on_oks else []
+    return "; ".join([lacking, *parts])
 
 
 def _results(work: list[_Work], jobs: int) -> Iterator[Result]:
@@ -137,7 +139,7 @@ def _results(work: list[_Work], jobs: int) -> Iterator[Result]:
 
 
 def _in_processes(work: list[_Work], jobs: int) -> Iterator[Result]:
-    # Fresh processes, because a fork of one with threads (BLAS, a caller's) may hang.
+    # Spawned, because forking a process with threads (of BLAS, or of the caller) may deadlock.
     with ProcessPoolExecutor(min(jobs, len(work)), mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(_score, each) for each in work]
         try:
@@ -148,13 +150,13 @@ def _in_processes(work: list[_Work], jobs: int) -> Iterator[Result]:
 
 
 def _score(work: _Work) -> Result:
-    name, truth, found, mode, metrics, by_oks = work
-    scene = _scene(name, truth, found, mode, need_heads=False)
+    name, ground_truth, predictions, mode, metrics, by_oks = work
+    scene = _scene(name, ground_truth, predictions, mode, need_heads=False)
     if by_oks or (mode == "default" and scene.lacks_heads):
         return Result(name, count_without_heads(scene, metrics), {}, scene.notes, by_oks=True)
     if mode == "default":
-        counts, odd = count_with_oddities(scene, metrics)
-        return Result(name, counts, odd, scene.notes, by_oks=False)
+        counts, with_deviation = count_with_deviations(scene, metrics)
+        return Result(name, counts, with_deviation, scene.notes, by_oks=False)
     if scene.num_frames < 2 and "MOT" in metrics:
         raise InputError(
             f"{name}: the official kit stops at a sequence with fewer than two labelled frames, this one has "
@@ -163,9 +165,11 @@ def _score(work: _Work) -> Result:
     return Result(name, count(scene, rules_of(mode), metrics), {}, scene.notes, by_oks=False)
 
 
-def _scene(name: str, truth: Source, found: Source, mode: str, *, need_heads: bool = True) -> Scene:
-    truth, found = (clip if isinstance(clip, Clip) else read_clip(clip) for clip in (truth, found))
-    return clean(truth, found, official=mode == "exact", name=name, need_heads=need_heads)
+def _scene(name: str, ground_truth: Source, predictions: Source, mode: str, *, need_heads: bool = True) -> Scene:
+    ground_truth, predictions = (
+        clip if isinstance(clip, Clip) else read_clip(clip) for clip in (ground_truth, predictions)
+    )
+    return clean(ground_truth, predictions, official=mode == "exact", name=name, need_heads=need_heads)
 
 
 def _sources(clips: Clips) -> dict[str, Source]:

@@ -1,4 +1,4 @@
-"""What went wrong, one by one: switches, bursts of misses and false tracks, worst first."""
+"""Lists a tracker's individual errors: switches, bursts of misses and false tracks, most costly first."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from eval_posetrack.mota import Tracking, track
 from posetrail.skeletons import POSETRACK_15
 
 MIN_BURST_FRAMES = 3
-FALSE_SHARE = 0.5  # a track is false when more than this share of its joints matches nobody
+FALSE_SHARE = 0.5  # a track is false if more than this share of its joints has no match
 
 
 @dataclass(frozen=True)
 class Event:
-    """One fault of a tracker; joints that fail together are one event."""
+    """One error of a tracker; joints that fail together are one event."""
 
     kind: str  # "switch", "miss" or "false track"
     clip: str
     first_frame: int  # position in the file
     last_frame: int
     time_s: float | None  # of the first frame, where the ground truth has times
-    truth_id: int | None  # the person of the ground truth
-    found_id: int | None  # the predicted id: the new one of a switch
-    previous_id: int | None  # the predicted id before a switch
-    joints: str  # names, or "all"
-    joint_errors: int  # how many joints it costs, over its frames
+    ground_truth_id: int | None  # track id of the annotated person
+    predicted_id: int | None  # predicted track id; of a switch, the new one
+    previous_predicted_id: int | None  # predicted track id before a switch
+    joints: str  # names separated by spaces, or "all"
+    joint_errors: int  # number of wrong joints over all its frames
 
 
 def events(scenes: Iterable[Scene], *, min_burst_frames: int = MIN_BURST_FRAMES) -> list[Event]:
-    """Every switch, every burst of misses of at least so many labelled frames, every false track; costliest first."""
+    """All switches, false tracks, and misses of `min_burst_frames` labelled frames or more; most joint errors first."""
 
     def of_scene(scene: Scene) -> Iterator[Event]:
         near = near_joints(scene)
@@ -45,63 +45,71 @@ def events(scenes: Iterable[Scene], *, min_burst_frames: int = MIN_BURST_FRAMES)
         yield from _bursts(scene, near, tracking, min_burst_frames)
         yield from _false_tracks(scene, near, tracking)
 
-    found = list(chain.from_iterable(map(of_scene, scenes)))
-    return sorted(found, key=lambda event: (-event.joint_errors, event.clip, event.first_frame, event.kind))
+    faults = list(chain.from_iterable(map(of_scene, scenes)))
+    return sorted(faults, key=lambda event: (-event.joint_errors, event.clip, event.first_frame, event.kind))
 
 
-def write_events(found: Mapping[str, list[Event]], path: Path | str) -> None:
-    """The events of several predictions, by name, as a CSV file: one a line, in their order."""
+def write_events(faults: Mapping[str, list[Event]], path: Path | str) -> None:
+    """Write the events of several predictions, by name, as a CSV file with one line per event, in the given order."""
     names = [field.name for field in fields(Event)]
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["predictions", *names])
-        for label, of_label in found.items():
+        for label, of_label in faults.items():
             writer.writerows([label, *(getattr(event, name) for name in names)] for event in of_label)
 
 
 def _switches(scene: Scene, near: NearJoints, tracking: Tracking) -> Iterator[Event]:
     rows = np.flatnonzero(tracking.switched)
-    people, ids = near.truth_rows[rows], scene.found.ids[near.found_rows[rows]]
-    table = np.stack([scene.truth.frames[people], scene.truth.ids[people], ids, tracking.previous_ids[rows]], axis=1)
-    for (frame, truth_id, found_id, before), joints in _together(table, near.joints[rows]):
-        ids_of = {"truth_id": truth_id, "found_id": found_id, "previous_id": before}
+    people, ids = near.ground_truth_rows[rows], scene.predictions.ids[near.predicted_rows[rows]]
+    table = np.stack(
+        [scene.ground_truth.frames[people], scene.ground_truth.ids[people], ids, tracking.previous_ids[rows]], axis=1
+    )
+    for (frame, ground_truth_id, predicted_id, previous_id), joints in _together(table, near.joints[rows]):
+        ids_of = {
+            "ground_truth_id": ground_truth_id,
+            "predicted_id": predicted_id,
+            "previous_predicted_id": previous_id,
+        }
         yield _event(scene, "switch", frame, frame, joints, len(joints), **ids_of)
 
 
 def _bursts(scene: Scene, near: NearJoints, tracking: Tracking, min_frames: int) -> Iterator[Event]:
-    people, joints = np.nonzero(np.isfinite(scene.truth.keypoints[:, :, 0]))
-    matched = np.zeros((len(scene.truth), JOINTS), bool)
-    matched[near.truth_rows[tracking.matched], near.joints[tracking.matched]] = True
-    along = np.lexsort((scene.truth.frames[people], joints, scene.truth.ids[people]))
+    people, joints = np.nonzero(np.isfinite(scene.ground_truth.keypoints[:, :, 0]))
+    matched = np.zeros((len(scene.ground_truth), JOINTS), bool)
+    matched[near.ground_truth_rows[tracking.matched], near.joints[tracking.matched]] = True
+    along = np.lexsort((scene.ground_truth.frames[people], joints, scene.ground_truth.ids[people]))
     people, joints = people[along], joints[along]
-    state = np.stack([scene.truth.ids[people], joints, matched[people, joints]], axis=1)
-    new = np.ones(len(state), bool)  # a run ends where the track, the joint, or what became of it changes
+    state = np.stack([scene.ground_truth.ids[people], joints, matched[people, joints]], axis=1)
+    new = np.ones(len(state), bool)  # a run ends where the track, the joint, or whether it is matched changes
     new[1:] = np.any(np.diff(state, axis=0) != 0, axis=1)
     starts = np.flatnonzero(new)
     ends = np.append(starts[1:], len(state))[: len(starts)]
     long_misses = (state[starts, 2] == 0) & (ends - starts >= min_frames)
     starts, ends = starts[long_misses], ends[long_misses]
-    frames = scene.truth.frames[people]
-    table = np.stack([frames[starts], frames[ends - 1], scene.truth.ids[people[starts]], ends - starts], axis=1)
-    for (first, last, truth_id, length), of_run in _together(table, joints[starts]):
-        yield _event(scene, "miss", first, last, of_run, length * len(of_run), truth_id=truth_id)
+    frames = scene.ground_truth.frames[people]
+    table = np.stack([frames[starts], frames[ends - 1], scene.ground_truth.ids[people[starts]], ends - starts], axis=1)
+    for (first, last, ground_truth_id, length), of_run in _together(table, joints[starts]):
+        yield _event(scene, "miss", first, last, of_run, length * len(of_run), ground_truth_id=ground_truth_id)
 
 
 def _false_tracks(scene: Scene, near: NearJoints, tracking: Tracking) -> Iterator[Event]:
-    there = np.isfinite(scene.found.keypoints[:, :, 0])
+    there = np.isfinite(scene.predictions.keypoints[:, :, 0])
     matched = np.zeros_like(there)
-    matched[near.found_rows[tracking.matched], near.joints[tracking.matched]] = True
-    for found_id in np.unique(scene.found.ids):
-        rows = scene.found.ids == found_id
+    matched[near.predicted_rows[tracking.matched], near.joints[tracking.matched]] = True
+    for predicted_id in np.unique(scene.predictions.ids):
+        rows = scene.predictions.ids == predicted_id
         wrong = (there & ~matched)[rows]
         if wrong.sum() > FALSE_SHARE * there[rows].sum():
-            frames = scene.found.frames[rows]
+            frames = scene.predictions.frames[rows]
             joints = np.flatnonzero(wrong.any(axis=0))
-            yield _event(scene, "false track", frames[0], frames[-1], joints, int(wrong.sum()), found_id=found_id)
+            yield _event(
+                scene, "false track", frames[0], frames[-1], joints, int(wrong.sum()), predicted_id=predicted_id
+            )
 
 
 def _together(table: np.ndarray, joints: np.ndarray) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Equal rows of a table (N, C) once, with the joints (N,) of all of them."""
+    """The distinct rows of a table (N, C), each with the joints (N,) of all rows equal to it."""
     rows, which, counts = np.unique(table, axis=0, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     joints = joints[np.argsort(which, kind="stable")]
@@ -117,9 +125,9 @@ def _event(
     joints: np.ndarray,
     joint_errors: int,
     *,
-    truth_id: int | None = None,
-    found_id: int | None = None,
-    previous_id: int | None = None,
+    ground_truth_id: int | None = None,
+    predicted_id: int | None = None,
+    previous_predicted_id: int | None = None,
 ) -> Event:
     names = [POSETRACK_15.joints[k] for k in np.unique(joints)]
     return Event(
@@ -128,9 +136,9 @@ def _event(
         first_frame=int(scene.frames[first]),
         last_frame=int(scene.frames[last]),
         time_s=None if scene.times is None else float(scene.times[first]),
-        truth_id=truth_id,
-        found_id=None if found_id is None else int(found_id),
-        previous_id=previous_id,
+        ground_truth_id=ground_truth_id,
+        predicted_id=None if predicted_id is None else int(predicted_id),
+        previous_predicted_id=previous_predicted_id,
         joints="all" if len(names) == JOINTS else " ".join(names),
         joint_errors=int(joint_errors),
     )

@@ -1,6 +1,6 @@
-"""PoseTrack files, the 2017, 2018 and 2021 dialects, read and written here and nowhere else (Andriluka et al. 2018).
+"""Reads and writes PoseTrack files, versions 2017, 2018 and 2021 (Andriluka et al. 2018).
 
-A `Clip` holds a file of any dialect as flat arrays.
+A `Clip` holds a file of any version as flat arrays.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ __all__ = [
 ]
 
 ClipStream = Stream2017 | Stream2018
-_TRACKS = "tracks.json"  # of a folder that a tracker made of one clip
+_TRACKS = "tracks.json"  # name of the file in the folder of a run
 
 
 def read_folder(path: Path | str) -> dict[str, Clip]:
-    """Every `*.json` of a folder, or one file, by sequence name in the order of the names.
+    """Every `*.json` of a folder, or one file, by sequence name, sorted by it.
 
     Raises:
-        InputError: no such folder, no JSON in it, or a file cannot be used.
+        InputError: the folder does not exist or has no JSON file, or a file cannot be used.
     """
     return {name: read_clip(file) for name, file in find_files(path).items()}
 
@@ -46,11 +46,11 @@ def read_folder(path: Path | str) -> dict[str, Clip]:
 def find_files(path: Path | str) -> dict[str, Path | Member]:
     """The PoseTrack files that `read_folder` would read, by sequence name.
 
-    A folder with a `tracks.json` is one sequence of that name, as `posetrail` writes it; a folder of such folders is
-    so many. A zip is read as it is, whatever folders are in it.
+    A folder with a `tracks.json`, as `posetrail` writes it, is one sequence with the folder's name; a folder of such
+    folders has one sequence for each. A zip file is read without unpacking it, whatever folders it contains.
 
     Raises:
-        InputError: no such folder, no JSON in it, or a zip that cannot be used.
+        InputError: the folder does not exist or has no JSON file, or the zip file cannot be used.
     """
     path = Path(path)
     if is_packed(path):
@@ -59,27 +59,29 @@ def find_files(path: Path | str) -> dict[str, Path | Member]:
     if path.is_file():
         return {path.stem: path}
     if not path.is_dir():
-        raise InputError(f"{path}: wanted a folder of PoseTrack JSON files or one such file, found nothing there")
+        raise InputError(
+            f"{path}: expected a PoseTrack JSON file, a folder or a zip file of them, got a path that does not exist"
+        )
     if (path / _TRACKS).is_file():
         return {path.resolve().name: path / _TRACKS}
     files: dict[str, Path | Member] = {file.stem: file for file in path.glob("*.json")}
     files |= {file.parent.name: file for file in path.glob(f"*/{_TRACKS}")}
     if not files:
-        raise InputError(f"{path}: wanted PoseTrack JSON files, found none (files must end in .json)")
+        raise InputError(f"{path}: expected PoseTrack JSON files in the folder, got none (files must end in .json)")
     return {name: files[name] for name in sorted(files)}
 
 
 def is_one_clip(path: Path | str) -> bool:
-    """Whether `find_files` can find but one sequence there, so that its name does not matter."""
+    """Whether the path is that of a single sequence, so that its name is not needed for pairing."""
     path = Path(path)
     return (path.is_file() and not is_packed(path)) or (path / _TRACKS).is_file()
 
 
 def read_clip(path: Path | Member | str) -> Clip:
-    """One PoseTrack file; 2017, 2018 and 2021 are told apart by what is in it.
+    """Read one PoseTrack file; its version is recognised by its content.
 
     Raises:
-        InputError: the file cannot be read or used; says where, what was expected and what came.
+        InputError: the file cannot be read or used; the message names the place, the expected and the given value.
     """
     path = Path(path) if isinstance(path, str) else path
     try:
@@ -89,22 +91,22 @@ def read_clip(path: Path | Member | str) -> Clip:
     try:
         content = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        hint = "; a missing joint is 0, 0, 0, never NaN" if b"NaN" in data else ""
-        raise InputError(f"{path}: wanted JSON, found {error}{hint}") from error
+        hint = "; write a missing joint as 0, 0, 0, not as NaN" if b"NaN" in data else ""
+        raise InputError(f"{path}: expected JSON, got {error}{hint}") from error
     if isinstance(content, dict) and isinstance(content.get("annolist"), list):
         return read_2017(path, content["annolist"])
     if isinstance(content, dict) and isinstance(content.get("images"), list):
         return read_2018(path, content)
     raise InputError(
-        f"{path}: wanted a PoseTrack file ('annolist', or 'images' and 'annotations'), got {shown(content)}"
+        f"{path}: expected a PoseTrack file ('annolist', or 'images' and 'annotations'), got {shown(content)}"
     )
 
 
 def write_clip(clip: Clip, path: Path | str, *, version: int = 2018) -> None:
-    """Write a PoseTrack file, complete or not at all: beside its place first, then renamed.
+    """Write a PoseTrack file, complete or not at all: under a temporary name first, then renamed.
 
-    Coordinates are rounded to 1/1000 pixel. 2017 has no place for body boxes; 2021 none for joints at x <= 0 or y <= 0,
-    which its readers take for missing. One record stands on one line.
+    Coordinates are rounded to 1/1000 pixel, with one record per line. Version 2017 has no field for body boxes; version
+    2021 cannot represent joints at x <= 0 or y <= 0, which its readers treat as missing.
 
     Args:
         clip: what to write.
@@ -112,12 +114,12 @@ def write_clip(clip: Clip, path: Path | str, *, version: int = 2018) -> None:
         version: 2017, 2018 or 2021.
 
     Raises:
-        InputError: an unknown version, or a track id that the official kit refuses (10000 and above).
+        InputError: the version is unknown, or a track id is 10000 or above, which the official kit refuses.
     """
     if version not in (2017, 2018, 2021):
-        raise InputError(f"unknown PoseTrack version {version}; known are 2017, 2018, 2021")
+        raise InputError(f"version: expected 2017, 2018 or 2021, got {version}")
     if len(clip) and clip.track_ids.max() > LARGEST_TRACK_ID:
-        raise InputError(f"{path}: track ids must be below 10000, got {clip.track_ids.max()}; renumber them")
+        raise InputError(f"{path}: expected track ids below 10000, got {clip.track_ids.max()}; renumber them")
     path = Path(path)
     with written_whole(path) as beside, beside.open("wb") as file:
         stream = clip_stream(file, clip.name, version)
@@ -126,7 +128,7 @@ def write_clip(clip: Clip, path: Path | str, *, version: int = 2018) -> None:
 
 
 def clip_stream(file: BinaryIO, name: str, version: int) -> ClipStream:
-    """Writes a PoseTrack file as the clip comes, a stretch of frames at a time: `add` each, then `finish`.
+    """A writer of a PoseTrack file that takes the clip in parts: `add` some frames at a time, then `finish`.
 
     Args:
         file: to write to.

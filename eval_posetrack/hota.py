@@ -1,13 +1,13 @@
-"""HOTA per joint: detection, association and localisation in one figure, over 19 thresholds of similarity.
+"""HOTA per joint: detection, association and localisation accuracy over 19 thresholds of similarity.
 
 Luiten et al., "HOTA: a higher order metric for evaluating multi-object tracking", IJCV 2021; on joints as in
 PoseTrack21 (Döring et al. 2022): the similarity of two joints is 1 - d / 0.5001, d their PCKh distance.
 
-PoseTrack21 adds figures that mind fragments. A fragment is a run of the matches of an annotated joint's track, all with
-the same predicted track: another partner ends it, a miss does not. FragA is AssA with |fragment| / (TPA + FNA + FPA)
-for every true positive, so the two differ where a track returns to a former id. FA-HOTA and FA-RHOTA are HOTA and RHOTA
-with sqrt(AssA x FragA) in the place of AssA. We inferred these definitions from the figures that the kit prints for
-three sequences; they give every digit of them.
+PoseTrack21 adds figures that penalise fragmentation. A fragment is a run of matches of an annotated joint's track with
+the same predicted track; a match with another predicted track ends it, a miss does not. FragA is AssA with
+|fragment| / (TPA + FNA + FPA) for each true positive, so the two differ where a track returns to an earlier id. FA-HOTA
+and FA-RHOTA are HOTA and RHOTA with sqrt(AssA x FragA) in place of AssA. These definitions were inferred from the
+figures that the official kit prints for three sequences, of which they reproduce every digit.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from eval_posetrack.mota import joints_per_frame
 from eval_posetrack.rules import Rules
 
 THRESHOLDS = np.arange(0.05, 0.99, 0.05)  # (19,)
-_BY_SEQUENCE = ("assa", "assre", "asspr", "fraga", "loca")  # what PoseTrack21's total weights by sequences
+_BY_SEQUENCE = ("assa", "assre", "asspr", "fraga", "loca")  # figures that PoseTrack21's total averages over sequences
 
 
 @dataclass(frozen=True, eq=False)
 class HotaCounts:
-    """Counts per threshold and joint that add up over sequences; associations are summed over true positives."""
+    """Counts per threshold and joint that add up over sequences; associations are sums over true positives."""
 
     true_positives: np.ndarray  # (19, 15)
     misses: np.ndarray  # (19, 15)
@@ -45,7 +45,7 @@ class HotaCounts:
 
     @classmethod
     def none(cls) -> HotaCounts:
-        """Nothing seen yet."""
+        """Zero counts."""
         shape = (len(THRESHOLDS), JOINTS)
         return cls(**{f.name: np.zeros(shape) for f in fields(cls)} | {"official": _none_official()})
 
@@ -61,17 +61,19 @@ class HotaCounts:
             "assre": self.association_recall / some,
             "asspr": self.association_precision / some,
             "fraga": self.fragments / some,
-            "loca": np.where(tp > 0, self.similarity / some, 1.0),  # nothing located is nothing located badly
+            "loca": np.where(
+                tp > 0, self.similarity / some, 1.0
+            ),  # as in TrackEval: without a match, localisation is perfect
         }
         absent = tp + fn + fp == 0
         return _with_geometric_means({name: np.where(absent, np.nan, 100 * curve) for name, curve in curves.items()})
 
     def figures(self) -> dict[str, np.ndarray]:
-        """Percentages (15,) by name: the means over the thresholds, and some values at the first threshold."""
+        """Percentages (15,) by name: means over the thresholds, and some values at the first threshold."""
         return _summary(self.curves())
 
     def official_totals(self) -> dict[str, float]:
-        """The last column of PoseTrack21's summary: detections pooled over joints, the rest weighted by sequences."""
+        """The last column of PoseTrack21's summary: detection pooled over joints, the rest averaged over sequences."""
         tp, fn, fp = (counts.sum(axis=1) for counts in (self.true_positives, self.misses, self.false_positives))
         totals = dict(zip(_BY_SEQUENCE, self.official / np.maximum(tp, 1), strict=True))
         totals["deta"] = 100 * tp / np.maximum(tp + fn + fp, 1)
@@ -81,7 +83,7 @@ class HotaCounts:
 
 
 def _with_geometric_means(curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The percentages, and those that are geometric means of them."""
+    """The percentages and their geometric means: HOTA, RHOTA, FA-HOTA, FA-RHOTA."""
     deta, detre, assa = curves["deta"], curves["detre"], curves["assa"]
     both = np.sqrt(assa * curves["fraga"])
     return curves | {
@@ -93,7 +95,7 @@ def _with_geometric_means(curves: dict[str, np.ndarray]) -> dict[str, np.ndarray
 
 
 def _summary(curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Means of percentages over the thresholds (19, ...), and as in TrackEval HOTA and LocA at the first of them."""
+    """Means of percentages (19, ...) over the thresholds, and HOTA and LocA at the first one as in TrackEval."""
     hota, loca = curves["hota"][0], curves["loca"][0]
     first = {"hota_0": hota, "loca_0": loca, "hotaloca_0": hota * loca / 100}
     return {name: curve.mean(axis=0) for name, curve in curves.items()} | first
@@ -103,29 +105,31 @@ def count(scene: Scene, near: NearJoints, rules: Rules) -> HotaCounts:
     """The counts of one sequence."""
     if rules.joints_at_the_edge_are_missing:
         scene, near = without_joints_at_the_edge(scene, near)
-    truth_joints = np.isfinite(scene.truth.keypoints[:, :, 0])
-    found_joints = np.isfinite(scene.found.keypoints[:, :, 0])
-    truth_counts, truth_tracks = _joints_of_tracks(scene.truth.ids, truth_joints)
-    found_counts, found_tracks = _joints_of_tracks(scene.found.ids, found_joints)
+    ground_truth_joints = np.isfinite(scene.ground_truth.keypoints[:, :, 0])
+    predicted_joints = np.isfinite(scene.predictions.keypoints[:, :, 0])
+    ground_truth_counts, ground_truth_tracks = _joints_of_tracks(scene.ground_truth.ids, ground_truth_joints)
+    predicted_counts, predicted_tracks = _joints_of_tracks(scene.predictions.ids, predicted_joints)
 
     similarity = 1 - near.distances / NEAR_DISTANCE
     above = similarity > 0
     near, similarity = near[above], similarity[above]
-    truth_nodes, found_nodes = near.truth_rows * JOINTS + near.joints, near.found_rows * JOINTS + near.joints
-    # Every pair of a track and a predicted track that are ever near in some joint, numbered.
+    ground_truth_nodes, predicted_nodes = (
+        near.ground_truth_rows * JOINTS + near.joints,
+        near.predicted_rows * JOINTS + near.joints,
+    )
+    # Number all pairs of an annotated and a predicted track that are near in some joint in some frame.
     pair_keys = (
-        truth_tracks[near.truth_rows] * len(found_counts) + found_tracks[near.found_rows]
+        ground_truth_tracks[near.ground_truth_rows] * len(predicted_counts) + predicted_tracks[near.predicted_rows]
     ) * JOINTS + near.joints
     keys, pair = np.unique(pair_keys, return_inverse=True)
     joint = keys % JOINTS
-    of_truth = truth_counts[keys // JOINTS // max(len(found_counts), 1), joint]
-    of_found = found_counts[keys // JOINTS % max(len(found_counts), 1), joint]
+    of_truth = ground_truth_counts[keys // JOINTS // max(len(predicted_counts), 1), joint]
+    of_predictions = predicted_counts[keys // JOINTS % max(len(predicted_counts), 1), joint]
 
-    # PoseTrack21 pairs the joints of a frame by their similarity alone, without the paper's alignment over the whole
-    # sequence.
-    chosen = best_pairs(truth_nodes, found_nodes, similarity)
+    # PoseTrack21 matches the joints of a frame by their similarity alone, without the global alignment of the paper.
+    chosen = best_pairs(ground_truth_nodes, predicted_nodes, similarity)
 
-    truth_track = truth_tracks[near.truth_rows[chosen]] * JOINTS + near.joints[chosen]
+    ground_truth_track = ground_truth_tracks[near.ground_truth_rows[chosen]] * JOINTS + near.joints[chosen]
     pair, similarity = pair[chosen], similarity[chosen]
     passed = np.searchsorted(THRESHOLDS - np.finfo(float).eps, similarity, side="right")
     levels = len(THRESHOLDS) + 1
@@ -133,19 +137,19 @@ def count(scene: Scene, near: NearJoints, rules: Rules) -> HotaCounts:
     located = _at_least(np.bincount(pair * levels + passed, similarity, len(keys) * levels).reshape(-1, levels))
 
     def per_joint(of_pairs: np.ndarray) -> np.ndarray:
-        """(keys, 19) summed over the track pairs of every joint, as (19, 15)."""
+        """Sum (keys, 19) over the pairs of tracks of each joint: (19, 15)."""
         return np.stack([np.bincount(joint, column, minlength=JOINTS) for column in of_pairs.T])
 
-    either = np.maximum(of_truth + of_found, 1)[:, None] - matches
+    either = np.maximum(of_truth + of_predictions, 1)[:, None] - matches
     true_positives = per_joint(matches)
     counts = HotaCounts(
         true_positives=true_positives,
-        misses=truth_joints.sum(axis=0) - true_positives,
-        false_positives=found_joints.sum(axis=0) - true_positives,
+        misses=ground_truth_joints.sum(axis=0) - true_positives,
+        false_positives=predicted_joints.sum(axis=0) - true_positives,
         association=per_joint(matches**2 / either),
         association_recall=per_joint(matches**2 / of_truth[:, None]),
-        association_precision=per_joint(matches**2 / of_found[:, None]),
-        fragments=per_joint(_squares_of_fragments(truth_track, pair, passed, len(keys)) / either),
+        association_precision=per_joint(matches**2 / of_predictions[:, None]),
+        fragments=per_joint(_squares_of_fragments(ground_truth_track, pair, passed, len(keys)) / either),
         similarity=per_joint(located),
         official=_none_official(),
     )
@@ -156,30 +160,32 @@ def count(scene: Scene, near: NearJoints, rules: Rules) -> HotaCounts:
 
 
 def with_whole_sequence_missed(counts: HotaCounts, scene: Scene) -> HotaCounts:
-    """The counts of PoseTrack21's kit: a frame without prediction misses the joints of all frames, not its own."""
-    annotated = joints_per_frame(scene.truth.frames, scene.truth.keypoints, scene.num_frames)
-    predicted = joints_per_frame(scene.found.frames, scene.found.keypoints, scene.num_frames)
+    """The counts of PoseTrack21's kit, in which a frame without predictions misses the joints of all frames."""
+    annotated = joints_per_frame(scene.ground_truth.frames, scene.ground_truth.keypoints, scene.num_frames)
+    predicted = joints_per_frame(scene.predictions.frames, scene.predictions.keypoints, scene.num_frames)
     empty = ~np.any(predicted, axis=1)
     more = empty.sum() * annotated.sum(axis=0) - annotated[empty].sum(axis=0)
     return replace(counts, misses=counts.misses + more)
 
 
 def _at_least(by_level: np.ndarray) -> np.ndarray:
-    """(keys, levels) sums of what passed exactly so many thresholds, as (keys, 19) sums of what passed each."""
+    """Sums (keys, 19) over matches that pass each threshold, from sums by the number of passed ones (keys, levels)."""
     return np.cumsum(by_level[:, ::-1], axis=1)[:, ::-1][:, 1:]
 
 
-def _squares_of_fragments(truth_track: np.ndarray, pair: np.ndarray, passed: np.ndarray, n_pairs: int) -> np.ndarray:
-    """(n_pairs, 19) the squared lengths of the fragments of every pair of tracks, summed.
+def _squares_of_fragments(
+    ground_truth_track: np.ndarray, pair: np.ndarray, passed: np.ndarray, n_pairs: int
+) -> np.ndarray:
+    """(n_pairs, 19) sums of the squared lengths of the fragments of each pair of tracks.
 
     Args:
-        truth_track: (N,) the annotated track of every match, the matches in frame order.
-        pair: (N,) its pair of tracks, 0..n_pairs - 1.
-        passed: (N,) how many thresholds it passes.
-        n_pairs: how many pairs there are.
+        ground_truth_track: (N,) the annotated track of each match, in frame order.
+        pair: (N,) the pair of tracks of each match, 0..n_pairs - 1.
+        passed: (N,) number of thresholds that each match passes.
+        n_pairs: number of pairs of tracks.
     """
     squares = np.zeros((n_pairs, len(THRESHOLDS)))
-    along_tracks = np.argsort(truth_track, kind="stable")
+    along_tracks = np.argsort(ground_truth_track, kind="stable")
     pair, passed = pair[along_tracks], passed[along_tracks]
     for level in range(len(THRESHOLDS)):
         pair, passed = pair[passed > level], passed[passed > level]
@@ -194,7 +200,7 @@ def _none_official() -> np.ndarray:
 
 
 def _joints_of_tracks(ids: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How often each track has each joint (tracks, 15), and the number of the track of every person (P,)."""
+    """(tracks, 15) number of frames in which each track has each joint, and (P,) the track of each person."""
     names, tracks = np.unique(ids, return_inverse=True)
     counts = np.zeros((len(names), JOINTS), int)
     np.add.at(counts, tracks, joints)
@@ -202,18 +208,18 @@ def _joints_of_tracks(ids: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, 
 
 
 def has_joints_at_the_edge(scene: Scene) -> bool:
-    """Whether any joint stands at x <= 0 or y <= 0."""
-    return any(bool(np.any(people.keypoints <= 0)) for people in (scene.truth, scene.found))
+    """Whether any joint is at x <= 0 or y <= 0."""
+    return any(bool(np.any(people.keypoints <= 0)) for people in (scene.ground_truth, scene.predictions))
 
 
 def without_joints_at_the_edge(scene: Scene, near: NearJoints) -> tuple[Scene, NearJoints]:
-    """Only joints with x > 0 and y > 0 on both sides."""
+    """The scene and its near joints with only joints at x > 0 and y > 0."""
     with np.errstate(invalid="ignore"):
-        truth_in = np.all(scene.truth.keypoints > 0, axis=2)
-        found_in = np.all(scene.found.keypoints > 0, axis=2)
-    kept = truth_in[near.truth_rows, near.joints] & found_in[near.found_rows, near.joints]
-    truth, found = (
+        ground_truth_in = np.all(scene.ground_truth.keypoints > 0, axis=2)
+        predicted_in = np.all(scene.predictions.keypoints > 0, axis=2)
+    kept = ground_truth_in[near.ground_truth_rows, near.joints] & predicted_in[near.predicted_rows, near.joints]
+    ground_truth, predictions = (
         replace(people, keypoints=np.where(there[:, :, None], people.keypoints, np.nan))
-        for people, there in ((scene.truth, truth_in), (scene.found, found_in))
+        for people, there in ((scene.ground_truth, ground_truth_in), (scene.predictions, predicted_in))
     )
-    return replace(scene, truth=truth, found=found), near[kept]
+    return replace(scene, ground_truth=ground_truth, predictions=predictions), near[kept]

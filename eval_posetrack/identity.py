@@ -1,7 +1,8 @@
-"""IDF1 per joint: how long the right people are followed, whatever happens in between.
+"""IDF1 per joint: the share of joints that carry the identity assigned to their track over the whole sequence.
 
-Ristani et al., "Performance measures and a data set for multi-target, multi-camera tracking", 2016: tracks are paired
-once for the whole sequence so that the most joints agree; a joint counts where its own partner is near.
+Ristani et al., "Performance measures and a data set for multi-target, multi-camera tracking", 2016: annotated and
+predicted tracks are paired once for the whole sequence so that as many joints as possible match; a joint is a true
+positive where it matches the joint of its track's partner.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from eval_posetrack.match import JOINTS, MATCH_DISTANCE, NearJoints
 class IdentityCounts:
     """Counts per joint that add up over sequences."""
 
-    true_positives: np.ndarray  # (15,) IDTP: joints followed by the partner of their track
+    true_positives: np.ndarray  # (15,) IDTP: joints matched by the partner of their track
     annotated: np.ndarray  # (15,)
     predicted: np.ndarray  # (15,)
 
@@ -28,11 +29,11 @@ class IdentityCounts:
 
     @classmethod
     def none(cls) -> IdentityCounts:
-        """Nothing seen yet."""
+        """Zero counts."""
         return cls(*(np.zeros(JOINTS) for _ in fields(cls)))
 
     def figures(self) -> dict[str, np.ndarray]:
-        """Percentages (15,) by name: idf1, idp, idr; NaN where that would divide by 0."""
+        """Percentages (15,) by name: idf1, idp, idr; NaN where undefined."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return {
                 "idf1": 200 * self.true_positives / (self.annotated + self.predicted),
@@ -44,12 +45,14 @@ class IdentityCounts:
 def count(scene: Scene, near: NearJoints) -> IdentityCounts:
     """The counts of one sequence."""
     near = near[near.distances <= MATCH_DISTANCE]
-    _, truth_tracks = np.unique(scene.truth.ids, return_inverse=True)
-    names, found_tracks = np.unique(scene.found.ids, return_inverse=True)
+    _, ground_truth_tracks = np.unique(scene.ground_truth.ids, return_inverse=True)
+    names, predicted_tracks = np.unique(scene.predictions.ids, return_inverse=True)
     many = max(len(names), 1)
-    keys = (truth_tracks[near.truth_rows] * many + found_tracks[near.found_rows]) * JOINTS + near.joints
-    # Once per predicted joint: in exact mode the same person may stand twice in a frame of the ground truth.
-    once = np.unique(keys * max(len(scene.found), 1) + near.found_rows) // max(len(scene.found), 1)
+    keys = (
+        ground_truth_tracks[near.ground_truth_rows] * many + predicted_tracks[near.predicted_rows]
+    ) * JOINTS + near.joints
+    # Once per predicted joint: in exact mode a frame of the ground truth may have a person twice.
+    once = np.unique(keys * max(len(scene.predictions), 1) + near.predicted_rows) // max(len(scene.predictions), 1)
     pairs, frames_together = np.unique(once, return_counts=True)
     joints, tracks = pairs % JOINTS, pairs // JOINTS
     chosen = best_pairs(
@@ -57,6 +60,6 @@ def count(scene: Scene, near: NearJoints) -> IdentityCounts:
     )
     return IdentityCounts(
         true_positives=np.bincount(joints[chosen], frames_together[chosen], minlength=JOINTS),
-        annotated=np.isfinite(scene.truth.keypoints[:, :, 0]).sum(axis=0).astype(float),
-        predicted=np.isfinite(scene.found.keypoints[:, :, 0]).sum(axis=0).astype(float),
+        annotated=np.isfinite(scene.ground_truth.keypoints[:, :, 0]).sum(axis=0).astype(float),
+        predicted=np.isfinite(scene.predictions.keypoints[:, :, 0]).sum(axis=0).astype(float),
     )

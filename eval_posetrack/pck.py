@@ -1,9 +1,9 @@
-"""PCK and PCKh: the share of annotated joints placed within a part of the body's size, at any threshold.
+"""PCK and PCKh: the share of annotated joints predicted within a distance relative to the body's size.
 
 PCKh measures in head sizes, 0.6 x diagonal of the head box (MPII: Andriluka et al., "2D human pose estimation: new
-benchmark and state of the art analysis", 2014); PCK in torso lengths, left shoulder to right hip (as is usual on LSP:
-Johnson and Everingham 2010). Each person is compared with the prediction that AP assigns to it; people without one are
-missed.
+benchmark and state of the art analysis", 2014); PCK in torso lengths, left shoulder to right hip (as usual on LSP:
+Johnson and Everingham 2010). Each person is compared with the prediction assigned to it as for AP; the joints of people
+without one are missed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TORSO = (POSETRACK_15.index("left_shoulder"), POSETRACK_15.index("right_hip"))
 
 @dataclass(frozen=True, eq=False)
 class PckCounts:
-    """The distance of every joint; lists are joined over sequences. NaN: not annotated; inf: not found."""
+    """The distance of every joint; lists are joined over sequences. NaN: not annotated; inf: not predicted."""
 
     in_heads: np.ndarray  # (P, 15)
     in_torsos: np.ndarray  # (P, 15), NaN also for people whose torso is not annotated
@@ -33,7 +33,7 @@ class PckCounts:
 
     @classmethod
     def join(cls, parts: list[PckCounts]) -> PckCounts:
-        """The counts of several sequences as one."""
+        """The counts of several sequences together."""
         none = np.zeros((0, JOINTS))
         return cls(
             in_heads=np.concatenate([none, *(part.in_heads for part in parts)]),
@@ -41,7 +41,7 @@ class PckCounts:
         )
 
     def figures(self, *, pckh: float = PCKH_THRESHOLD, pck: float = PCK_THRESHOLD) -> dict[str, np.ndarray]:
-        """Percentages (15,) by name: pckh and pck at these thresholds; NaN where nothing is annotated."""
+        """Percentages (15,) by name: pckh and pck at these thresholds; NaN without annotated joints."""
         out = {}
         for name, distances, threshold in (("pckh", self.in_heads, pckh), ("pck", self.in_torsos, pck)):
             with np.errstate(invalid="ignore"):
@@ -53,17 +53,17 @@ def count(scene: Scene, assigned: np.ndarray) -> PckCounts:
     """The distances of one sequence.
 
     Args:
-        scene: P people in the ground truth.
-        assigned: for every predicted person the row of its person, -1 for none, each at most once.
+        scene: with P annotated people.
+        assigned: for each predicted person the row of its annotated person, each at most once; -1 for none.
     """
-    pixels = np.where(np.isnan(scene.truth.keypoints[:, :, 0]), np.nan, np.inf)
-    found = np.flatnonzero(assigned >= 0)
-    rows = assigned[found]
-    step = scene.truth.keypoints[rows] - scene.found.keypoints[found]
+    pixels = np.where(np.isnan(scene.ground_truth.keypoints[:, :, 0]), np.nan, np.inf)
+    detected = np.flatnonzero(assigned >= 0)
+    rows = assigned[detected]
+    step = scene.ground_truth.keypoints[rows] - scene.predictions.keypoints[detected]
     reached = np.sqrt(step[:, :, 0] ** 2 + step[:, :, 1] ** 2)
     pixels[rows] = np.where(np.isnan(reached), pixels[rows], reached)
-    torso = scene.truth.keypoints[:, _TORSO[0]] - scene.truth.keypoints[:, _TORSO[1]]
+    torso = scene.ground_truth.keypoints[:, _TORSO[0]] - scene.ground_truth.keypoints[:, _TORSO[1]]
     torso_sizes = np.sqrt((torso**2).sum(axis=1))
-    torso_sizes[torso_sizes == 0] = np.nan  # seen along the spine: no measure
+    torso_sizes[torso_sizes == 0] = np.nan  # a torso of length 0 cannot be a unit
     with np.errstate(divide="ignore", invalid="ignore"):
-        return PckCounts(pixels / scene.truth.head_sizes[:, None], pixels / torso_sizes[:, None])
+        return PckCounts(pixels / scene.ground_truth.head_sizes[:, None], pixels / torso_sizes[:, None])

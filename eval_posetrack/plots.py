@@ -1,4 +1,4 @@
-"""Pictures of an evaluation, as PNG files with fixed names. matplotlib is an extra: most runs want no picture."""
+"""Plots of an evaluation as PNG files with fixed names. Needs matplotlib, an optional dependency."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PCKH_STEPS = np.linspace(0, 1, 101)
 def save_plots(
     reports: Mapping[str, Report], folder: Path | str, sweeps: Mapping[str, Sweep] | None = None
 ) -> list[Path]:
-    """Draw what the reports hold: groups.png, hota.png, pckh.png, and sweep_1.png, ... for the sweeps.
+    """Plot reports: groups.png, hota.png and pckh.png if they have these figures, sweep_1.png, ... for the sweeps.
 
     Raises:
         InputError: matplotlib is not installed.
@@ -33,7 +33,7 @@ def save_plots(
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # no window, no display
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise InputError("plots need matplotlib; install it with: pip install 'posetrail[plots]'") from error
+        raise InputError("--plots: needs matplotlib; install it with: pip install 'posetrail[plots]'") from error
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -103,7 +103,7 @@ def _pckh(figure: Figure, reports: Mapping[str, Report]) -> None:
 
 def _sweep(figure: Figure, name: str, sweep: Sweep) -> None:
     for axes, table, title in zip(figure.subplots(1, 2), (sweep.mota, sweep.ap), ("MOTA", "AP"), strict=True):
-        low = np.nanpercentile(table, 30)  # thresholds that leave nothing would bleach the rest
+        low = np.nanpercentile(table, 30)  # thresholds that leave nothing would use up the colour scale
         shown = axes.imshow(table, origin="lower", vmin=low, vmax=np.nanmax(table))
         pose, joint, value = sweep.best(table)
         best = sweep.joint_scores.index(joint), sweep.pose_scores.index(pose)
@@ -122,5 +122,5 @@ def _legend(figure: Figure) -> None:
 
 
 def _plain(name: str) -> str:
-    """A label as it stands: a dollar sign would start a formula, an underscore hide it from the legend."""
+    """A literal label: a dollar sign would start a formula, a leading underscore hide it from the legend."""
     return name.replace("$", r"\$").lstrip("_") or name

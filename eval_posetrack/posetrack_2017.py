@@ -1,4 +1,4 @@
-"""The 2017 dialect: `annolist`, one entry per frame with its people inside; joints are points with ids."""
+"""Version 2017 of PoseTrack files: `annolist`, one entry per frame with its people; joints are points with ids."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from posetrail.skeletons import POSETRACK_15
 
 
 def read_2017(path: Path | Member, annolist: list[Any]) -> Clip:
-    """The frames of a parsed file as a clip; InputError where they cannot be used."""
+    """The frames of a parsed file as a clip; InputError if they cannot be used."""
     images = Records(annolist, lambda t: f"{path}: annolist[{t}]")
     inner, owners = images.children("image", lambda t, i: f"{path}: annolist[{t}]['image'][{i}]")
     if len(owners) != len(images) or (owners != np.arange(len(images))).any():
@@ -43,9 +43,9 @@ def read_2017(path: Path | Member, annolist: list[Any]) -> Clip:
     rows = people_of_holders[holder_of_points] if len(points) else np.zeros(0, int)
 
     joints = points.integers("id")
-    strange = (joints < 0) | (joints >= len(POSETRACK_15))
-    if strange.any():
-        points.fail(int(strange.argmax()), "id", "a joint 0..14")
+    unknown = (joints < 0) | (joints >= len(POSETRACK_15))
+    if unknown.any():
+        points.fail(int(unknown.argmax()), "id", "a joint 0..14")
     _, first = np.unique(rows * len(POSETRACK_15) + joints, return_index=True)
     if len(first) < len(points):
         points.fail(int(np.setdiff1d(np.arange(len(points)), first)[0]), "id", "every joint at most once per person")
@@ -106,22 +106,22 @@ def _regions_2017(path: Path | Member, images: Records) -> tuple[tuple[np.ndarra
 
 
 class Stream2017:
-    """Writes a file as the clip comes, a stretch of frames at a time."""
+    """Writes a file some frames at a time: `add` each part of the clip, then `finish`."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._frames = 0
         self._file.write(b'{"annolist":[\n')
 
-    def add(self, stretch: Clip) -> None:
-        """The next frames."""
-        for t in range(stretch.num_frames):
-            frame = _frame_2017(stretch, t, number=self._frames + 1)
+    def add(self, part: Clip) -> None:
+        """Write the next frames."""
+        for t in range(part.num_frames):
+            frame = _frame_2017(part, t, number=self._frames + 1)
             self._file.write(b",\n" * (self._frames > 0) + orjson.dumps(frame))
             self._frames += 1
 
     def finish(self) -> None:
-        """The end."""
+        """Write the end of the file."""
         self._file.write(b"]}\n")
 
 

@@ -1,4 +1,7 @@
-"""The 2018 dialect: `images` and `annotations`, joints as slots named by `categories`; 2021 adds a `person_id`."""
+"""Versions 2018 and 2021 of PoseTrack files: `images`, `annotations`, and joints in the order that `categories` names.
+
+Files of 2021 are recognised by their `person_id`.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ _SLOTS = np.array([_POSITION.get(joint, -1) for joint in POSETRACK_18.joints])  
 
 
 def read_2018(path: Path | Member, content: dict[str, Any]) -> Clip:
-    """A parsed file, 2018 or 2021, as a clip; InputError where it cannot be used."""
+    """A parsed file, 2018 or 2021, as a clip; InputError if it cannot be used."""
     images = Records(content["images"], lambda i: f"{path}: images[{i}]")
     names = file_names(images, "file_name")
     image_ids = images.integers("id")
@@ -45,7 +48,7 @@ def read_2018(path: Path | Member, content: dict[str, Any]) -> Clip:
 
     annotations = content.get("annotations")
     if not isinstance(annotations, list):
-        raise InputError(f"{path}: 'annotations': wanted a list of people, got {shown(annotations)}")
+        raise InputError(f"{path}: 'annotations': expected a list of people, got {shown(annotations)}")
     people = Records(annotations, lambda i: _annotation(path, annotations, i))
     of_people = people.integers("image_id")
     places = np.searchsorted(image_ids[order], of_people)
@@ -59,7 +62,7 @@ def read_2018(path: Path | Member, content: dict[str, Any]) -> Clip:
     keypoints = np.full((len(people), len(POSETRACK_15), 2), np.nan)
     slots = table.reshape(-1, len(columns), 3)
     is_2021 = any("person_id" in record for record in annotations)
-    # Only 0, 0, 0 is missing, invisible joints with a place are kept; in 2021 files a joint stands inside the image.
+    # Only 0, 0, 0 is missing; invisible joints with a position are kept. In 2021 files, joints must be at x, y > 0.
     missing = np.all(slots == 0, axis=2)
     if is_2021:
         missing = np.any(slots[:, :, :2] <= 0, axis=2)
@@ -101,29 +104,31 @@ def _annotation(path: Path | Member, annotations: list[Any], i: int) -> str:
 
 
 def _joint_columns(path: Path | Member, content: dict[str, Any]) -> np.ndarray:
-    """(slots,) for every keypoint slot of the file the joint's place in POSETRACK_15, -1 for the ears."""
+    """(slots,) for each keypoint of the file its index in POSETRACK_15, -1 for the ears."""
     where = f"{path}: 'categories'[0]['keypoints']"
     try:
         names = content["categories"][0]["keypoints"]
     except (KeyError, IndexError, TypeError) as error:
-        raise InputError(f"{where}: wanted the names of the joints, got none") from error
+        raise InputError(f"{where}: expected the names of the joints, got none") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{where}: wanted a list of joint names, got {shown(names)}")
+        raise InputError(f"{where}: expected a list of joint names, got {shown(names)}")
     columns = [_POSITION.get(name, -1) for name in names]
-    strange = [name for name, k in zip(names, columns, strict=True) if k < 0 and name not in ("left_ear", "right_ear")]
+    unknown = [name for name, k in zip(names, columns, strict=True) if k < 0 and name not in ("left_ear", "right_ear")]
     missing = [joint for k, joint in enumerate(POSETRACK_15.joints) if columns.count(k) != 1]
-    if strange or missing:
+    if unknown or missing:
         fault = (
-            f"unknown {shown(strange[0])}"
-            if strange
-            else f"{missing[0]!r} is there {columns.count(_POSITION[missing[0]])} times"
+            f"unknown {shown(unknown[0])}"
+            if unknown
+            else f"{missing[0]!r} {columns.count(_POSITION[missing[0]])} times"
         )
-        raise InputError(f"{where}: wanted the 15 joints of PoseTrack, with or without ears, each once; {fault}")
+        raise InputError(
+            f"{where}: expected each of the 15 joints of PoseTrack once, with or without ears, got {fault}"
+        )
     return np.array(columns)
 
 
 def _corners(people: Records, key: str) -> np.ndarray:
-    """Boxes x y w h of the file as (P, 4) x1 y1 x2 y2, NaN where not given."""
+    """Boxes of the file, x y width height, as (P, 4) x1 y1 x2 y2; NaN where not given."""
     table, given = people.rows(key, [4], largest=LARGEST_PX)
     boxes = np.full((len(people), 4), np.nan)
     boxes[given] = np.concatenate([table[:, :2], table[:, :2] + table[:, 2:]], axis=1)
@@ -151,19 +156,19 @@ def _regions_2018(images: Records) -> tuple[tuple[np.ndarray, ...], ...]:
 
 
 def _nested(axis: list[Any]) -> list[Any]:
-    """A list of polygons; a lone polygon is sometimes written without the outer list."""
+    """A list of polygons; some files write a single polygon without the outer list."""
     return axis if all(type(part) is list for part in axis) else [axis]
 
 
 class Stream2018:
-    """Writes a file of version 2018 or 2021 as the clip comes, a stretch of frames at a time.
+    """Writes a file of version 2018 or 2021 some frames at a time: `add` each part of the clip, then `finish`.
 
-    People are written at once; images, each of which names the number of frames, at the end: until then no more is
-    held of a frame than its name, its time and its ignored regions.
+    People are written at once. Images contain the number of frames and are written at the end; until then only the
+    names, times and ignore regions of the frames are kept in memory.
 
     Args:
         file: to write to.
-        name: of the clip; the number it begins with is that of the video.
+        name: of the clip; a number at its beginning becomes that of the video.
         version: 2018 or 2021.
     """
 
@@ -171,7 +176,7 @@ class Stream2018:
         digits = re.match(r"[0-9]{1,6}", name)
         self._file = file
         self._number = int(digits[0]) if digits else 0
-        # As the data set has them: 1, six digits of the video, four of the frame; a longer clip counts on.
+        # As in the data set: 1, six digits of the video, four of the frame; longer clips continue the count.
         self._first_image_id = (10**6 + self._number) * 10**4
         self._version = version
         self._any_people = False
@@ -182,22 +187,22 @@ class Stream2018:
         category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": POSETRACK_18.joints}
         self._file.write(b'{"categories":[' + orjson.dumps({**category, "skeleton": []}) + b'],\n"annotations":[\n')
 
-    def add(self, stretch: Clip) -> None:
-        """The next frames."""
-        image_ids = self._first_image_id + len(self._names) + np.arange(stretch.num_frames)
-        for person in _people_2018(stretch, image_ids, self._version):
+    def add(self, part: Clip) -> None:
+        """Write the people of the next frames."""
+        image_ids = self._first_image_id + len(self._names) + np.arange(part.num_frames)
+        for person in _people_2018(part, image_ids, self._version):
             self._file.write(b",\n" * self._any_people + orjson.dumps(person))
             self._any_people = True
-        self._names += stretch.image_names
-        self._labeled += stretch.labeled.tobytes()
-        self._regions += stretch.ignore_regions
-        if stretch.times is None:
+        self._names += part.image_names
+        self._labeled += part.labeled.tobytes()
+        self._regions += part.ignore_regions
+        if part.times is None:
             self._times = None
         elif self._times is not None:
-            self._times.extend(stretch.times.tolist())
+            self._times.extend(part.times.tolist())
 
     def finish(self) -> None:
-        """The images, and the end."""
+        """Write the images and the end of the file."""
         self._file.write(b'],\n"images":[\n')
         self._file.writelines(joined(self._image(t) for t in range(len(self._names))))
         self._file.write(b"]}\n")
@@ -229,7 +234,7 @@ def _people_2018(clip: Clip, image_ids: np.ndarray, version: int) -> Iterator[di
         slots = np.zeros((len(there), len(_SLOTS), 3))
         slots[:, drawn, :2] = rounded(clip.keypoints[rows], DECIMALS_PX, 0.0)[:, _SLOTS[drawn]]
         slots[:, drawn, 2] = there[:, _SLOTS[drawn]]
-        slots[slots[:, :, 2] == 0] = 0  # a joint with one number missing is missing
+        slots[slots[:, :, 2] == 0] = 0  # a joint without one of its coordinates is missing
         scores = np.zeros(slots.shape[:2])
         scores[:, drawn] = _written_scores(clip.keypoint_scores[rows], there)[:, _SLOTS[drawn]]
         scored = np.isfinite(clip.keypoint_scores[rows]).any(axis=1)
@@ -259,12 +264,12 @@ def _people_2018(clip: Clip, image_ids: np.ndarray, version: int) -> Iterator[di
 
 
 def _person_ids(clip: Clip, image_ids: np.ndarray) -> np.ndarray:
-    """The image's id and two digits, as in the data set; from a frame's hundredth person on, longer ones."""
+    """The image's id and two digits as in the data set; more digits from the hundredth person of a frame on."""
     ranks = np.arange(len(clip)) - np.searchsorted(clip.frames, clip.frames)
     of_frame = image_ids[clip.frames] * 100
     return np.where(ranks < 100, of_frame + ranks, (of_frame + 99) * 10**4 + ranks)
 
 
 def _written_scores(scores: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """(R, 15) rounded; 0 for missing joints, the official sign for none where a joint has no score."""
+    """(R, 15) rounded scores; 0 for missing joints, the official value for no score where a joint has none."""
     return np.where(there, rounded(scores, DECIMALS_SCORE, NO_SCORE), 0.0)

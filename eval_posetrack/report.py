@@ -1,4 +1,4 @@
-"""What an evaluation found: figures from counts, as numbers, JSON and a tidy table; what the oddities would change."""
+"""The result of an evaluation: figures as numbers, JSON and a tidy table, and the effect of the official deviations."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from eval_posetrack.counts import Counts, Figure
-from eval_posetrack.rules import DEFAULT, IN_WORDS, Rules, rules_of
+from eval_posetrack.rules import DEFAULT, DEVIATIONS, Rules, rules_of
 from posetrail.skeletons import POSETRACK_15
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Where the names of figures stand in the JSON; all others are under "details".
+# Figures at the top level of the JSON and under "MOT"; all others are under "details".
 _IN_JSON = ("AP", "AP_precision", "AP_recall", "IDF1", "HOTA")
 _MOT_IN_JSON = {"mota": "MOTA", "motp": "MOTP", "precision": "MOT_precision", "recall": "MOT_recall"}
-_TOLD = ("AP", "AP_precision", "AP_recall", "MOTA", "MOTP", "MOT_precision", "MOT_recall", "HOTA")
+_CHECKED = ("AP", "AP_precision", "AP_recall", "MOTA", "MOTP", "MOT_precision", "MOT_recall", "HOTA")
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The counts of every sequence, and all figures that follow from them."""
+    """The counts of every sequence, and all figures computed from them."""
 
     mode: str  # "default" or "exact"
-    sequences: dict[str, Counts]  # by name, in the order of the names
-    odd: dict[str, list[Counts]]  # by oddity: the counts of every sequence with it
-    notes: tuple[str, ...]  # what is strange about the files
+    sequences: dict[str, Counts]  # by name, sorted by it
+    with_deviation: dict[str, list[Counts]]  # by deviation: the counts of every sequence with it
+    notes: tuple[str, ...]  # on files whose content needs attention
 
     @property
     def rules(self) -> Rules:
-        """The oddities in force."""
+        """The deviations in force."""
         return rules_of(self.mode)
 
     @cached_property
     def counts(self) -> Counts:
-        """All sequences together."""
+        """The counts of all sequences together."""
         return Counts.join(list(self.sequences.values()))
 
     @cached_property
@@ -51,26 +51,26 @@ class Report:
 
     @cached_property
     def oks(self) -> dict[str, float]:
-        """AP, AP50, AP75, AP_medium, AP_large and AR alike in the COCO manner, all sequences together."""
+        """AP, AP50, AP75, AP_medium, AP_large and the same of AR as in COCO, all sequences together."""
         return self.counts.oks.figures() if self.counts.oks else {}
 
     @cached_property
-    def oddities(self) -> tuple[str, ...]:
-        """One line for each oddity of the official kits that would change a total, with by how much."""
+    def deviations(self) -> tuple[str, ...]:
+        """One line for each deviation of the official kits that would change a total, with both values."""
         lines = []
-        for name, parts in self.odd.items():
-            theirs = Counts.join(parts).figures(DEFAULT.plus(name), pooled=True)
+        for name, parts in self.with_deviation.items():
+            official = Counts.join(parts).figures(DEFAULT.plus(name), pooled=True)
             changes = [
-                f"{figure} {theirs[figure].total:.2f} instead of {self.total[figure].total:.2f}"
-                for figure in _TOLD
-                if figure in self.total and _differ(self.total[figure].total, theirs[figure].total)
+                f"{figure} {official[figure].total:.2f} instead of {self.total[figure].total:.2f}"
+                for figure in _CHECKED
+                if figure in self.total and _differ(self.total[figure].total, official[figure].total)
             ]
             if changes:
-                lines.append(f"{IN_WORDS[name]}: {', '.join(changes)}")
+                lines.append(f"{DEVIATIONS[name]}: {', '.join(changes)}")
         return tuple(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers, lists and names; NaN as None."""
+        """The figures as JSON types: numbers, lists, strings; NaN as None."""
         return {
             "mode": self.mode,
             "sequences": {name: _nested(figures) for name, figures in self.by_sequence.items()},
@@ -83,13 +83,13 @@ class Report:
                 },
                 "OKS": {name: _null(value) for name, value in self.oks.items()},
             },
-            "oddities": list(self.oddities),
+            "deviations": list(self.deviations),
             "notes": list(self.notes),
         }
 
     def to_frame(self) -> pd.DataFrame:
         """A tidy table: sequence ("total" for all), metric, part (a joint, a group or "total"), value."""
-        import pandas as pd  # takes a second
+        import pandas as pd  # takes a second to import
 
         rows = []
         for sequence, figures in [*self.by_sequence.items(), ("total", self.total)]:
@@ -121,5 +121,5 @@ def _null(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _differ(ours: float, theirs: float) -> bool:
-    return not (abs(ours - theirs) < 1e-9 or (math.isnan(ours) and math.isnan(theirs)))
+def _differ(a: float, b: float) -> bool:
+    return not (abs(a - b) < 1e-9 or (math.isnan(a) and math.isnan(b)))

@@ -1,6 +1,7 @@
-"""Where the official kits are odd, as switches: `EXACT` has all of them on, `DEFAULT` none.
+"""Deviations of the official evaluation kits from the definitions of their metrics, as switches.
 
-Each was found by running the kits. If one of them would change a figure of the default mode, the report says so.
+`DEFAULT` has all of them off, `EXACT` all of them on. Each was observed by running the kits. Where one of them would
+change a total of the default mode, the report says so.
 """
 
 from __future__ import annotations
@@ -12,26 +13,26 @@ from posetrail.errors import InputError, unknown_name
 
 METRICS = ("AP", "MOT", "IDF1", "HOTA", "OKS", "PCK")
 WITHOUT_HEADS = ("IDF1", "HOTA", "OKS")
-"""What can be scored where the ground truth has no head boxes: by OKS."""
+"""Metrics that can be computed, by OKS, where the ground truth has no head boxes."""
 
 _FIGURES = {"MOTA": "MOT", "MOTP": "MOT", "IDP": "IDF1", "IDR": "IDF1", "DETA": "HOTA", "ASSA": "HOTA", "PCKH": "PCK"}
-"""The metric that counts a figure, by the figure's name in capitals."""
+"""The metric that a figure belongs to, by the figure's name in capitals."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The oddities of the official evaluation that are to be reproduced."""
+    """The deviations of the official kits that are reproduced."""
 
-    leave_out_last_frame: bool = False  # tracking never sees the last labelled frame of a sequence
-    one_miss_and_one_false_positive_for_empty_frames: bool = False  # whatever was really there, for every joint
-    absent_joints_score_zero: bool = False  # AP and MOTP of a joint that nobody has count as 0 in the total
-    first_in_the_list_wins: bool = False  # among equally matched poses, and among equal scores
-    empty_frames_miss_the_whole_sequence: bool = False  # HOTA: a frame without prediction misses all joints of the clip
-    hota_total_pools_joints: bool = False  # HOTA of several sequences: the total is not the mean over joints
-    joints_at_the_edge_are_missing: bool = False  # HOTA: x <= 0 or y <= 0 is no joint, predicted or not
+    leave_out_last_frame: bool = False  # CLEAR MOT: the last labelled frame of a sequence
+    empty_frames_count_one_miss_and_one_false_positive: bool = False  # per joint, whatever is in the frame
+    absent_joints_score_zero: bool = False  # AP, MOTP: joints that never occur count as 0 in the mean
+    ties_by_file_order: bool = False  # AP: between equally matched poses and between equal scores
+    empty_frames_miss_the_whole_sequence: bool = False  # HOTA: a frame without predictions
+    hota_total_pools_joints: bool = False  # HOTA of several sequences: not the mean over joints
+    joints_at_the_edge_are_missing: bool = False  # HOTA: joints at x <= 0 or y <= 0, on both sides
 
     def plus(self, name: str) -> Rules:
-        """These rules and one more oddity."""
+        """These rules and one more deviation."""
         return replace(self, **{name: True})
 
 
@@ -48,15 +49,15 @@ def rules_of(mode: str) -> Rules:
         InputError: another mode.
     """
     if mode not in MODES:
-        raise InputError(f"unknown mode {mode!r}; known are {', '.join(MODES)}")
+        raise InputError(f"mode: expected {' or '.join(MODES)}, got {mode!r}")
     return MODES[mode]
 
 
 def metrics_of(names: Iterable[str]) -> tuple[str, ...]:
-    """The metrics of these names, which may be those of their figures (MOTA), in capitals or not.
+    """The metrics with these names, in any case; names of their figures (MOTA for MOT) are taken, too.
 
     Raises:
-        InputError: an unknown name, or none.
+        InputError: a name is unknown, or there is none.
     """
     metrics: dict[str, None] = {}
     for name in names:
@@ -69,21 +70,21 @@ def metrics_of(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(metrics)
 
 
-IN_WORDS = {
-    "leave_out_last_frame": "the official kit leaves the last labelled frame of every sequence out of tracking",
-    "one_miss_and_one_false_positive_for_empty_frames": (
-        "the official kit counts one miss and one false positive per joint in frames without predictions "
-        "or with everybody ignored, whatever is there"
+DEVIATIONS = {
+    "leave_out_last_frame": "the official kit ignores the last labelled frame of every sequence in tracking metrics",
+    "empty_frames_count_one_miss_and_one_false_positive": (
+        "the official kit counts one miss and one false positive per joint in frames without predictions or with all "
+        "people in ignore regions, whatever is annotated there"
     ),
-    "absent_joints_score_zero": "the official kit counts joints that nobody has as 0 in the mean over joints",
-    "first_in_the_list_wins": (
-        "the official kit lets the order of people in the file decide between equal poses and equal scores"
+    "absent_joints_score_zero": "the official kit counts joints that are never annotated as 0 in the mean over joints",
+    "ties_by_file_order": (
+        "the official kit breaks ties between poses and between scores by the order of people in the file"
     ),
     "empty_frames_miss_the_whole_sequence": (
-        "the official kit's HOTA misses every joint of the whole sequence in each frame without predictions"
+        "the official kit's HOTA counts all joints of the sequence as missed in each frame without predictions"
     ),
     "hota_total_pools_joints": (
-        "the official kit's total HOTA pools the joints of all sequences, instead of the mean over joints"
+        "the official kit's total HOTA pools all joints instead of taking the mean over joints"
     ),
-    "joints_at_the_edge_are_missing": "the official kit's HOTA takes joints at x <= 0 or y <= 0 for missing",
+    "joints_at_the_edge_are_missing": "the official kit's HOTA treats joints at x <= 0 or y <= 0 as missing",
 }

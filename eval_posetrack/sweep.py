@@ -1,4 +1,4 @@
-"""Which scores to trust: MOTA and AP when poses and joints below a score are left out."""
+"""MOTA and AP as functions of score thresholds: poses and joints below a score are left out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """The totals at every pair of thresholds."""
+    """The totals for each pair of thresholds."""
 
     pose_scores: tuple[float, ...]  # A thresholds on the score of a person
     joint_scores: tuple[float, ...]  # B thresholds on the score of a joint
@@ -27,7 +27,7 @@ class Sweep:
     ap: np.ndarray  # (A, B) percent
 
     def best(self, table: np.ndarray) -> tuple[float, float, float]:
-        """Pose threshold, joint threshold and value where a table (A, B) is highest; the first of equals."""
+        """Pose threshold, joint threshold and value at the maximum of a table (A, B); the first of equal ones."""
         a, b = np.unravel_index(np.nanargmax(table), table.shape)
         return self.pose_scores[a], self.joint_scores[b], float(table[a, b])
 
@@ -39,27 +39,27 @@ def sweep(
     pose_steps: Sequence[float] = STEPS,
     joint_steps: Sequence[float] = STEPS,
 ) -> Sweep:
-    """Score the same predictions at every pair of thresholds; a person or joint stays if its score is at least that.
+    """Score the same predictions for each pair of thresholds; people and joints with at least that score are kept.
 
-    The score of a person without one is the mean of its joints'; without any score, people and joints stay.
+    A person without a score has the mean score of its joints; people and joints without any score are kept.
 
     Args:
         scenes: the sequences, cleaned.
-        rules: of the mode.
+        rules: the deviations in force.
         pose_steps: thresholds for people.
         joint_steps: thresholds for joints.
     """
     parts: dict[tuple[int, int], list[Counts]] = {place: [] for place in np.ndindex(len(pose_steps), len(joint_steps))}
     for scene in scenes:
         near = near_joints(scene)
-        of_people = pose_scores(scene.found)
-        of_people = np.where(of_people == NO_SCORE, np.inf, of_people).astype(np.float32)  # as clips hold them
-        of_joints = np.nan_to_num(scene.found.keypoint_scores, nan=np.inf)
+        of_people = pose_scores(scene.predictions)
+        of_people = np.where(of_people == NO_SCORE, np.inf, of_people).astype(np.float32)  # float32 as in clips
+        of_joints = np.nan_to_num(scene.predictions.keypoint_scores, nan=np.inf)
         for (a, b), counts in parts.items():
-            stays = (of_people >= np.float32(pose_steps[a]))[:, None] & (of_joints >= joint_steps[b])
-            keypoints = np.where(stays[:, :, None], scene.found.keypoints, np.nan)
-            thinned = replace(scene, found=replace(scene.found, keypoints=keypoints))
-            counts.append(count(thinned, rules, ("AP", "MOT"), near[stays[near.found_rows, near.joints]]))
+            kept = (of_people >= np.float32(pose_steps[a]))[:, None] & (of_joints >= joint_steps[b])
+            keypoints = np.where(kept[:, :, None], scene.predictions.keypoints, np.nan)
+            filtered = replace(scene, predictions=replace(scene.predictions, keypoints=keypoints))
+            counts.append(count(filtered, rules, ("AP", "MOT"), near[kept[near.predicted_rows, near.joints]]))
     mota, ap = np.full((2, len(pose_steps), len(joint_steps)), np.nan)
     for place, counts in parts.items():
         figures = Counts.join(counts).figures(rules, pooled=True)

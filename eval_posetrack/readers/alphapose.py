@@ -1,7 +1,7 @@
-"""AlphaPose results: a list of people, COCO-like, with an image's file name for `image_id`.
+"""AlphaPose results: a list of people as in COCO results, with the image's file name as `image_id`.
 
-`keypoints` x y score for each joint, `score` of the person (beyond 1 on purpose: it sums over joints), `box` (x y width
-height), and `idx`, the track id, maybe in a list. Format: docs/output.md of the project.
+Fields: `keypoints` with x y score of each joint, `score` of the person (above 1 because it sums over joints), `box` (x
+y width height), and `idx`, the track id or a list of it. Format: docs/output.md of AlphaPose.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import LARGEST_SCORE, Records, shown
-from eval_posetrack.readers.found import Found
 from eval_posetrack.readers.frames import clips_of, listing
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import joints_named
+from eval_posetrack.readers.source_poses import SourcePoses
 from eval_posetrack.readers.sources import (
     boxes_of,
     files_of,
@@ -34,8 +34,8 @@ def read(path: Path, images: Images | None, joints: str | None) -> list[Clip]:
 
     Args:
         path: the file or folder.
-        images: the frames; without it those of a video are known by their numbers, others only where people are.
-        joints: a name of `joints.LAYOUTS`, for models with other joints than their number tells.
+        images: the frames; without them, frames of a video are known by their numbers, others only if they have people.
+        joints: a name of `joints.LAYOUTS`, for models whose joints do not follow from their number.
 
     Raises:
         InputError: the file cannot be read or used.
@@ -57,7 +57,7 @@ def _read_file(path: Path, images: Images | None, order: str | None) -> list[Cli
         None if width is None else width // 3, order=order, named=None, by_count=_BY_COUNT, where=f"{path}: 'keypoints'"
     )
     keypoints, scores = joints_of(people, "keypoints", [3 * len(names)])
-    found = Found(
+    poses = SourcePoses(
         name=path.stem,
         image_names=(),
         frames=np.zeros(0, int),
@@ -68,4 +68,4 @@ def _read_file(path: Path, images: Images | None, order: str | None) -> list[Cli
         boxes=boxes_of(people, "box", corners=False),
         track_ids=track_ids_of(people, "idx"),
     )
-    return clips_of(found, listing(people, "image_id", images, path), path)
+    return clips_of(poses, listing(people, "image_id", images, path), path)

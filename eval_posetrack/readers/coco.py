@@ -1,8 +1,8 @@
-"""COCO keypoints: lists of results as mmpose, detectron2 and ultralytics write them, and whole files with images.
+"""COCO keypoints: lists of results as of MMPose, Detectron2 and Ultralytics, and annotation files with images.
 
-Results are a list of people: `image_id`, `keypoints` x y score for each joint, `score`, and maybe `bbox` (x y width
-height) and `track_id`. Whole files hold such people as `annotations` beside `images` and `categories`; there the third
-number says whether a joint is labelled. Format: https://cocodataset.org/#format-data and #format-results.
+Results are a list of people: `image_id`, `keypoints` with x y score of each joint, `score`, and optionally `bbox` (x y
+width height) and `track_id`. Annotation files have such people as `annotations` beside `images` and `categories`; the
+third number of their joints is the visibility flag. Format: https://cocodataset.org/#format-data and #format-results.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 
 from eval_posetrack.clip import NO_SCORE, Clip
 from eval_posetrack.columns import LARGEST_SCORE, Records, shown
-from eval_posetrack.readers.found import Found
 from eval_posetrack.readers.frames import clips_of, listing
 from eval_posetrack.readers.images import Images, images_of, joints_of_categories
 from eval_posetrack.readers.joints import joints_named
+from eval_posetrack.readers.source_poses import SourcePoses
 from eval_posetrack.readers.sources import (
     boxes_of,
     files_of,
@@ -35,9 +35,9 @@ def read(path: Path, images: Images | None, joints: str | None) -> list[Clip]:
     """One file, or every `*.json` of a folder.
 
     Args:
-        path: the results, or a file with images and annotations.
-        images: the frames, which a list of results does not tell.
-        joints: a name of `joints.LAYOUTS`, where the file's own names are wrong or absent.
+        path: a file of results, or one with images and annotations.
+        images: the frames, which a list of results does not contain.
+        joints: a name of `joints.LAYOUTS`, if the names in the file are wrong or missing.
 
     Raises:
         InputError: the file cannot be read or used.
@@ -57,7 +57,7 @@ def _read_file(path: Path, images: Images | None, order: str | None) -> list[Cli
         people = Records(content, lambda i: _where(path, content, f"results[{i}]", i))
     else:
         raise InputError(
-            f"{path}: wanted a list of COCO results, or a file with 'images' and 'annotations', got {shown(content)}"
+            f"{path}: expected a list of COCO results, or a file with 'images' and 'annotations', got {shown(content)}"
         )
     width = first_length(people, "keypoints")
     names = joints_named(
@@ -69,7 +69,7 @@ def _read_file(path: Path, images: Images | None, order: str | None) -> list[Cli
     )
     keypoints, thirds = joints_of(people, "keypoints", [3 * len(names)])
     keypoints, scores = _labelled(keypoints, thirds, results=isinstance(content, list))
-    found = Found(
+    poses = SourcePoses(
         name=path.stem,
         image_names=(),
         frames=np.zeros(0, int),
@@ -80,7 +80,7 @@ def _read_file(path: Path, images: Images | None, order: str | None) -> list[Cli
         boxes=boxes_of(people, "bbox", corners=False),
         track_ids=track_ids_of(people, "track_id"),
     )
-    return clips_of(found, listing(people, "image_id", images, path), path)
+    return clips_of(poses, listing(people, "image_id", images, path), path)
 
 
 def _where(path: Path, records: list[Any], name: str, i: int) -> str:
@@ -90,9 +90,9 @@ def _where(path: Path, records: list[Any], name: str, i: int) -> str:
 
 
 def _labelled(keypoints: np.ndarray, thirds: np.ndarray, *, results: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Joints and scores from the third numbers: 0 not labelled, 1 hidden, 2 seen throughout, or scores.
+    """Joints and scores from the third numbers: visibility flags (0 not labelled, 1 hidden, 2 visible) or scores.
 
-    Results whose third numbers are only 0 and 1 have scores that are very sure.
+    In results, third numbers of only 0 and 1 are scores.
     """
     given = thirds[np.isfinite(thirds)]
     if not np.isin(given, (0, 1, 2)).all() or (results and not (given == 2).any()):
@@ -101,7 +101,7 @@ def _labelled(keypoints: np.ndarray, thirds: np.ndarray, *, results: bool) -> tu
 
 
 def _joint_scores(people: Records, scores: np.ndarray) -> np.ndarray:
-    """(P, K) scores, from a list of their own where people have one."""
+    """(P, K) scores, from a separate list where people have one."""
     for key in ("keypoint_scores", "scores"):
         table, given = people.rows(key, [scores.shape[1]], largest=LARGEST_SCORE)
         if len(given):

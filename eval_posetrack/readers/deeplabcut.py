@@ -1,8 +1,8 @@
-"""DeepLabCut CSV: three or four lines of header (scorer, individuals, bodyparts, coords), one line for each frame.
+"""DeepLabCut CSV: three or four header lines (scorer, individuals, bodyparts, coords), then one line per frame.
 
-Each joint has the columns x, y and, in predictions, likelihood. Without `individuals` there is one, who is followed by
-being the only one. The HDF5 files beside the CSV hold their column names as pickled Python, which could run anything
-when it is read; `deeplabcut.analyze_videos_converth5_to_csv` turns them into CSV.
+Each joint has the columns x, y and, in predictions, likelihood. Files without `individuals` have a single one. The HDF5
+files beside the CSV are not read because they store column names as pickled Python, which can run arbitrary code;
+`deeplabcut.analyze_videos_converth5_to_csv` converts them to CSV.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ import numpy as np
 
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import LARGEST_PX, shown
-from eval_posetrack.readers.found import LARGEST_FRAME, Found, to_clip
 from eval_posetrack.readers.frames import Listing, numbered
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import layout
+from eval_posetrack.readers.source_poses import LARGEST_FRAME, SourcePoses, to_clip
 from eval_posetrack.readers.sources import file_name, files_of
 from eval_posetrack.readers.table import frame_numbers, numbers, read_rows
 from posetrail.errors import InputError
 
 _HDF5 = (".h5", ".hdf5")
-_ALONE = ""  # the individual of files that name none
+_ALONE = ""  # the individual in files that do not name any
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where the numbers stand: the column of every (individual, joint, x | y | likelihood)."""
+    """The columns of a file: that of each (individual, joint, x | y | likelihood)."""
 
-    index: int  # the column that numbers the frames
-    header: int  # lines
+    index: int  # the column of frame numbers
+    header: int  # number of lines
     of: dict[tuple[str, str, str], int]
 
     @property
@@ -49,13 +49,15 @@ def read(path: Path, images: Images | None, joints: str | None) -> list[Clip]:
     Args:
         path: the file or folder.
         images: names for the frames.
-        joints: a name of `joints.LAYOUTS`: takes the body parts in the file's order for these joints.
+        joints: a name of `joints.LAYOUTS`: the joints that the body parts are, in the order of the file.
 
     Raises:
         InputError: the file cannot be read or used, or is HDF5.
     """
     if path.suffix.lower() in _HDF5:
-        raise InputError(f"{path}: wanted CSV; deeplabcut.analyze_videos_converth5_to_csv(FOLDER) writes it from HDF5")
+        raise InputError(
+            f"{path}: expected CSV, got HDF5; convert it with deeplabcut.analyze_videos_converth5_to_csv(FOLDER)"
+        )
     return [_read_file(file, images, joints) for file in files_of(path, [".csv"], "DeepLabCut CSV files")]
 
 
@@ -81,13 +83,13 @@ def _read_file(path: Path, images: Images | None, order: str | None) -> Clip:
 
     if order:
         if len(layout(order)) != len(names):
-            raise InputError(f"{path}: wanted {len(layout(order))} body parts ({order}), got {len(names)}")
+            raise InputError(f"{path}: expected {len(layout(order))} body parts ({order}), got {len(names)}")
         names = layout(order)
     if image_names and not images:
         listing = Listing(image_names, frames[line], (path.stem,) * num_frames)
     else:
         listing = numbered(frames[line], frames, num_frames, images, path)
-    found = Found(
+    poses = SourcePoses(
         name=path.stem,
         image_names=listing.names,
         frames=listing.positions,
@@ -99,45 +101,47 @@ def _read_file(path: Path, images: Images | None, order: str | None) -> Clip:
         boxes=np.full((len(line), 4), np.nan),
         track_ids=person,
     )
-    return to_clip(found, path)
+    return to_clip(poses, path)
 
 
 def _columns(path: Path, rows: list[list[str]]) -> _Columns:
     levels = {row[0].strip(): row for row in rows[:4] if row}
     several = "individuals" in levels
-    wanted = ["scorer", "individuals", "bodyparts", "coords"] if several else ["scorer", "bodyparts", "coords"]
-    got = [row[0].strip() for row in rows[: len(wanted)] if row]
-    if got != wanted:
-        raise InputError(f"{path}: wanted lines that begin with {', '.join(wanted)}, got {shown(got)}")
+    expected = ["scorer", "individuals", "bodyparts", "coords"] if several else ["scorer", "bodyparts", "coords"]
+    got = [row[0].strip() for row in rows[: len(expected)] if row]
+    if got != expected:
+        raise InputError(f"{path}: expected lines that begin with {', '.join(expected)}, got {shown(got)}")
     coordinates = [cell.strip() for cell in levels["coords"]]
     first = next((c for c, cell in enumerate(coordinates) if c and cell), len(coordinates))
     of: dict[tuple[str, str, str], int] = {}
     for c in range(first, len(coordinates)):
         key = (levels["individuals"][c].strip() if several else _ALONE, levels["bodyparts"][c].strip(), coordinates[c])
         if key[2] not in ("x", "y", "likelihood") or not key[1]:
-            wanted_here = "a body part with x, y or likelihood"
-            raise InputError(f"{path}: column {c + 1}: wanted {wanted_here}, got {shown(' '.join(key[1:]))}")
+            kinds = "a body part with x, y or likelihood"
+            raise InputError(f"{path}: column {c + 1}: expected {kinds}, got {shown(' '.join(key[1:]))}")
         if key in of:
-            raise InputError(f"{path}: column {c + 1}: wanted every column once, got {shown(' '.join(key))} again")
+            raise InputError(f"{path}: column {c + 1}: expected every column once, got {shown(' '.join(key))} again")
         of[key] = c
     for individual, joint, _ in of:
         for coordinate in "xy":
             if (individual, joint, coordinate) not in of:
-                raise InputError(f"{path}: body part {shown(joint)}: wanted x and y, got no {coordinate}")
+                raise InputError(f"{path}: body part {shown(joint)}: expected x and y, got no {coordinate}")
     if not of:
-        raise InputError(f"{path}: wanted columns of body parts, got none")
-    return _Columns(first - 1, len(wanted), of)
+        raise InputError(f"{path}: expected columns of body parts, got none")
+    return _Columns(first - 1, len(expected), of)
 
 
 def _frames(
     path: Path, body: list[list[str]], columns: _Columns, first_line: int
 ) -> tuple[int, np.ndarray, tuple[str, ...]]:
-    """How many there are, the frame of every line, and names where the lines have names of images for numbers."""
+    """The number of frames, the frame of each line, and image names if the lines have names in place of numbers."""
     names = tuple(file_name(row[columns.index].strip()) for row in body)
     if names and not any(name.isdecimal() for name in names):
         return len(body), np.arange(len(body)), names
     frames = frame_numbers(body, columns.index, path, first_line=first_line, largest=LARGEST_FRAME)
     back = np.flatnonzero(np.diff(frames) <= 0)
     if len(back):
-        raise InputError(f"{path}: line {first_line + back[0] + 1}: wanted frames in order, got {frames[back[0] + 1]}")
+        raise InputError(
+            f"{path}: line {first_line + back[0] + 1}: expected frames in order, got {frames[back[0] + 1]}"
+        )
     return (int(frames[-1]) + 1 if len(frames) else 0), frames, ()

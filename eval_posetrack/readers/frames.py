@@ -1,4 +1,4 @@
-"""Which frames a clip has, for files that list people rather than frames."""
+"""Determines the frames of a clip, for files that list people and not frames."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import Records
-from eval_posetrack.readers.found import LARGEST_FRAME, Found, to_clip
 from eval_posetrack.readers.images import Images, is_number, keys_of, stem_of
+from eval_posetrack.readers.source_poses import LARGEST_FRAME, SourcePoses, to_clip
 from eval_posetrack.readers.sources import file_name, natural
 from posetrail.errors import InputError
 from posetrail.sparse import kept_frames
 
-_LOST = "frames without people are not in this file; a list of its images would tell them"
+_LOST = "frames without people are not listed in this file; add them with --images"
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """T frames, and where the P people stand among them."""
+    """T frames, and the frame of each of P people."""
 
     names: tuple[str, ...]  # (T,)
     positions: np.ndarray  # (P,) int
@@ -30,29 +30,29 @@ class Listing:
 
 
 def frame_names(count: int, images: Images, where: Path) -> tuple[str, ...]:
-    """Names for frames that are only counted: those of the images, in order.
+    """Names for frames known only by their positions: those of the images, in order.
 
     Raises:
-        InputError: fewer images than frames, or images of several clips.
+        InputError: there are fewer images than frames, or images of several clips.
     """
     names = images.only_clip()
     if len(names) < count:
-        raise InputError(f"{where}: wanted at most {len(names)} frames, one for each of {images.where}, got {count}")
+        raise InputError(f"{where}: expected at most {len(names)} frames, one for each of {images.where}, got {count}")
     return names
 
 
 def numbered(frames: np.ndarray, lines: np.ndarray, count: int, images: Images | None, where: Path) -> Listing:
-    """Frames that are only numbered, with the names of the images, or names made of their numbers.
+    """Frames known only by their numbers, with the names of the images or names made from the numbers.
 
     Args:
         frames: (P,) the frame of each person, from 0.
-        lines: (L,) the frames that the file speaks of, with people or without.
-        count: how many frames there are.
-        images: the frames, where they are known by other means.
-        where: the source, for error lines and the clip's name.
+        lines: (L,) the frames that the file lists, with or without people.
+        count: number of frames.
+        images: the frames, if they are known from elsewhere.
+        where: the source, for error messages and the clip's name.
 
     Raises:
-        InputError: as of `frame_names`.
+        InputError: as in `frame_names`.
     """
     if images is not None:
         names = frame_names(count, images, where)
@@ -63,10 +63,10 @@ def numbered(frames: np.ndarray, lines: np.ndarray, count: int, images: Images |
 
 
 def listing(people: Records, field: str, images: Images | None, where: Path) -> Listing:
-    """The frames that the field of people names, each an image's id or file name.
+    """The frames that a field of the people refers to by an image's id or file name.
 
-    Without a list of images: names such as 17.jpg are numbers of a video's frames, and all between 0 and the last are
-    there; of other names, and of ids, only those that have people are known.
+    Without a list of images, names such as 17.jpg are taken as frame numbers of a video, with all frames from 0 to the
+    last; for other names and for ids, only frames with people are known.
     """
     if images is not None:
         return Listing(images.names, images.positions(people, field), images.clips, images.times)
@@ -90,26 +90,26 @@ def _numbered(numbers: np.ndarray, ending: str, where: Path) -> Listing:
     first, count = int(numbers.min()), int(numbers.max()) + 1
     kept, notes = kept_frames(numbers, count)
     if first and not notes:
-        notes = (f"nobody is there before frame {first}: frames 0 to {first - 1} are taken to be empty",)
+        notes = (f"no people before frame {first}: frames 0 to {first - 1} are assumed to be empty",)
     names = tuple(f"{t}{ending}" for t in kept.tolist())
     return Listing(names, np.searchsorted(kept, numbers), (where.stem,) * len(names), notes=notes)
 
 
-def clips_of(found: Found, frames: Listing, where: Path) -> list[Clip]:
-    """The people as one `Clip` for each clip of the listing, in the order of the listing.
+def clips_of(poses: SourcePoses, frames: Listing, where: Path) -> list[Clip]:
+    """One `Clip` for each clip of the listing, in its order.
 
     Args:
-        found: the people; their frames and image names are taken from the listing.
+        poses: the people; their frames and image names are replaced by those of the listing.
         frames: of all clips.
-        where: the source, for error lines and, for a single clip, its name.
+        where: the source, for error messages and, for a single clip, its name.
     """
     together = replace(
-        found,
+        poses,
         name=where.stem,
         image_names=frames.names,
         frames=frames.positions,
         times=frames.times,
-        notes=found.notes + frames.notes,
+        notes=poses.notes + frames.notes,
     )
     names = tuple(dict.fromkeys(frames.clips))
     if len(names) < 2:
@@ -117,18 +117,18 @@ def clips_of(found: Found, frames: Listing, where: Path) -> list[Clip]:
     return [to_clip(_part(together, np.array(frames.clips) == name, name), where) for name in names]
 
 
-def _part(found: Found, here: np.ndarray, name: str) -> Found:
+def _part(poses: SourcePoses, here: np.ndarray, name: str) -> SourcePoses:
     """The frames (T,) of one clip, with the people in them."""
-    people = here[found.frames]
+    people = here[poses.frames]
     return replace(
-        found,
+        poses,
         name=name,
-        image_names=tuple(image for image, is_here in zip(found.image_names, here, strict=True) if is_here),
-        frames=(np.cumsum(here) - 1)[found.frames[people]],
-        keypoints=found.keypoints[people],
-        keypoint_scores=found.keypoint_scores[people],
-        scores=found.scores[people],
-        boxes=found.boxes[people],
-        track_ids=found.track_ids[people],
-        times=None if found.times is None else found.times[here],
+        image_names=tuple(image for image, is_here in zip(poses.image_names, here, strict=True) if is_here),
+        frames=(np.cumsum(here) - 1)[poses.frames[people]],
+        keypoints=poses.keypoints[people],
+        keypoint_scores=poses.keypoint_scores[people],
+        scores=poses.scores[people],
+        boxes=poses.boxes[people],
+        track_ids=poses.track_ids[people],
+        times=None if poses.times is None else poses.times[here],
     )

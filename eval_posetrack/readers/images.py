@@ -1,6 +1,6 @@
-"""The frames of a clip by other means than its poses: a folder of images, or a COCO file that lists them.
+"""The frames of a clip from a folder of images or from a COCO file that lists them.
 
-Results that only name the frames with people in them need such a list, or empty frames are lost.
+Results that refer only to frames with people need such a list, or empty frames are lost.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ class Images:
 
     where: Path
     names: tuple[str, ...]  # (T,) file names
-    ids: tuple[Key, ...]  # (T,) as results refer to them
+    ids: tuple[Key, ...]  # (T,) by which results refer to them
     clips: tuple[str, ...]  # (T,) the clip each belongs to
-    joints: tuple[str, ...] | None = None  # named by the same file
+    joints: tuple[str, ...] | None = None  # if the file names them
     times: np.ndarray | None = None  # (T,) seconds
 
     def positions(self, people: Records, field: str) -> np.ndarray:
-        """(P,) where in `names` the image stands that each record's field refers to.
+        """(P,) the position in `names` of the image that each record's field refers to.
 
-        Tools name an image by its id, its file name with or without folder or ending, or its number. All are taken in
-        the same sense, the first in which every one is found.
+        Tools refer to an image by its id, its file name with or without folder or suffix, or its number. All records
+        are read in the same way: the first of these in which every reference is known.
         """
         keys = keys_of(people, field)
         files = [file_name(name) for name in self.names]
         stems = [stem_of(name) for name in files]
         numbers = [int(stem) if is_number(stem) else stem for stem in stems]
-        for senses in (self.ids, self.names, files, stems, numbers):
-            counts = Counter(senses)
-            place = {name: i for i, name in enumerate(senses) if counts[name] == 1}
+        for references in (self.ids, self.names, files, stems, numbers):
+            counts = Counter(references)
+            place = {name: i for i, name in enumerate(references) if counts[name] == 1}
             if all(key in place for key in keys):
                 return np.array([place[key] for key in keys], int)
         known = {*self.ids, *self.names, *files}
-        strange = next((i for i, key in enumerate(keys) if key not in known), 0)
-        return people.fail(strange, field, f"one of the {len(self.names)} images of {self.where}")
+        unknown = next((i for i, key in enumerate(keys) if key not in known), 0)
+        return people.fail(unknown, field, f"one of the {len(self.names)} images of {self.where}")
 
     def only_clip(self) -> tuple[str, ...]:
-        """The names of the frames, which must be those of one clip."""
+        """The names of the frames; InputError if they are of several clips."""
         if len(set(self.clips)) > 1:
-            raise InputError(f"{self.where}: wanted the images of one clip, got those of {len(set(self.clips))}")
+            raise InputError(f"{self.where}: expected the images of one clip, got those of {len(set(self.clips))}")
         return self.names
 
 
@@ -64,21 +64,21 @@ def read_images(path: Path) -> Images:
     """A folder of images, in natural order of their names, or a JSON file with COCO's `images`.
 
     Raises:
-        InputError: neither.
+        InputError: the path is neither.
     """
     if path.is_dir():
         files = sorted((f.name for f in path.iterdir() if f.suffix.lower() in _SUFFIXES), key=natural)
         if not files:
-            raise InputError(f"{path}: wanted images ({', '.join(_SUFFIXES)}), found none")
+            raise InputError(f"{path}: expected images ({', '.join(_SUFFIXES)}), got none")
         return Images(where=path, names=tuple(files), ids=tuple(files), clips=(path.name,) * len(files))
     content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise InputError(f"{path}: wanted a folder of images or a JSON file with 'images', got {shown(content)}")
+        raise InputError(f"{path}: expected a folder of images or a JSON file with 'images', got {shown(content)}")
     return images_of(content, path)
 
 
 def images_of(content: dict[str, Any], path: Path) -> Images:
-    """`images` of a COCO file: grouped by video or folder, in the order of `frame_id` or as they stand."""
+    """`images` of a COCO file: grouped by video or folder, in the order of `frame_id` or of the file."""
     images = Records(content["images"], lambda i: f"{path}: images[{i}]")
     names = file_names(images, "file_name")
     ids = tuple(_key(images, i, "id") for i in range(len(images)))
@@ -99,20 +99,22 @@ def images_of(content: dict[str, Any], path: Path) -> Images:
 
 
 def joints_of_categories(content: dict[str, Any], path: Path) -> tuple[str, ...] | None:
-    """The joints that `categories` name, if any; all categories with joints must have the same."""
+    """The joint names in `categories`, if there are any; all categories must have the same."""
     categories = content.get("categories")
     if categories is None:
         return None
     where = f"{path}: 'categories'"
     if not isinstance(categories, list) or not all(isinstance(category, dict) for category in categories):
-        raise InputError(f"{where}: wanted a list of categories, got {shown(categories)}")
-    found = [category["keypoints"] for category in categories if category.get("keypoints")]
-    for names in found:
+        raise InputError(f"{where}: expected a list of categories, got {shown(categories)}")
+    named = [category["keypoints"] for category in categories if category.get("keypoints")]
+    for names in named:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise InputError(f"{where}: 'keypoints': wanted a list of joint names, got {shown(names)}")
-        if names != found[0]:
-            raise InputError(f"{where}: wanted one kind of people, got two with different joints; split the file")
-    return tuple(found[0]) if found else None
+            raise InputError(f"{where}: 'keypoints': expected a list of joint names, got {shown(names)}")
+        if names != named[0]:
+            raise InputError(
+                f"{where}: expected all categories to have the same joints, got different ones; split the file"
+            )
+    return tuple(named[0]) if named else None
 
 
 def _key(records: Records, i: int, field: str) -> Key:
@@ -123,7 +125,7 @@ def _key(records: Records, i: int, field: str) -> Key:
 
 
 def keys_of(records: Records, field: str) -> list[Key]:
-    """The field of every record: a whole number in all, or a name in all."""
+    """The field of each record: whole numbers in all records, or names in all."""
     keys = [_key(records, i, field) for i in range(len(records))]
     for i, key in enumerate(keys):
         if type(key) is not type(keys[0]):
@@ -159,7 +161,7 @@ def _names_of_videos(videos: Any, images: Records) -> dict[Any, str]:
 
 
 def _distinct(keys: Sequence[Any], labels: dict[Any, str]) -> list[str]:
-    """File names for clips; where two would have the same, their keys instead."""
+    """A file name for each clip: its label, or its key if two labels are the same."""
     counts = Counter(folded(safe_name(label)) for label in labels.values())
     texts = [label if counts[folded(safe_name(label))] == 1 else str(key) for key, label in labels.items()]
     names = dict(zip(labels, distinct_names(texts), strict=True))
@@ -167,10 +169,10 @@ def _distinct(keys: Sequence[Any], labels: dict[Any, str]) -> list[str]:
 
 
 def stem_of(file: str) -> str:
-    """A file name without its ending."""
+    """A file name without its suffix."""
     return file.rpartition(".")[0] or file
 
 
 def is_number(stem: str) -> bool:
-    """It is written in digits only, and no more of them than a frame's number can have."""
+    """Whether the text is all digits and short enough for a frame number."""
     return stem.isascii() and stem.isdecimal() and len(stem) < 19

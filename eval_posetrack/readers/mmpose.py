@@ -1,9 +1,9 @@
 """MMPose predictions: JSON of the inferencer (`pred_out_dir`) and of the demos (`--save-predictions`).
 
-A video is a list of `{"frame_id", "instances"}`, from the demos as `instance_info` beside `meta_info`, which names the
-joints. An image is its instances alone; a folder of images becomes a folder of such files, read as one clip. Every
-instance has `keypoints` [[x, y], ...], `keypoint_scores`, and mostly `bbox` [[x1, y1, x2, y2]] and `bbox_score`.
-Format: the user guide's page on inference.
+The file of a video is a list of `{"frame_id", "instances"}`; the demos write it as `instance_info` beside `meta_info`,
+which names the joints. The file of an image is its list of instances; a folder of such files is read as one clip. An
+instance has `keypoints` [[x, y], ...], `keypoint_scores`, and usually `bbox` [[x1, y1, x2, y2]] and `bbox_score`.
+Format: the page on inference in the user guide of MMPose.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, Records, shown
-from eval_posetrack.readers.found import Found, numbered_frames, to_clip
 from eval_posetrack.readers.frames import Listing, numbered
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import joints_named
+from eval_posetrack.readers.source_poses import SourcePoses, numbered_frames, to_clip
 from eval_posetrack.readers.sources import (
     boxes_of,
     files_of,
@@ -36,22 +36,22 @@ _BY_COUNT = ("coco_17", "coco_133", "halpe_26", "halpe_136", "mpii_16")
 
 @dataclass(frozen=True, eq=False)
 class _Video:
-    """T frames and the instances in them."""
+    """T frames and their instances."""
 
     num_frames: int
-    lines: np.ndarray  # (L,) the frames that the file speaks of
+    lines: np.ndarray  # (L,) the frames that the file lists
     frames: np.ndarray  # (P,)
     instances: Records
-    joints: tuple[str, ...] | None  # named by the file
+    joints: tuple[str, ...] | None  # if the file names them
 
 
 def read(path: Path, images: Images | None, joints: str | None) -> list[Clip]:
-    """A video's file, a folder of them, or the folder of a folder of images.
+    """The file of a video, a folder of them, or the folder of files written for a folder of images.
 
     Args:
         path: the file or folder.
         images: names for the frames.
-        joints: a name of `joints.LAYOUTS`, for models whose joints the file does not name.
+        joints: a name of `joints.LAYOUTS`, if the file does not name the joints.
 
     Raises:
         InputError: a file cannot be read or used.
@@ -85,7 +85,7 @@ def _video(path: Path, content: Any) -> _Video:
         named = _joint_names(path, content.get("meta_info"))
         content = content["instance_info"]
     if not isinstance(content, list):
-        raise InputError(f"{path}: wanted a list of frames with 'instances', got {shown(content)}")
+        raise InputError(f"{path}: expected a list of frames with 'instances', got {shown(content)}")
     if content and _is_image(content):
         records = Records(content, lambda i: f"{path}: instances[{i}]")
         return _Video(1, np.zeros(1, int), np.zeros(len(content), int), records, named)
@@ -95,7 +95,7 @@ def _video(path: Path, content: Any) -> _Video:
     again = np.flatnonzero(np.diff(numbers[order]) == 0)
     if len(again):
         frames.fail(int(order[again[0] + 1]), "frame_id", "every frame once")
-    # The inferencer counts frames from 0, the demos from 1; both write all of them.
+    # The inferencer numbers frames from 0, the demos from 1; both write all frames.
     first = int(numbers.min()) if len(numbers) else 0
     num_frames, positions = numbered_frames(numbers, first, path, "'frame_id'")
     instances, owners = frames.children(
@@ -112,9 +112,9 @@ def _joint_names(path: Path, meta: Any) -> tuple[str, ...] | None:
         return None
     where = f"{path}: 'meta_info': 'keypoint_id2name'"
     if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
-        raise InputError(f"{where}: wanted numbers and names of joints, got {shown(table)}")
+        raise InputError(f"{where}: expected numbers and names of joints, got {shown(table)}")
     if set(table) != {str(k) for k in range(len(table))}:
-        raise InputError(f"{where}: wanted joints 0 to {len(table) - 1}, got {shown(list(table))}")
+        raise InputError(f"{where}: expected joints 0 to {len(table) - 1}, got {shown(list(table))}")
     return tuple(table[str(k)] for k in range(len(table)))
 
 
@@ -141,7 +141,7 @@ def _clip(
         listing = Listing(names, video.frames, (name,) * len(names))
     else:
         listing = numbered(video.frames, video.lines, video.num_frames, images, path)
-    found = Found(
+    poses = SourcePoses(
         name=name,
         image_names=listing.names,
         frames=listing.positions,
@@ -153,11 +153,11 @@ def _clip(
         boxes=boxes_of(people, "bbox", corners=True),
         track_ids=track_ids_of(people, "track_id"),
     )
-    return to_clip(found, path)
+    return to_clip(poses, path)
 
 
 def _flat(instances: Records, i: int) -> dict[str, Any]:
-    """The instance with its pairs of coordinates end to end, and its box without the list around it."""
+    """The instance with its coordinates in one list, and its box without the outer list."""
     instance = instances.records[i]
     pairs, box = instance.get("keypoints"), instance.get("bbox")
     if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):

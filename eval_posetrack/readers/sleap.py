@@ -1,8 +1,8 @@
-"""SLEAP analysis files: HDF5 with `tracks`, `node_names`, `track_names`, `point_scores`; and its CSV.
+"""SLEAP analysis files: HDF5 with `tracks`, `node_names`, `track_names`, `point_scores`; and CSV.
 
-The HDF5 file is written column-major for MATLAB, so `tracks`, which SLEAP describes as frames x nodes x 2 x tracks,
-has here the shape (tracks, 2, nodes, frames); a joint that is missing is NaN. The CSV has one line for each person and
-frame: track, frame_idx, instance.score, then NODE.x, NODE.y, NODE.score. Format: `sleap.info.write_tracking_h5` in its
+The HDF5 file is written column-major for MATLAB: `tracks`, which SLEAP documents as frames x nodes x 2 x tracks, is
+read here with the shape (tracks, 2, nodes, frames); missing joints are NaN. The CSV has one line per person and frame:
+track, frame_idx, instance.score, then NODE.x, NODE.y, NODE.score. Format: `sleap.info.write_tracking_h5` in its
 documentation.
 """
 
@@ -16,24 +16,24 @@ import numpy as np
 
 from eval_posetrack.clip import Clip
 from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, shown
-from eval_posetrack.readers.found import LARGEST_FRAME, Found, to_clip
 from eval_posetrack.readers.frames import numbered
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import layout
+from eval_posetrack.readers.source_poses import LARGEST_FRAME, SourcePoses, to_clip
 from eval_posetrack.readers.sources import files_of
 from eval_posetrack.readers.table import frame_numbers, numbers, read_rows
 from posetrail.errors import InputError
 
-_LARGEST_SIZE = 10**9  # numbers in one array; compressed, a small file could claim more than any memory holds
+_LARGEST_SIZE = 10**9  # numbers in one array; a small compressed file could state more than fits in memory
 
 
 def read(path: Path, images: Images | None, joints: str | None) -> list[Clip]:
-    """One `*.analysis.h5` or its CSV, or every one of a folder.
+    """One `*.analysis.h5` or CSV file, or all of a folder.
 
     Args:
         path: the file or folder.
         images: names for the frames.
-        joints: a name of `joints.LAYOUTS`: takes the nodes in the file's order for these joints.
+        joints: a name of `joints.LAYOUTS`: the joints that the nodes are, in the order of the file.
 
     Raises:
         InputError: the file cannot be read or used.
@@ -49,13 +49,13 @@ def _clip(path: Path, people: tuple[int, dict[str, Any]], images: Images | None,
     num_frames, columns = people
     if order:
         if len(layout(order)) != len(columns["joints"]):
-            raise InputError(f"{path}: wanted {len(layout(order))} nodes ({order}), got {len(columns['joints'])}")
+            raise InputError(f"{path}: expected {len(layout(order))} nodes ({order}), got {len(columns['joints'])}")
         columns["joints"] = layout(order)
     boxes = np.full((len(columns["frames"]), 4), np.nan)
     frames = columns.pop("frames")
     listing = numbered(frames, columns.pop("lines"), num_frames, images, path)
     return to_clip(
-        Found(
+        SourcePoses(
             name=path.stem,
             image_names=listing.names,
             frames=listing.positions,
@@ -72,12 +72,12 @@ def _from_csv(path: Path) -> tuple[int, dict[str, Any]]:
     header = [cell.strip() for cell in rows[0]] if rows else []
     if header[:2] != ["track", "frame_idx"] or len(set(header)) < len(header):
         raise InputError(
-            f"{path}: wanted columns track, frame_idx, instance.score, NODE.x, NODE.y, got {shown(header)}"
+            f"{path}: expected columns track, frame_idx, instance.score, NODE.x, NODE.y, got {shown(header)}"
         )
     nodes = tuple(name.removesuffix(".x") for name in header if name.endswith(".x"))
     for node in nodes:
         if f"{node}.y" not in header:
-            raise InputError(f"{path}: node {shown(node)}: wanted columns x and y, got no y")
+            raise InputError(f"{path}: node {shown(node)}: expected columns x and y, got no y")
     body = rows[1:]
     frames = frame_numbers(body, 1, path, first_line=2, largest=LARGEST_FRAME)
 
@@ -108,16 +108,20 @@ def _from_hdf5(path: Path) -> tuple[int, dict[str, Any]]:
     try:
         import h5py
     except ImportError as error:
-        raise InputError(f"{path}: HDF5 needs h5py: install posetrail[sleap], or export the analysis CSV") from error
+        raise InputError(
+            f"{path}: reading HDF5 needs h5py; install posetrail[sleap], or export the analysis as CSV"
+        ) from error
     try:
         with h5py.File(path, "r") as file:
             nodes, tracks = _names(file, "node_names", path), _names(file, "track_names", path)
             if nodes is None:
-                raise InputError(f"{path}: wanted a SLEAP analysis file (Export Analysis HDF5), got no 'node_names'")
+                raise InputError(f"{path}: expected a SLEAP analysis file (Export Analysis HDF5), got no 'node_names'")
             places = _array(file, "tracks", path)
             if places is None or places.ndim != 4 or places.shape[1:3] != (2, len(nodes)):
-                came = "none" if places is None else f"shape {places.shape}"
-                raise InputError(f"{path}: 'tracks': wanted shape (tracks, 2, {len(nodes)} nodes, frames), got {came}")
+                given = "none" if places is None else f"shape {places.shape}"
+                raise InputError(
+                    f"{path}: 'tracks': expected shape (tracks, 2, {len(nodes)} nodes, frames), got {given}"
+                )
             num_tracks, _, num_nodes, num_frames = places.shape
             joint_scores = _array(file, "point_scores", path, (num_tracks, num_nodes, num_frames))
             scores = _array(file, "instance_scores", path, (num_tracks, num_frames))
@@ -128,41 +132,41 @@ def _from_hdf5(path: Path) -> tuple[int, dict[str, Any]]:
             f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0] if str(error) else error!r})"
         ) from error
     if num_frames > LARGEST_FRAME:
-        raise InputError(f"{path}: 'tracks': wanted at most {LARGEST_FRAME} frames, got {num_frames}")
+        raise InputError(f"{path}: 'tracks': expected at most {LARGEST_FRAME} frames, got {num_frames}")
     if places.size and np.nanmax(np.abs(places), initial=0) > LARGEST_PX:
         t = int(np.nanargmax(np.nanmax(np.abs(np.nan_to_num(places)), axis=(0, 1, 2))))
-        raise InputError(f"{path}: 'tracks': frame {t}: wanted no number beyond {LARGEST_PX:g}")
+        raise InputError(f"{path}: 'tracks': frame {t}: expected no number beyond {LARGEST_PX:g}")
 
-    everybody = places.transpose(3, 0, 2, 1)  # frames, tracks, nodes, 2
-    missing = np.isnan(everybody).any(axis=3)
+    people_of_all = places.transpose(3, 0, 2, 1)  # frames, tracks, nodes, 2
+    missing = np.isnan(people_of_all).any(axis=3)
     frames, person = np.nonzero(~missing.all(axis=2))
-    gone = missing[frames, person]
-    keypoints = np.where(gone[:, :, None], np.nan, everybody[frames, person])
-    point_scores = np.full(gone.shape, np.nan) if joint_scores is None else joint_scores[person, :, frames]
+    missing_joints = missing[frames, person]
+    keypoints = np.where(missing_joints[:, :, None], np.nan, people_of_all[frames, person])
+    point_scores = np.full(missing_joints.shape, np.nan) if joint_scores is None else joint_scores[person, :, frames]
     named = tracks is not None and len(tracks) == num_tracks
     return num_frames, {
         "frames": frames,
-        "lines": np.arange(num_frames),  # the file has a place for each
+        "lines": np.arange(num_frames),  # the file has all frames
         "joints": nodes,
         "keypoints": keypoints,
-        "keypoint_scores": np.where(gone, np.nan, point_scores),
+        "keypoint_scores": np.where(missing_joints, np.nan, point_scores),
         "scores": np.full(len(frames), np.nan) if scores is None else scores[person, frames],
         "track_ids": person if named else np.full(len(frames), -1),
     }
 
 
 def _dataset(file: Any, name: str, path: Path) -> Any:
-    """The dataset of this name, which must lie in this very file; None where there is none."""
+    """The dataset of this name; None if there is none, InputError if it is not in this file itself."""
     import h5py
 
     if name not in file:
         return None
     if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
-        raise InputError(f"{path}: {name!r}: wanted numbers or names in this file, got a group or a link")
+        raise InputError(f"{path}: {name!r}: expected numbers or names in this file, got a group or a link")
     if file[name].is_virtual or file[name].external:
-        raise InputError(f"{path}: {name!r}: wanted numbers or names in this file, got a reference to another one")
+        raise InputError(f"{path}: {name!r}: expected numbers or names in this file, got a reference to another one")
     if file[name].size is None or file[name].size > _LARGEST_SIZE:
-        raise InputError(f"{path}: {name!r}: wanted at most {_LARGEST_SIZE} numbers, got {file[name].size}")
+        raise InputError(f"{path}: {name!r}: expected at most {_LARGEST_SIZE} numbers, got {file[name].size}")
     return file[name]
 
 
@@ -171,12 +175,12 @@ def _array(file: Any, name: str, path: Path, shape: Sequence[int] | None = None)
     if dataset is None:
         return None
     if dataset.dtype.kind not in "fiu":
-        raise InputError(f"{path}: {name!r}: wanted numbers, got {shown(str(dataset.dtype))}")
+        raise InputError(f"{path}: {name!r}: expected numbers, got {shown(str(dataset.dtype))}")
     if shape is not None and dataset.shape != tuple(shape):
-        raise InputError(f"{path}: {name!r}: wanted shape {tuple(shape)}, got {dataset.shape}")
+        raise InputError(f"{path}: {name!r}: expected shape {tuple(shape)}, got {dataset.shape}")
     values = np.asarray(dataset[()], float)
     if shape is not None and (np.abs(values) > LARGEST_SCORE).any():
-        raise InputError(f"{path}: {name!r}: wanted no number beyond {LARGEST_SCORE:g}")
+        raise InputError(f"{path}: {name!r}: expected no number beyond {LARGEST_SCORE:g}")
     return values
 
 
@@ -186,5 +190,5 @@ def _names(file: Any, name: str, path: Path) -> tuple[str, ...] | None:
         return None
     values = [value.decode() if isinstance(value, bytes) else value for value in np.ravel(dataset[()]).tolist()]
     if not all(isinstance(value, str) for value in values):
-        raise InputError(f"{path}: {name!r}: wanted names, got {shown(values)}")
+        raise InputError(f"{path}: {name!r}: expected names, got {shown(values)}")
     return tuple(values)

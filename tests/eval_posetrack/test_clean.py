@@ -46,37 +46,41 @@ def test_where_a_polygon_starts_and_which_way_it_turns_is_nothing(corners: list[
 
 
 def test_frames_without_truth_go_and_so_do_people_in_ignore_regions() -> None:
-    truth = clip_of([POSE, POSE + 500], frames=[1, 1], ids=[3, 4], num_frames=3)
+    ground_truth = clip_of([POSE, POSE + 500], frames=[1, 1], ids=[3, 4], num_frames=3)
     around = np.array([[400, 300], [700, 300], [700, 700], [400, 700]], float)
-    truth = replace(truth, ignore_regions=((), (around,), ()))
-    found = clip_of([POSE, POSE, POSE + 500, POSE], frames=[0, 1, 1, 2], ids=[1, 1, 2, 1])
-    scene = clean(truth, found)
+    ground_truth = replace(ground_truth, ignore_regions=((), (around,), ()))
+    predictions = clip_of([POSE, POSE, POSE + 500, POSE], frames=[0, 1, 1, 2], ids=[1, 1, 2, 1])
+    scene = clean(ground_truth, predictions)
     assert scene.frames.tolist() == [1]
-    assert scene.truth.ids.tolist() == [3]
-    assert scene.found.ids.tolist() == [1]
-    assert scene.truth.head_sizes.tolist() == [30]
+    assert scene.ground_truth.ids.tolist() == [3]
+    assert scene.predictions.ids.tolist() == [1]
+    assert scene.ground_truth.head_sizes.tolist() == [30]
 
 
 def test_single_joints_inside_a_region_go_alone() -> None:
     region = np.array([[-200, 50], [200, 50], [200, 300], [-200, 300]], float)  # knees and ankles
-    truth = replace(clip_of([POSE]), ignore_regions=((region,),))
-    scene = clean(truth, clip_of([POSE]))
-    assert np.isfinite(scene.truth.keypoints[0, :, 0]).sum() == np.isfinite(scene.found.keypoints[0, :, 0]).sum() == 11
+    ground_truth = replace(clip_of([POSE]), ignore_regions=((region,),))
+    scene = clean(ground_truth, clip_of([POSE]))
+    assert (
+        np.isfinite(scene.ground_truth.keypoints[0, :, 0]).sum()
+        == np.isfinite(scene.predictions.keypoints[0, :, 0]).sum()
+        == 11
+    )
 
 
 def test_a_2021_file_counts_labelled_frames_with_and_without_people() -> None:
-    truth = clip_of([POSE, POSE], frames=[0, 2], num_frames=4)
-    truth = replace(truth, version=2021, labeled=np.array([True, True, False, False]))
-    assert clean(truth, clip_of([POSE], num_frames=4)).frames.tolist() == [0, 1]
+    ground_truth = clip_of([POSE, POSE], frames=[0, 2], num_frames=4)
+    ground_truth = replace(ground_truth, version=2021, labeled=np.array([True, True, False, False]))
+    assert clean(ground_truth, clip_of([POSE], num_frames=4)).frames.tolist() == [0, 1]
 
 
 def test_what_does_not_fit_is_said() -> None:
-    truth = clip_of([POSE, POSE + 500], num_frames=2)
-    with pytest.raises(InputError, match="ground truth has 2 frames, the predictions 1"):
-        clean(truth, clip_of([POSE]))
-    with pytest.raises(InputError, match=r"frame 0 \('000000.jpg'\): track_id 7 stands twice"):
-        clean(truth, clip_of([POSE, POSE], ids=[7, 7], num_frames=2))
-    with pytest.raises(InputError, match="no person of the ground truth has a head box"):
-        clean(replace(truth, head_boxes=np.full((2, 4), np.nan)), truth)
+    ground_truth = clip_of([POSE, POSE + 500], num_frames=2)
+    with pytest.raises(InputError, match="expected 2 predicted frames as in the ground truth, got 1"):
+        clean(ground_truth, clip_of([POSE]))
+    with pytest.raises(InputError, match=r"frame 0 \('000000.jpg'\): track_id 7 is there twice"):
+        clean(ground_truth, clip_of([POSE, POSE], ids=[7, 7], num_frames=2))
+    with pytest.raises(InputError, match="expected head boxes in the ground truth"):
+        clean(replace(ground_truth, head_boxes=np.full((2, 4), np.nan)), ground_truth)
     with pytest.raises(InputError, match="stops at a track_id above 9999"):
-        clean(truth, replace(truth, track_ids=truth.track_ids + 10000), official=True)
+        clean(ground_truth, replace(ground_truth, track_ids=ground_truth.track_ids + 10000), official=True)

@@ -64,9 +64,9 @@ def test_one_sequence_without_head_boxes_puts_all_on_oks_whatever_the_jobs() -> 
 
 def test_what_needs_head_boxes_and_nothing_else_is_refused_in_one_line() -> None:
     truth = headless(clip_of([POSE]))
-    with pytest.raises(InputError, match=r"no MOTA; without them there are IDF1, HOTA, OKS, on OKS"):
+    with pytest.raises(InputError, match=r"of MOTA; without them, choose among IDF1, HOTA, OKS, which then use OKS"):
         evaluate({"clip": truth}, {"clip": truth}, metrics=["MOTA"])
-    with pytest.raises(InputError, match="has a head box"):
+    with pytest.raises(InputError, match="expected head boxes"):
         list(scenes({"clip": truth}, {"clip": truth}))  # of --oracle, --sweep and --errors
     with pytest.raises(InputError, match="official kit stops at a person without head box"):
         evaluate({"clip": truth}, {"clip": truth}, mode="exact")
@@ -79,7 +79,7 @@ def test_two_runs_of_ours_are_compared_directly(tmp_path: Path, capsys: pytest.C
     folders = [str(tmp_path / "one"), str(tmp_path / "two"), str(tmp_path / "three" / "tracks.json")]
     assert main([*folders, "--style", "markdown", "--plots", str(tmp_path / "plots"), "--sequences"]) == 0
     out, err = capsys.readouterr()
-    assert "Tracks of people on OKS: not the benchmark's figures" in out
+    assert "Pose tracking by OKS of people (not the benchmark's figures)" in out
     assert "| tracks | HOTA (OKS) |" in out
     assert "too few sequences differ for a verdict (1 of at least 5)" in out
     assert "AP, MOTA, PCK left out" in err
@@ -149,15 +149,15 @@ def damaged(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda path: packed(path, {}), "expected PoseTrack JSON files in the zip, found none"),
-        (lambda path: packed(path, {"../x.json": b"{}"}), "leads out of the zip"),
-        (lambda path: packed(path, {"/etc/x.json": b"{}"}), "leads out of the zip"),
+        (lambda path: packed(path, {}), "expected PoseTrack JSON files in the zip file, got none"),
+        (lambda path: packed(path, {"../x.json": b"{}"}), "leads outside of the zip file"),
+        (lambda path: packed(path, {"/etc/x.json": b"{}"}), "leads outside of the zip file"),
         (lambda path: packed(path, {"a/x.json": b"{}", "b/x.json": b"{}"}), "two files of sequence 'x'"),
-        (lambda path: packed(path, {"x.json": b"nothing"}), "x.json: wanted JSON"),
+        (lambda path: packed(path, {"x.json": b"nothing"}), "x.json: expected JSON"),
         (lying_about_its_size, "x.json: unpacks to more than"),
         (encrypted, "x.json: cannot be read .* pack it again, without a password"),
         (damaged, "x.json: cannot be read"),
-        (lambda path: path.write_bytes(b"PK no zip"), "not a zip that can be read"),
+        (lambda path: path.write_bytes(b"PK no zip"), "expected a zip file, got one that cannot be read"),
     ],
 )
 def test_a_zip_that_cannot_be_used_is_one_line(make: Callable[[Path], object], said: str, tmp_path: Path) -> None:

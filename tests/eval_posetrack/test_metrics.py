@@ -16,8 +16,8 @@ FAR = POSE + 3000
 NOSE = POSETRACK_15.index("nose")
 
 
-def totals(truth: Clip, found: Clip) -> dict[str, float]:
-    report = evaluate({"clip": truth}, {"clip": found})
+def totals(ground_truth: Clip, predictions: Clip) -> dict[str, float]:
+    report = evaluate({"clip": ground_truth}, {"clip": predictions})
     figures = {name: figure.total for name, figure in report.total.items()}
     per_joint = {name: set(np.round(figure.per_joint, 9)) for name, figure in report.total.items()}
     assert all(len(values) == 1 for values in per_joint.values()), "all joints fare alike in these worlds"
@@ -49,24 +49,24 @@ def test_a_new_id_halfway_is_one_switch_in_four_objects() -> None:
 
 
 def test_a_miss_between_matches_and_a_false_person() -> None:
-    found = clip_of([POSE, POSE, FAR, POSE], frames=[0, 1, 2, 3], ids=[0, 0, 1, 0])
-    figures = totals(TRUTH, found)
+    predictions = clip_of([POSE, POSE, FAR, POSE], frames=[0, 1, 2, 3], ids=[0, 0, 1, 0])
+    figures = totals(TRUTH, predictions)
     assert figures["MOTA"] == pytest.approx(50)
     assert figures["MOT_precision"] == figures["MOT_recall"] == pytest.approx(75)
     assert (figures["misses"], figures["false_positives"], figures["fragmentations"]) == (15, 15, 15)
 
 
 def test_the_last_partner_is_kept_though_another_is_nearer() -> None:
-    found = clip_of([POSE, aside(6), aside(1)], frames=[0, 1, 1], ids=[5, 5, 6])
-    figures = totals(walk([0, 0], of=2), found)
+    predictions = clip_of([POSE, aside(6), aside(1)], frames=[0, 1, 1], ids=[5, 5, 6])
+    figures = totals(walk([0, 0], of=2), predictions)
     assert figures["switches"] == 0
     assert figures["MOTP"] == pytest.approx(100 * (1 - 0.2 / 2))
     assert figures["MOTA"] == pytest.approx(50)
 
 
 def test_a_switch_is_remembered_over_a_gap_of_any_length() -> None:
-    found = walk([0, 0], ids=[5, 6], frames=[0, 3])
-    assert totals(TRUTH, found)["MOTA"] == pytest.approx(100 * (1 - 3 / 4))  # two misses and a switch
+    predictions = walk([0, 0], ids=[5, 6], frames=[0, 3])
+    assert totals(TRUTH, predictions)["MOTA"] == pytest.approx(100 * (1 - 3 / 4))  # two misses and a switch
 
 
 # --- AP ---------------------------------------------------------------------------------------------------------------
@@ -77,9 +77,9 @@ def with_scores(clip: Clip, scores: list[float]) -> Clip:
 
 
 def test_a_false_person_with_the_highest_score_costs_a_third() -> None:
-    truth = clip_of([POSE, POSE + 500])
-    found = with_scores(clip_of([FAR, POSE, POSE + 500]), [0.9, 0.8, 0.7])
-    figures = totals(truth, found)
+    ground_truth = clip_of([POSE, POSE + 500])
+    predictions = with_scores(clip_of([FAR, POSE, POSE + 500]), [0.9, 0.8, 0.7])
+    figures = totals(ground_truth, predictions)
     assert figures["AP"] == pytest.approx(100 * 2 / 3)  # precisions 0, 1/2, 2/3: the envelope is 2/3
     assert figures["AP_precision"] == pytest.approx(100 * 2 / 3)
     assert figures["AP_recall"] == pytest.approx(100)
@@ -87,15 +87,15 @@ def test_a_false_person_with_the_highest_score_costs_a_third() -> None:
 
 @pytest.mark.parametrize("order", [[POSE, FAR], [FAR, POSE]])
 def test_equal_scores_pass_together_whatever_their_order(order: list[np.ndarray]) -> None:
-    found = with_scores(clip_of(order), [0.5, 0.5])
-    assert totals(clip_of([POSE]), found)["AP"] == pytest.approx(50)
+    predictions = with_scores(clip_of(order), [0.5, 0.5])
+    assert totals(clip_of([POSE]), predictions)["AP"] == pytest.approx(50)
 
 
 def test_of_two_equal_poses_the_nearer_takes_the_person_and_in_exact_mode_the_first() -> None:
-    truth = walk([0, 0], of=2)
-    found = with_scores(walk([6, 0, 6, 0], ids=[5, 6, 5, 6], frames=[0, 0, 1, 1], of=2), [0.9, 0.8, 0.9, 0.8])
-    assert totals(truth, found)["AP"] == pytest.approx(50)  # the sure one is the false one
-    exact = evaluate({"clip": truth}, {"clip": found}, mode="exact", metrics=["AP"])
+    ground_truth = walk([0, 0], of=2)
+    predictions = with_scores(walk([6, 0, 6, 0], ids=[5, 6, 5, 6], frames=[0, 0, 1, 1], of=2), [0.9, 0.8, 0.9, 0.8])
+    assert totals(ground_truth, predictions)["AP"] == pytest.approx(50)  # the sure one is the false one
+    exact = evaluate({"clip": ground_truth}, {"clip": predictions}, mode="exact", metrics=["AP"])
     assert exact.total["AP"].total == pytest.approx(100)
 
 
@@ -105,8 +105,10 @@ def test_of_two_equal_poses_the_nearer_takes_the_person_and_in_exact_mode_the_fi
 def test_two_people_who_swap_ids_halfway_are_followed_half_the_time() -> None:
     poses = [POSE, POSE + 500] * 4
     frames = [t for t in range(4) for _ in range(2)]
-    truth = clip_of(poses, frames=frames, ids=[0, 1] * 4)
-    assert totals(truth, clip_of(poses, frames=frames, ids=[0, 1, 0, 1, 1, 0, 1, 0]))["IDF1"] == pytest.approx(50)
+    ground_truth = clip_of(poses, frames=frames, ids=[0, 1] * 4)
+    assert totals(ground_truth, clip_of(poses, frames=frames, ids=[0, 1, 0, 1, 1, 0, 1, 0]))["IDF1"] == pytest.approx(
+        50
+    )
 
 
 def test_a_missed_frame_counts_once_in_idf1() -> None:
@@ -147,8 +149,8 @@ def test_half_a_match_away_passes_ten_of_nineteen_thresholds() -> None:
 
 
 def test_one_found_one_missed_one_invented() -> None:
-    truth = clip_of([POSE, POSE + 500])
-    figures = totals(truth, clip_of([POSE, FAR]))
+    ground_truth = clip_of([POSE, POSE + 500])
+    figures = totals(ground_truth, clip_of([POSE, FAR]))
     assert figures["DetA"] == pytest.approx(100 / 3)
     assert (figures["DetRe"], figures["DetPr"]) == pytest.approx((50, 50))
     assert figures["HOTA"] == pytest.approx(100 * np.sqrt(1 / 3))
@@ -165,8 +167,8 @@ def test_pckh_is_a_share_of_the_annotated_joints_at_any_threshold() -> None:
 
 
 def test_a_person_without_prediction_is_missed_in_pck() -> None:
-    truth = clip_of([POSE, POSE + 500])
-    assert totals(truth, clip_of([POSE]))["PCKh@0.5"] == pytest.approx(50)
+    ground_truth = clip_of([POSE, POSE + 500])
+    assert totals(ground_truth, clip_of([POSE]))["PCKh@0.5"] == pytest.approx(50)
 
 
 def test_pck_measures_in_torsos() -> None:
@@ -187,7 +189,7 @@ def test_a_joint_that_nobody_has_is_left_out_of_every_mean() -> None:
     for name in ("AP", "MOTA", "MOTP", "IDF1", "HOTA", "PCKh@0.5"):
         assert np.isnan(report.total[name].per_joint[NOSE]), name
         assert report.total[name].total == 100, name
-    assert any("counts joints that nobody has as 0" in line for line in report.oddities)
+    assert any("counts joints that are never annotated as 0" in line for line in report.deviations)
 
 
 def test_a_head_box_that_is_missing_is_borrowed_and_said() -> None:
@@ -195,7 +197,7 @@ def test_a_head_box_that_is_missing_is_borrowed_and_said() -> None:
     heads[2] = np.nan
     report = evaluate({"clip": replace(TRUTH, head_boxes=heads)}, {"clip": walk([3, 3, 3, 3])})
     assert report.total["MOTP"].total == pytest.approx(90)
-    assert any("1 people without head box" in note for note in report.notes)
+    assert any("1 people have no head box" in note for note in report.notes)
 
 
 def test_predictions_without_ids_are_somebody_new_each_time() -> None:

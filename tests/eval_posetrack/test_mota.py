@@ -18,15 +18,20 @@ def as_the_paper_tells_it(scene: Scene, joint: int) -> list[float]:
     """Objects, misses, false positives, switches, matches and the sum of distances of one joint."""
     counts = np.zeros(6)
     last: dict[int, int] = {}
-    truth, found = scene.truth, scene.found
+    ground_truth, predictions = scene.ground_truth, scene.predictions
     for t in range(scene.num_frames):
-        g = np.flatnonzero((truth.frames == t) & np.isfinite(truth.keypoints[:, joint, 0]))
-        p = np.flatnonzero((found.frames == t) & np.isfinite(found.keypoints[:, joint, 0]))
+        g = np.flatnonzero((ground_truth.frames == t) & np.isfinite(ground_truth.keypoints[:, joint, 0]))
+        p = np.flatnonzero((predictions.frames == t) & np.isfinite(predictions.keypoints[:, joint, 0]))
         grid_g, grid_p = (grid.ravel() for grid in np.meshgrid(g, p, indexing="ij"))
-        table = joint_distances(truth, found, grid_g, grid_p)[:, joint].reshape(len(g), len(p))
+        table = joint_distances(ground_truth, predictions, grid_g, grid_p)[:, joint].reshape(len(g), len(p))
         table[table > 0.5] = np.inf
 
-        kept = [(i, j) for i in range(len(g)) for j in range(len(p)) if last.get(truth.ids[g[i]]) == found.ids[p[j]]]
+        kept = [
+            (i, j)
+            for i in range(len(g))
+            for j in range(len(p))
+            if last.get(ground_truth.ids[g[i]]) == predictions.ids[p[j]]
+        ]
         pairs: list[tuple[int, int]] = []
         for i, j in sorted((pair for pair in kept if np.isfinite(table[pair])), key=lambda pair: table[pair]):
             if all(i != a and j != b for a, b in pairs):
@@ -39,8 +44,8 @@ def as_the_paper_tells_it(scene: Scene, joint: int) -> list[float]:
 
         switches = 0
         for i, j in pairs:
-            switches += last.get(truth.ids[g[i]], found.ids[p[j]]) != found.ids[p[j]]
-            last[truth.ids[g[i]]] = found.ids[p[j]]
+            switches += last.get(ground_truth.ids[g[i]], predictions.ids[p[j]]) != predictions.ids[p[j]]
+            last[ground_truth.ids[g[i]]] = predictions.ids[p[j]]
         distance = sum(table[pair] for pair in pairs)
         counts += [len(g), len(g) - len(pairs), len(p) - len(pairs), switches, len(pairs), distance]
     return counts.tolist()

@@ -70,21 +70,21 @@ def test_not_a_number_is_null_in_json() -> None:
 
 def test_each_oddity_that_changes_a_figure_is_told_with_by_how_much(report: Report) -> None:
     official = evaluate(GOLDEN / "gt18", GOLDEN / "pred18", mode="exact")
-    assert not official.oddities
-    assert [line.split(":")[0] for line in report.oddities] == [
-        "the official kit leaves the last labelled frame of every sequence out of tracking",
-        "the official kit counts one miss and one false positive per joint in frames without predictions "
-        "or with everybody ignored, whatever is there",
-        "the official kit's total HOTA pools the joints of all sequences, instead of the mean over joints",
-        "the official kit's HOTA misses every joint of the whole sequence in each frame without predictions",
+    assert not official.deviations
+    assert [line.split(":")[0] for line in report.deviations] == [
+        "the official kit ignores the last labelled frame of every sequence in tracking metrics",
+        "the official kit counts one miss and one false positive per joint in frames without predictions or with all "
+        "people in ignore regions, whatever is annotated there",
+        "the official kit's total HOTA pools all joints instead of taking the mean over joints",
+        "the official kit's HOTA counts all joints of the sequence as missed in each frame without predictions",
     ]
-    assert "MOTA 58.80 instead of 58.57" in report.oddities[0]
+    assert "MOTA 58.80 instead of 58.57" in report.deviations[0]
 
 
 def test_a_perfect_evaluation_tells_nothing() -> None:
-    truth = crowd(people=3, frames=4, shift=1000)
-    report = evaluate({"clip": truth}, {"clip": truth})
-    assert report.oddities == report.notes == ()
+    ground_truth = crowd(people=3, frames=4, shift=1000)
+    report = evaluate({"clip": ground_truth}, {"clip": ground_truth})
+    assert report.deviations == report.notes == ()
 
 
 def test_the_tidy_table_has_every_figure_once(report: Report) -> None:
@@ -112,8 +112,8 @@ def test_names_from_files_break_no_table_and_move_no_cursor() -> None:
 
 
 def test_plots_have_fixed_names(report: Report, tmp_path: Path) -> None:
-    found = sweep(scenes(GOLDEN / "gt18", GOLDEN / "pred18"), DEFAULT, pose_steps=(0, 0.5), joint_steps=(0, 0.5))
-    paths = save_plots({"../$a_": report, "b": report}, tmp_path, {"../b": found})
+    predictions = sweep(scenes(GOLDEN / "gt18", GOLDEN / "pred18"), DEFAULT, pose_steps=(0, 0.5), joint_steps=(0, 0.5))
+    paths = save_plots({"../$a_": report, "b": report}, tmp_path, {"../b": predictions})
     assert [path.name for path in paths] == ["groups.png", "hota.png", "pckh.png", "sweep_1.png"]
     assert sorted(tmp_path.iterdir()) == sorted(paths)
 
@@ -123,19 +123,19 @@ def test_plots_have_fixed_names(report: Report, tmp_path: Path) -> None:
 
 def one_of_each() -> tuple[Clip, Clip]:
     """A person with a switch after frame 1, joints 6 px off; a person missed for 4 frames; a false track of 2."""
-    truth = clip_of([POSE, POSE + 500] * 6, frames=[t for t in range(6) for _ in range(2)], ids=[0, 1] * 6)
-    truth = replace(truth, times=np.arange(6) / 10)
-    found = clip_of(
+    ground_truth = clip_of([POSE, POSE + 500] * 6, frames=[t for t in range(6) for _ in range(2)], ids=[0, 1] * 6)
+    ground_truth = replace(ground_truth, times=np.arange(6) / 10)
+    predictions = clip_of(
         [POSE + 6, POSE + 500, POSE + 6, FAR, POSE + 6, FAR, POSE + 6, POSE + 6, POSE + 6, POSE + 500],
         frames=[0, 0, 1, 1, 2, 2, 3, 4, 5, 5],
         ids=[10, 11, 10, 12, 20, 12, 20, 20, 20, 11],
     )
-    return truth, found
+    return ground_truth, predictions
 
 
 def test_every_fault_is_listed_worst_first() -> None:
-    truth, found = one_of_each()
-    assert list(events(scenes({"clip": truth}, {"clip": found}))) == [
+    ground_truth, predictions = one_of_each()
+    assert list(events(scenes({"clip": ground_truth}, {"clip": predictions}))) == [
         Event("miss", "clip", 1, 4, 0.1, 1, None, None, "all", 60),
         Event("false track", "clip", 1, 2, 0.1, None, 12, None, "all", 30),
         Event("switch", "clip", 2, 2, 0.2, 0, 20, 10, "all", 15),
@@ -143,8 +143,8 @@ def test_every_fault_is_listed_worst_first() -> None:
 
 
 def test_frames_of_events_are_frames_of_the_file() -> None:
-    truth, found = one_of_each()
-    later = [replace(clip, frames=clip.frames + 7, **longer(clip, 13)) for clip in (truth, found)]
+    ground_truth, predictions = one_of_each()
+    later = [replace(clip, frames=clip.frames + 7, **longer(clip, 13)) for clip in (ground_truth, predictions)]
     assert [event.first_frame for event in events(scenes({"c": later[0]}, {"c": later[1]}))] == [8, 8, 9]
 
 
@@ -154,40 +154,40 @@ def longer(clip: Clip, frames: int) -> dict[str, Any]:
 
 
 def test_joints_that_fail_together_are_one_event() -> None:
-    truth = clip_of([POSE] * 4, frames=[0, 1, 2, 3], ids=[0] * 4)
-    keypoints = truth.keypoints.copy()
+    ground_truth = clip_of([POSE] * 4, frames=[0, 1, 2, 3], ids=[0] * 4)
+    keypoints = ground_truth.keypoints.copy()
     keypoints[:, :2] += 500
-    (only,) = events(scenes({"clip": truth}, {"clip": replace(truth, keypoints=keypoints)}))
+    (only,) = events(scenes({"clip": ground_truth}, {"clip": replace(ground_truth, keypoints=keypoints)}))
     assert (only.kind, only.joints, only.joint_errors) == ("miss", "right_ankle right_knee", 8)
 
 
 def test_the_oracle_says_what_each_fault_costs() -> None:
-    truth, found = one_of_each()
-    rows = oracle(scenes({"clip": truth}, {"clip": found}), DEFAULT, METRICS)
+    ground_truth, predictions = one_of_each()
+    rows = oracle(scenes({"clip": ground_truth}, {"clip": predictions}), DEFAULT, METRICS)
     total = {name: {key: figure.total for key, figure in figures.items()} for name, figures in rows.items()}
-    assert total["as it is"]["MOTA"] == pytest.approx(100 * (1 - (4 + 2 + 1) / 12))
+    assert total["uncorrected"]["MOTA"] == pytest.approx(100 * (1 - (4 + 2 + 1) / 12))
     assert total["perfect ids"]["MOTA"] == pytest.approx(100 * (1 - (4 + 2) / 12))
     assert total["no false positives"]["MOTA"] == pytest.approx(100 * (1 - (4 + 1) / 12))
     assert total["perfect joints where matched"]["MOTP"] == pytest.approx(100)
-    assert total["all of these"]["MOTA"] == pytest.approx(100 * (1 - 4 / 12))
-    assert total["all of these"]["IDF1"] == pytest.approx(100 * 2 * 8 / (8 + 12))
+    assert total["all three"]["MOTA"] == pytest.approx(100 * (1 - 4 / 12))
+    assert total["all three"]["IDF1"] == pytest.approx(100 * 2 * 8 / (8 + 12))
 
 
 def test_the_sweep_names_the_threshold_that_drops_the_false_people() -> None:
-    truth = clip_of([POSE, POSE + 500])
-    found = replace(clip_of([POSE, POSE + 500, FAR]), scores=np.array([0.9, 0.8, 0.35]))
-    result = sweep(scenes({"clip": truth}, {"clip": found}), DEFAULT)
+    ground_truth = clip_of([POSE, POSE + 500])
+    predictions = replace(clip_of([POSE, POSE + 500, FAR]), scores=np.array([0.9, 0.8, 0.35]))
+    result = sweep(scenes({"clip": ground_truth}, {"clip": predictions}), DEFAULT)
     assert result.best(result.mota) == (0.4, 0.0, 100.0)
     assert result.mota[0, 0] == pytest.approx(50)
     assert result.mota[-1, 0] == pytest.approx(50)  # a score of 0.9 is at least 0.9, 0.8 is not
-    whole = evaluate({"clip": truth}, {"clip": found}).total["MOTA"].total
+    whole = evaluate({"clip": ground_truth}, {"clip": predictions}).total["MOTA"].total
     assert result.mota[0, 0] == whole
 
 
 def test_predictions_without_scores_stay_in_a_sweep() -> None:
-    truth = clip_of([POSE])
-    found = replace(truth, scores=np.array([np.nan]), keypoint_scores=np.full((1, 15), np.nan))
-    assert (sweep(scenes({"clip": truth}, {"clip": found}), DEFAULT).mota == 100).all()
+    ground_truth = clip_of([POSE])
+    predictions = replace(ground_truth, scores=np.array([np.nan]), keypoint_scores=np.full((1, 15), np.nan))
+    assert (sweep(scenes({"clip": ground_truth}, {"clip": predictions}), DEFAULT).mota == 100).all()
 
 
 # --- comparison -------------------------------------------------------------------------------------------------------
@@ -196,22 +196,27 @@ def test_predictions_without_scores_stay_in_a_sweep() -> None:
 def test_a_report_does_not_differ_from_itself(report: Report) -> None:
     for difference in compare(report, report):
         assert (difference.difference, difference.low, difference.high, difference.sequences) == (0, 0, 0, 0)
-        assert not difference.is_real
+        assert not difference.is_significant
 
 
 def many(noise: list[float]) -> Report:
-    truth = {f"{i:02d}": crowd(people=3, frames=3, seed=i, shift=1000) for i in range(len(noise))}
-    found = {f"{i:02d}": crowd(people=3, frames=3, seed=i, shift=1000, noise=n) for i, n in enumerate(noise)}
-    return evaluate(truth, found)
+    ground_truth = {f"{i:02d}": crowd(people=3, frames=3, seed=i, shift=1000) for i in range(len(noise))}
+    predictions = {f"{i:02d}": crowd(people=3, frames=3, seed=i, shift=1000, noise=n) for i, n in enumerate(noise)}
+    return evaluate(ground_truth, predictions)
 
 
-def test_a_difference_is_real_when_most_sequences_share_it() -> None:
+def test_a_difference_is_significant_when_most_sequences_share_it() -> None:
     good, bad, mixed = many([4.0] * 12), many([9.0] * 12), many([4.0, 4.5] * 6)
-    assert {d.metric: d.is_real for d in compare(good, bad)} == {"AP": True, "MOTA": True, "IDF1": True, "HOTA": True}
+    assert {d.metric: d.is_significant for d in compare(good, bad)} == {
+        "AP": True,
+        "MOTA": True,
+        "IDF1": True,
+        "HOTA": True,
+    }
     one_bad = many([9.0] + [4.0] * 11)
     (ap,) = [d for d in compare(good, one_bad) if d.metric == "AP"]
     assert ap.difference == pytest.approx(one_bad.total["AP"].total - good.total["AP"].total)
-    assert not ap.is_real
+    assert not ap.is_significant
     with pytest.raises(InputError, match="the same sequences"):
         compare(good, many([4.0]))
     assert compare(good, mixed) == compare(good, mixed)
@@ -221,12 +226,12 @@ def test_too_few_sequences_that_differ_give_no_verdict() -> None:
     for n in (1, 2, MIN_SEQUENCES - 1):
         for difference in compare(many([4.0] * n), many([9.0] * n)):
             assert difference.sequences == n
-            assert difference.is_real is None
+            assert difference.is_significant is None
             assert np.isnan(difference.low) == (n == 1)
     enough = compare(many([4.0] * MIN_SEQUENCES), many([9.0] * MIN_SEQUENCES))
-    assert [difference.is_real for difference in enough] == [True] * 4
+    assert [difference.is_significant for difference in enough] == [True] * 4
     some = compare(many([4.0] * 8), many([9.0] * 3 + [4.0] * 5))
-    assert {(difference.sequences, difference.is_real) for difference in some} == {(3, None)}
+    assert {(difference.sequences, difference.is_significant) for difference in some} == {(3, None)}
     table = difference_table({"other": some}, "one")
     assert table.rows[0][-1] == "too few sequences differ for a verdict (3 of at least 5)"
     (row, *_) = difference_table({"other": compare(many([4.0]), many([9.0]))}, "one").rows
@@ -251,8 +256,8 @@ def test_the_jackknife_of_a_mean_is_students_interval() -> None:
 
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
-    truth, found = one_of_each()
-    for name, clip in (("truth", truth), ("found", found)):
+    ground_truth, predictions = one_of_each()
+    for name, clip in (("truth", ground_truth), ("found", predictions)):
         (tmp_path / name).mkdir()
         write_clip(replace(clip, name="000001_x"), tmp_path / name / "000001_x.json")
     return tmp_path / "truth", tmp_path / "found"
@@ -261,15 +266,30 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 def test_one_command_writes_everything(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    truth, found = map(str, folders)
+    ground_truth, predictions = map(str, folders)
     outputs = {flag: str(tmp_path / f"out{flag}") for flag in ("--json", "--csv", "--errors", "--plots")}
     flags = [text for pair in outputs.items() for text in pair]
-    assert main([truth, found, truth, *flags, "--oracle", "--sweep", "--sequences", "--style", "markdown"]) == 0
+    assert (
+        main(
+            [
+                ground_truth,
+                predictions,
+                ground_truth,
+                *flags,
+                "--oracle",
+                "--sweep",
+                "--sequences",
+                "--style",
+                "markdown",
+            ]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     assert "**Pose tracking: MOTA**" in out
     assert "**Differences to found**" in out
-    assert "MOTA with low scores left out, joints across; best" in out
-    assert "found: the official kit leaves the last labelled frame" in err
+    assert "MOTA by minimum score of poses (rows) and joints (columns), best" in out
+    assert "found: the official kit ignores the last labelled frame" in err
     content = json.loads(Path(outputs["--json"]).read_text())
     assert content["predictions"]["truth"]["total"]["AP"]["total"] == 100
     with Path(outputs["--errors"]).open() as file:
@@ -282,18 +302,18 @@ def test_one_command_writes_everything(
 def test_metrics_may_stand_with_commas_or_spaces_and_json_is_the_report(
     folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    truth, found = map(str, folders)
+    ground_truth, predictions = map(str, folders)
     for i, flags in enumerate((["--metrics", "AP,MOT"], ["--metrics", "AP", "MOT"])):
         path = tmp_path / f"{i}.json"
-        assert main([truth, found, *flags, "--json", str(path)]) == 0
+        assert main([ground_truth, predictions, *flags, "--json", str(path)]) == 0
         assert set(json.loads(path.read_text())["total"]) == {"AP", "AP_precision", "AP_recall", "MOT"}
 
 
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ([], "expected a folder of predictions"),
-        (["nowhere"], "nowhere: wanted a folder"),
+        ([], "predictions: expected at least one folder"),
+        (["nowhere"], "nowhere: expected a PoseTrack JSON file"),
         (["FOUND", "--metrics", "XP"], "unknown metric 'XP'"),
         (["FOUND", "--bla"], "--bla"),
         (["FOUND", "--json", "/no/such/place"], "/no/such/place: cannot be written"),
@@ -309,10 +329,10 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(
 
 
 def test_missing_predictions_are_named_and_extra_ones_left_out(folders: tuple[Path, Path]) -> None:
-    truth, found = folders
-    write_clip(clip_of([POSE]), found / "more.json")
-    report = evaluate(truth, found)
+    ground_truth, predictions = folders
+    write_clip(clip_of([POSE]), predictions / "more.json")
+    report = evaluate(ground_truth, predictions)
     assert list(report.sequences) == ["000001_x"]
     assert "1 predicted sequences without ground truth are left out, 'more' first" in report.notes
-    with pytest.raises(InputError, match="no predictions for 1 of 2 sequences: 'more' is the first"):
-        evaluate(found, truth)
+    with pytest.raises(InputError, match="no predictions for 1 of 2 sequences, 'more' first"):
+        evaluate(predictions, ground_truth)
