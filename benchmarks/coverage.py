@@ -107,7 +107,7 @@ def coverage(
         differing: trials in which fewer sequences than this differ are left out; NaN where all are.
     """
     rng = np.random.default_rng((1, n))
-    (truth,) = population.difference(slice(None))(np.ones((1, _POPULATION)))
+    (true_difference,) = population.difference(slice(None))(np.ones((1, _POPULATION)))
     held: dict[str, list[bool]] = {name: [] for name in intervals}
     for _ in range(trials):
         statistic = population.difference(rng.integers(0, _POPULATION, n))
@@ -115,7 +115,7 @@ def coverage(
             continue
         for name, interval in intervals.items():
             low, high = interval(statistic, n)
-            held[name].append(low <= truth <= high)
+            held[name].append(low <= true_difference <= high)
     return {name: float(np.mean(each)) if each else np.nan for name, each in held.items()}
 
 

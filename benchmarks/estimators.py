@@ -84,11 +84,11 @@ def find_people(data: Annotated, estimator: Estimator, detector: Detector | None
     Returns:
         one Poses per image, without people found in the middle of an ignore region.
     """
-    found = []
+    predictions = []
     for i, path in enumerate(data.images):
         boxes = data.boxes[(data.image == i) & data.counted]
         if detector is None and len(boxes) == 0:
-            found.append(Poses.empty(len(data.skeleton)))
+            predictions.append(Poses.empty(len(data.skeleton)))
             continue
         frame = Frame(i, 0.0, path.name, read_image(path))
         given = detector([frame])[0] if detector else Detections(boxes, np.ones(len(boxes)))
@@ -96,8 +96,8 @@ def find_people(data: Annotated, estimator: Estimator, detector: Detector | None
         poses = replace(poses, scores=given.scores)
         keypoints, scores = mapped(poses.keypoints, poses.keypoint_scores, estimator.skeleton, data.skeleton)
         poses = replace(poses, keypoints=keypoints, keypoint_scores=scores)
-        found.append(_outside(poses, data.regions[i]) if detector else poses)
-    return found
+        predictions.append(_outside(poses, data.regions[i]) if detector else poses)
+    return predictions
 
 
 def read_image(path: Path) -> Image:
@@ -117,21 +117,21 @@ def _outside(poses: Poses, regions: tuple[np.ndarray, ...]) -> Poses:
     return poses[~in_regions(np.zeros(len(poses), int), middles[:, None], (regions,))[:, 0]]
 
 
-def average_precision(data: Annotated, found: Sequence[Poses]) -> dict[str, float]:
+def average_precision(data: Annotated, predictions: Sequence[Poses]) -> dict[str, float]:
     """AP, AP50 and AP75 in percent by COCO's own program, with the sigmas of the data's skeleton.
 
     A box in which no joint was found is nobody.
     """
     from pycocotools.cocoeval import COCOeval
 
-    found = [poses[(poses.keypoint_scores > 0).any(axis=1)] for poses in found]
+    predictions = [poses[(poses.keypoint_scores > 0).any(axis=1)] for poses in predictions]
     images = [{"id": i} for i in range(len(data.images))]
-    rows = [(i, row) for i, poses in enumerate(found) for row in range(len(poses))]
-    quality = [poses.quality for poses in found]
+    rows = [(i, row) for i, poses in enumerate(predictions) for row in range(len(poses))]
+    quality = [poses.quality for poses in predictions]
     with contextlib.redirect_stdout(io.StringIO()):  # it tells what it does
         coco = COCOeval(
             _as_coco(images, map(_annotation, *_columns(data))),
-            _as_coco(images, (_result(found[i], row, i, quality[i][row]) for i, row in rows)),
+            _as_coco(images, (_result(predictions[i], row, i, quality[i][row]) for i, row in rows)),
             "keypoints",
         )
         coco.params.kpt_oks_sigmas = np.array(data.skeleton.oks_sigmas)
@@ -180,16 +180,16 @@ def _as_coco(images: list[dict[str, int]], people: Iterable[dict[str, object]]) 
     return coco
 
 
-def pckh(data: Annotated, found: Sequence[Poses], threshold: float = 0.5) -> float:
+def pckh(data: Annotated, predictions: Sequence[Poses], threshold: float = 0.5) -> float:
     """Percent of the annotated joints that lie within so many heads; NaN where no head is annotated.
 
     Each annotated person is compared with whose box is most like theirs; where there is nobody, all joints are missed.
     """
     within = np.zeros(data.keypoints.shape[:2], bool)
     for p, (i, box) in enumerate(zip(data.image, data.boxes, strict=True)):
-        alike = box_iou(box[None], found[i].boxes)[0]
+        alike = box_iou(box[None], predictions[i].boxes)[0]
         if alike.max(initial=0) > 0:
-            off = np.linalg.norm(found[i].keypoints[alike.argmax()] - data.keypoints[p], axis=1)
+            off = np.linalg.norm(predictions[i].keypoints[alike.argmax()] - data.keypoints[p], axis=1)
             within[p] = off <= threshold * data.head_sizes[p]
     asked = np.isfinite(data.keypoints).all(axis=2) & np.isfinite(data.head_sizes)[:, None]
     asked[:, _NOT_IN_PCKH] &= data.name != "mpii"
@@ -222,11 +222,11 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
             times.append(ms_per_person(estimator, data, options.repeats))
     with Runtime(options.device) as runtime:
         estimator = make(runtime)
-        found = find_people(data, estimator, _detector(options, runtime, estimator))
+        predictions = find_people(data, estimator, _detector(options, runtime, estimator))
     if data.name == "mpii":
-        figures = f"- | - | - | {pckh(data, found):.1f}"
+        figures = f"- | - | - | {pckh(data, predictions):.1f}"
     else:
-        scores = average_precision(data, found)
+        scores = average_precision(data, predictions)
         figures = f"{scores['AP']:.1f} | {scores['AP50']:.1f} | {scores['AP75']:.1f} | -"
     print(
         f"| {options.estimator} | {options.detector or 'annotated'} | {data.name} | {len(data.images)} | "

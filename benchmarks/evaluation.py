@@ -37,13 +37,13 @@ def scene(people: int, frames: int, seed: int = 0) -> tuple[Clip, Clip]:
     middle = np.abs((start + step * np.arange(frames)[:, None, None] + side) % (2 * side) - side).reshape(-1, 2)
     frame, track = (grid.ravel() for grid in np.meshgrid(np.arange(frames), np.arange(people), indexing="ij"))
     keypoints = body + middle[:, None] + 200
-    truth = clip(frames, frame, track, keypoints, middle + 200, None)
+    ground_truth = clip(frames, frame, track, keypoints, middle + 200, None)
 
-    found = keypoints + rng.normal(0, NOISE_PX, keypoints.shape)
-    found[rng.random(len(found)) < INVENTED] += side / 2
-    kept = rng.random(len(found)) > MISSED
+    predicted = keypoints + rng.normal(0, NOISE_PX, keypoints.shape)
+    predicted[rng.random(len(predicted)) < INVENTED] += side / 2
+    kept = rng.random(len(predicted)) > MISSED
     ids = track + people * (frame // 50)
-    return truth, clip(frames, frame[kept], ids[kept], found[kept], (middle + 200)[kept], rng)
+    return ground_truth, clip(frames, frame[kept], ids[kept], predicted[kept], (middle + 200)[kept], rng)
 
 
 def clip(

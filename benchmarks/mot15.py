@@ -51,7 +51,7 @@ class BoxClip:
     """A clip and its true boxes."""
 
     sequence: Sequence
-    truth: list[tuple[np.ndarray, np.ndarray]]  # of each frame: ids (N,), boxes (N, 4)
+    ground_truth: list[tuple[np.ndarray, np.ndarray]]  # of each frame: ids (N,), boxes (N, 4)
 
 
 def clips() -> list[BoxClip]:
@@ -61,8 +61,8 @@ def clips() -> list[BoxClip]:
     return [_clip(name, texts[f"{name}/gt.txt"], texts[f"{name}/test.txt"]) for name in CLIPS]
 
 
-def _clip(name: str, truth: str, found: str) -> BoxClip:
-    true, seen = (np.array([line.split(",") for line in text.split()], float) for text in (truth, found))
+def _clip(name: str, ground_truth: str, predicted: str) -> BoxClip:
+    true, seen = (np.array([line.split(",") for line in text.split()], float) for text in (ground_truth, predicted))
     T = int(max(true[:, 0].max(), seen[:, 0].max()))
     rng = np.random.default_rng(0)
     frames, people = [], []
@@ -102,18 +102,20 @@ def _nobody(name: str, T: int) -> Clip:
 
 def score(clips: Many[BoxClip], follower: Follower) -> BoxRow:
     """CLEAR MOT (Bernardin and Stiefelhagen 2008) and IDF1 (Ristani 2016) over both clips together."""
-    counted = np.sum([count(clip.truth, follower(clip.sequence)) for clip in clips], axis=0)
-    annotated, found, matched, switches, followed = counted
-    faults = annotated - matched + found - matched + switches
-    return BoxRow(100 * (1 - faults / annotated), 200 * followed / (annotated + found), int(switches))
+    counted = np.sum([count(clip.ground_truth, follower(clip.sequence)) for clip in clips], axis=0)
+    annotated, predicted, matched, switches, followed = counted
+    faults = annotated - matched + predicted - matched + switches
+    return BoxRow(100 * (1 - faults / annotated), 200 * followed / (annotated + predicted), int(switches))
 
 
-def count(truth: Many[tuple[np.ndarray, np.ndarray]], tracked: Many[TrackedPoses]) -> tuple[int, int, int, int, int]:
+def count(
+    ground_truth: Many[tuple[np.ndarray, np.ndarray]], tracked: Many[TrackedPoses]
+) -> tuple[int, int, int, int, int]:
     """Annotated boxes, found ones, matches, switches, and boxes followed by the partner of their track."""
     matched = switches = 0
     last: dict[int, int] = {}
     together: dict[tuple[int, int], int] = {}
-    for (ids, boxes), frame in zip(truth, tracked, strict=True):
+    for (ids, boxes), frame in zip(ground_truth, tracked, strict=True):
         overlap = box_iou(boxes, frame.poses.boxes)
         for t, f in np.argwhere(overlap >= MIN_IOU):
             pair = int(ids[t]), int(frame.track_ids[f])
@@ -126,8 +128,8 @@ def count(truth: Many[tuple[np.ndarray, np.ndarray]], tracked: Many[TrackedPoses
                 matched += 1
                 switches += last.get(int(ids[t]), frame.track_ids[f]) != frame.track_ids[f]
                 last[int(ids[t])] = int(frame.track_ids[f])
-    annotated, found = sum(len(ids) for ids, _ in truth), sum(map(len, tracked))
-    return annotated, found, matched, int(switches), _followed(together)
+    annotated, predicted = sum(len(ids) for ids, _ in ground_truth), sum(map(len, tracked))
+    return annotated, predicted, matched, int(switches), _followed(together)
 
 
 def _followed(together: dict[tuple[int, int], int]) -> int:

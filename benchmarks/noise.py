@@ -55,7 +55,7 @@ LEVELS = {"easy": EASY, "hard": HARD}
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
+class _Observed:
     """Poses before they become `Poses`: rows of all frames."""
 
     frames: np.ndarray
@@ -78,19 +78,21 @@ def observe_with_owners(
     people = world.people
     people = people[people.visible.sum(axis=1) >= 2]  # of others nothing is found, in whatever noise
     steadiness = _slow(people, 3, rng)  # (N, 3): how well box, joints and place are seen, over some frames
-    found = _true_poses(people, steadiness, noise, rng)
-    found = _merged(found, people, noise.merged, rng)
+    observed = _true_poses(people, steadiness, noise, rng)
+    observed = _merged(observed, people, noise.merged, rng)
     kept = ~_missed(people, noise.missing, rng)
-    found = _rows(found, kept[found.owners])
-    found = _joined([found, _duplicates(found, people, noise.duplicates, rng), _false(world, found, noise.false, rng)])
-    scores, joint_scores = _profiled(found, profile)
+    observed = _rows(observed, kept[observed.owners])
+    observed = _joined(
+        [observed, _duplicates(observed, people, noise.duplicates, rng), _false(world, observed, noise.false, rng)]
+    )
+    scores, joint_scores = _profiled(observed, profile)
 
     out = []
     for frame in range(len(world.times)):
-        rows = rng.permutation(np.flatnonzero(found.frames == frame))
-        keypoints = np.where(joint_scores[rows, :, None] > 0, found.keypoints[rows], np.nan)
-        poses = Poses(keypoints, joint_scores[rows], found.boxes[rows], scores[rows], np.zeros(len(rows)))
-        out.append((poses, np.where(found.owners[rows] >= 0, people.ids[found.owners[rows]], -1)))
+        rows = rng.permutation(np.flatnonzero(observed.frames == frame))
+        keypoints = np.where(joint_scores[rows, :, None] > 0, observed.keypoints[rows], np.nan)
+        poses = Poses(keypoints, joint_scores[rows], observed.boxes[rows], scores[rows], np.zeros(len(rows)))
+        out.append((poses, np.where(observed.owners[rows] >= 0, people.ids[observed.owners[rows]], -1)))
     return out
 
 
@@ -144,7 +146,7 @@ def _missed(people: Seen, share: float, rng: np.random.Generator) -> np.ndarray:
     return missed
 
 
-def _true_poses(people: Seen, steadiness: np.ndarray, noise: Noise, rng: np.random.Generator) -> _Found:
+def _true_poses(people: Seen, steadiness: np.ndarray, noise: Noise, rng: np.random.Generator) -> _Observed:
     N = len(people)
     shown, size = people.visible, people.heights[:, None]
     # COCO's spread: 2 sigma sqrt(area); a standing body's area is about 0.25 of its height squared.
@@ -174,7 +176,7 @@ def _true_poses(people: Seen, steadiness: np.ndarray, noise: Noise, rng: np.rand
     boxes = whole + noise.box_jitter * sides * wobble
 
     box_latent = 1.5 + 0.7 * steadiness[:, 2] - 2.2 * (1 - shown.mean(axis=1)) + rng.normal(0, 0.5, N)
-    return _Found(people.frames, np.arange(N), keypoints, joint_scores, _upright(boxes), box_latent)
+    return _Observed(people.frames, np.arange(N), keypoints, joint_scores, _upright(boxes), box_latent)
 
 
 def _swapped(people: Seen, keypoints: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
@@ -185,10 +187,10 @@ def _swapped(people: Seen, keypoints: np.ndarray, share: float, rng: np.random.G
     return np.where((hit[:, None] & joints)[..., None], keypoints[:, COCO_17.mirror], keypoints)
 
 
-def _merged(found: _Found, people: Seen, share: float, rng: np.random.Generator) -> _Found:
+def _merged(observed: _Observed, people: Seen, share: float, rng: np.random.Generator) -> _Observed:
     """Of pairs who overlap much, some are seen as one: about half of the joints of each, in a box around both."""
     gone = np.zeros(len(people), bool)
-    keypoints, scores, boxes = found.keypoints.copy(), found.joint_scores.copy(), found.boxes.copy()
+    keypoints, scores, boxes = observed.keypoints.copy(), observed.joint_scores.copy(), observed.boxes.copy()
     hit = _bursts(people, share, np.ones(len(people)), rng)
     for row in np.flatnonzero(hit):
         others = np.flatnonzero((people.frames == people.frames[row]) & (np.arange(len(people)) != row) & ~gone)
@@ -197,18 +199,21 @@ def _merged(found: _Found, people: Seen, share: float, rng: np.random.Generator)
             continue
         other = others[near.argmin()]
         theirs = rng.random(17) < 0.45
-        keypoints[row, theirs], scores[row, theirs] = found.keypoints[other, theirs], found.joint_scores[other, theirs]
+        keypoints[row, theirs], scores[row, theirs] = (
+            observed.keypoints[other, theirs],
+            observed.joint_scores[other, theirs],
+        )
         boxes[row] = np.concatenate(
             [np.minimum(boxes[row, :2], boxes[other, :2]), np.maximum(boxes[row, 2:], boxes[other, 2:])]
         )
         gone[other] = True
-    merged = _Found(found.frames, found.owners, keypoints, scores, boxes, found.latents)
+    merged = _Observed(observed.frames, observed.owners, keypoints, scores, boxes, observed.latents)
     return _rows(merged, ~gone)
 
 
-def _duplicates(found: _Found, people: Seen, share: float, rng: np.random.Generator) -> _Found:
-    twice = _bursts(people, share * len(people) / max(len(found.frames), 1), np.ones(len(people)), rng)
-    again = _rows(found, twice[found.owners])
+def _duplicates(observed: _Observed, people: Seen, share: float, rng: np.random.Generator) -> _Observed:
+    twice = _bursts(people, share * len(people) / max(len(observed.frames), 1), np.ones(len(people)), rng)
+    again = _rows(observed, twice[observed.owners])
     N, size = len(again.frames), people.heights[again.owners]
     # The second box lies a little beside the first: joints follow it.
     shift = rng.normal(0, 0.07, (N, 1, 2)) * size[:, None, None]
@@ -217,10 +222,10 @@ def _duplicates(found: _Found, people: Seen, share: float, rng: np.random.Genera
     boxes = again.boxes + np.tile(shift[:, 0], 2) + rng.normal(0, 0.1, (N, 4)) * sides
     weaker = np.abs(rng.normal(0, 1.0, N)) - 0.2
     scores = again.joint_scores * np.clip(1 - 0.15 * np.abs(rng.normal(0, 1, (N, 17))), 0.2, 1)
-    return _Found(again.frames, np.full(N, -1), joints, scores, _upright(boxes), again.latents - weaker)
+    return _Observed(again.frames, np.full(N, -1), joints, scores, _upright(boxes), again.latents - weaker)
 
 
-def _false(world: World, found: _Found, share: float, rng: np.random.Generator) -> _Found:
+def _false(world: World, observed: _Observed, share: float, rng: np.random.Generator) -> _Observed:
     """Poses where nobody is, two thirds for a frame or two, the others for longer at the same place of the picture."""
     people, T = world.people, len(world.times)
     wanted = round(share * people.annotated.any(axis=1).sum())
@@ -245,17 +250,17 @@ def _false(world: World, found: _Found, share: float, rng: np.random.Generator) 
         scores.append(_sigmoid(personal + rng.normal(0, 0.7, (len(t), 17))))
         latents.append(rng.normal(-0.7, 0.8) + rng.normal(0, 0.4, len(t)))
     if not frames:
-        return _rows(found, np.zeros(len(found.frames), bool))
+        return _rows(observed, np.zeros(len(observed.frames), bool))
     t = np.concatenate(frames)[:wanted]
     parts = (np.concatenate(each)[:wanted] for each in (keypoints, scores, boxes, latents))
     joints, joint_scores, around, latent = parts
     outside = ((joints < 0) | (joints >= world.size)).any(axis=2)
-    return _Found(t, np.full(len(t), -1), joints, np.where(outside, 0, joint_scores), _upright(around), latent)
+    return _Observed(t, np.full(len(t), -1), joints, np.where(outside, 0, joint_scores), _upright(around), latent)
 
 
-def _profiled(found: _Found, profile: Profile) -> tuple[np.ndarray, np.ndarray]:
+def _profiled(observed: _Observed, profile: Profile) -> tuple[np.ndarray, np.ndarray]:
     """Scores as different detectors give them: the order of people stays, the scale does not."""
-    score, joint = _sigmoid(found.latents), found.joint_scores
+    score, joint = _sigmoid(observed.latents), observed.joint_scores
     if profile == "sure":  # nearly all true people above 0.9
         return 1 - (1 - score) ** 2.5, np.where(joint > 0, 1 - (1 - joint) ** 2, 0)
     if profile == "shy":  # most true people between 0.3 and 0.6
@@ -263,12 +268,12 @@ def _profiled(found: _Found, profile: Profile) -> tuple[np.ndarray, np.ndarray]:
     return score, joint
 
 
-def _rows(found: _Found, rows: np.ndarray) -> _Found:
-    return _Found(*(value[rows] for value in vars(found).values()))
+def _rows(observed: _Observed, rows: np.ndarray) -> _Observed:
+    return _Observed(*(value[rows] for value in vars(observed).values()))
 
 
-def _joined(parts: Sequence[_Found]) -> _Found:
-    return _Found(*(np.concatenate(each) for each in zip(*(vars(part).values() for part in parts), strict=True)))
+def _joined(parts: Sequence[_Observed]) -> _Observed:
+    return _Observed(*(np.concatenate(each) for each in zip(*(vars(part).values() for part in parts), strict=True)))
 
 
 def _middle(boxes: np.ndarray) -> np.ndarray:

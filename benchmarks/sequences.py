@@ -24,7 +24,7 @@ class Sequence:
 
     name: str
     frames: list[tuple[Poses, float]]  # poses and seconds
-    truth: Clip
+    ground_truth: Clip
     camera: np.ndarray  # (T, 2, 3) moves the last frame's background points into this frame
     size: tuple[int, int]  # width, height in pixels
     joints: list[Poses]  # the same poses with their joints, also where `frames` has boxes alone

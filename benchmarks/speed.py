@@ -117,11 +117,11 @@ def plain_loop(source: Source, networks: Networks) -> float:
     started = time.perf_counter()
     tracker = Tracker(SETTINGS.association, COCO_17)
     for frame in source.frames():
-        (found,) = networks.detector([frame])
-        found = found[found.scores >= SETTINGS.inference.min_box_score]
-        (poses,) = networks.estimator([frame], [found.boxes])
+        (detections,) = networks.detector([frame])
+        detections = detections[detections.scores >= SETTINGS.inference.min_box_score]
+        (poses,) = networks.estimator([frame], [detections.boxes])
         seen = PoseFrame(
-            frame.index, frame.time_s, frame.name, replace(poses, scores=found.scores), PropagatedPoses.empty(17)
+            frame.index, frame.time_s, frame.name, replace(poses, scores=detections.scores), PropagatedPoses.empty(17)
         )
         tracker.update_frame(seen)
     return time.perf_counter() - started
@@ -155,17 +155,17 @@ def stages(source: Source, most: int = 60) -> dict[str, float]:
                 if frame is None:
                     break
                 with watch.of("detect"):
-                    (found,) = networks.detector([frame])
-                found = found[found.scores >= SETTINGS.inference.min_box_score]
+                    (detections,) = networks.detector([frame])
+                detections = detections[detections.scores >= SETTINGS.inference.min_box_score]
                 with watch.of("joints"):
-                    (poses,) = networks.estimator([frame], [found.boxes])
+                    (poses,) = networks.estimator([frame], [detections.boxes])
                 with watch.of("flow"):
                     now = flow.prepare(frame.image)
                     if before is not None:
                         move_people(flow, before, now, last)
                 before, last = now, poses.keypoints
                 seen = PoseFrame(
-                    frame.index, frame.time_s, "", replace(poses, scores=found.scores), PropagatedPoses.empty(17)
+                    frame.index, frame.time_s, "", replace(poses, scores=detections.scores), PropagatedPoses.empty(17)
                 )
                 with watch.of("associate"):
                     people = tracker.update_frame(seen)

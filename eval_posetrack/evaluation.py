@@ -123,8 +123,8 @@ def _left_out(without: list[str], number: int, metrics: tuple[str, ...]) -> str:
     lacking = f"no head boxes in the ground truth of {len(without)} of {number} sequences, {without[0]!r} first"
     if len(left_out) == len(metrics):
         raise InputError(
-            f"{lacking}, the unit of distances (bbox_head, or x1 y1 x2 y2) of {', '.join(left_out)}; without them, choose "
-            f"among {', '.join(WITHOUT_HEADS)}, which then use OKS"
+            f"{lacking}, the unit of distances (bbox_head, or x1 y1 x2 y2) of {', '.join(left_out)}; "
+            f"without them, choose among {', '.join(WITHOUT_HEADS)}, which then use OKS"
         )
     on_oks = [f"{name} (OKS)" for name in metrics if name in ("IDF1", "HOTA")]
     parts = [f"{', '.join(left_out)} left out"] if left_out else []

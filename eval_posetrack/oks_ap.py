@@ -110,7 +110,9 @@ def _count(ground_truth: People, predictions: People, num_frames: int) -> OksCou
 def object_keypoint_similarity(ground_truth: np.ndarray, predictions: np.ndarray, areas: np.ndarray) -> np.ndarray:
     """(N,) OKS of predicted poses (N, 15, 2) and annotated ones (N, 15, 2) with areas (N,) in square pixels."""
     variances = (2 * np.array(POSETRACK_15.oks_sigmas)) ** 2
-    similarity = joint_similarity(ground_truth - predictions, areas + np.spacing(1), variances, min_area_px=0.0)  # as COCO's code
+    similarity = joint_similarity(
+        ground_truth - predictions, areas + np.spacing(1), variances, min_area_px=0.0
+    )  # as COCO's code
     missed = np.isfinite(ground_truth[:, :, 0]) & np.isnan(similarity)
     return mean_joint_similarity(np.where(missed, 0.0, similarity))
 

@@ -135,8 +135,8 @@ def test_the_truth_scores_100(folder: Callable[[str], Path], name: str, detector
     assert data.name == name
     assert data.counted.sum() == 3
     assert len(data.images) == 2
-    found = find_people(data, Truth(data.skeleton), detector)  # type: ignore[arg-type]
-    assert average_precision(data, found) == pytest.approx({"AP": 100, "AP50": 100, "AP75": 100})
+    predictions = find_people(data, Truth(data.skeleton), detector)  # type: ignore[arg-type]
+    assert average_precision(data, predictions) == pytest.approx({"AP": 100, "AP50": 100, "AP75": 100})
 
 
 def test_joints_far_off_score_nothing_and_a_forgotten_person_costs_their_share(
@@ -145,16 +145,16 @@ def test_joints_far_off_score_nothing_and_a_forgotten_person_costs_their_share(
     data = read_annotated(folder("coco"))
     assert average_precision(data, find_people(data, Truth(COCO_17, off_px=200)))["AP"] == 0
     # Two of three found, in front of the one who is missed: precision 1 at the 67 recalls up to two thirds, of 101.
-    found = find_people(data, Truth(COCO_17, forgotten=[1]))
-    assert average_precision(data, found)["AP"] == pytest.approx(100 * 67 / 101)
+    predictions = find_people(data, Truth(COCO_17, forgotten=[1]))
+    assert average_precision(data, predictions)["AP"] == pytest.approx(100 * 67 / 101)
 
 
 def test_joints_are_those_of_the_data_whatever_the_estimator_calls_them(folder: Callable[[str], Path]) -> None:
     data = read_annotated(folder("crowdpose"))
-    found = find_people(data, Truth(FORMATS["mpii"]))
+    predictions = find_people(data, Truth(FORMATS["mpii"]))
     head = data.skeleton.index("head_top")
     there = FORMATS["mpii"].index("head_top")
-    assert found[0].keypoints[0, head].tolist() == joints_of(0, FORMATS["mpii"])[there].tolist()
+    assert predictions[0].keypoints[0, head].tolist() == joints_of(0, FORMATS["mpii"])[there].tolist()
 
 
 def test_pckh_counts_joints_within_half_a_head(folder: Callable[[str], Path]) -> None:
@@ -179,9 +179,9 @@ def test_who_is_found_in_an_ignore_region_does_not_count(folder: Callable[[str],
     content["annotations"] = [each for each in content["annotations"] if each["id"] != 1]
     path.write_text(json.dumps(content))
     data = read_annotated(root)
-    found = find_people(data, Truth(data.skeleton), detect)
-    assert [len(poses) for poses in found] == [1, 1]
-    assert average_precision(data, found)["AP"] == pytest.approx(100)
+    predictions = find_people(data, Truth(data.skeleton), detect)
+    assert [len(poses) for poses in predictions] == [1, 1]
+    assert average_precision(data, predictions)["AP"] == pytest.approx(100)
 
 
 def test_the_format_may_be_said_and_the_file_chosen(folder: Callable[[str], Path]) -> None:
@@ -220,12 +220,12 @@ def test_a_wrong_folder_is_told_in_one_line(folder: Callable[[str], Path], tmp_p
 def test_the_samples_of_every_data_set_are_read_and_found(shared: Path, name: str) -> None:
     data = read_annotated(shared / "data" / "samples" / name)
     assert data.name == name
-    found = find_people(data, TruthOf(data.skeleton, data.keypoints[data.counted], data.boxes[data.counted]))
-    assert sum(map(len, found)) == data.counted.sum() > 0
+    predictions = find_people(data, TruthOf(data.skeleton, data.keypoints[data.counted], data.boxes[data.counted]))
+    assert sum(map(len, predictions)) == data.counted.sum() > 0
     if name == "mpii":
-        assert pckh(data, found) == 100
+        assert pckh(data, predictions) == 100
     else:
-        assert average_precision(data, found)["AP"] == pytest.approx(100)
+        assert average_precision(data, predictions)["AP"] == pytest.approx(100)
 
 
 class TruthOf:

@@ -49,9 +49,9 @@ def test_a_seed_makes_one_world(kind: str) -> None:
 
 def test_truth_scored_against_itself_is_100() -> None:
     made = seen("dance")
-    clip = made.truth
-    truth = {(t, i): row for row, (t, i) in enumerate(zip(clip.frames, clip.track_ids, strict=True))}
-    assert len(truth) == len(clip)  # nobody stands twice in a frame
+    clip = made.ground_truth
+    ground_truth = {(t, i): row for row, (t, i) in enumerate(zip(clip.frames, clip.track_ids, strict=True))}
+    assert len(ground_truth) == len(clip)  # nobody stands twice in a frame
 
     own = world("dance").people
     frames = [
@@ -161,7 +161,7 @@ def test_perfect_ids_are_the_best_there_is_and_a_box_belongs_to_its_joints() -> 
 def test_boxes_are_counted_as_by_hand() -> None:
     """Two people whose ids are exchanged in the end; one of them is missed once, and one box is false."""
     left, right, nowhere = ([0.0, 0, 10, 10], [100.0, 0, 110, 10], [500.0, 0, 510, 10])
-    truth = [(np.array([1, 2]), np.array([left, right]))] * 4
+    ground_truth = [(np.array([1, 2]), np.array([left, right]))] * 4
 
     def tracked(ids: list[int], boxes: list[list[float]]) -> TrackedPoses:
         n = len(ids)
@@ -173,6 +173,6 @@ def test_boxes_are_counted_as_by_hand() -> None:
         tracked([7, 9], [left, nowhere]),
         tracked([8, 7], [left, right]),
     ]
-    annotated, predicted, matched, switches, followed = count_boxes(truth, found)
+    annotated, predicted, matched, switches, followed = count_boxes(ground_truth, found)
     assert (annotated, predicted, matched, switches) == (8, 8, 7, 2)
     assert followed == 5

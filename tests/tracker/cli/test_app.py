@@ -157,7 +157,7 @@ def test_tracks_are_scored_and_poses_converted_by_the_same_command(
 ) -> None:
     golden = TESTS / "golden" / "posetrack" / "synth"
     assert succeeds(capsys, "eval", golden / "gt18", golden / "pred18", "--metrics", "MOT").startswith("Pose tracking")
-    assert "found none" in fails(capsys, "eval", str(tmp_path), str(tmp_path))
+    assert "got none" in fails(capsys, "eval", str(tmp_path), str(tmp_path))
     coco = tmp_path / "coco.json"
     coco.write_text(json.dumps([{"image_id": 1, "category_id": 1, "keypoints": [9.0, 9.0, 1.0] * 17, "score": 0.9}]))
     succeeds(capsys, "convert", coco, tmp_path / "poses.json", "--from", "coco")
@@ -187,7 +187,7 @@ def test_poses_of_others_are_followed_by_the_same_command(tmp_path: Path) -> Non
     (folder / "000002_torn.json").write_text("{")
     done = posetrail("follow", "poses", "-o", "all", cwd=tmp_path)
     assert done.returncode == 3
-    assert [line for line in done.stderr.splitlines() if "wanted JSON" in line] == [
+    assert [line for line in done.stderr.splitlines() if "expected JSON" in line] == [
         line for line in done.stderr.splitlines() if "torn" in line
     ]
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["000001_mpii_test", "000003_bonn_test"]

@@ -350,7 +350,7 @@ def test_what_cannot_be_followed_is_told(tmp_path: Path) -> None:
             (tmp_path / name).mkdir()
         with pytest.raises(InputError, match=r"wanted the folder of a finished run|folder of a finished run"):
             follow_poses(tmp_path / name, SETTINGS, output=tmp_path / "out")
-    with pytest.raises(InputError, match="wanted JSON"):
+    with pytest.raises(InputError, match="expected JSON"):
         follow_poses(text(tmp_path / "torn.json", "{"), SETTINGS, output=tmp_path / "out")
     poses = saved(walk(2), tmp_path / "tracks.json")
     with pytest.raises(InputError, match="give one with -o"):
