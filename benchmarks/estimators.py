@@ -257,15 +257,15 @@ def _detector(options: argparse.Namespace, runtime: Runtime, estimator: Estimato
 
 def published_table() -> str:
     """What others say of the estimators here, as Markdown: a line for each family and measure."""
-    lines = ["| family | published scores | told by |", "| --- | --- | --- |"]
+    lines = ["| family | published scores | source |", "| --- | --- | --- |"]
     scored = [each for each in PUBLISHED.values() if each.kind == "estimator" and each.scored_by]
-    for (family, measure, source), group in groupby(sorted(scored, key=_told), key=_told):
+    for (family, measure, source), group in groupby(sorted(scored, key=_source_of), key=_source_of):
         said = ", ".join(f"{each.name} {each.score.partition(' ')[0]}" for each in group)
         lines.append(f"| {family} | {measure}: {said} | {source} |")
     return "\n".join(lines)
 
 
-def _told(published: Published) -> tuple[str, str, str]:
+def _source_of(published: Published) -> tuple[str, str, str]:
     return published.family, re.sub(r"^[\d.]+ ", "", published.score), published.scored_by
 
 

@@ -19,6 +19,7 @@ TYPE_CHECKING = False  # `typing` would take longer to import than everything el
 if TYPE_CHECKING:
     from eval_posetrack.evaluation import evaluate as evaluate
     from posetrail.errors import InputError as InputError
+    from posetrail.frame import Frame as Frame
     from posetrail.poses import Detections as Detections
     from posetrail.poses import Poses as Poses
     from posetrail.poses import TrackedPoses as TrackedPoses
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "evaluate": "eval_posetrack.evaluation",
     "InputError": "posetrail.errors",
+    "Frame": "posetrail.frame",
     "Detections": "posetrail.poses",
     "Poses": "posetrail.poses",
     "TrackedPoses": "posetrail.poses",
@@ -60,6 +62,7 @@ __all__ = [
     "SKELETONS",
     "AssociationSettings",
     "Detections",
+    "Frame",
     "InferenceSettings",
     "InputError",
     "NetworkSettings",
