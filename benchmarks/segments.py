@@ -26,9 +26,9 @@ from tracker.association.follow import associate_clip
 from tracker.frames import PoseFrame
 from tracker.io.pose_log import read_pose_log
 from tracker.io.video import Source, open_source
+from tracker.runs.folder import run_clip
 from tracker.runs.networks import Networks, open_networks
 from tracker.runs.record import LOG
-from tracker.runs.run import track_to_folder
 from tracker.runs.segments import LEAD_S, Segment, cut
 from tracker.settings import Settings
 
@@ -81,7 +81,7 @@ def same_ids(one: list[TrackedPoses], many: list[TrackedPoses]) -> tuple[float, 
 def row(source: Source, folder: Path, networks: Networks, segments: tuple[Segment, ...], lead_s: float) -> str:
     """The line of a lead."""
     settings = Settings()
-    run = track_to_folder(source, folder / f"lead {lead_s:g}", networks, settings, segments=segments)
+    run = run_clip(source, folder / f"lead {lead_s:g}", networks, settings, segments=segments)
     one, many = frames(folder / ONE), frames(run.folder)
     alike = [same(a, b) for a, b in zip(one, many, strict=True)]
     settled = settled_after(alike, segments)
@@ -110,7 +110,7 @@ def main() -> None:
         folder = Path(place)
         clip = looped(given.clip, given.seconds / 60, folder / "clip.mp4") if given.seconds else given.clip
         source = open_source(clip)
-        one = track_to_folder(source, folder / ONE, networks, Settings())
+        one = run_clip(source, folder / ONE, networks, Settings())
         print(f"{one.frames} frames, {one.people} people in one tracklet, {one.frames / one.seconds:.1f} frames/s")
         print("  lead    segments  same frames   settled after    IDF1  switches  people")
         for lead_s in given.leads:

@@ -37,8 +37,8 @@ from tracker.inference.propagation import LucasKanade, create_flow, move_people
 from tracker.io.drawing import Trails, draw_people
 from tracker.io.video import Source, open_source
 from tracker.io.video_writer import VideoWriter
+from tracker.runs.folder import run_clip
 from tracker.runs.networks import Networks
-from tracker.runs.run import track_to_folder
 from tracker.settings import Settings
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "pose2sim_cam01.mp4"
@@ -96,7 +96,7 @@ def ours(source: Source, networks: Networks, *, video: bool) -> tuple[float, int
     """Seconds, frames and people per frame of one run to a folder."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        outcome = track_to_folder(source, Path(folder), networks, SETTINGS, video=video)
+        outcome = run_clip(source, Path(folder), networks, SETTINGS, video=video)
         return time.perf_counter() - started, outcome.frames, outcome.poses / outcome.frames
 
 

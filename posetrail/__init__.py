@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from posetrail.skeletons import Skeleton as Skeleton
     from tracker.association.follow import follow as follow
     from tracker.association.tracker import Tracker as Tracker
-    from tracker.runs.run import track as track
-    from tracker.runs.run import track_to_folder as track_to_folder
+    from tracker.runs.folder import track_to_folder as track_to_folder
+    from tracker.runs.track import track as track
     from tracker.settings import PRESETS as PRESETS
     from tracker.settings import AssociationSettings as AssociationSettings
     from tracker.settings import InferenceSettings as InferenceSettings
@@ -48,8 +48,8 @@ _MODULES = {
     "Skeleton": "posetrail.skeletons",
     "follow": "tracker.association.follow",
     "Tracker": "tracker.association.tracker",
-    "track": "tracker.runs.run",
-    "track_to_folder": "tracker.runs.run",
+    "track": "tracker.runs.track",
+    "track_to_folder": "tracker.runs.folder",
     "PRESETS": "tracker.settings",
     "AssociationSettings": "tracker.settings",
     "InferenceSettings": "tracker.settings",

@@ -23,8 +23,6 @@ TOO_MANY_LEVELS = {"batch", "runs"}
 TOO_LONG = {
     "posetrail/published.py",
     "posetrail/skeletons.py",
-    "tracker/io/writers.py",
-    "tracker/runs/run.py",
 }
 
 

@@ -31,7 +31,7 @@ from tracker.batch import batch, workers  # noqa: F401 imported before a fork, n
 from tracker.cli import batch as batch_command  # noqa: F401
 from tracker.cli.app import main
 from tracker.inference.propagation import create_flow
-from tracker.runs import networks, run  # noqa: F401
+from tracker.runs import draw, folder, follow, networks, track  # noqa: F401
 from tracker.settings import Settings
 
 from ..worlds import STANDING

@@ -19,7 +19,7 @@ from posetrail.runtime import Runtime
 from posetrail.skeletons import COCO_17, SKELETONS
 from tests.frames import frames_of
 from tests.worlds import STANDING
-from tracker.runs.run import track
+from tracker.runs.track import track
 
 GREEN, RED, BLUE = (40, 110, 50), (170, 40, 40), (40, 60, 150)
 BLACK, WHITE = (25, 25, 25), (225, 225, 225)

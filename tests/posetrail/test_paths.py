@@ -32,8 +32,8 @@ from tracker.batch.posetrack_set import listed_sequences, sequences, write_submi
 from tracker.batch.table import Row, Table, printable
 from tracker.cli.app import main
 from tracker.inference.propagation import create_flow
-from tracker.runs import record as run_file
-from tracker.runs.run import follow_poses
+from tracker.runs.follow import follow_poses
+from tracker.runs.record import RUN
 from tracker.settings import AssociationSettings
 
 PARTS = (
@@ -231,7 +231,7 @@ def run(*arguments: object) -> int:
 
 def is_one_folder_deep(out: Path) -> bool:
     """Each run stands in a folder of its own, and none in the output itself."""
-    return not (out / run_file.RUN).exists() and all(is_safe_name(path.name) for path in out.iterdir())
+    return not (out / RUN).exists() and all(is_safe_name(path.name) for path in out.iterdir())
 
 
 @few
@@ -243,12 +243,12 @@ def test_track_and_batch_write_below_the_output_whatever_a_clip_is_called(world:
     with only_within(world) as out:
         assert run("track", images, "-o", out, "--progress", "none") == 0
         [folder] = out.iterdir()
-        assert (folder / run_file.RUN).is_file()
+        assert (folder / RUN).is_file()
         assert is_one_folder_deep(out)
     with only_within(world) as out:
         table = run_batch(find_clips([images], out), task(out), progress="none", run_clips=in_this_process)
         assert [row.status for row in table.rows.values()] == ["complete"]
-        assert (out / next(iter(table.rows)) / run_file.RUN).is_file()
+        assert (out / next(iter(table.rows)) / RUN).is_file()
 
 
 @pytest.mark.parametrize("name", ["...mp4", "..mp4", "....mp4", "con.mp4", " .mp4"])
@@ -258,7 +258,7 @@ def test_a_video_of_dots_has_a_folder_of_its_own(world: Path, name: str) -> None
     with only_within(world) as out:
         assert run("track", f"./{name}", "-o", out, "--progress", "none") == 0
         [folder] = out.iterdir()
-        assert (folder / run_file.RUN).is_file()
+        assert (folder / RUN).is_file()
 
 
 @few
@@ -270,7 +270,7 @@ def test_follow_and_convert_write_below_the_output_whatever_a_file_is_called(wor
     write_clip(clip(), world / "poses" / "clip.json")
     with only_within(world) as out:
         assert run("follow", world / "poses", "-o", out, "--fps", 30) == 0
-        assert len(list(out.glob(f"*/{run_file.RUN}"))) == len(list((world / "poses").iterdir()))
+        assert len(list(out.glob(f"*/{RUN}"))) == len(list((world / "poses").iterdir()))
         assert is_one_folder_deep(out)
     with only_within(world) as out:
         run("follow", world / "poses" / f"{poses.name}.json", "-o", out / "one", "--fps", 30)

@@ -16,7 +16,8 @@ from posetrail.errors import InputError
 from tracker.checked_settings import Range
 from tracker.cli.app import main
 from tracker.inference.propagation import create_flow
-from tracker.runs.record import association_settings
+from tracker.io.pose_log import LogEnd
+from tracker.runs.record import NO_FIGURES, PosesInput, RecordedSettings, RunRecord
 from tracker.settings import PRESETS, AssociationSettings, InferenceSettings, NetworkSettings, Settings
 
 ROOMS = (NetworkSettings, InferenceSettings, AssociationSettings)
@@ -96,9 +97,22 @@ def test_every_number_has_its_range_beside_it_and_every_default_fits(room: type,
     value=st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2),
 )
 def test_whatever_a_run_json_holds_comes_back_as_settings_or_one_line(name: str, value: object) -> None:
-    told = {"settings": {"association": asdict(AssociationSettings()) | {name: value}}}
+    record = RunRecord(
+        status="complete",
+        finished=True,
+        reason="",
+        warnings=(),
+        models=(),
+        figures=NO_FIGURES,
+        files=(),
+        input=PosesInput(path="poses.json", fingerprint="", fps=30.0, width=1, height=1),
+        settings=RecordedSettings(association=asdict(AssociationSettings()) | {name: value}),
+        device="none",
+        pose_log=LogEnd(0, ""),
+        versions={},
+    )
     try:
-        settings = association_settings(told)
+        settings = record.association_settings
     except InputError as error:
         refused = str(error)
     else:

@@ -19,9 +19,9 @@ from tracker.batch.progress import Watch, batch_progress
 from tracker.batch.table import INFERRED, Row, Table, printable
 from tracker.io.pose_log import read_pose_log
 from tracker.progress import ProgressStyle
-from tracker.runs import record as run_file
 from tracker.runs.locks import batch_lock
-from tracker.runs.resume import differences, weights_files, without_paths
+from tracker.runs.record import LOG, RUN, read_record
+from tracker.runs.resume import differences, plain, weights_files, without_paths
 
 EngineName = Literal["local", "ray"]
 Engine = Callable[..., Iterator[Row]]
@@ -136,13 +136,13 @@ def _changed_settings(folder: Path, task: Task, weights: Mapping[str, str]) -> l
         weights: sha256 of the files of weights that the task's settings name, by setting.
     """
     try:
-        header, _ = read_pose_log(folder / run_file.LOG)
+        header, _ = read_pose_log(folder / LOG)
         was = header.inference_settings | header.provenance
-        if (folder / run_file.RUN).is_file():
-            was |= run_file.read(folder)["settings"].get("association", {})
+        if (folder / RUN).is_file():
+            was |= read_record(folder).settings.association
     except InputError:
         return None  # or it cannot be told; its row will
-    rooms = run_file.plain(asdict(task.settings))
+    rooms = plain(asdict(task.settings))
     wanted = {setting: value for room in rooms.values() for setting, value in room.items()}
     wanted |= {"start_s": task.start_s, "end_s": task.end_s, "stride": task.stride}
     wanted.pop("device")  # "auto" may be what it was

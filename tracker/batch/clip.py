@@ -16,11 +16,11 @@ from tracker.batch.clip_list import ListedClip
 from tracker.batch.table import INFERRED, Row
 from tracker.io.video import Source, open_images, open_source
 from tracker.io.writers import default_formats
-from tracker.runs.infer import OnFrame
+from tracker.progress import OnFrame
+from tracker.runs.folder import run_clip
 from tracker.runs.locks import BATCH_FOLDER, Locked
 from tracker.runs.networks import Networks
 from tracker.runs.resume import IfExists
-from tracker.runs.run import track_to_folder
 from tracker.runs.segments import Segment, cut, infer_segment, is_inferred, is_joined
 from tracker.settings import Settings
 
@@ -123,7 +123,7 @@ def _infer_segment(
     if not is_joined(segments, source, folder, networks, task.settings, task.if_exists):
         segment = segments[listed.segment - 1]
         on_open(segment.part_of(source).num_frames)
-        outcome = infer_segment(
+        record = infer_segment(
             segment,
             source,
             folder,
@@ -133,7 +133,7 @@ def _infer_segment(
             on_frame=on_frame,
             wait_s=_CLIP_LOCK_S,
         )
-        row = replace(row, frames=outcome.frames, seconds=outcome.seconds)
+        row = replace(row, frames=record.figures.frames, seconds=record.figures.seconds)
         if not all(is_inferred(each, source, folder, networks, task.settings, task.if_exists) for each in segments):
             return row
     try:
@@ -145,7 +145,7 @@ def _infer_segment(
 def _follow(
     listed: ListedClip, source: Source, networks: Networks, task: Task, row: Row, on_frame: OnFrame, wait_s: float
 ) -> Row:
-    outcome = track_to_folder(
+    outcome = run_clip(
         source,
         task.output / listed.name,
         networks,

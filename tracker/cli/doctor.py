@@ -142,13 +142,13 @@ def _association() -> str:
 
 def _run() -> str:
     from tracker.io.video import open_source
+    from tracker.runs.folder import run_clip
     from tracker.runs.networks import open_networks
-    from tracker.runs.run import track_to_folder
     from tracker.settings import Settings
 
     settings = Settings()
     with _clip() as clip, open_networks(settings) as networks:
-        outcome = track_to_folder(open_source(clip), clip.parent / "run", networks, settings)
+        outcome = run_clip(open_source(clip), clip.parent / "run", networks, settings)
         _expect(f"{_NUM_FRAMES} frames, complete", f"{outcome.frames} frames, {outcome.status} {outcome.reason}")
         return f"{outcome.frames} frames tracked, {len(outcome.files)} files written"
 

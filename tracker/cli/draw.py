@@ -23,7 +23,7 @@ def draw_command(
     progress: Progress = "auto",
 ) -> int:
     """Draw the tracks of a run on its clip: skeletons coloured by track id."""
-    from tracker.runs.run import draw_run
+    from tracker.runs.draw import draw_run
 
     printer = Printer(as_json=progress == "json")
     with stop_on_ctrl_c() as stopped, show_progress(progress, run.name, None) as on_frame:

@@ -63,7 +63,7 @@ def follow_command(
 
     Ids in the input are ignored. Scores may have any range.
     """
-    from tracker.runs.run import follow_poses
+    from tracker.runs.follow import follow_poses
 
     more_formats, printer = format_names(save), Printer(as_json=progress == "json")
     if ground_truth and not both:

@@ -14,14 +14,12 @@ if TYPE_CHECKING:
 
 def print_outcome(outcome: Outcome, printer: Printer) -> None:
     """Print what a run wrote, and its warnings."""
-    from tracker.runs.record import NOTHING_TO_DO
-
     text = f"{outcome.folder}: {counted(outcome.frames, 'frame')}, {people(outcome.people)}"
-    if outcome.done == NOTHING_TO_DO:
-        text += f"; {outcome.done}"
+    if outcome.unchanged:
+        text += f"; {outcome.reused}"
     else:
         text += f", {outcome.frames / max(outcome.seconds, 1e-9):.1f} frames/s"
-        text += f"\n    {outcome.done}" if outcome.done else ""
+        text += f"\n    {outcome.reused}" if outcome.reused else ""
     printer.result(f"{text}\n    {'  '.join(outcome.files)}", **asdict(outcome))
     for line in filter(None, (outcome.reason, *outcome.warnings)):
         printer.warning(line)

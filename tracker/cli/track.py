@@ -68,8 +68,8 @@ def track_command(
     """
     from tracker.io.video import open_source
     from tracker.io.writers import default_formats
+    from tracker.runs.folder import run_clip
     from tracker.runs.networks import open_networks
-    from tracker.runs.run import track_to_folder
 
     settings = Settings(networks=networks, inference=inference, association=online_or_offline(association, online))
     more_formats = format_names(save)
@@ -79,7 +79,7 @@ def track_command(
         stop_on_ctrl_c() as stopped,
         _progress_of_both_passes(progress, source.name, source.num_frames) as (on_frame, on_drawn),
     ):
-        outcome = track_to_folder(
+        outcome = run_clip(
             source,
             output / safe_name(source.name),
             loaded,

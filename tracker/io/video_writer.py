@@ -32,8 +32,6 @@ from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.frame import Image
 
-NOTE = "the drawn video:"  # with which its notes begin
-
 _TICKS_PER_S = 360_000
 _SLOW_TICKS_PER_S = 1000  # below one frame a second
 _LONGEST_GAP = (1 << 31) - 2  # ticks
@@ -106,7 +104,7 @@ class VideoWriter:
         if not self._shortened:
             return ()
         gaps = "1 gap is" if self._shortened == 1 else f"{self._shortened} gaps are"
-        return (f"{NOTE} {gaps} shortened to {_LONGEST_GAP / self._ticks_per_s:.0f} s, all that MP4 can hold",)
+        return (f"{gaps} shortened to {_LONGEST_GAP / self._ticks_per_s:.0f} s, all that MP4 can hold",)
 
     def _begin(self) -> None:
         beside = self._open.enter_context(written_whole(self._path))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from eval_posetrack.evaluation import evaluate
 from eval_posetrack.tables import Table
+from tracker.runs.follow import follow_poses
 from tracker.runs.record import Outcome
-from tracker.runs.run import follow_poses
 from tracker.settings import AssociationSettings
 
 _SCORES = ("MOTA", "IDF1", "HOTA", "IDF1 (OKS)", "HOTA (OKS)")  # by whether the ground ground_truth has head boxes
@@ -28,7 +28,7 @@ def follow_both(
     """Follow the same poses both ways, into `output`/online and `output`/offline.
 
     Args:
-        poses: as of `tracker.runs.run.follow_poses`.
+        poses: as of `tracker.runs.follow.follow_poses`.
         settings: who is who; `offline` is not looked at.
         output: folder for both runs.
         fps: as of `follow_poses`.

@@ -1,7 +1,8 @@
-"""The first pass of a run: a clip, or a part of it, becomes a pose log."""
+"""Clip to pose log: the first stage of a run, which needs pixels and networks."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -16,20 +17,27 @@ from tracker.frames import PoseFrame
 from tracker.inference.pipeline import infer
 from tracker.io.pose_log import Place, PoseLogHeader, PoseLogWriter
 from tracker.io.video import DamagedInput, Source
-from tracker.runs import record as run_file
+from tracker.progress import OnFrame
 from tracker.runs import resume
 from tracker.runs.networks import Networks
-from tracker.runs.record import LOG, RUN, Inferred
+from tracker.runs.record import LOG, NO_FIGURES, RUN, ClipInput, Inferred, Model, RecordedSettings, RunRecord
+from tracker.runs.versions import installed_versions
 from tracker.settings import Settings
 
-OnFrame = Callable[[int], None]
-"""Told the number of people of each frame."""
+_log = logging.getLogger(__name__)
 
 
-def seen(
+def infer_source(
     source: Source, networks: Networks, settings: Settings, known: Iterable[PoseFrame] = ()
 ) -> Generator[tuple[Frame, PoseFrame]]:
-    """The frames of a clip with their poses, as `tracker.inference.pipeline.infer` yields them."""
+    """The frames of a clip with their poses.
+
+    Args:
+        source: the clip.
+        networks: opened with these settings.
+        settings: settings of the run.
+        known: the poses of its first frames, if an earlier run inferred them; these frames are not yielded.
+    """
     return infer(
         source.frames(),
         networks.detector,
@@ -53,49 +61,69 @@ def infer_to_log(
     on_frame: OnFrame = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Inferred:
-    """Write a folder's pose log, or go on with it behind a frame; how that ended, and why.
+    """Write a folder's pose log, or continue it after a frame.
 
-    Nothing is written before the first frame has been seen; the folder must be there.
+    Nothing is written before the poses of the first frame are known.
+
+    Args:
+        source: the clip, or a part of it.
+        folder: an existing folder.
+        header: of the pose log.
+        networks: opened with these settings.
+        settings: settings of the run.
+        after: continue the log in the folder after this frame.
+        on_frame: called with the number of poses of each frame, those in the log included.
+        stopped: called after each frame; true ends inference.
 
     Raises:
-        InputError: not a single frame could be read. Of a part that begins later that is no error, its log is empty.
+        InputError: no frame could be read. A part that begins after the first frame may be empty.
     """
-    known = _told_of(resume.frames_until(folder / LOG, after), on_frame) if after else ()
-    with closing(seen(source, networks, settings, known)) as looking:
+    known = _reported(resume.frames_until(folder / LOG, after), on_frame) if after else ()
+    with closing(infer_source(source, networks, settings, known)) as inferred:
         damage = None
         try:
-            begun = [] if after else list(islice(looking, 1))
+            first = [] if after else list(islice(inferred, 1))
         except DamagedInput as error:
             if not source.first_index:
                 raise
-            begun, damage = [], error
-        if not begun and not after and not source.first_index:
+            first, damage = [], error
+        if not first and not after and not source.first_index:
             raise InputError(
-                f"{source.path}: no frame between start and end; the clip has {source.total_frames} frames"
+                f"{source.path}: expected frames between start and end, got none; the clip has "
+                f"{source.total_frames} frames"
             )
         with ExitStack() as files:
-            (folder / RUN).unlink(missing_ok=True)  # it tells of the log as it was
+            (folder / RUN).unlink(missing_ok=True)  # it describes the log as it was
             log = files.enter_context(PoseLogWriter(folder / LOG, header, after=after))
             try:
-                for _, what in chain(begun, looking):
-                    log.append(what)
-                    on_frame(len(what.poses))
+                for _, frame in chain(first, inferred):
+                    log.append(frame)
+                    on_frame(len(frame.poses))
                     if stopped():
                         reason = f"{source.path}: stopped; {log.place.frames} frames are kept"
-                        return Inferred("interrupted", reason, log.place.log_end)
+                        _log.info(reason)
+                        return Inferred("interrupted", reason, log.place.log_end, finished=False)
             except DamagedInput as error:
                 damage = error
+    _log.info("%s: inferred %d frames%s", source.path, log.place.frames, f"; {damage}" if damage else "")
     return Inferred("damaged" if damage else "complete", str(damage or ""), log.place.log_end)
 
 
-def _told_of(known: Iterable[PoseFrame], on_frame: OnFrame) -> Iterator[PoseFrame]:
+def _reported(known: Iterable[PoseFrame], on_frame: OnFrame) -> Iterator[PoseFrame]:
     for frame in known:
         on_frame(len(frame.poses))
         yield frame
 
 
 def header_of(source: Source, networks: Networks, settings: Settings, **more: Any) -> PoseLogHeader:
-    """The header of a clip's pose log; `more` is what else decides its numbers."""
+    """The header of a clip's pose log.
+
+    Args:
+        source: the clip.
+        networks: opened with these settings.
+        settings: settings of the run.
+        more: further values that decide the log's numbers, by name.
+    """
     return PoseLogHeader(
         skeleton=networks.skeleton,
         fps=source.fps,
@@ -103,9 +131,39 @@ def header_of(source: Source, networks: Networks, settings: Settings, **more: An
         height=source.height,
         source=source.name,
         source_fingerprint=source.fingerprint,
-        inference_settings=run_file.plain(asdict(settings.inference)),
+        inference_settings=resume.plain(asdict(settings.inference)),
         models=[{"name": weights.name, "sha256": weights.sha256} for weights in networks.weights],
         posetrail_version=version("posetrail"),
         appearance_size=networks.embedder.size if networks.embedder else 0,
         provenance={**resume.provenance(source, settings, networks.device), **more},
+    )
+
+
+def record_of(source: Source, networks: Networks, settings: Settings, inferred: Inferred) -> RunRecord:
+    """The record of a clip's run whose inference has ended so; results are not in it yet."""
+    return RunRecord(
+        status=inferred.status,
+        finished=inferred.finished,
+        reason=inferred.reason,
+        warnings=(),
+        input=ClipInput(
+            path=str(source.path.resolve()),
+            fingerprint=source.fingerprint,
+            fps=source.fps,
+            timed_by_fps=source.timed_by_fps,
+            width=source.width,
+            height=source.height,
+            start_s=source.start_s,
+            end_s=source.end_s,
+            stride=source.stride,
+            notes=source.notes,
+        ),
+        settings=RecordedSettings(**resume.plain(asdict(settings))),
+        applied=networks.applied,
+        models=tuple(Model(name=w.name, sha256=w.sha256, licence=w.licence) for w in networks.weights),
+        device=networks.device,
+        pose_log=inferred.log,
+        versions=installed_versions(),
+        figures=NO_FIGURES,
+        files=(),
     )

@@ -1,330 +1,347 @@
-"""run.json: what a run was made of, how it ended, and what came out. All that is needed to do it again."""
+"""run.json: what a run was made from, how it ended and which files it wrote. Read and written here only."""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Set
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 
 from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.paths import is_safe_name
-from tracker.io.pose_log import DamagedLog, LogEnd, PoseLogHeader, check_pose_log, read_pose_log
+from tracker.io.pose_log import DamagedLog, LogEnd, check_pose_log, read_pose_log
 from tracker.io.video import Source, open_source
 from tracker.io.writers import WRITERS
-from tracker.runs.networks import Networks
+from tracker.runs.json_records import Check, from_json
 from tracker.runs.versions import installed_versions
-from tracker.settings import AssociationSettings, Settings
+from tracker.settings import AssociationSettings
 
+SCHEMA_VERSION = 1
 LOG, RUN, VIDEO = "poses.arrow", "run.json", "video.mp4"
-NOTHING_TO_DO = "nothing to do; --redo starts again"
 RESULTS = frozenset({VIDEO, *(kind.file_name for kind in WRITERS.values())})
 
 Status = Literal["complete", "damaged", "interrupted"]
+"""How inference ended: all frames were read; all that a damaged clip has; or it was stopped before the end."""
+
+_LARGEST_BYTES = 2**24  # of a run.json
+_HINT = "give the folder of a finished run, or track again"
 
 
-_LARGEST = 2**24  # bytes of a run.json
-
-
-@dataclass(frozen=True)
-class Inferred:
-    """How the first pass of a run ended: the pose log is written."""
-
-    status: Status
-    reason: str  # one line; empty when complete
-    log: LogEnd
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a run ended."""
-
-    folder: Path
-    status: Status
-    reason: str  # one line; empty when complete
-    warnings: tuple[str, ...]  # one line each: what else is not as asked for
-    frames: int
-    people: int  # ids given
-    poses: int  # of all frames, interpolated ones too
-    interpolated: int  # poses not seen but put in between
-    seconds: float
-    files: tuple[str, ...]  # names in the folder
-    done: str = field(default="", compare=False)  # with an earlier run in the folder, in a few words
-
-
-def describe(source: Source, networks: Networks, settings: Settings, ended: Inferred) -> dict[str, Any]:
-    """What a run is made of, and how its pose log ended: everything of run.json but what came out."""
-    return {
-        "status": ended.status,
-        "reason": ended.reason,
-        "pose_log": asdict(ended.log),
-        "input": {
-            "kind": "clip",
-            "path": str(source.path.resolve()),
-            "fingerprint": source.fingerprint,
-            "fps": source.fps,
-            "timed_by_fps": source.timed_by_fps,
-            "width": source.width,
-            "height": source.height,
-            "start_s": source.start_s,
-            "end_s": source.end_s,
-            "stride": source.stride,
-            "notes": list(source.notes),
-        },
-        "settings": plain(asdict(settings)),
-        "applied": networks.applied,
-        "models": [{"name": w.name, "sha256": w.sha256, "licence": w.licence} for w in networks.weights],
-        "device": networks.device,
-    }
-
-
-def describe_poses(path: Path, header: PoseLogHeader, ended: Inferred) -> dict[str, Any]:
-    """What a run is made of whose poses another program found, or whose clip is not known."""
-    return {
-        "status": ended.status,
-        "reason": ended.reason,
-        "pose_log": asdict(ended.log),
-        "input": {
-            "kind": "poses",
-            "path": str(path.resolve()),
-            "fingerprint": header.source_fingerprint,
-            "fps": header.fps,
-            "width": header.width,
-            "height": header.height,
-        },
-        "settings": {"inference": header.inference_settings},
-        "models": header.models,
-        "device": "none",
-        "files": [],
-    }
-
-
-def plain(values: Any) -> Any:
-    """Settings as JSON has them: paths are text."""
-    if isinstance(values, dict):
-        return {key: plain(value) for key, value in values.items()}
-    return str(values) if isinstance(values, Path) else values
-
-
-def write(outcome: Outcome, told: dict[str, Any], *, versions: dict[str, Any] | None = None) -> None:
-    """Write run.json, and remove results of an earlier run in the same folder that this one did not replace.
-
-    Args:
-        outcome: how the run ended.
-        told: the rest of run.json.
-        versions: of the programs that assigned the ids; those here when not given.
-    """
-    for stale in RESULTS - set(outcome.files):
-        (outcome.folder / stale).unlink(missing_ok=True)
-    content = {
-        "status": outcome.status,
-        "reason": outcome.reason,
-        "warnings": list(outcome.warnings),
-        **{key: told[key] for key in ("input", "settings", "applied", "models", "device", "pose_log")},
-        "versions": versions or installed_versions(),
-        "figures": {
-            "frames": outcome.frames,
-            "people": outcome.people,
-            "poses": outcome.poses,
-            "interpolated": outcome.interpolated,
-            "seconds": round(outcome.seconds, 3),
-            "frames_per_s": round(outcome.frames / max(outcome.seconds, 1e-9), 2),
-        },
-        "files": list(outcome.files),
-    }
-    with written_whole(outcome.folder / RUN) as beside:
-        # A path that is not UTF-8 is written with JSON's own escapes, and read again as it was.
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def has_tracks_of(told: dict[str, Any], settings: AssociationSettings) -> bool:
-    """Whether these association settings, by this version of posetrail, give the ids that a run has."""
-    same_version = told.get("versions", {}).get("posetrail") == installed_versions()["posetrail"]
-    return same_version and told["settings"].get("association") == asdict(settings)
-
-
-def warnings_of(files: Collection[str], told: dict[str, Any] | None) -> list[str]:
-    """What a run tells of some of its files; their names stand before the warnings."""
-    lines = told.get("warnings", ()) if told else ()
-    return [line for line in lines if line.partition(":")[0] in files]
-
-
-def read(run: Path) -> dict[str, Any]:
-    """What run.json of a run's folder says; the types of its values are those that `write` gave them.
-
-    Raises:
-        InputError: there is none, or it is not one.
-    """
-    path = run / RUN
+def _is_path(value: str) -> bool:
     try:
-        with path.open("rb") as file:
-            text = file.read(_LARGEST + 1)
-        told: Any = json.loads(text.decode()) if len(text) <= _LARGEST else None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give the folder of a finished run") from None
-    except (ValueError, RecursionError):
-        raise InputError(f"{path}: is not JSON; give the folder of a finished run, or track again") from None
-    schema = _SCHEMA
-    if isinstance(told, dict) and isinstance(told.get("input"), dict) and told["input"].get("kind", "clip") == "clip":
-        schema = {**_SCHEMA, "input": _CLIP}
-    if flaw := _flaw(told, schema):
-        raise InputError(f"{path}: {flaw}; give the folder of a finished run, or track again")
-    return {"applied": {}, **told}
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < 1e15
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 1e15
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_path(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+        return b"\0" not in os.fsencode(value)
     except UnicodeEncodeError:
         return False
 
 
-# What run.json holds: values by name ("?": may be left out), a list of values, or whether a value can be.
-_POSES = {"kind?": lambda value: value in ("clip", "poses"), "path": _is_path, "fingerprint": _is_text}
-_CLIP = _POSES | {
-    "fps": _is_number,
-    "timed_by_fps": lambda value: isinstance(value, bool),
-    "start_s": lambda value: value is None or _is_number(value),
-    "end_s": lambda value: value is None or _is_number(value),
-    "stride": _is_count,
-    "notes?": [_is_text],
-}
-_SCHEMA: dict[str, Any] = {
-    "status": lambda value: value in get_args(Status),
-    "reason": _is_text,
-    "warnings": [_is_text],
-    "input": _POSES,
-    "settings": {"networks?": {}, "inference?": {}, "association?": {}},
-    "applied?": {},
-    "models": [{}],
-    "device": _is_text,
-    "pose_log?": {"frames": _is_count, "checksum": _is_text},  # of older versions it has none
-    "figures": {
-        "frames": _is_count,
-        "people": _is_count,
-        "poses": _is_count,
-        "interpolated": _is_count,
-        "seconds": _is_number,
-    },
-    "files": [lambda value: isinstance(value, str) and is_safe_name(value)],  # in the run's own folder
-}
+PathText: TypeAlias = Annotated[str, Check(_is_path)]
+FileName: TypeAlias = Annotated[str, Check(is_safe_name)]
 
 
-def _flaw(value: Any, schema: Any, name: str = "it") -> str:
-    """What is wrong with a value, in words; "" where nothing is."""
-    if isinstance(schema, list):
-        if isinstance(value, list):
-            return next(filter(None, (_flaw(each, schema[0], name) for each in value)), "")
-    elif isinstance(schema, dict):
-        if isinstance(value, dict):
-            missing = [key for key in schema if not key.endswith("?") and key not in value]
-            there = [key for key in schema if key.removesuffix("?") in value]
-            flaws = (_flaw(value[key.removesuffix("?")], schema[key], repr(key.removesuffix("?"))) for key in there)
-            return f"has no {missing[0]!r}" if missing else next(filter(None, flaws), "")
-    elif schema(value):
-        return ""
-    return f"{name} cannot be {str(value)[:40]!r}"
+class OtherSchema(InputError):
+    """A run.json whose schema version this posetrail does not read."""
 
 
-def outcome(run: Path, told: dict[str, Any]) -> Outcome:
-    """How a run ended, of which run.json tells this."""
-    figures = told["figures"]
-    return Outcome(
-        folder=run,
-        status=told["status"],
-        reason=told["reason"],
-        warnings=tuple(told["warnings"]),
-        files=tuple(told["files"]),
-        **{name: figures[name] for name in ("frames", "people", "poses", "interpolated", "seconds")},
-    )
+@dataclass(frozen=True)
+class RunWarning:
+    """Something a user should know about a run that ended without an error."""
+
+    text: str  # one line
+    file: str = ""  # the result that it is about; empty: the run as a whole
+    incomplete: bool = False  # the result was not written, or not to the end of the clip
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.text}" if self.file else self.text
 
 
-def check_log(run: Path, told: dict[str, Any]) -> LogEnd:
-    """Make sure that the pose log of a run is whole; returns where it ends.
+@dataclass(frozen=True)
+class Inferred:
+    """How inference ended, once the pose log is written."""
+
+    status: Status
+    reason: str  # one line; empty when complete
+    log: LogEnd
+    finished: bool = True  # false: frames of the clip are left to infer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipInput:
+    """A clip whose frames were inferred, and the part of it that was chosen."""
+
+    kind: Literal["clip"] = "clip"
+    path: PathText
+    fingerprint: str  # SHA-256 of the content
+    fps: float
+    timed_by_fps: bool
+    width: int  # pixels
+    height: int
+    start_s: float | None
+    end_s: float | None
+    stride: int
+    notes: tuple[str, ...] = ()  # see `Source.notes`
+
+
+@dataclass(frozen=True, kw_only=True)
+class PosesInput:
+    """Poses that another program made, or a pose log whose clip is not known."""
+
+    kind: Literal["poses"] = "poses"
+    path: PathText
+    fingerprint: str
+    fps: float
+    width: int  # pixels
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedSettings:
+    """Settings as JSON holds them, by name; they may be those of another version of posetrail."""
+
+    networks: dict[str, Any] = field(default_factory=dict)
+    inference: dict[str, Any] = field(default_factory=dict)
+    association: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A network's weights."""
+
+    name: str
+    sha256: str  # empty of an object that the user passed in
+    licence: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Counts and times of a run."""
+
+    frames: int
+    people: int  # distinct track ids
+    poses: int  # of all frames, interpolated ones included
+    interpolated: int
+    seconds: float
+    frames_per_s: float = 0.0
+
+
+NO_FIGURES = Figures(frames=0, people=0, poses=0, interpolated=0, seconds=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """The content of run.json."""
+
+    schema_version: int = SCHEMA_VERSION
+    status: Status
+    finished: bool  # whether inference reached the end of the clip, or the damage that ends it
+    reason: str  # why the status is not "complete", one line
+    warnings: tuple[RunWarning, ...]
+    input: ClipInput | PosesInput
+    settings: RecordedSettings
+    applied: dict[str, Any] = field(default_factory=dict)  # values that the settings leave to a network or to "auto"
+    models: tuple[Model, ...]
+    device: str
+    pose_log: LogEnd
+    versions: dict[str, str]  # of the programs that assigned the ids
+    figures: Figures
+    files: tuple[FileName, ...]  # in the run's folder
+
+    @property
+    def inferred(self) -> Inferred:
+        """How inference ended."""
+        return Inferred(self.status, self.reason, self.pose_log, self.finished)
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Formats of the tracks that the run wrote, names in `WRITERS`."""
+        return tuple(name for name, kind in WRITERS.items() if kind.file_name in self.files)
+
+    @property
+    def association_settings(self) -> AssociationSettings:
+        """The settings that assigned the ids.
+
+        Raises:
+            InputError: this version of posetrail has other settings, or refuses one of the values.
+        """
+        try:
+            if not self.settings.association:
+                raise TypeError
+            return AssociationSettings(**self.settings.association)
+        except InputError as error:
+            raise InputError(f"{RUN}: {error}; track or follow again") from None
+        except TypeError:
+            raise InputError(
+                f"{RUN}: expected the association settings of this posetrail, got others; track or follow again"
+            ) from None
+
+    def has_tracks_of(self, settings: AssociationSettings) -> bool:
+        """Whether this version of posetrail would assign the same ids with these settings."""
+        same_version = self.versions.get("posetrail") == installed_versions()["posetrail"]
+        return same_version and self.settings.association == asdict(settings)
+
+    def warnings_about(self, files: Collection[str]) -> list[RunWarning]:
+        """The warnings about these results."""
+        return [warning for warning in self.warnings if warning.file in files]
+
+    def with_video(self, drawn: Literal["whole", "part", "none"], notes: Collection[str], folder: Path) -> RunRecord:
+        """The record after the video of `folder` was drawn to its end, in part or not at all.
+
+        Args:
+            drawn: what was drawn.
+            notes: what in the video differs from the clip, one line each.
+            folder: of the run.
+        """
+        draw = f"`posetrail draw {folder}`"
+        new = [RunWarning(note, VIDEO) for note in notes]
+        if drawn == "none":
+            new.append(RunWarning(f"not drawn; {draw} draws it", VIDEO, incomplete=True))
+        elif drawn == "part":
+            new.append(
+                RunWarning(f"stopped before the end of the clip; {draw} draws all of it", VIDEO, incomplete=True)
+            )
+        others = [warning for warning in self.warnings if warning.file != VIDEO]
+        files = set(self.files) - {VIDEO} | ({VIDEO} if drawn != "none" else set())
+        return replace(self, warnings=(*others, *new), files=files_of(files))
+
+    def with_seconds(self, seconds: float) -> RunRecord:
+        """The record of a run that took so long."""
+        frames_per_s = round(self.figures.frames / max(seconds, 1e-9), 2)
+        return replace(self, figures=replace(self.figures, seconds=round(seconds, 3), frames_per_s=frames_per_s))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a run ended, as the functions that make one return it."""
+
+    folder: Path
+    status: Status
+    reason: str  # one line; empty when complete
+    warnings: tuple[str, ...]  # one line each
+    frames: int
+    people: int  # distinct track ids
+    poses: int  # of all frames, interpolated ones included
+    interpolated: int
+    seconds: float
+    files: tuple[str, ...]  # names in the folder
+    unchanged: bool = field(default=False, compare=False)  # an earlier run in the folder left nothing to do
+    reused: str = field(default="", compare=False)  # what was reused of an earlier run, in a few words
+
+    @classmethod
+    def of(cls, folder: Path, record: RunRecord, *, unchanged: bool = False, reused: str = "") -> Outcome:
+        """The outcome of the run with this record."""
+        figures = record.figures
+        return cls(
+            folder=folder,
+            status=record.status,
+            reason=record.reason,
+            warnings=tuple(map(str, record.warnings)),
+            frames=figures.frames,
+            people=figures.people,
+            poses=figures.poses,
+            interpolated=figures.interpolated,
+            seconds=figures.seconds,
+            files=record.files,
+            unchanged=unchanged,
+            reused=reused,
+        )
+
+
+def files_of(results: Set[str]) -> tuple[str, ...]:
+    """All files of a run with these results, in the order in which they are written."""
+    tracks = [kind.file_name for kind in WRITERS.values() if kind.file_name in results]
+    return (LOG, *tracks, RUN, *({VIDEO} & results))
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write run.json, and remove results in the folder that the record does not list."""
+    for stale in RESULTS - set(record.files):
+        (folder / stale).unlink(missing_ok=True)
+    with written_whole(folder / RUN) as beside:
+        # Bytes of a path that are not UTF-8 become JSON's own escapes, so that the path is read back unchanged.
+        text = json.dumps(asdict(record), indent=2, ensure_ascii=False) + "\n"
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def read_record(folder: Path) -> RunRecord:
+    """The record of a run's folder.
 
     Raises:
-        InputError: it cannot be read, or is not what run.json says; the line says how to infer the rest again.
+        OtherSchema: another version of posetrail wrote it.
+        InputError: it is missing, larger than 16 MiB, not JSON, or a value is missing or has the wrong type.
     """
-    read_pose_log(run / LOG)  # of another format, perhaps
+    path = folder / RUN
     try:
-        end = LogEnd(**told["pose_log"])
-        check_pose_log(run / LOG, end, ended=told["status"] != "interrupted")
-    except KeyError:
-        raise InputError(f"{run / RUN}: has no 'pose_log'; {_again(run, told)}") from None
+        with path.open("rb") as file:
+            text = file.read(_LARGEST_BYTES + 1)
+        content: Any = json.loads(text.decode()) if len(text) <= _LARGEST_BYTES else None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give the folder of a finished run") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{path}: is not JSON; {_HINT}") from None
+    if isinstance(content, dict) and content.get("schema_version") != SCHEMA_VERSION:
+        version = content.get("schema_version")
+        got = version if type(version) is int and 0 <= version < 10**9 else "none"
+        raise OtherSchema(
+            f"{path}: expected schema_version {SCHEMA_VERSION}, got {got}; another posetrail wrote it; track again "
+            "with --redo, or choose another output folder"
+        )
+    try:
+        return from_json(RunRecord, content)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; {_HINT}") from None
+
+
+def check_log(folder: Path, record: RunRecord) -> LogEnd:
+    """Make sure that the pose log of a run is whole and the one its record describes. Returns the log's end.
+
+    Raises:
+        OtherFormat: it has another pose log format.
+        DamagedLog: frames are damaged or missing; the line names the command that infers them again.
+        InputError: it cannot be read.
+    """
+    read_pose_log(folder / LOG)  # raises OtherFormat before any damage is looked for
+    try:
+        check_pose_log(folder / LOG, record.pose_log, ended=record.finished)
     except DamagedLog as error:
-        raise DamagedLog(f"{error}; {_again(run, told)}") from None
-    return end
+        raise DamagedLog(f"{error}; {_remedy(folder, record)}") from None
+    return record.pose_log
 
 
-def _again(run: Path, told: dict[str, Any]) -> str:
-    """The command that makes a damaged log whole."""
-    path = told["input"]["path"]
+def _remedy(folder: Path, record: RunRecord) -> str:
+    """The command that repairs a damaged pose log."""
+    path = record.input.path
     if not os.path.exists(path):  # noqa: PTH110 Path.exists raises an error of a name too long
-        return f"what it was made of, {path}, is gone: put it back, or track it again from elsewhere"
-    if of_clip(told):
-        return f"infer the rest again: posetrail track {shlex.quote(path)} -o {shlex.quote(str(run.parent))}"
-    return f"follow those poses again: posetrail follow {shlex.quote(path)} -o {shlex.quote(str(run))}"
+        return f"its input {path} is gone: put it back, or track it from where it is now"
+    if isinstance(record.input, ClipInput):
+        return f"infer the rest again: posetrail track {shlex.quote(path)} -o {shlex.quote(str(folder.parent))}"
+    return f"import the poses again: posetrail follow {shlex.quote(path)} -o {shlex.quote(str(folder))}"
 
 
-def formats(told: dict[str, Any]) -> tuple[str, ...]:
-    """Which formats a run has saved."""
-    return tuple(name for name, kind in WRITERS.items() if kind.file_name in told["files"])
+def open_input(record: RunRecord, path: Path | None) -> Source:
+    """Open the clip of a run.
 
-
-def association_settings(told: dict[str, Any]) -> AssociationSettings:
-    """The settings by which a run gave its ids.
-
-    Raises:
-        InputError: they are not those of this version, or have an unusable value.
-    """
-    try:
-        return AssociationSettings(**told["settings"]["association"])
-    except InputError as error:
-        raise InputError(f"{RUN}: {error}; track or follow again") from None
-    except (TypeError, KeyError):
-        raise InputError(f"{RUN}: its settings are not those of this posetrail; track or follow again") from None
-
-
-def of_clip(told: dict[str, Any]) -> bool:
-    """Whether the run saw a clip itself; otherwise its poses came from elsewhere."""
-    return told["input"].get("kind", "clip") == "clip"
-
-
-def open_input(told: dict[str, Any], path: Path | None) -> Source:
-    """The clip of a run, there or where it has moved to.
+    Args:
+        record: of the run.
+        path: where the clip is now, if it was moved; needed for a run of imported poses.
 
     Raises:
-        InputError: it cannot be read, or is another clip.
+        InputError: it cannot be read, or its content is not that of the clip that was tracked.
     """
-    was = told["input"]
-    if not of_clip(told):
+    clip = record.input
+    if isinstance(clip, PosesInput):
         if path is None:
-            raise InputError(f"{was['path']}: poses without pictures; give the clip they are of with --input")
+            raise InputError(f"{clip.path}: holds poses without images; give their clip with --input")
         return open_source(path)
     source = open_source(
-        path or was["path"],
-        start_s=was["start_s"],
-        end_s=was["end_s"],
-        stride=was["stride"],
-        fps=was["fps"] if was["timed_by_fps"] else None,
+        path or clip.path,
+        start_s=clip.start_s,
+        end_s=clip.end_s,
+        stride=clip.stride,
+        fps=clip.fps if clip.timed_by_fps else None,
     )
-    if source.fingerprint != was["fingerprint"]:
-        raise InputError(f"{source.path}: is not the clip that was tracked; give it with --input")
+    if source.fingerprint != clip.fingerprint:
+        raise InputError(f"{source.path}: is not the clip that was tracked; give that one with --input")
     return source

@@ -1,24 +1,25 @@
-"""What of an earlier run in a folder can be kept: all of it, everything seen, the first frames, or nothing.
+"""Reuse of an earlier run in the same folder: all of it, its inference, its first frames, or nothing.
 
-A run is known by the header of its pose log: the clip's content, the settings, the weights. Where that is the same,
-seeing goes on behind the last whole frame, and every data file comes out byte for byte as if nothing had happened:
+The header of the pose log identifies a run: the clip's content, the settings, the weights. If it is the same, inference
+continues after the last usable frame, and every data file comes out byte for byte as in an undisturbed run:
 
-- Seeing remembers the last frame's picture and poses, where older poses are by now, and the frame with which the camera
-  is compared. All of it follows from the pictures and the log: the pictures are read again from the start (which is
-  how frames are counted anyway), the camera looks at each beside the logged boxes as it did then, the networks rest.
-- It goes on behind a full batch, so that each picture meets the networks in the company it had.
-- A finished run's log is compared with what run.json says of it. Where it is damaged, inference goes on from there; a
-  run.json that cannot be read counts as none.
-- What follows seeing starts over; its files appear whole or not at all, run.json last. Before a log is touched its
-  run.json is removed, so that one never tells of another log.
+- The state of inference is the last image and poses, the propagated poses and the reference image of the camera motion.
+  All of it is computed again from the images, which are decoded from the start in any case, and the logged poses; the
+  networks do not run.
+- Inference continues after a full batch, so that each image is in the same batch as in an undisturbed run.
+- The log of a finished run is compared with run.json. If it is damaged, inference continues before the damage. A
+  run.json that cannot be read counts as missing, one of another schema version is an error.
+- Association starts over. Its files appear complete or not at all, run.json last. run.json is removed before its pose
+  log is changed, so that it never describes another log.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,128 +28,144 @@ from posetrail.errors import InputError
 from posetrail.options import ONNX_PREFIX, onnx_path
 from tracker.frames import PoseFrame
 from tracker.inference.pipeline import BATCH_FRAMES
-from tracker.io.pose_log import LogEnd, OtherFormat, Place, PoseLogHeader, last_place, places, read_pose_log
+from tracker.io.pose_log import OtherFormat, Place, PoseLogHeader, last_place, places, read_pose_log
 from tracker.io.video import Source
 from tracker.io.writers import WRITERS
-from tracker.runs import record as run_file
-from tracker.runs.record import LOG, NOTHING_TO_DO, RUN, VIDEO, Inferred, Outcome
+from tracker.runs.record import LOG, RESULTS, RUN, VIDEO, OtherSchema, RunRecord, check_log, read_record
 from tracker.settings import AssociationSettings, Settings
 
+_log = logging.getLogger(__name__)
+
 IfExists = Literal["replace", "adapt", "continue", "associate"]
-"""What becomes of an earlier run in the folder.
+"""What to do with an earlier run in the folder.
 
-"continue": what is done stays, what is not goes on; a run of other settings or of another clip is refused with an
-InputError. "associate": likewise, but where only the association settings differ, a finished run's ids are assigned
-again from its pose log. "adapt": likewise, and what does not fit is replaced. "replace": nothing is kept."""
+"continue": keep a finished run, continue an unfinished one; raise an InputError if it has other settings or another
+clip. "associate": the same, but if only the association settings differ, associate its pose log again. "adapt": the
+same, but replace the run where "continue" raises an error. "replace": start over."""
 
-_MAKES_NO_DIFFERENCE = ("threads", "weights", "detector_weights", "appearance_weights")  # weights count by their sha256
-_SHOWN = 4  # differences told of in one line
+UNCHANGED = "nothing to do; --redo starts again"
+
+# Do not change any number; the content of weights counts by its sha256.
+_WITHOUT_EFFECT = ("threads", "weights", "detector_weights", "appearance_weights")
+_LISTED = 4  # differences in one line
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What an earlier run has left that this one can use."""
+class Reuse:
+    """What a new run reuses of an earlier one in its folder."""
 
-    outcome: Outcome | None = None  # of a run that is finished: nothing is to be done
-    seen: Inferred | None = None  # everything was seen; how that ended
-    told: dict[str, Any] | None = None  # run.json of a run whose poses were all seen
-    files: frozenset[str] = frozenset()  # results that stay, because they show the tracks that there will be
-    after: Place | None = None  # the log goes on behind this frame
-    note: str = ""  # one line: why not everything is kept
-    done: str = ""  # what is done with an earlier run, in a few words
+    record: RunRecord | None = None  # of a run whose inference is reused
+    is_up_to_date: bool = False  # the run in `record` has all that was asked for
+    files: frozenset[str] = frozenset()  # results that stay, because they show the same tracks
+    after: Place | None = None  # inference continues after this frame of the pose log
+    warning: str = ""  # one line: why not everything is reused
+    summary: str = ""  # what is reused, in a few words
 
 
 def provenance(source: Source, settings: Settings, device: str) -> dict[str, Any]:
-    """What decides the numbers of a pose log and stands nowhere else in its header."""
-    networks = run_file.plain(asdict(settings.networks))
+    """What decides the numbers of a pose log beside the other fields of its header."""
+    networks = plain(asdict(settings.networks))
     return {
         "start_s": source.start_s,
         "end_s": source.end_s,
         "stride": source.stride,
         "timed_by_fps": source.timed_by_fps,
-        **{name: value for name, value in networks.items() if name not in _MAKES_NO_DIFFERENCE},
+        **{name: value for name, value in networks.items() if name not in _WITHOUT_EFFECT},
         "device": device,
     }
 
 
-def find(
+def plain(values: Any) -> Any:
+    """Settings as JSON holds them: paths become text."""
+    if isinstance(values, dict):
+        return {key: plain(value) for key, value in values.items()}
+    return str(values) if isinstance(values, Path) else values
+
+
+def find_reusable(
     folder: Path,
     source: Source,
     header: PoseLogHeader,
-    follow: AssociationSettings,
+    association: AssociationSettings,
     *,
     formats: Sequence[str],
     video: bool,
     if_exists: IfExists,
     part: bool = False,
-) -> Kept:
-    """Decide what becomes of an earlier run in the folder; nothing is changed there.
+) -> Reuse:
+    """Decide what to reuse of an earlier run in the folder; changes nothing there.
 
     Args:
         folder: of the run.
         source: the clip.
         header: of the pose log that a new run would write.
-        follow: association settings.
-        formats: formats that shall be there, names in tracker.io.writers.WRITERS.
-        video: whether video.mp4 shall be there.
-        if_exists: what may be done.
-        part: this is a segment: its log is finished only once the whole clip's is.
+        association: association settings of the new run.
+        formats: formats that the new run writes, names in tracker.io.writers.WRITERS.
+        video: whether the new run draws video.mp4.
+        if_exists: what may be done with the earlier run.
+        part: the run is a segment, whose log is finished only once the log of the whole clip is.
 
     Raises:
-        InputError: with "continue" and "associate", a run stands there that must not be replaced.
+        InputError: "continue" or "associate" was given, and the earlier run must not be replaced.
     """
+    reuse = _decide(folder, source, header, association, formats, video, if_exists, part)
+    if reuse != Reuse():
+        _log.info("%s: %s", folder, reuse.summary or reuse.warning or "inference of an earlier run is reused")
+    return reuse
+
+
+def _decide(
+    folder: Path,
+    source: Source,
+    header: PoseLogHeader,
+    association: AssociationSettings,
+    formats: Sequence[str],
+    video: bool,
+    if_exists: IfExists,
+    part: bool,
+) -> Reuse:
     if if_exists == "replace" or not (folder / LOG).is_file():
-        return Kept()
+        return Reuse()
     may_replace = if_exists == "adapt"
-    told, note = _told(folder)
-    end, damage = _checked(folder, told, may_replace)
-    note = note or damage
-    old = _whole_header(folder / LOG, end)
+    record, warning = _read(folder, may_replace)
+    is_whole, damage = _check(folder, record, may_replace)
+    warning = warning or damage
+    old = _usable_header(folder / LOG, is_whole)
     if old is None:
-        if told and not may_replace:
-            _refuse_other_run(folder, source, header, follow if if_exists == "continue" else None, told)
-        return Kept(note=note or f"{folder}: an unfinished run, whose pose log cannot be used, is replaced")
+        if record and not may_replace:
+            _refuse_other_run(folder, source, header, association if if_exists == "continue" else None, record)
+        return Reuse(warning=warning or f"{folder}: replaced an unfinished run, because its pose log cannot be used")
     if old.source_fingerprint != header.source_fingerprint:
-        return _other_content(folder, source, told, may_replace)
-    was, wanted = _compared(old, header)
-    if was != wanted:
+        return _of_other_content(folder, source, record, may_replace)
+    before, now = _compared(old, header)
+    if before != now:
         if not may_replace:
-            raise _changed(folder, was, wanted)
-        return Kept(note=f"{folder}: what was made of other settings is replaced")
-    is_finished = end is not None
-    if old.posetrail_version != header.posetrail_version and (part or not is_finished):
-        return Kept(note=f"{folder}: was begun by posetrail {old.posetrail_version} and not finished; done anew")
-    changes = differences(told["settings"].get("association", {}), asdict(follow)) if told else []
-    if told and changes and if_exists == "continue":
-        raise _changed(folder, told["settings"].get("association", {}), asdict(follow))
-    if told and end:
-        return _finished(folder, told, end, follow, changes, formats, video)
-    after = _safe_place(folder / LOG) if old.source == header.source else None
-    done = f"continued after the first {after.frames} frames of an earlier run" if after else ""
-    return Kept(after=after, note=note, done=done)
+            raise _other_settings(folder, before, now)
+        return Reuse(warning=f"{folder}: replaced a run of other settings")
+    if old.posetrail_version != header.posetrail_version and (part or not is_whole):
+        return Reuse(warning=f"{folder}: started over, because posetrail {old.posetrail_version} left it unfinished")
+    recorded = record.settings.association if record else {}
+    changes = differences(recorded, asdict(association)) if record else []
+    if record and changes and if_exists == "continue":
+        raise _other_settings(folder, recorded, asdict(association))
+    if record and is_whole:
+        return _of_finished(folder, record, association, changes, formats, video)
+    after = _resume_place(folder / LOG) if old.source == header.source else None
+    summary = f"continued after the first {after.frames} frames of an earlier run" if after else ""
+    return Reuse(after=after, warning=warning, summary=summary)
 
 
-def _told(folder: Path) -> tuple[dict[str, Any] | None, str]:
-    """What run.json says; None where there is none that can be read, and why not."""
+def _read(folder: Path, may_replace: bool) -> tuple[RunRecord | None, str]:
+    """The record in the folder, or None and why it cannot be read.
+
+    Raises:
+        OtherSchema: another version of posetrail wrote it, and it must not be replaced.
+    """
     if not (folder / RUN).is_file():
         return None, ""
     try:
-        return run_file.read(folder), ""
-    except InputError as error:
-        return None, str(error)
-
-
-def _checked(folder: Path, told: dict[str, Any] | None, may_replace: bool) -> tuple[LogEnd | None, str]:
-    """Where the log of a finished run ends; None where it is damaged, and how, or where the run did not finish.
-
-    Raises:
-        OtherFormat: it is a finished run of another version, which must not be replaced.
-    """
-    if told is None or told["status"] == "interrupted":
-        return None, ""
-    try:
-        return run_file.check_log(folder, told), ""
-    except OtherFormat as error:
+        return read_record(folder), ""
+    except OtherSchema as error:
         if not may_replace:
             raise
         return None, str(error)
@@ -156,103 +173,119 @@ def _checked(folder: Path, told: dict[str, Any] | None, may_replace: bool) -> tu
         return None, str(error)
 
 
-def _whole_header(log: Path, end: LogEnd | None) -> PoseLogHeader | None:
-    """The header of a log that is whole or has a whole frame: the checksum of the first covers the header."""
+def _check(folder: Path, record: RunRecord | None, may_replace: bool) -> tuple[bool, str]:
+    """Whether the log of a finished run is whole, and what is wrong with it.
+
+    Raises:
+        OtherFormat: the log of a finished run has another format, and must not be replaced.
+    """
+    if record is None or not record.finished:
+        return False, ""
     try:
-        return read_pose_log(log)[0] if end or last_place(log).frames else None
+        check_log(folder, record)
+    except OtherFormat as error:
+        if not may_replace:
+            raise
+        return False, str(error)
+    except InputError as error:
+        return False, str(error)
+    return True, ""
+
+
+def _usable_header(log: Path, is_whole: bool) -> PoseLogHeader | None:
+    """The header of a log with a whole frame, whose checksum covers the header too, or of one known to be whole."""
+    try:
+        return read_pose_log(log)[0] if is_whole or last_place(log).frames else None
     except InputError:
         return None
 
 
 def _refuse_other_run(
-    folder: Path, source: Source, header: PoseLogHeader, follow: AssociationSettings | None, told: dict[str, Any]
+    folder: Path, source: Source, header: PoseLogHeader, association: AssociationSettings | None, record: RunRecord
 ) -> None:
-    """As run.json is all that is left of a run, it decides whether that was another one; association settings, too."""
-    if told["input"]["fingerprint"] != header.source_fingerprint:
-        _other_content(folder, source, told, may_replace=False)
-    was, wanted = without_paths(told["settings"].get("inference", {})), without_paths(header.inference_settings)
-    if follow is not None:
-        was, wanted = was | told["settings"].get("association", {}), wanted | asdict(follow)
-    if was != wanted:
-        raise _changed(folder, was, wanted)
+    """Raise an InputError if run.json, all that is left of a run, shows another clip or other settings."""
+    if record.input.fingerprint != header.source_fingerprint:
+        _of_other_content(folder, source, record, may_replace=False)
+    before, now = without_paths(record.settings.inference), without_paths(header.inference_settings)
+    if association is not None:
+        before, now = before | record.settings.association, now | asdict(association)
+    if before != now:
+        raise _other_settings(folder, before, now)
 
 
-def _finished(
+def _of_finished(
     folder: Path,
-    told: dict[str, Any],
-    end: LogEnd,
-    follow: AssociationSettings,
+    record: RunRecord,
+    association: AssociationSettings,
     changes: Sequence[str],
     formats: Sequence[str],
     video: bool,
-) -> Kept:
-    """What is kept of a finished run of the same clip and inference settings."""
-    there = {name for name in run_file.RESULTS if (folder / name).is_file()}
-    refused = {line.partition(":")[0] for line in told.get("warnings", ())}
-    # A format that could not be written will not be this time; a video that could not be drawn, or not to its end, may.
-    missing = {WRITERS[name].file_name for name in formats} - there - (refused - set(told["files"]))
-    if video and (VIDEO not in there or VIDEO in refused):
+) -> Reuse:
+    """What is reused of a finished run of the same clip and inference settings."""
+    present = {name for name in RESULTS if (folder / name).is_file()}
+    incomplete = {warning.file for warning in record.warnings if warning.incomplete}
+    # A format that could not be written before cannot be written now; a video can be drawn again.
+    missing = {WRITERS[name].file_name for name in formats} - present - (incomplete - set(record.files))
+    if video and (VIDEO not in present or VIDEO in incomplete):
         missing.add(VIDEO)
     if not changes and not missing:
-        outcome = run_file.outcome(folder, told)
-        files = tuple(name for name in outcome.files if name not in run_file.RESULTS or name in there)
-        return Kept(outcome=replace(outcome, files=files, done=NOTHING_TO_DO))
-    stay = there - missing if run_file.has_tracks_of(told, follow) else set()
-    done = f"associated again from the pose log ({told_in_short(changes)})" if changes else ""
-    return Kept(seen=Inferred(told["status"], told["reason"], end), told=told, files=frozenset(stay), done=done)
+        return Reuse(record, is_up_to_date=True, files=frozenset(present), summary=UNCHANGED)
+    keep = present - missing if record.has_tracks_of(association) else set()
+    summary = f"associated again from the pose log ({first_of(changes)})" if changes else ""
+    return Reuse(record, files=frozenset(keep), summary=summary)
 
 
 def frames_until(log: Path, place: Place) -> Iterator[PoseFrame]:
-    """The frames of a log up to there; an InputError where they are not all there."""
+    """The frames of a log up to there; raises an InputError if some are missing."""
     return read_pose_log(log, place.log_end)[1]
 
 
-def _other_content(folder: Path, source: Source, told: dict[str, Any] | None, may_replace: bool) -> Kept:
-    """The same file with other content is looked at again; another file must not take this one's place."""
+def _of_other_content(folder: Path, source: Source, record: RunRecord | None, may_replace: bool) -> Reuse:
+    """A file whose content has changed is inferred again; another file must not take the place of this one."""
     path = str(source.path.resolve())
-    if not may_replace and told is None:  # the log of a run that was killed does not tell of which file it is
+    if not may_replace and record is None:  # the log of a killed run does not hold the path of its clip
         raise InputError(
             f"{folder}: holds an unfinished run of another clip than {path}, or of this one before it changed; choose "
             "another output folder, or give --redo to replace it"
         )
-    if not may_replace and told and told["input"]["path"] != path:
+    if not may_replace and record and record.input.path != path:
         raise InputError(
-            f"{folder}: holds the results of {told['input']['path']}, not of {path}; choose another output folder, "
+            f"{folder}: holds the results of {record.input.path}, not of {path}; choose another output folder, "
             "or give --redo to replace them"
         )
-    return Kept(note=f"{source.path}: has changed since it was last followed; done anew")
+    return Reuse(warning=f"{source.path}: started over, because it has changed since it was last tracked")
 
 
-def _changed(folder: Path, was: dict[str, Any], wanted: dict[str, Any]) -> InputError:
-    changes = told_in_short(differences(was, wanted))
+def _other_settings(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> InputError:
+    changes = first_of(differences(before, now))
     return InputError(
         f"{folder}: was made with other settings ({changes}); give those again, choose another output folder, or give "
         "--redo to replace what is there"
     )
 
 
-def told_in_short(changes: Sequence[str]) -> str:
+def first_of(changes: Sequence[str]) -> str:
     """The first few differences, in one line."""
-    more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
-    return "; ".join(changes[:_SHOWN]) + more
+    more = f" and {len(changes) - _LISTED} more" if len(changes) > _LISTED else ""
+    return "; ".join(changes[:_LISTED]) + more
 
 
-def differences(was: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """Like "track_buffer_s was 2.0, now 1.0", for each value that is not the same."""
-    names = [name for name in {**was, **wanted} if was.get(name) != wanted.get(name)]
-    return [f"{name} was {was.get(name)}, now {wanted.get(name)}" for name in names]
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Like "track_buffer_s was 2.0, now 1.0", for each value that differs."""
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return [f"{name} was {before.get(name)}, now {now.get(name)}" for name in names]
 
 
 def _compared(old: PoseLogHeader, new: PoseLogHeader) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The values of both headers that must be the same, by name, as JSON has them.
+    """The values of both headers that must be equal, by name, as JSON holds them.
 
-    Not among them: the clip's name, because a clip may be moved and renamed; the version of posetrail alone; and where
-    all weights have the same content, the paths of their files.
+    Left out are the clip's name, because a clip may be renamed, the version of posetrail, and, if all weights have the
+    same content, the paths of their files.
     """
-    was, wanted = _flat(old), _flat(new)
+    before, now = _flat(old), _flat(new)
     if [model["sha256"] for model in old.models] == [model["sha256"] for model in new.models]:
-        return without_paths(was), without_paths(wanted)
-    return was | _weights(old), wanted | _weights(new)
+        return without_paths(before), without_paths(now)
+    return before | _weights(old), now | _weights(new)
 
 
 def _flat(header: PoseLogHeader) -> dict[str, Any]:
@@ -266,7 +299,7 @@ def _flat(header: PoseLogHeader) -> dict[str, Any]:
 
 
 def weights_files(settings: Settings) -> dict[str, Path]:
-    """The files of weights that are used with these settings, by setting; their content counts, not their paths."""
+    """Files of weights that the settings use, by the name of the setting."""
     networks = settings.networks
     given = {"estimator_weights": networks.estimator_weights, "detector_weights": networks.detector_weights}
     if networks.appearance not in (NO_APPEARANCE, COLOUR_LAYOUT):
@@ -280,7 +313,7 @@ def weights_files(settings: Settings) -> dict[str, Path]:
 
 
 def without_paths(values: dict[str, Any]) -> dict[str, Any]:
-    """The same settings without the paths of files of weights, which may be moved and renamed."""
+    """The same settings without the paths of weights, whose files may be moved and renamed."""
     values = {name: value for name, value in values.items() if name != "flow_weights"}
     return values | {name: ONNX_PREFIX for name in ("estimator", "detector") if onnx_path(str(values.get(name)))}
 
@@ -289,8 +322,8 @@ def _weights(header: PoseLogHeader) -> dict[str, str]:
     return {f"weights of {model['name']}": model["sha256"][:12] for model in header.models}
 
 
-def _safe_place(log: Path) -> Place | None:
-    """Behind the last full batch; None where there is none."""
+def _resume_place(log: Path) -> Place | None:
+    """The place after the last full batch; None if there is none."""
     full = None
     for place in places(log):
         if place.frames % BATCH_FRAMES == 0:

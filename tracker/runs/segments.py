@@ -1,20 +1,21 @@
-"""A long clip seen in segments, by as many workers as there are, and followed as one.
+"""Long clips in segments: inferred by several workers side by side, associated as one clip.
 
-Seeing remembers little: the last picture, where the people of the last few frames are by now, the picture with which
-the camera is compared. So who begins in the middle of a clip soon sees what they would have seen had they begun at its
-start. Each segment but the first has a lead, frames before its own that are seen and not kept; how long it must be is
-measured by benchmarks/segments.py. Segments begin with full batches and with a frame that is due for detection, so
-that every picture meets the networks in the company that it has without them.
+The state of inference reaches back a few frames only: the last image, the propagated poses, the reference image of the
+camera motion. A worker that begins in the middle of a clip therefore soon infers what it would have inferred from the
+start. Each segment but the first has a lead, frames before its own that are inferred and dropped;
+benchmarks/segments.py measures how long it must be. Segments begin with a full batch and with a frame that is due for
+detection, so that each image is in the same batch with and without segments.
 
-The segments' pose logs are joined to the clip's, and following reads that as it reads any: nobody's id knows of seams.
-How a clip is cut depends on the clip and the settings, never on who sees it, and neither do the bytes of its files.
+The segments' pose logs are joined into the clip's log, which is associated like any other: no track ends at a seam. How
+a clip is cut depends on the clip and the settings, not on the workers, and neither do the bytes of its files.
 
 A segment of a video decodes everything before it too, because no container tells the number of the frame that a seek
-lands on (tracker/io/video.py). So a clip is cut into as many segments as there are workers, not into many more.
+lands on (tracker/io/video.py). Cut a clip into as many segments as there are workers, not into many more.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import time
@@ -35,18 +36,30 @@ from tracker.frames import PoseFrame
 from tracker.inference.pipeline import BATCH_FRAMES
 from tracker.io.pose_log import LogEnd, PoseLogHeader, PoseLogWriter, read_pose_log
 from tracker.io.video import Source
-from tracker.runs import record as run_file
+from tracker.progress import OnFrame
 from tracker.runs import resume
-from tracker.runs.infer import OnFrame, header_of, infer_to_log
+from tracker.runs.infer import header_of, infer_to_log, record_of
 from tracker.runs.locks import write_lock
 from tracker.runs.networks import Networks
-from tracker.runs.record import LOG, RUN, Inferred, Outcome, Status
+from tracker.runs.record import (
+    LOG,
+    NO_FIGURES,
+    RUN,
+    Inferred,
+    RunRecord,
+    RunWarning,
+    check_log,
+    read_record,
+    write_record,
+)
 from tracker.runs.resume import IfExists
 from tracker.settings import InferenceSettings, Settings
 
-SEGMENTS = "segments"  # folder in the run's folder, until the clip has been followed
+_log = logging.getLogger(__name__)
+
+SEGMENTS = "segments"  # folder in the run's folder, until the clip is associated
 LEAD_S = 2.0
-_MIN_LIKENESS = 0.5  # IoU and OKS together: one person, seen twice in the same picture
+_MIN_SIMILARITY = 0.5  # mean of IoU and OKS: the same person, inferred twice in one image
 
 
 @dataclass(frozen=True)
@@ -54,47 +67,47 @@ class Segment:
     """A stretch of a clip; indices count the clip's frames from 0."""
 
     number: int  # from 1
-    of: int  # so many
-    lead: int  # index of the first frame that is seen ...
+    of: int  # number of segments
+    lead: int  # index of the first frame that is inferred ...
     first: int  # ... and of the first that is kept
-    end: int | None  # behind the last one; None: to the end of the clip
+    end: int | None  # index after the last frame; None: the end of the clip
 
     @property
     def name(self) -> str:
-        """Of its folder: like 2of8."""
+        """Name of its folder, like 2of8."""
         return f"{self.number}of{self.of}"
 
     def part_of(self, source: Source) -> Source:
-        """The frames that are seen."""
+        """The frames that are inferred."""
         return replace(source, first_index=self.lead, end_index=self.end)
 
 
 def cut(
     source: Source, settings: InferenceSettings, segment_s: float | None, *, lead_s: float = LEAD_S
 ) -> tuple[Segment, ...]:
-    """A clip's segments, each about so many seconds long, the last one up to half as long again or half as long.
+    """Cut a clip into segments of about the same length; the last is half as long to one and a half times as long.
 
     Args:
         source: the clip.
-        settings: by which it is seen.
-        segment_s: seconds; None: in one tracklet.
-        lead_s: seconds that each segment but the first is seen before its own first frame.
+        settings: inference settings.
+        segment_s: length in seconds; None: do not cut.
+        lead_s: length of the lead in seconds.
 
     Returns:
-        none where the clip is to stay in one tracklet, being short, or because nothing tells its length.
+        The segments; none if the clip is not to be cut, is short, or its length is not known.
 
     Raises:
-        InputError: that is no length.
+        InputError: the length is not more than 0.
     """
     if segment_s is None:
         return ()
     if not segment_s > 0:
-        raise InputError(f"segment_s: wanted seconds, more than 0, got {segment_s}")
+        raise InputError(f"segment_s: expected seconds, more than 0, got {segment_s}")
     if source.num_frames is None or math.isinf(segment_s):
         return ()
     unit = math.lcm(BATCH_FRAMES, settings.detect_every) * source.stride
-    length = _whole(segment_s * source.fps, unit)
-    lead = _whole(lead_s * source.fps, unit) if lead_s > 0 else 0
+    length = _whole_units(segment_s * source.fps, unit)
+    lead = _whole_units(lead_s * source.fps, unit) if lead_s > 0 else 0
     begin = math.ceil(math.ceil((source.start_s or 0) * source.fps) / source.stride) * source.stride
     count = round(source.num_frames * source.stride / length)
     if count < 2:
@@ -107,33 +120,32 @@ def cut(
     )
 
 
-def _whole(frames: float, unit: int) -> int:
+def _whole_units(frames: float, unit: int) -> int:
     return max(1, round(frames / unit)) * unit
 
 
-def provenance(segments: Sequence[Segment]) -> dict[str, Any]:
-    """What a joined log's header tells of the segments; nothing of a clip in one tracklet."""
+def segments_provenance(segments: Sequence[Segment]) -> dict[str, Any]:
+    """What the header of a joined log holds about its segments; nothing of a clip that was not cut."""
     if not segments:
         return {}
     last = segments[-1]
     return {"segments": len(segments), "segment_first": last.first, "segment_lead": last.lead}
 
 
-# Seeing one ----------------------------------------------------------------------------------------------------------
+# Inferring one --------------------------------------------------------------------------------------------------------
 
 
 def is_inferred(
     segment: Segment, source: Source, folder: Path, networks: Networks, settings: Settings, if_exists: IfExists
 ) -> bool:
-    """Whether a segment's log is there, whole, and of these settings.
+    """Whether the log of a segment is finished, whole and of these settings.
 
     Raises:
-        InputError: with "continue", one of other settings stands there.
+        InputError: a log of other settings is there, and `if_exists` does not allow to replace it.
     """
-    if not (folder / SEGMENTS / segment.name / RUN).is_file():  # somebody is at it, perhaps; no need to read its log
+    if not (folder / SEGMENTS / segment.name / RUN).is_file():  # a worker may be writing the log; do not read it
         return False
-    kept = _kept(segment, source, folder, networks, settings, if_exists)
-    return bool(kept.outcome or kept.seen)
+    return _reusable(segment, source, folder, networks, settings, if_exists).record is not None
 
 
 def is_joined(
@@ -144,14 +156,16 @@ def is_joined(
     settings: Settings,
     if_exists: IfExists,
 ) -> bool:
-    """Whether the whole clip is in the run's log, with these settings: no segment is needed any more.
+    """Whether the log of the whole clip is finished and of these settings, so that no segment is needed.
 
     Raises:
-        InputError: with "continue", a run of other settings or of another clip stands there.
+        InputError: a run of other settings or another clip is there, and `if_exists` does not allow to replace it.
     """
-    header = header_of(source, networks, settings, **provenance(segments))
-    kept = resume.find(folder, source, header, settings.association, formats=(), video=False, if_exists=if_exists)
-    return bool(kept.outcome or kept.seen)
+    header = header_of(source, networks, settings, **segments_provenance(segments))
+    reuse = resume.find_reusable(
+        folder, source, header, settings.association, formats=(), video=False, if_exists=if_exists
+    )
+    return reuse.record is not None
 
 
 def infer_segment(
@@ -165,30 +179,34 @@ def infer_segment(
     on_frame: OnFrame = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
     wait_s: float = 0.0,
-) -> Outcome:
-    """See a segment into a log of its own, or go on with it, or find that this is done.
+) -> RunRecord:
+    """Infer a segment into a log of its own, continue that log, or find it finished.
 
     Args:
         segment: one of `cut`.
         source: the whole clip.
-        folder: of the clip's run; the log stands in segments/NAME.
+        folder: of the clip's run; the log is in segments/NAME.
         networks: opened with these settings.
-        settings: all switches.
-        if_exists: what becomes of a log in that place (tracker/runs/resume.py).
-        on_frame: told the number of poses of each frame; what it raises leaves a log that can be gone on with.
-        stopped: asked after each frame.
-        wait_s: seconds to wait for another process at work on the segment.
+        settings: all settings.
+        if_exists: what to do with a log in that place (tracker/runs/resume.py).
+        on_frame: called with the number of poses of each frame. An exception that it raises leaves a log that can be
+            continued.
+        stopped: called after each frame; true ends inference.
+        wait_s: seconds to wait for another process that infers the segment.
+
+    Returns:
+        The record of the segment; its ids are not assigned.
 
     Raises:
-        InputError: the clip has no first frame, nothing can be written, or a log of other settings stands there.
+        InputError: the clip has no first frame, nothing can be written, or a log of other settings is there.
     """
     place = folder / SEGMENTS / segment.name
     with write_lock(place, wait_s=wait_s) as lock:
         on_frame = lock.checking(on_frame)
-        return _infer_alone(segment, source, folder, networks, settings, if_exists, on_frame, stopped)
+        return _infer_locked(segment, source, folder, networks, settings, if_exists, on_frame, stopped)
 
 
-def _infer_alone(
+def _infer_locked(
     segment: Segment,
     source: Source,
     folder: Path,
@@ -197,12 +215,12 @@ def _infer_alone(
     if_exists: IfExists,
     on_frame: OnFrame,
     stopped: Callable[[], bool],
-) -> Outcome:
+) -> RunRecord:
     started = time.perf_counter()
     place, part = folder / SEGMENTS / segment.name, segment.part_of(source)
-    kept = _kept(segment, source, folder, networks, settings, if_exists)
-    if kept.outcome or kept.seen:
-        return run_file.outcome(place, run_file.read(place))
+    reuse = _reusable(segment, source, folder, networks, settings, if_exists)
+    if reuse.record:
+        return reuse.record
     frames = poses = 0
 
     def count(people: int) -> None:
@@ -211,39 +229,33 @@ def _infer_alone(
         on_frame(people)
 
     header = _header(segment, source, networks, settings)
-    ended = infer_to_log(part, place, header, networks, settings, after=kept.after, on_frame=count, stopped=stopped)
-    outcome = Outcome(
-        folder=place,
-        status=ended.status,
-        reason=ended.reason,
-        warnings=tuple(filter(None, [kept.note])),
-        frames=frames,
-        people=0,  # nobody has an id yet
-        poses=poses,
-        interpolated=0,
-        seconds=time.perf_counter() - started,
+    inferred = infer_to_log(part, place, header, networks, settings, after=reuse.after, on_frame=count, stopped=stopped)
+    # The record is that of the whole clip, whose fingerprint is known; that of `part` would read the file again.
+    record = replace(
+        record_of(source, networks, settings, inferred),
+        warnings=(RunWarning(reuse.warning),) if reuse.warning else (),
+        figures=replace(NO_FIGURES, frames=frames, poses=poses),
         files=(LOG, RUN),
-    )
-    # Of the whole clip, whose fingerprint is known; that of `part` would be read from the file again.
-    run_file.write(outcome, run_file.describe(source, networks, settings, ended))
-    return outcome
+    ).with_seconds(time.perf_counter() - started)
+    write_record(place, record)
+    return record
 
 
 def _header(segment: Segment, source: Source, networks: Networks, settings: Settings) -> PoseLogHeader:
     return header_of(source, networks, settings, frames=[segment.lead, segment.end])
 
 
-def _kept(
+def _reusable(
     segment: Segment, source: Source, folder: Path, networks: Networks, settings: Settings, if_exists: IfExists
-) -> resume.Kept:
+) -> resume.Reuse:
     header = _header(segment, source, networks, settings)
     place = folder / SEGMENTS / segment.name
-    return resume.find(
+    return resume.find_reusable(
         place, source, header, settings.association, formats=(), video=False, if_exists=if_exists, part=True
     )
 
 
-# Joining them --------------------------------------------------------------------------------------------------------
+# Joining them ---------------------------------------------------------------------------------------------------------
 
 
 def infer_in_segments(
@@ -258,80 +270,98 @@ def infer_in_segments(
     on_frame: OnFrame,
     stopped: Callable[[], bool],
 ) -> tuple[Inferred, float]:
-    """Write a run's pose log, of this header, by way of segments; those that are seen already are taken as they are.
+    """Write the pose log of a run by way of its segments; those that are inferred already are reused.
 
-    The other arguments are those of `infer_segment`. Returns how it ended, and the seconds spent on all of them.
+    Args:
+        segments: of the clip, in order.
+        source: the clip.
+        folder: of the run.
+        header: of the run's pose log.
+        networks: opened with these settings.
+        settings: all settings.
+        if_exists: as of `infer_segment`.
+        on_frame: as of `infer_segment`.
+        stopped: as of `infer_segment`.
+
+    Returns:
+        How inference ended, and the seconds that all workers spent on it.
     """
-    begun = []
+    records = []
     for segment in segments:
-        outcome = infer_segment(
+        record = infer_segment(
             segment, source, folder, networks, settings, if_exists=if_exists, on_frame=on_frame, stopped=stopped
         )
-        begun.append(outcome)
-        if outcome.status == "interrupted":
+        records.append(record)
+        if not record.finished:
             break
-    end = _join(segments[: len(begun)], folder, header)
-    statuses = {outcome.status for outcome in begun}
-    status: Status = next((each for each in ("interrupted", "damaged") if each in statuses), "complete")
-    reasons = dict.fromkeys(outcome.reason for outcome in begun if outcome.reason)
-    return Inferred(status, "; ".join(reasons), end), sum(outcome.seconds for outcome in begun)
+    end = _join(segments[: len(records)], folder, header)
+    reason = "; ".join(dict.fromkeys(record.reason for record in records if record.reason))
+    seconds = sum(record.figures.seconds for record in records)
+    if not records[-1].finished:
+        return Inferred("interrupted", reason, end, finished=False), seconds
+    is_damaged = any(record.status == "damaged" for record in records)
+    return Inferred("damaged" if is_damaged else "complete", reason, end), seconds
 
 
 def _join(segments: Sequence[Segment], folder: Path, header: PoseLogHeader) -> LogEnd:
     places = [folder / SEGMENTS / segment.name for segment in segments]
-    ends = [run_file.check_log(place, run_file.read(place)) for place in places]
+    ends = [check_log(place, read_record(place)) for place in places]
     logs = [read_pose_log(place / LOG, end)[1] for place, end in zip(places, ends, strict=True)]
     parts = [(segment.first, log) for segment, log in zip(segments, logs, strict=True)]
-    (folder / RUN).unlink(missing_ok=True)  # it tells of the log as it was
+    (folder / RUN).unlink(missing_ok=True)  # it describes the log as it was
     with written_whole(folder / LOG) as beside, PoseLogWriter(beside, header) as log:
-        for seen in joined(parts, header):
-            log.append(seen)
+        for frame in joined(parts, header):
+            log.append(frame)
+    _log.info("%s: joined %d segments into %d frames", folder, len(segments), log.place.frames)
     return log.place.log_end
 
 
 def joined(parts: Iterable[tuple[int, Iterable[PoseFrame]]], header: PoseLogHeader) -> Iterator[PoseFrame]:
-    """The frames of segments as of one clip, their leads left out.
+    """The frames of segments as those of one clip, without their leads.
 
     Args:
-        parts: in order, with the index of the first frame that is kept.
+        parts: for each segment, in order, the index of the first frame that is kept, and its frames.
         header: of the clip's log.
     """
     sigmas = np.array(header.skeleton.oks_sigmas)
     last: deque[PoseFrame] = deque(maxlen=header.queue_frames)
     for first, frames in parts:
-        known = {seen.index: seen.poses for seen in last}
-        rows: dict[int, np.ndarray] = {}  # of frames in the lead: which of the known poses each of theirs is
-        for seen in frames:
-            if seen.index < first:
-                if seen.index in known:
-                    rows[seen.index] = same_people(seen.poses, known[seen.index], sigmas)
+        known = {frame.index: frame.poses for frame in last}
+        rows: dict[int, np.ndarray] = {}  # by frame of the lead: the row of each of its poses among the known ones
+        for frame in frames:
+            if frame.index < first:
+                if frame.index in known:
+                    rows[frame.index] = matching_rows(frame.poses, known[frame.index], sigmas)
                 continue
-            last.append(_with_sources(seen, first, rows))
+            last.append(_with_known_sources(frame, first, rows))
             yield last[-1]
 
 
-def _with_sources(seen: PoseFrame, first: int, rows: dict[int, np.ndarray]) -> PoseFrame:
-    """The frame with its propagated people said to come from the poses that are kept, not from the lead's."""
-    propagated = seen.propagated
+def _with_known_sources(frame: PoseFrame, first: int, rows: dict[int, np.ndarray]) -> PoseFrame:
+    """The frame with its propagated poses traced to the poses that are kept, instead of to those of the lead."""
+    propagated = frame.propagated
     from_lead = np.flatnonzero(propagated.source_frames < first)
     if not len(from_lead):
-        return seen
+        return frame
     sources = propagated.source_rows.copy()
     for i in from_lead.tolist():
         known = rows.get(int(propagated.source_frames[i]))
         sources[i] = -1 if known is None else known[sources[i]]
-    return replace(seen, propagated=replace(propagated, source_rows=sources)[sources >= 0])
+    return replace(frame, propagated=replace(propagated, source_rows=sources)[sources >= 0])
 
 
-def same_people(seen: Poses, again: Poses, sigmas: np.ndarray) -> np.ndarray:
-    """Which pose (N,) of `again` each of `seen` is, both of one picture; -1 where there is none."""
-    alike = (box_iou(seen.boxes, again.boxes) + oks(seen.keypoints, again.keypoints, box_area(again.boxes), sigmas)) / 2
-    rows = np.full(len(seen), -1)
-    pairs = associate(alike, _MIN_LIKENESS, "hungarian")
+def matching_rows(poses: Poses, others: Poses, sigmas: np.ndarray) -> np.ndarray:
+    """For each of `poses` its row (N,) among `others`, inferred in the same image; -1 if there is none."""
+    boxes, joints = (
+        box_iou(poses.boxes, others.boxes),
+        oks(poses.keypoints, others.keypoints, box_area(others.boxes), sigmas),
+    )
+    rows = np.full(len(poses), -1)
+    pairs = associate((boxes + joints) / 2, _MIN_SIMILARITY, "hungarian")
     rows[pairs[:, 0]] = pairs[:, 1]
     return rows
 
 
 def remove_segments(folder: Path) -> None:
-    """Remove the segments' logs of a run that has one log now."""
+    """Remove the segments of a run whose log is joined."""
     shutil.rmtree(folder / SEGMENTS, ignore_errors=True)

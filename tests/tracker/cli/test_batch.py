@@ -23,8 +23,8 @@ from tracker.batch.clip_list import ListedClip
 from tracker.batch.table import Row, read_table, summary
 from tracker.cli.app import main
 from tracker.io.video import open_source
+from tracker.runs.folder import run_clip
 from tracker.runs.record import VIDEO, Outcome
-from tracker.runs.run import track_to_folder
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals")
 SETTINGS = ["--queue-frames", "2", "--detect-every", "2", "--save", "mot,parquet"]  # as batch_worlds.task
@@ -131,7 +131,7 @@ def same_but_for_the_encoding(folder: Path, other: Path) -> bool:
 
 def drawn(clip: Path, folder: Path, **options: object) -> Outcome:
     with truth(batch_worlds.SETTINGS) as networks:
-        return track_to_folder(
+        return run_clip(
             open_source(clip),
             folder / "clip",
             networks,

@@ -23,8 +23,8 @@ from posetrail.store import write_manifest
 from tracker.cli.app import main
 from tracker.io.importers import _numbers, read_poses
 from tracker.io.pose_log import read_pose_log
-from tracker.runs import record as run_file
-from tracker.runs.run import follow_poses
+from tracker.runs.follow import follow_poses
+from tracker.runs.record import read_record
 from tracker.settings import AssociationSettings
 
 # --- Frames that are numbered far apart -------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def readers(path: Path) -> dict[str, Callable[[], object]]:
         for tool, read in tools.items()
     }
     calls["posetrack"] = lambda: read_clip(path)
-    calls["run.json"] = lambda: run_file.read(path.parent)
+    calls["run.json"] = lambda: read_record(path.parent)
     calls["manifest"] = lambda: write_manifest([], path.parent)
     calls["boxes"] = lambda: BoxesFromFile(path, first_id=0)
     return calls

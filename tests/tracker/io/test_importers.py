@@ -24,7 +24,8 @@ from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.io.importers import read_poses, unit_scores
 from tracker.io.pose_log import PoseLogHeader, PoseLogWriter, read_pose_log
 from tracker.io.video import open_source
-from tracker.runs.run import draw_run, follow_poses, follow_run
+from tracker.runs.draw import draw_run
+from tracker.runs.follow import follow_poses, follow_run
 from tracker.settings import AssociationSettings
 
 SETTINGS = AssociationSettings()
@@ -375,7 +376,7 @@ def test_poses_of_others_are_drawn_on_the_clip_that_is_given(tmp_path: Path) -> 
     images = write_images(world, tmp_path / "images")
     wide = walk(3, image_names=("images/000001.png", "images/000003.png", "images/000004.png"))
     follow_poses(saved(wide, tmp_path / "poses.json"), SETTINGS, output=tmp_path / "out")
-    with pytest.raises(InputError, match="give the clip they are of with --input"):
+    with pytest.raises(InputError, match="give their clip with --input"):
         draw_run(tmp_path / "out")
     drawn = list(open_source(draw_run(tmp_path / "out", input=images)).frames())
     assert len(drawn) == 3

@@ -18,7 +18,7 @@ from posetrail.errors import InputError
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import COCO_17, POSETRACK_15, SKELETONS, Skeleton, coco_to_posetrack, mapped
 from tracker.frames import TrackedFrame
-from tracker.io.writers import WRITERS, ClipInfo, default_formats, open_writer, refusal
+from tracker.io.writers import WRITERS, ClipInfo, default_formats, open_writer
 
 CLIP = ClipInfo(name="000042_walk", skeleton=COCO_17, fps=25, width=640, height=480)
 
@@ -252,8 +252,8 @@ def test_after_an_id_beyond_its_last_posetrack_makes_no_file_and_says_why(tmp_pa
     with open_writer("posetrack18", tmp_path, CLIP) as writer:
         for frame in (tracked(4, [9999]), tracked(5, [2, 10000]), tracked(6, [1])):
             writer.add(frame)
-    assert "end at track id 9999 and frame 5 has id 10000; use csv" in refusal(writer)
-    assert "\n" not in refusal(writer)
+    assert "end at track id 9999 and frame 5 has id 10000; use csv" in writer.failure
+    assert "\n" not in writer.failure
     assert list(tmp_path.iterdir()) == []
 
 
@@ -269,8 +269,8 @@ def test_posetrack_refuses_a_skeleton_it_has_no_joints_for(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_memory_does_not_grow_with_the_clip(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracker.io.writers._ROWS_PER_GROUP", 2000)
-    monkeypatch.setattr("tracker.io.writers._ROWS_PER_STRETCH", 200)
+    monkeypatch.setattr("tracker.io.writers.tables._ROWS_PER_GROUP", 2000)
+    monkeypatch.setattr("tracker.io.writers.posetrack._ROWS_PER_STRETCH", 200)
     people = tracked(0, range(1, 21)).people
 
     def peak(frames: int) -> int:

@@ -22,10 +22,12 @@ from tests.batch_worlds import SETTINGS, WORLD, batch, data_files, task, truth, 
 from tests.worlds import TruthDetector, TruthEstimator, write_images
 from tracker.io.pose_log import places, read_pose_log
 from tracker.io.video import Source, open_source
-from tracker.runs import record as run_file
+from tracker.io.writers import WRITERS
+from tracker.runs.draw import draw_run
+from tracker.runs.folder import run_clip
+from tracker.runs.follow import follow_poses, follow_run
 from tracker.runs.networks import Networks
-from tracker.runs.record import Outcome
-from tracker.runs.run import draw_run, follow_poses, follow_run, track_to_folder
+from tracker.runs.record import OtherSchema, Outcome, open_input, read_record, write_record
 from tracker.runs.segments import cut, infer_segment
 from tracker.settings import AssociationSettings
 
@@ -40,7 +42,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(source: Source, folder: Path, networks: Networks | None = None, **options: Any) -> Outcome:
     with truth(SETTINGS) as ours:
         options = {"if_exists": "continue", **options}
-        return track_to_folder(source, folder, networks or ours, SETTINGS, **options)
+        return run_clip(source, folder, networks or ours, SETTINGS, **options)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +127,7 @@ def test_the_line_says_what_infers_the_rest_again(images: Path, finished: Path) 
     told = json.loads((finished / "run.json").read_text())
     told["input"]["path"] = "/nowhere/clip.mp4"
     (finished / "run.json").write_text(json.dumps(told))
-    with pytest.raises(InputError, match=r"of, /nowhere/clip.mp4, is gone"):
+    with pytest.raises(InputError, match=r"its input /nowhere/clip.mp4 is gone"):
         follow_run(finished, AssociationSettings())
     log.write_bytes(whole)
     follow_run(finished, AssociationSettings())
@@ -211,7 +213,61 @@ def test_a_broken_run_json_never_ends_a_batch(tmp_path: Path, redo: bool) -> Non
         assert [row.status for row in table.rows.values()] == ["complete"] * 3
         assert "run.json" in table.rows["clip 1"].warnings
         assert data_files(output) == files
-        assert run_file.read(output / "clip 1")["status"] == "complete"
+        assert read_record(output / "clip 1").status == "complete"
+
+
+@pytest.mark.parametrize(("version", "got"), [(2, "2"), (0, "0"), (None, "none"), ("1", "none"), (1e99, "none")])
+def test_a_run_json_of_another_schema_version_is_refused(
+    images: Path, finished: Path, version: object, got: str
+) -> None:
+    content = json.loads((finished / "run.json").read_text())
+    (finished / "run.json").write_text(json.dumps({**content, "schema_version": version}))
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    expected = f"expected schema_version 1, got {got}; another posetrail wrote it; track again with --redo"
+    for attempt in (
+        lambda: read_record(finished),
+        lambda: run(open_source(images), finished),
+        lambda: follow_run(finished, AssociationSettings()),
+        lambda: draw_run(finished),
+    ):
+        with pytest.raises(OtherSchema, match=expected):
+            attempt()
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+    run(open_source(images), finished, if_exists="replace")
+    assert read_record(finished).schema_version == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("status", None, "'status' cannot be 'None'"),
+        ("finished", 1, "'finished' cannot be '1'"),
+        ("files", ["../x"], "'files' cannot be '../x'"),
+        ("warnings", ["video.mp4: text"], "'warnings' cannot be 'video.mp4: text'"),
+        ("warnings", [{"file": "video.mp4"}], "has no 'text'"),
+        ("figures", {"frames": 1}, "has no 'people'"),
+        ("input", {"path": "x"}, "has no 'kind'"),
+        ("input", {"kind": "clip", "path": "x"}, "has no 'fingerprint'"),
+        ("pose_log", {"frames": 1}, "has no 'checksum'"),
+    ],
+)
+def test_a_wrong_value_in_run_json_is_named(finished: Path, key: str, value: object, expected: str) -> None:
+    content = json.loads((finished / "run.json").read_text())
+    (finished / "run.json").write_text(json.dumps({**content, key: value}))
+    with pytest.raises(InputError, match=r"run\.json: ") as refused:
+        read_record(finished)
+    assert expected in str(refused.value)
+    (finished / "run.json").write_text(json.dumps({name: each for name, each in content.items() if name != key}))
+    with pytest.raises(InputError, match=f"has no {key!r}"):
+        read_record(finished)
+
+
+def test_a_record_is_read_as_it_was_written(finished: Path) -> None:
+    record = read_record(finished)
+    assert (record.finished, record.status, record.figures.people) == (True, "complete", 2)
+    before = (finished / "run.json").read_bytes()
+    write_record(finished, record)
+    assert (finished / "run.json").read_bytes() == before
 
 
 def mutations(value: Any) -> st.SearchStrategy[Any]:
@@ -237,11 +293,11 @@ def test_whatever_run_json_says_is_read_or_refused_in_one_line(undisturbed: Path
     def check(mutated: Any) -> None:
         (tmp_path / "run.json").write_text(json.dumps(mutated))
         try:
-            told = run_file.read(tmp_path)
-            run_file.outcome(tmp_path, told)
-            run_file.formats(told)
-            run_file.association_settings(told)
-            run_file.open_input(told, None)
+            record = read_record(tmp_path)
+            assert Outcome.of(tmp_path, record).status == record.status
+            assert set(record.formats) <= set(WRITERS)
+            assert record.association_settings
+            open_input(record, None)
         except InputError as error:
             assert "\n" not in str(error)  # noqa: PT017 most mutations are refused, not all
 

@@ -21,10 +21,12 @@ from tracker.cli.app import main
 from tracker.io.pose_log import PoseLogHeader, places
 from tracker.io.video import Source, open_source
 from tracker.runs import networks as networks_module
+from tracker.runs.draw import draw_run
+from tracker.runs.folder import run_clip
+from tracker.runs.follow import follow_run
 from tracker.runs.networks import Networks
 from tracker.runs.record import Outcome
-from tracker.runs.resume import IfExists, find
-from tracker.runs.run import draw_run, follow_run, track_to_folder
+from tracker.runs.resume import IfExists, find_reusable
 from tracker.settings import AssociationSettings, InferenceSettings, NetworkSettings, Settings
 
 SETTINGS = replace(batch_worlds.SETTINGS, networks=NetworkSettings(estimator="onnx:a/pose.onnx"))
@@ -58,7 +60,7 @@ def run(clip: Path, output: Path, settings: Settings = SETTINGS, **options: obje
     part = {name: options.pop(name) for name in ("stride", "start_s", "fps") if name in options}
     source = open_source(clip, **part)  # type: ignore[arg-type]
     looking = options.pop("networks", None) or networks(settings)
-    return track_to_folder(source, output / source.name, looking, settings, **options)  # type: ignore[arg-type]
+    return run_clip(source, output / source.name, looking, settings, **options)  # type: ignore[arg-type]
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -150,14 +152,16 @@ def test_what_becomes_of_an_earlier_run(there: dict[str, Path], clips: Path, row
     made: dict[IfExists, str] = {}
     for if_exists in expected:
         try:
-            kept = find(
+            reuse = find_reusable(
                 folder, source, header(source, now), now.settings.association,
                 formats=now.formats, video=False, if_exists=if_exists,
             )  # fmt: skip
         except InputError as error:
             made[if_exists] = REFUSE if "--redo" in str(error) and "\n" not in str(error) else str(error)
         else:
-            made[if_exists] = LEAVE if kept.outcome else ASSOCIATE if kept.seen else CONTINUE if kept.done else RUN
+            made[if_exists] = (
+                LEAVE if reuse.is_up_to_date else ASSOCIATE if reuse.record else CONTINUE if reuse.after else RUN
+            )
     assert made == expected
     assert (files(folder) if folder.is_dir() else {}) == before
 
@@ -169,7 +173,7 @@ def test_a_finished_run_is_left_as_it_is_to_the_byte(clips: Path, tmp_path: Path
     run(clips / "mon" / "cam1", tmp_path, video=True)
     before = files(tmp_path / "cam1")
     outcome, seen = images_seen(clips / "mon" / "cam1", tmp_path)  # without the video
-    assert (outcome.done, seen) == ("nothing to do; --redo starts again", 0)
+    assert (outcome.reused, seen) == ("nothing to do; --redo starts again", 0)
     assert "video.mp4" in outcome.files
     assert files(tmp_path / "cam1") == before
 
@@ -178,10 +182,10 @@ def test_other_association_settings_need_no_inference_and_no_stale_video_stays(c
     run(clips / "mon" / "cam1", tmp_path, video=True, formats=("csv", "mot"))
     outcome, seen = images_seen(clips / "mon" / "cam1", tmp_path, FORGETFUL, formats=("csv",))
     assert seen == 0
-    assert outcome.done == "associated again from the pose log (track_buffer_s was 2.0, now 1.0)"
+    assert outcome.reused == "associated again from the pose log (track_buffer_s was 2.0, now 1.0)"
     assert outcome.files == ("poses.arrow", "tracks.csv", "tracks.mot.txt", "run.json")
     (warning,) = outcome.warnings
-    assert warning.startswith("video.mp4: removed, it showed other tracks; `posetrail draw ")
+    assert warning.startswith("video.mp4: removed, because it showed other tracks; `posetrail draw ")
     assert not (tmp_path / "cam1" / "video.mp4").exists()
     run(clips / "mon" / "cam1", tmp_path / "directly", FORGETFUL, formats=("csv", "mot"))
     for name in ("poses.arrow", "tracks.csv", "tracks.mot.txt"):
@@ -217,7 +221,7 @@ def test_files_of_another_version_are_not_mixed_with_new_ones(clips: Path, tmp_p
     told["versions"]["posetrail"] = "0.0.1"
     (folder / "run.json").write_text(json.dumps(told))
     (folder / "tracks.csv").write_text("of the other version")
-    assert images_seen(clip, tmp_path, formats=("csv",))[0].done.startswith("nothing to do")
+    assert images_seen(clip, tmp_path, formats=("csv",))[0].reused.startswith("nothing to do")
     outcome, seen = images_seen(clip, tmp_path, formats=("csv", "mot"))
     assert seen == 0
     assert (folder / "tracks.csv").read_text() != "of the other version"
@@ -345,8 +349,8 @@ def test_a_batch_finds_what_track_has_done_and_track_what_a_batch_has(clips: Pat
     table = batch(clip, tmp_path, task=task)
     assert table.rows["cam1"].status == "complete"
     with batch_worlds.truth(batch_worlds.SETTINGS) as looking:
-        outcome = track_to_folder(open_source(clip), tmp_path / "cam1", looking, batch_worlds.SETTINGS)
-    assert outcome.done.startswith("nothing to do")
+        outcome = run_clip(open_source(clip), tmp_path / "cam1", looking, batch_worlds.SETTINGS)
+    assert outcome.reused.startswith("nothing to do")
     before = files(tmp_path / "cam1")
     assert batch(clip, tmp_path, task=task).rows["cam1"].status == "complete"
     assert files(tmp_path / "cam1") == before

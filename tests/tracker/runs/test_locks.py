@@ -21,8 +21,12 @@ from tracker.batch import clip as batch_clip
 from tracker.batch.clip import Task
 from tracker.cli.app import main
 from tracker.io.pose_log import PoseLogWriter
-from tracker.runs import locks, run
+from tracker.io.video import open_source
+from tracker.runs import draw, locks, results
+from tracker.runs import folder as folder_module
 from tracker.runs import networks as networks_module
+from tracker.runs.folder import run_clip
+from tracker.runs.follow import follow_run
 from tracker.runs.locks import Locked, file_lock, read_lock, write_lock
 from tracker.settings import AssociationSettings
 
@@ -49,7 +53,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 def tracked(clip: Path, output: Path) -> Path:
     with batch_worlds.truth(batch_worlds.SETTINGS) as looking:
-        run.track_to_folder(run.open_source(clip), output / "clip", looking, batch_worlds.SETTINGS)
+        run_clip(open_source(clip), output / "clip", looking, batch_worlds.SETTINGS)
     return output / "clip"
 
 
@@ -185,8 +189,8 @@ def test_the_lock_covers_inference_association_and_drawing(clip: Path, tmp_path:
             refused.append(stage)
 
     with batch_worlds.truth(batch_worlds.SETTINGS) as looking:
-        run.track_to_folder(
-            run.open_source(clip),
+        run_clip(
+            open_source(clip),
             tmp_path / "clip",
             looking,
             batch_worlds.SETTINGS,
@@ -253,10 +257,10 @@ def test_a_folder_that_is_taken_away_ends_the_run_with_one_line(
     if stage == "inference":
         monkeypatch.setattr(PoseLogWriter, "append", first_lose(PoseLogWriter.append))
     elif stage == "association":
-        real = run.following
-        monkeypatch.setattr(run, "following", lambda *a, **o: first_lose(real(*a, **o)))
+        real = results.associate_clip
+        monkeypatch.setattr(results, "associate_clip", lambda *a, **o: first_lose(real(*a, **o)))
     else:
-        monkeypatch.setattr(run, "draw_people", first_lose(run.draw_people))
+        monkeypatch.setattr(draw, "draw_people", first_lose(draw.draw_people))
     line = command("track", clip, "-o", output, "--video")
     assert "was removed, moved or replaced while posetrail was at work in it" in line
     assert left[0] or not output.exists()  # nothing was made anew
@@ -267,7 +271,7 @@ def test_follow_and_draw_end_with_one_line_as_well(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., str]
 ) -> None:
     folder = tracked(clip, tmp_path / "out")
-    following, draw_people = run.following, run.draw_people
+    associate_clip, draw_people = results.associate_clip, draw.draw_people
 
     def remove_and(real: Callable[..., object], gone: Path) -> Callable[..., object]:
         def call(*arguments: object, **options: object) -> object:
@@ -276,14 +280,14 @@ def test_follow_and_draw_end_with_one_line_as_well(
 
         return call
 
-    monkeypatch.setattr(run, "following", remove_and(following, tmp_path / "new"))
+    monkeypatch.setattr(results, "associate_clip", remove_and(associate_clip, tmp_path / "new"))
     assert "was removed" in command("follow", folder, "-o", tmp_path / "new")
-    monkeypatch.setattr(run, "following", following)
+    monkeypatch.setattr(results, "associate_clip", associate_clip)
     (tmp_path / "videos").mkdir()
-    monkeypatch.setattr(run, "draw_people", remove_and(draw_people, tmp_path / "videos"))
+    monkeypatch.setattr(draw, "draw_people", remove_and(draw_people, tmp_path / "videos"))
     assert "was removed" in command("draw", folder, "-o", tmp_path / "videos" / "v.mp4")
-    assert "its folder is not there" in command("draw", folder, "-o", tmp_path / "videos" / "v.mp4")
-    monkeypatch.setattr(run, "draw_people", remove_and(draw_people, tmp_path / "out"))
+    assert "expected an existing folder" in command("draw", folder, "-o", tmp_path / "videos" / "v.mp4")
+    monkeypatch.setattr(draw, "draw_people", remove_and(draw_people, tmp_path / "out"))
     assert "was removed" in command("draw", folder)
     assert list(tmp_path.iterdir()) == []
 
@@ -292,7 +296,7 @@ def test_in_a_batch_the_clip_fails_and_without_the_output_folder_the_batch_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips, output = write_clips(tmp_path / "in", 2), tmp_path / "out"
-    real, gone = run.infer_to_log, [output / "clip 0"]
+    real, gone = folder_module.infer_to_log, [output / "clip 0"]
 
     def taken_away(source: object, folder: Path, *arguments: object, **options: object) -> object:
         for path in gone:
@@ -300,7 +304,7 @@ def test_in_a_batch_the_clip_fails_and_without_the_output_folder_the_batch_ends(
         gone.clear()
         return real(source, folder, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "infer_to_log", taken_away)
+    monkeypatch.setattr(folder_module, "infer_to_log", taken_away)
     rows = batch(clips, output).rows
     assert [row.status for _, row in sorted(rows.items())] == ["failed", "complete"]
     assert "was removed, moved or replaced" in rows["clip 0"].warnings
@@ -325,4 +329,4 @@ def test_a_worker_does_not_make_the_output_folder_again(clip: Path, tmp_path: Pa
 def test_following_again_in_place_is_not_two_locks(clip: Path, tmp_path: Path) -> None:
     folder = tracked(clip, tmp_path)
     (tmp_path / "link").symlink_to(folder)
-    assert run.follow_run(folder, AssociationSettings(), output=tmp_path / "link").people == 2
+    assert follow_run(folder, AssociationSettings(), output=tmp_path / "link").people == 2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from posetrail.poses import TrackedPoses
-from tracker.runs.run import track
+from tracker.runs.track import track
 
 
 def who_is_where(clip: Path, **options: float) -> list[tuple[float, TrackedPoses]]:

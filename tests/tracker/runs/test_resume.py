@@ -16,9 +16,9 @@ from tests.worlds import PowerCut, TruthDetector, TruthEstimator, Walker, World,
 from tracker.inference.propagation import create_flow
 from tracker.io.pose_log import is_complete, places, read_pose_log
 from tracker.io.video import open_source
+from tracker.runs.folder import run_clip
 from tracker.runs.networks import Networks
 from tracker.runs.record import Outcome
-from tracker.runs.run import track_to_folder
 from tracker.settings import AssociationSettings, InferenceSettings, NetworkSettings, Settings
 
 WORLD = World(
@@ -53,7 +53,7 @@ def networks(detector: TruthDetector | None = None) -> Networks:
 def run(images: Path, folder: Path, settings: Settings = SETTINGS, **options: object) -> Outcome:
     options = {"if_exists": "continue", **options}
     looking = options.pop("networks", None) or networks()
-    return track_to_folder(open_source(images), folder, looking, settings, **options)  # type: ignore[arg-type]
+    return run_clip(open_source(images), folder, looking, settings, **options)  # type: ignore[arg-type]
 
 
 def run_until(frames: int, images: Path, folder: Path) -> None:
@@ -146,7 +146,7 @@ def test_other_settings_are_told_and_never_mixed(images: Path, tmp_path: Path) -
         with pytest.raises(InputError, match=r"detect_every was 2, now 1.*--redo"):
             run(images, folder, replace(SETTINGS, inference=replace(SETTINGS.inference, detect_every=1)))
         with pytest.raises(InputError, match=r"stride was 1, now 2"):
-            track_to_folder(open_source(images, stride=2), folder, networks(), SETTINGS, if_exists="continue")
+            run_clip(open_source(images, stride=2), folder, networks(), SETTINGS, if_exists="continue")
         with pytest.raises(InputError, match=r"crop_scale was None, now 1.5"):
             run(images, folder, replace(SETTINGS, networks=NetworkSettings(crop_scale=1.5)))
         assert data_files(folder) == before

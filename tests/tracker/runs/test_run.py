@@ -21,9 +21,12 @@ from tracker.inference.propagation import create_flow
 from tracker.io.pose_log import is_complete, read_pose_log
 from tracker.io.video import open_source
 from tracker.io.writers import WRITERS
+from tracker.runs.draw import draw_run
+from tracker.runs.folder import run_clip
+from tracker.runs.follow import follow_poses, follow_run
 from tracker.runs.networks import Networks, open_networks
 from tracker.runs.record import Outcome
-from tracker.runs.run import draw_run, follow_poses, follow_run, track, track_to_folder
+from tracker.runs.track import track
 from tracker.settings import AssociationSettings, InferenceSettings, NetworkSettings, Settings
 
 WORLD = World(
@@ -41,7 +44,7 @@ def networks(world: World = WORLD) -> Networks:
 
 
 def run(images: Path, folder: Path, settings: Settings | None = None, **options: object) -> Outcome:
-    return track_to_folder(open_source(images), folder, networks(), settings or Settings(), **options)  # type: ignore[arg-type]
+    return run_clip(open_source(images), folder, networks(), settings or Settings(), **options)  # type: ignore[arg-type]
 
 
 def data_files(folder: Path) -> dict[str, bytes]:
@@ -103,7 +106,7 @@ def test_online_files_say_what_a_tracker_says_frame_by_frame(images: Path, tmp_p
 def test_offline_files_say_who_was_filled_in(images: Path, tmp_path: Path) -> None:
     without_flow = Settings(inference=InferenceSettings(propagate=False, flow="none"))
     blind = Networks(TruthDetector(WORLD), TruthEstimator(WORLD), None, (), "cpu")
-    outcome = track_to_folder(open_source(images), tmp_path / "clip", blind, without_flow)
+    outcome = run_clip(open_source(images), tmp_path / "clip", blind, without_flow)
     assert (outcome.people, outcome.poses, outcome.interpolated) == (2, 48, 4)  # of one who is missed in four frames
     table = pyarrow.csv.read_csv(tmp_path / "clip" / "tracks.csv").to_pydict()
     interpolated = {frame for frame, is_filled in zip(table["frame"], table["interpolated"], strict=True) if is_filled}
@@ -171,7 +174,7 @@ def test_the_video_comes_after_the_tracks_and_can_be_stopped(images: Path, tmp_p
     assert drawn == [2] * 9
     assert len(list(open_source(folder / "video.mp4").frames())) == 9
     (warning,) = outcome.warnings
-    assert warning == f"video.mp4: stopped before its end; `posetrail draw {folder}` draws all of it"
+    assert warning == f"video.mp4: stopped before the end of the clip; `posetrail draw {folder}` draws all of it"
     assert json.loads((folder / "run.json").read_text())["files"] == list(outcome.files)
     assert "video.mp4" in outcome.files
 
@@ -181,7 +184,7 @@ def test_a_run_that_is_stopped_is_not_drawn_but_says_how(images: Path, tmp_path:
     outcome = run(images, tmp_path / "clip", video=True, on_frame=seen.append, stopped=lambda: len(seen) == 10)
     assert outcome.status == "interrupted"
     assert "stopped; 10 frames are kept" in outcome.reason
-    assert outcome.warnings == (f"video.mp4: not drawn; `posetrail draw {tmp_path / 'clip'}` does it",)
+    assert outcome.warnings == (f"video.mp4: not drawn; `posetrail draw {tmp_path / 'clip'}` draws it",)
     assert "video.mp4" not in outcome.files
     assert len(list(open_source(draw_run(tmp_path / "clip")).frames())) == 10
 
@@ -214,7 +217,7 @@ def test_a_run_that_is_stopped_keeps_what_is_done(images: Path, tmp_path: Path) 
 def test_when_ids_outgrow_posetrack_the_other_files_are_written(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tracker.io.writers.LARGEST_TRACK_ID", 1)
+    monkeypatch.setattr("tracker.io.writers.posetrack.LARGEST_TRACK_ID", 1)
     outcome = run(images, tmp_path / "clip")
     assert outcome.status == "complete"
     assert outcome.files == ("poses.arrow", "tracks.csv", "run.json")
@@ -246,7 +249,7 @@ def test_what_fails_after_seeing_leaves_the_log_and_no_half_files(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("out of the blue")
 
-    monkeypatch.setattr("tracker.runs.run.following", fail)
+    monkeypatch.setattr("tracker.runs.results.associate_clip", fail)
     with pytest.raises(RuntimeError, match="out of the blue"):
         run(images, tmp_path / "clip", formats=tuple(WRITERS), video=True)
     assert [path.name for path in (tmp_path / "clip").iterdir()] == ["poses.arrow"]
@@ -262,8 +265,8 @@ def test_what_cannot_begin_leaves_nothing_behind(images: Path, tmp_path: Path) -
     with pytest.raises(InputError, match="unknown file format"):
         run(images, tmp_path / "out" / "clip", formats=("cvs",))
     source = open_source(images, start_s=0.71, end_s=0.72)
-    with pytest.raises(InputError, match="no frame between"):
-        track_to_folder(source, tmp_path / "out" / "clip", networks(), Settings())
+    with pytest.raises(InputError, match="expected frames between"):
+        run_clip(source, tmp_path / "out" / "clip", networks(), Settings())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
@@ -271,7 +274,7 @@ def test_a_folder_that_is_no_run_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="folder of a finished run"):
         follow_run(tmp_path, AssociationSettings())
     (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(InputError, match="has no 'status'"):
+    with pytest.raises(InputError, match="expected schema_version 1, got none"):
         follow_run(tmp_path, AssociationSettings())
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match="not JSON"):

@@ -14,9 +14,10 @@ from tests.worlds import PowerCut, World, power_cut_after, write_images
 from tracker.batch.clip import track_listed_clip
 from tracker.batch.clip_list import ListedClip
 from tracker.io.video import Source, open_source
-from tracker.runs import run as run_module
+from tracker.runs.draw import draw_run
+from tracker.runs.folder import run_clip
+from tracker.runs.follow import follow_run
 from tracker.runs.record import Outcome
-from tracker.runs.run import draw_run, follow_run, track_to_folder
 from tracker.runs.segments import cut
 from tracker.settings import AssociationSettings
 
@@ -42,11 +43,12 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(source: Source, folder: Path, segment_s: float | None = None, **options: object) -> Outcome:
     segments = cut(source, SETTINGS.inference, segment_s)
     with truth(SETTINGS) as networks:
-        return track_to_folder(source, folder, networks, SETTINGS, segments=segments, **options)  # type: ignore[arg-type]
+        return run_clip(source, folder, networks, SETTINGS, segments=segments, **options)  # type: ignore[arg-type]
 
 
-def noted(folder: Path) -> list[str]:
-    return json.loads((folder / "run.json").read_text())["warnings"]
+def recorded_warnings(folder: Path) -> list[tuple[str, str]]:
+    """File and text of each warning in run.json."""
+    return [(each["file"], each["text"]) for each in json.loads((folder / "run.json").read_text())["warnings"]]
 
 
 def times(video: Path) -> list[float]:
@@ -59,9 +61,9 @@ def test_notes_are_warnings_of_the_run_and_stay_with_it(joined: Path, tmp_path: 
     folder = tmp_path / "clip"
     outcome = run(source, folder)
     assert (outcome.status, outcome.frames, outcome.warnings) == ("complete", 2 * FRAMES, (note,))
-    assert noted(folder) == [note]
+    assert recorded_warnings(folder) == [("", note)]
     follow_run(folder, AssociationSettings(offline=False))
-    assert noted(folder) == [note]
+    assert recorded_warnings(folder) == [("", note)]
     assert run(source, tmp_path / "cut", segment_s=0.3).warnings == (note,)
     with pytest.raises(PowerCut):
         run(source, tmp_path / "again", on_frame=power_cut_after(20))
@@ -102,13 +104,14 @@ def test_a_gap_that_mp4_cannot_hold_is_shortened_and_noted(tmp_path: Path, monke
     clip = write_clip(tmp_path / "clip.mkv", [0, 33, 7_000_000, 7_000_033])
     folder = tmp_path / "out"
     outcome = run(open_source(clip), folder, video=True)
-    expected = "the drawn video: 1 gap is shortened to 5965 s, all that MP4 can hold"
+    text = "1 gap is shortened to 5965 s, all that MP4 can hold"
+    expected = f"video.mp4: {text}"
     assert outcome.warnings == (expected,)
-    assert noted(folder) == [expected]
+    assert recorded_warnings(folder) == [("video.mp4", text)]
     assert times(folder / "video.mp4") == pytest.approx([0, 0.033, 5965.265, 5965.298], abs=1e-2)
     notes: list[str] = []
     draw_run(folder, output=tmp_path / "later.mp4", on_note=notes.append)
-    assert notes == [expected]
+    assert notes == [f"later.mp4: {text}"]
     # It is no reason to draw it again.
-    monkeypatch.setattr(run_module, "_draw", lambda *_, **__: pytest.fail("drawn again"))
+    monkeypatch.setattr("tracker.runs.folder.draw_tracks", lambda *_, **__: pytest.fail("drawn again"))
     assert run(open_source(clip), folder, video=True, if_exists="continue").warnings == (expected,)

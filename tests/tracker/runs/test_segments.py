@@ -41,9 +41,9 @@ from tracker.batch.workers import track_in_processes
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.io.pose_log import PoseLogHeader, read_pose_log
 from tracker.io.video import Source, open_source
+from tracker.runs.folder import run_clip
 from tracker.runs.locks import write_lock
-from tracker.runs.run import track_to_folder
-from tracker.runs.segments import cut, joined, same_people
+from tracker.runs.segments import cut, joined, matching_rows
 from tracker.settings import InferenceSettings
 
 FPS = 4.0  # of the images: a lead of 2 s is 8 frames
@@ -74,7 +74,7 @@ def test_what_is_short_or_of_unknown_length_stays_in_one_piece() -> None:
     assert cut(clip_of(None), InferenceSettings(), 10.0) == ()
     assert cut(clip_of(1800), InferenceSettings(), float("inf")) == ()
     for wrong in (0.0, -1.0, float("nan")):
-        with pytest.raises(InputError, match="wanted seconds, more than 0"):
+        with pytest.raises(InputError, match="expected seconds, more than 0"):
             cut(clip_of(1800), InferenceSettings(), wrong)
 
 
@@ -137,9 +137,9 @@ def frame(index: int, poses: Poses, source: int = 0, rows: tuple[int, ...] = ())
 
 def test_who_was_seen_twice_is_known_by_place() -> None:
     sigmas = np.array(COCO_17.oks_sigmas)
-    assert same_people(standing(10, 200, 90), standing(201, 11), sigmas).tolist() == [1, 0, -1]
-    assert same_people(standing(), standing(10), sigmas).tolist() == []
-    assert same_people(standing(10), standing(), sigmas).tolist() == [-1]
+    assert matching_rows(standing(10, 200, 90), standing(201, 11), sigmas).tolist() == [1, 0, -1]
+    assert matching_rows(standing(), standing(10), sigmas).tolist() == []
+    assert matching_rows(standing(10), standing(), sigmas).tolist() == [-1]
 
 
 def test_whom_flow_carried_over_a_seam_comes_from_the_poses_that_are_kept() -> None:
@@ -171,7 +171,7 @@ def run(source: Source, folder: Path, settings=SETTINGS, **options):  # type: ig
     segments = cut(source, settings.inference, options.pop("segment_s", SEGMENT_S))
     with truth(settings) as networks:
         options = {"if_exists": "continue", "segments": segments, **options}
-        return track_to_folder(source, folder, networks, settings, **options)
+        return run_clip(source, folder, networks, settings, **options)
 
 
 def seen_in(folder: Path) -> list[PoseFrame]:
@@ -197,7 +197,7 @@ def test_without_a_lead_a_seam_forgets_whom_flow_carried(tmp_path: Path) -> None
     with truth(SETTINGS) as networks:
         for name, lead_s in (("with", 2.0), ("without", 0.0)):
             segments = cut(source, SETTINGS.inference, SEGMENT_S, lead_s=lead_s)
-            track_to_folder(source, tmp_path / name, networks, SETTINGS, segments=segments)
+            run_clip(source, tmp_path / name, networks, SETTINGS, segments=segments)
     assert len(seen_in(tmp_path / "with")[8].propagated) == 4  # two people of two frames
     assert len(seen_in(tmp_path / "without")[8].propagated) == 0
 

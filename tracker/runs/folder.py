@@ -1,0 +1,188 @@
+"""Clip to a run's folder: inference writes the pose log, association reads it and writes everything else."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tracker.io.video import Source, open_source
+from tracker.io.video_writer import VideoWriter
+from tracker.io.writers import default_formats
+from tracker.progress import OnFrame
+from tracker.runs.draw import draw_tracks
+from tracker.runs.infer import header_of, infer_to_log, record_of
+from tracker.runs.locks import write_lock
+from tracker.runs.networks import Networks, open_networks
+from tracker.runs.record import LOG, RESULTS, RUN, VIDEO, Outcome, RunWarning, files_of, write_record
+from tracker.runs.results import tracks_of, write_results, writers_of
+from tracker.runs.resume import IfExists, find_reusable
+from tracker.runs.segments import Segment, infer_in_segments, remove_segments, segments_provenance
+from tracker.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+def track_to_folder(
+    path: str | Path,
+    folder: str | Path,
+    settings: Settings | None = None,
+    *,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    stride: int = 1,
+    fps: float | None = None,
+    more_formats: Sequence[str] = (),
+    video: bool = False,
+    if_exists: IfExists = "associate",
+    on_frame: OnFrame = lambda _: None,
+) -> Outcome:
+    """Track one clip and write the run's folder: poses.arrow, tracks.json, tracks.csv and run.json.
+
+    >>> outcome = track_to_folder("clip.mp4", "out/clip")
+    >>> outcome.status, outcome.frames, outcome.people, outcome.files
+
+    Args:
+        path: a video file, a folder of images or a glob.
+        folder: of the run; made if it does not exist.
+        settings: all settings; the defaults if not given.
+        start_s: leave out frames before this time, in seconds.
+        end_s: leave out frames from this time on, in seconds.
+        stride: keep the frames whose index is a multiple of it.
+        fps: frames per second of images (30 if not given).
+        more_formats: further files to write: parquet, coco, mot, posetrack17.
+        video: draw video.mp4 too.
+        if_exists: what to do with an earlier run in the folder, see `IfExists`. By default a finished run of the same
+            clip and settings is kept, and an unfinished one is continued.
+        on_frame: called with the number of poses of each frame.
+
+    Raises:
+        InputError: no frame could be read, a setting cannot be used, the folder cannot be written, or it holds a run
+            that `if_exists` does not allow to replace.
+    """
+    settings = settings or Settings()
+    source = open_source(path, start_s=start_s, end_s=end_s, stride=stride, fps=fps)
+    with open_networks(settings) as networks:
+        return run_clip(
+            source,
+            Path(folder),
+            networks,
+            settings,
+            formats=(*default_formats(networks.skeleton), *more_formats),
+            video=video,
+            if_exists=if_exists,
+            on_frame=on_frame,
+        )
+
+
+def run_clip(
+    source: Source,
+    folder: Path,
+    networks: Networks,
+    settings: Settings,
+    *,
+    formats: Sequence[str] | None = None,
+    video: bool = False,
+    if_exists: IfExists = "associate",
+    segments: Sequence[Segment] = (),
+    on_frame: OnFrame = lambda _: None,
+    on_drawn: OnFrame = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+    wait_s: float = 0.0,
+) -> Outcome:
+    """Track an opened clip with opened networks into a run's folder.
+
+    A damaged source, or `stopped()` becoming true, ends inference early; the frames inferred by then are associated and
+    written in complete files. Nothing but a lock is written before the poses of the first frame are known. No other
+    process can write to the folder or read the run meanwhile.
+
+    Args:
+        source: the clip; the file of a video is read twice.
+        folder: of the run; made if it does not exist.
+        networks: opened with these settings.
+        settings: all settings.
+        formats: names in tracker.io.writers.WRITERS; those that suit the skeleton if not given.
+        video: draw video.mp4 too, after the tracks; not after `stopped()`.
+        if_exists: what to do with an earlier run in the folder (tracker/runs/resume.py).
+        segments: infer the clip in these (tracker/runs/segments.py); segments that other workers have inferred into
+            the folder are reused.
+        on_frame: called with the number of poses of each frame. An exception that it raises ends the run at once and
+            leaves a log that can be continued.
+        on_drawn: called with the number of people drawn in each frame.
+        stopped: called after each frame.
+        wait_s: seconds to wait for another process that uses the folder.
+
+    Raises:
+        InputError: no frame could be read, the folder cannot be written, is used by another process, is removed
+            meanwhile, or holds a run that `if_exists` does not allow to replace.
+    """
+    started = time.perf_counter()
+    header = header_of(source, networks, settings, **segments_provenance(segments))
+    formats = default_formats(networks.skeleton) if formats is None else formats
+    writers = writers_of(folder, header, formats)  # refuses a format now, not after an hour of inference
+    drawing = VideoWriter(folder / VIDEO, source.width, source.height, source.fps) if video else None
+    with write_lock(folder, wait_s=wait_s) as lock:
+        on_frame, on_drawn = lock.checking(on_frame), lock.checking(on_drawn)
+        reuse = find_reusable(
+            folder, source, header, settings.association, formats=formats, video=video, if_exists=if_exists
+        )
+        if reuse.record and reuse.is_up_to_date:
+            remove_segments(folder)
+            present = [name for name in reuse.record.files if name not in RESULTS or name in reuse.files]
+            record = replace(reuse.record, files=tuple(present))
+            return Outcome.of(folder, record, unchanged=True, reused=reuse.summary)
+        if reuse.record:
+            inferred = reuse.record.inferred
+        elif segments:
+            inferred, seconds = infer_in_segments(
+                segments,
+                source,
+                folder,
+                header,
+                networks,
+                settings,
+                if_exists=if_exists,
+                on_frame=on_frame,
+                stopped=stopped,
+            )
+            started = time.perf_counter() - seconds  # the time of other workers counts
+        else:
+            inferred = infer_to_log(
+                source, folder, header, networks, settings, after=reuse.after, on_frame=on_frame, stopped=stopped
+            )
+        lock.check()
+        record = record_of(source, networks, settings, inferred)
+        tracks = tracks_of(folder / LOG, settings.association, inferred.log)
+        if reuse.record:
+            writers |= writers_of(folder, header, reuse.record.formats)
+        writers = {name: writer for name, writer in writers.items() if name not in reuse.files}
+        if reuse.record and reuse.files and not writers:  # only the video is missing
+            old = reuse.record
+            record = replace(
+                record, applied=old.applied, warnings=old.warnings, figures=old.figures, files=files_of(reuse.files)
+            )
+        else:
+            (folder / RUN).unlink(missing_ok=True)  # until all files show the same tracks
+            warnings = [RunWarning(reuse.warning)] if reuse.warning else []
+            warnings += reuse.record.warnings_about(reuse.files) if reuse.record else []
+            record = write_results(
+                folder,
+                record,
+                settings.association,
+                tracks,
+                writers,
+                started=started,
+                warnings=warnings,
+                keep=reuse.files,
+            )
+        if inferred.finished:
+            remove_segments(folder)
+        if drawing and VIDEO not in record.files:
+            skeleton = networks.skeleton
+            drawn = "none" if stopped() else draw_tracks(tracks, skeleton, source, drawing, on_drawn, stopped)
+            record = record.with_video(drawn, drawing.notes, folder)
+            record = record.with_seconds(time.perf_counter() - started)
+            write_record(folder, record)
+        return Outcome.of(folder, record, reused=reuse.summary)

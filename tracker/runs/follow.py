@@ -1,0 +1,147 @@
+"""Poses to a run without pixels: another run's, with other settings, or those of another program."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from posetrail.errors import InputError
+from posetrail.files import written_whole
+from tracker.io.importers import read_poses
+from tracker.io.pose_log import PoseLogHeader, read_pose_log
+from tracker.runs.locks import read_lock, write_lock
+from tracker.runs.record import (
+    LOG,
+    NO_FIGURES,
+    RESULTS,
+    RUN,
+    VIDEO,
+    Inferred,
+    Model,
+    Outcome,
+    PosesInput,
+    RecordedSettings,
+    RunRecord,
+    RunWarning,
+    check_log,
+    read_record,
+)
+from tracker.runs.results import tracks_of, write_results, writers_of
+from tracker.runs.versions import installed_versions
+from tracker.settings import AssociationSettings
+
+_log = logging.getLogger(__name__)
+
+
+def follow_run(
+    run: Path, settings: AssociationSettings, *, output: Path | None = None, more_formats: Sequence[str] = ()
+) -> Outcome:
+    """Assign ids to the poses of a run again, with other settings: no pixels, no network.
+
+    Args:
+        run: a run's folder.
+        settings: association settings.
+        output: folder for the new tracks and a copy of the pose log; the run's own if not given.
+        more_formats: names in tracker.io.writers.WRITERS, besides the formats of the run.
+
+    Raises:
+        InputError: there is no run, or it cannot be read.
+    """
+    started = time.perf_counter()
+    read_record(run)  # refuses a folder that is no run before a lock is made in it
+    folder = output or run
+    in_place = folder.resolve() == run.resolve()
+    with nullcontext() if in_place else read_lock(run), write_lock(folder):
+        record = read_record(run)
+        end = check_log(run, record)
+        header, _ = read_pose_log(run / LOG)
+        writers = writers_of(folder, header, (*record.formats, *more_formats))
+        tracks = tracks_of(run / LOG, settings, end)
+        if not in_place:
+            with written_whole(folder / LOG) as beside:
+                shutil.copyfile(run / LOG, beside)
+            (folder / RUN).unlink(missing_ok=True)  # it describes another log
+        keeps_video = in_place and (run / VIDEO).is_file() and record.has_tracks_of(settings)
+        keep = frozenset({VIDEO}) if keeps_video else frozenset[str]()
+        warnings = record.warnings_about(keep)
+        record = write_results(folder, record, settings, tracks, writers, started=started, warnings=warnings, keep=keep)
+        return Outcome.of(folder, record)
+
+
+def follow_poses(
+    poses: Path,
+    settings: AssociationSettings,
+    *,
+    output: Path | None = None,
+    fps: float | None = None,
+    more_formats: Sequence[str] = (),
+) -> Outcome:
+    """Assign ids to poses of any program; the result is a run with a pose log of its own.
+
+    Args:
+        poses: a file that `tracker.io.importers.read_poses` reads - a PoseTrack file, boxes of MOTChallenge, a pose log
+            - or a run's folder, that of a killed run included.
+        settings: association settings.
+        output: folder for the run; that of the pose log if not given.
+        fps: frames per second of poses without times.
+        more_formats: names in tracker.io.writers.WRITERS, besides the formats that suit the poses.
+
+    Raises:
+        InputError: there are no poses, they cannot be used, or their file would be overwritten.
+    """
+    started = time.perf_counter()
+    if poses.is_dir() and ((poses / RUN).is_file() or not (poses / LOG).is_file()):
+        if fps is not None:
+            raise InputError(f"{poses}: a run has its own times; leave out --fps")
+        return follow_run(poses, settings, output=output, more_formats=more_formats)
+    if poses.is_dir():
+        poses, output = poses / LOG, output or poses
+    if output is None:
+        raise InputError(f"{poses}: expected a folder for the tracks, got none; give one with -o")
+    if poses.resolve() in {(output / name).resolve() for name in (RUN, *RESULTS)}:
+        raise InputError(f"{poses}: would be overwritten by its own tracks; choose another output folder")
+    belongs_to_run = poses.name == LOG and poses.parent.resolve() != output.resolve()
+    with read_lock(poses.parent) if belongs_to_run else nullcontext(), write_lock(output):
+        imported = read_poses(poses, fps=fps)
+        _log.info("%s: imported poses of %d joints", poses, imported.header.num_joints)
+        writers = writers_of(output, imported.header, (*imported.formats, *more_formats))
+        end = imported.write_log(output / LOG)
+        (output / RUN).unlink(missing_ok=True)  # it describes another log
+        if imported.cut_off:
+            reason = f"{poses}: ends without an end mark; its {end.frames} whole frames are kept"
+            inferred = Inferred("interrupted", reason, end, finished=False)
+        else:
+            inferred = Inferred("complete", "", end)
+        record = _record_of(poses, imported.header, inferred)
+        tracks = tracks_of(output / LOG, settings, end)
+        warnings = [RunWarning(note) for note in imported.notes]
+        record = write_results(output, record, settings, tracks, writers, started=started, warnings=warnings)
+        return Outcome.of(output, record)
+
+
+def _record_of(path: Path, header: PoseLogHeader, inferred: Inferred) -> RunRecord:
+    """The record of a run of imported poses; results are not in it yet."""
+    return RunRecord(
+        status=inferred.status,
+        finished=inferred.finished,
+        reason=inferred.reason,
+        warnings=(),
+        input=PosesInput(
+            path=str(path.resolve()),
+            fingerprint=header.source_fingerprint,
+            fps=header.fps,
+            width=header.width,
+            height=header.height,
+        ),
+        settings=RecordedSettings(inference=header.inference_settings),
+        models=tuple(Model(name=model["name"], sha256=model["sha256"]) for model in header.models),
+        device="none",
+        pose_log=inferred.log,
+        versions=installed_versions(),
+        figures=NO_FIGURES,
+        files=(),
+    )

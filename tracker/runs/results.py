@@ -1,0 +1,106 @@
+"""Pose log to tracks to files: the second stage of every run, which needs no pixels."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from tracker.association.follow import associate_clip
+from tracker.frames import TrackedFrame
+from tracker.io.pose_log import LogEnd, PoseLogHeader, read_pose_log
+from tracker.io.writers import WRITERS, ClipInfo, Writer, open_writer
+from tracker.runs.record import VIDEO, ClipInput, Figures, RunRecord, RunWarning, files_of, write_record
+from tracker.runs.versions import installed_versions
+from tracker.settings import AssociationSettings
+
+_log = logging.getLogger(__name__)
+
+Writers = dict[str, AbstractContextManager[Writer]]
+"""Writers that are not opened yet, by the names of their files."""
+
+Tracks = Callable[[], Iterator[TrackedFrame]]
+"""Returns the tracked frames of a clip from the first one on, each time it is called."""
+
+
+def tracks_of(log: Path, settings: AssociationSettings, end: LogEnd) -> Tracks:
+    """The tracks of a pose log up to `end`; the log is read and associated anew on each call."""
+    header, _ = read_pose_log(log)
+    associated = associate_clip(
+        lambda: read_pose_log(log, end)[1], settings, header.skeleton, queue_frames=header.queue_frames
+    )
+    return lambda: (TrackedFrame(frame.index, frame.time_s, frame.name, people) for frame, people in associated())
+
+
+def writers_of(folder: Path, header: PoseLogHeader, formats: Sequence[str]) -> Writers:
+    """Writers for these formats, names in `WRITERS`.
+
+    Raises:
+        InputError: a format is unknown or has no place for the skeleton.
+    """
+    clip = ClipInfo(
+        name=header.source, skeleton=header.skeleton, fps=header.fps, width=header.width, height=header.height
+    )
+    opened = {name: open_writer(name, folder, clip) for name in formats}  # refuses an unknown name
+    return {WRITERS[name].file_name: writer for name, writer in opened.items()}
+
+
+def write_results(
+    folder: Path,
+    record: RunRecord,
+    settings: AssociationSettings,
+    tracks: Tracks,
+    writers: Writers,
+    *,
+    started: float,
+    warnings: Iterable[RunWarning] = (),
+    keep: frozenset[str] = frozenset(),
+) -> RunRecord:
+    """Write the tracks in every format, then run.json.
+
+    Args:
+        folder: of the run.
+        record: input, networks and pose log of the run; results and association settings are filled in.
+        settings: association settings, by which `tracks` were made.
+        tracks: of the folder's pose log.
+        writers: of the files to write.
+        started: when the run began, by time.perf_counter.
+        warnings: to record beside those of the input and the writers.
+        keep: results in the folder that show these tracks already; all others are removed.
+
+    Returns:
+        The record as written.
+    """
+    frames, poses, interpolated, ids = 0, 0, 0, set[int]()
+    with ExitStack() as files:
+        outputs = {name: files.enter_context(writer) for name, writer in writers.items()}
+        for frame in tracks():
+            for output in outputs.values():
+                output.add(frame)
+            frames += 1
+            poses += len(frame.people)
+            interpolated += int(frame.people.interpolated.sum())
+            ids.update(frame.people.track_ids.tolist())
+    failed = {name: output.failure for name, output in outputs.items() if output.failure}
+    new = [RunWarning(note) for note in (record.input.notes if isinstance(record.input, ClipInput) else ())]
+    new += warnings
+    if (folder / VIDEO).is_file() and VIDEO not in keep:
+        text = f"removed, because it showed other tracks; `posetrail draw {folder}` draws these"
+        new.append(RunWarning(text, VIDEO, incomplete=True))
+    new += [RunWarning(failure, name, incomplete=True) for name, failure in failed.items()]
+    new += [RunWarning(output.note, name) for name, output in outputs.items() if output.note]
+    record = replace(
+        record,
+        warnings=tuple(new),
+        settings=replace(record.settings, association=asdict(settings)),
+        applied={**record.applied, "smooth": settings.smoothing},
+        figures=Figures(frames=frames, people=len(ids), poses=poses, interpolated=interpolated, seconds=0.0),
+        versions=installed_versions(),
+        files=files_of({*keep, *outputs} - failed.keys()),
+    ).with_seconds(time.perf_counter() - started)
+    write_record(folder, record)
+    _log.info("%s: wrote %s: %d frames, %d track ids", folder, ", ".join(record.files), frames, len(ids))
+    return record
