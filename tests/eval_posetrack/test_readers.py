@@ -17,10 +17,10 @@ from cyclopts import App
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eval_posetrack.convert_cli import convert_command
 from eval_posetrack.evaluation import evaluate
 from eval_posetrack.files import Clip, read_clip, write_clip
 from eval_posetrack.readers import READERS, convert, read_images
-from eval_posetrack.readers.cli import convert_command
 from eval_posetrack.readers.joints import LAYOUTS, posetrack_joint
 from posetrail.errors import InputError
 from posetrail.skeletons import COCO_17, POSETRACK_15, coco_to_posetrack

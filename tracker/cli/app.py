@@ -24,7 +24,7 @@ from tracker.cli.config import fill_in
 from tracker.cli.draw import draw_command
 from tracker.cli.exit_codes import INTERNAL_ERROR, INTERRUPTED, UNUSABLE
 from tracker.cli.follow import follow_command
-from tracker.cli.help import ALL_FLAG, HelpFormatter, epilogue
+from tracker.cli.help import ALL_FLAG, HELP_FLAGS, HelpFormatter, epilogue
 from tracker.cli.printing import Printer, wants_json
 from tracker.cli.track import track_command
 from tracker.signals import Interrupted
@@ -34,7 +34,7 @@ app = App(
     help="Track people's poses in video: joints in every frame, one id per person.",
     version=lambda: version("posetrail"),
     config=fill_in,
-    help_flags=["--help", "-h", ALL_FLAG],
+    help_flags=HELP_FLAGS,
     help_formatter=HelpFormatter(()),
 )
 app["--help"].help = f"Show help. `posetrail COMMAND {ALL_FLAG}` lists all flags of a command."
@@ -51,7 +51,7 @@ app.command(
     sort_key=5,
 )
 app.command(
-    "eval_posetrack.readers.cli:convert_command",
+    "eval_posetrack.convert_cli:convert_command",
     name="convert",
     help="Convert poses of COCO, AlphaPose, OpenPose, MMPose, DeepLabCut or SLEAP to PoseTrack files.",
     sort_key=6,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
 ALL_FLAG = "--help-all"
+HELP_FLAGS = ("--help", "-h", ALL_FLAG)
 
 USUAL: Mapping[str, tuple[str, ...]] = {
     "track": (

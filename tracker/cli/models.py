@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from posetrail.errors import InputError
+from tracker.cli.help import HELP_FLAGS
 from tracker.cli.printing import Printer
 
 if TYPE_CHECKING:
     from posetrail.download import OnProgress
     from posetrail.export import Exported
 
-models = App(name="models", help="Show which networks there are; fetch, verify and convert their weights.")
+models = App(name="models", help_flags=HELP_FLAGS, help="List networks; fetch, verify and export their weights.")
 
 
 @models.default

@@ -145,10 +145,14 @@ def test_ctrl_c_keeps_the_finished_frames(example_clip: Path, tmp_path: Path) ->
     assert 1 <= run["figures"]["frames"] < 100
 
 
-def test_help_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
-    program = "import sys; from tracker.cli.app import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
-    program += "print([m for m in ('torch', 'numpy', 'cv2', 'av', 'pyarrow', 'pandas') if m in sys.modules])"
+@pytest.mark.parametrize("command", ["", "track", "batch", "follow", "draw", "eval", "convert", "models", "doctor"])
+def test_help_imports_nothing_heavy(command: str) -> None:
+    heavy = ("torch", "numpy", "cv2", "av", "pyarrow", "pandas", "scipy", "onnxruntime")
+    arguments = [*command.split(), "--help-all"]
+    program = f"import sys; from tracker.cli.app import main\ntry: main({arguments})\nexcept SystemExit: pass\n"
+    program += f"print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "Unknown option" not in done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
 
 

@@ -1,4 +1,4 @@
-"""The command line of the readers: `posetrail convert`. Parses, calls, prints."""
+"""`posetrail convert`: parses, calls the readers, prints. It is outside their package, whose import is slow."""
 
 from __future__ import annotations
 
