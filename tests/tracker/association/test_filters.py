@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posetrail.errors import InputError
-from tracker.association.filters import MAX_GAP_S, OVERLAP_S, SMOOTHERS, OneEuro, smooth_butterworth, smooth_kalman
+from tracker.association.filters import MAX_GAP_S, OVERLAP_S, OneEuro, smooth_butterworth, smooth_kalman
 
 HEIGHT_M = 1.75
 HEIGHT_PX = 300.0
@@ -29,6 +29,10 @@ def one_euro(positions: np.ndarray, times_s: np.ndarray, **more: Any) -> np.ndar
     return np.array([smooth(points, t, HEIGHT_PX) for points, t in zip(positions, times_s, strict=True)])
 
 
+SMOOTHERS: dict[str, Callable[..., np.ndarray]] = {
+    "kalman": smooth_kalman,
+    "butterworth": lambda positions, times_s, _scores, _sizes: smooth_butterworth(positions, times_s),
+}
 OFFLINE = [kalman, smooth_butterworth]
 ALL = [*OFFLINE, one_euro]
 
@@ -419,22 +423,22 @@ def test_two_frames_of_one_instant_are_their_mean_offline_and_the_first_of_them_
 
 def test_wrong_input_is_refused_in_one_line() -> None:
     positions, times_s, scores = np.zeros((9, 2, 2)), np.arange(9) / 10, np.ones((9, 2))
-    with pytest.raises(InputError, match="below half the 10 samples a second, got 6; give a lower cut-off"):
+    with pytest.raises(InputError, match="cutoff_hz: expected below half of 10 samples per second, got 6; lower the cut-off"):
         smooth_butterworth(positions, times_s)
-    with pytest.raises(InputError, match=r"positions: wanted shape \(T, P, 2\), got \(9, 2\)"):
+    with pytest.raises(InputError, match=r"positions: expected shape \(T, P, 2\), got \(9, 2\)"):
         smooth_butterworth(positions[..., 0], times_s)
-    with pytest.raises(InputError, match=r"times_s: wanted one per frame, shape \(9,\), got \(8,\)"):
+    with pytest.raises(InputError, match=r"times_s: expected one per frame, shape \(9,\), got \(8,\)"):
         smooth_butterworth(positions, times_s[:8])
-    with pytest.raises(InputError, match=r"scores: wanted one per point, shape \(9, 2\)"):
+    with pytest.raises(InputError, match=r"scores: expected one per point, shape \(9, 2\)"):
         smooth_kalman(positions, times_s, scores[:, :1], 300)
-    with pytest.raises(InputError, match="size_px: wanted a number or one per frame"):
+    with pytest.raises(InputError, match="size_px: expected a number or one per frame"):
         smooth_kalman(positions, times_s, scores, np.ones(3))
     for size_px in (0, -1, np.nan, np.inf):
-        with pytest.raises(InputError, match="size_px: wanted the person's size"):
+        with pytest.raises(InputError, match="size_px: expected the person's size"):
             smooth_kalman(positions, times_s, scores, size_px)
-    with pytest.raises(InputError, match="noise: wanted a number above 0, got 0"):
+    with pytest.raises(InputError, match="noise: expected a number above 0, got 0"):
         smooth_kalman(positions, times_s, scores, 300, noise=0)
-    with pytest.raises(InputError, match="beta: wanted a number from 0 on"):
+    with pytest.raises(InputError, match="beta: expected a number of 0 or more"):
         OneEuro(beta=-1)
 
 
@@ -446,5 +450,5 @@ def test_live_frames_must_come_in_order_with_the_same_points() -> None:
         smooth(np.zeros((2, 2)), 0.9, 300)
     with pytest.raises(InputError, match=r"P as in the first frame, got \(3, 2\)"):
         smooth(np.zeros((3, 2)), 2.0, 300)
-    with pytest.raises(InputError, match="size_px: wanted a number above 0"):
+    with pytest.raises(InputError, match="size_px: expected a number above 0"):
         smooth(np.zeros((2, 2)), 2.0, 0)
