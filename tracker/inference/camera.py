@@ -1,12 +1,12 @@
-"""How the camera moved between frames: a similarity of the picture behind the people.
+"""Camera motion between frames: a similarity transform, estimated from the background of the image.
 
-Good corners (Shi and Tomasi, CVPR 1994), one per cell of a grid so that no textured patch outvotes the rest, are
-followed by pyramidal Lucas-Kanade (Bouguet 2001), those on people left out, and a similarity is fitted to what most of
-them do (RANSAC, Fischler and Bolles 1981). BoT-SORT (Aharon et al. 2022, section 3.2) moves its tracks by such a fit.
+Corners (Shi and Tomasi, CVPR 1994) outside of the people's boxes are tracked by pyramidal Lucas-Kanade (Bouguet 2001),
+one per cell of a grid so that no textured patch dominates. A similarity transform is fitted to them by RANSAC (Fischler
+and Bolles, Commun. ACM 24, 1981). BoT-SORT (Aharon et al. 2022, section 3.2) compensates camera motion by such a fit.
 
-Chained from frame to frame, the noise of the fits adds up: seven pixels in 100 frames of a camera on a tripod. So each
-frame is compared with an anchor, the frame at which the camera last moved, and until the picture has moved by more
-than noise does since then, the camera stands still. A pan too slow for one frame is told in steps.
+Errors of fits between consecutive frames would add up: to seven pixels in 100 frames of a camera on a tripod. So each
+frame is compared with an anchor, the frame at which the camera last moved. While the background has moved by less than
+the noise since then, the camera is taken to be static. A pan that is slower than that per frame is reported in steps.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import numpy as np
 from posetrail.similarity import grown_boxes
 from tracker.inference.propagation import FlowImage
 
-_LONG_SIDE_PX = 480  # the pixels of this picture are meant below: at twice the size corners alone take 7 ms
+_LONG_SIDE_PX = 480  # size of the image in which pixels are counted below; at twice the size, corners alone take 7 ms
 _CELL_PX = 20  # one corner per cell
-_MAX_CORNERS = 200  # more take time and add nothing
+_MAX_CORNERS = 200  # more take time without better fits
 _CORNER_BLOCK_PX = 5
-_MIN_CORNER = 1e-4  # cornerMinEigenVal of a corner that stands out from a camera's noise
-_PEOPLE_MARGIN = 0.2  # boxes grow by this share: feet, hair and shadows reach over them
+_MIN_CORNER = 1e-4  # least value of cornerMinEigenVal, above the noise of a camera
+_PEOPLE_MARGIN = 0.2  # boxes are enlarged by this share: feet, hair and shadows lie outside of them
 _LK_WINDOW_PX = 15
-_LK_LEVELS = 3  # with this window, some 100 px between two frames can be followed
+_LK_LEVELS = 3  # with this window, displacements up to about 100 px between two frames can be tracked
 _INLIER_PX = 0.5
-_STILL_PX = 0.25  # on three tripods the corners seemed to move by up to 0.15 in the mean
+_STATIC_PX = 0.25  # a smaller mean displacement is noise: it was up to 0.15 in three videos from a tripod
 _MIN_INLIERS = 16
-_MIN_INLIER_SHARE = 0.3  # of all corners that were followed: after a cut, hardly any agree
-_MAX_SCALE, _MAX_TURN = 1.25, 0.35  # between two frames, the turn in radians
+_MIN_INLIER_SHARE = 0.3  # of the tracked corners; after a cut, few agree
+_MAX_SCALE, _MAX_ROTATION = 1.25, 0.35  # of a plausible motion between two frames; radians
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class _Anchor:
 
     grey: np.ndarray  # (h, w) uint8
     corners: np.ndarray  # (P, 2) float32 x y of its pixels, none on people
-    full_scale: float  # of its pixels, how many make one of the video's
+    full_scale: float  # its size relative to the video's
 
 
 class CameraMotion:
-    """Watches the frames of one video and tells how the camera moved."""
+    """Estimates the camera's motion from frame to frame of one video."""
 
     def __init__(self) -> None:
         self._anchor: _Anchor | None = None
@@ -53,13 +53,13 @@ class CameraMotion:
         """The motion since the frame of the last call.
 
         Args:
-            image: this frame; after a change of its size the camera is taken to stand still.
-            boxes: (N, 4) x1 y1 x2 y2 pixels of the video: the people of this frame, who move by themselves.
+            image: this frame; after a change of size the camera is taken to be static.
+            boxes: (N, 4) x1 y1 x2 y2 pixels of the video: the people of this frame, who are not background.
 
         Returns:
-            (2, 3) float64 scale, turn and shift of what stands still, from pixels of the last frame to pixels of this
-            one. Exactly the identity while the picture has moved less than `_STILL_PX` since the last motion, in the
-            first frame, and where nothing certain can be said: too few corners, or too few agree.
+            (2, 3) float64 similarity transform of the static background, from pixels of the last frame to pixels of
+            this one. It is exactly the identity in the first frame, while the background has moved by less than
+            `_STATIC_PX` since the last motion, and where too few corners are found or agree.
         """
         grey, full_scale = _shrunk(image)
         people = grown_boxes(boxes, _PEOPLE_MARGIN) * full_scale
@@ -67,14 +67,14 @@ class CameraMotion:
         motion = None
         if anchor is not None and anchor.grey.shape == grey.shape and anchor.full_scale == full_scale:
             motion = _fitted(anchor, grey, people)
-            if motion is not None and _mean_shift(motion, anchor.corners) <= _STILL_PX:
+            if motion is not None and _mean_shift(motion, anchor.corners) <= _STATIC_PX:
                 return np.eye(2, 3)
         self._anchor = _Anchor(grey, _corners(grey, people), full_scale)
         return np.eye(2, 3) if motion is None else _in_full_pixels(motion, full_scale)
 
 
 def _shrunk(image: FlowImage) -> tuple[np.ndarray, float]:
-    """The grey image at the size corners are looked for, and how many of its pixels make one of the video's."""
+    """The grey image at the size for corners, and its size relative to the video's."""
     height, width = image.grey.shape
     scale = min(1.0, _LONG_SIDE_PX / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -82,9 +82,9 @@ def _shrunk(image: FlowImage) -> tuple[np.ndarray, float]:
 
 
 def _corners(grey: np.ndarray, people: np.ndarray) -> np.ndarray:
-    """The best corner (P, 2) float32 of each cell of a grid that has one outside of the people's boxes (N, 4).
+    """The strongest corner (P, 2) float32 of each cell of a grid, outside of the people's boxes (N, 4).
 
-    Of more than `_MAX_CORNERS`, so many spread over all.
+    If there are more than `_MAX_CORNERS`, so many of them are taken, evenly spread.
     """
     rows, columns = (side // _CELL_PX for side in grey.shape)
     if rows * columns == 0:
@@ -105,7 +105,7 @@ def _corners(grey: np.ndarray, people: np.ndarray) -> np.ndarray:
 
 
 def _fitted(anchor: _Anchor, grey: np.ndarray, people: np.ndarray) -> np.ndarray | None:
-    """The similarity (2, 3) from the anchor to this image; None where nothing certain can be said."""
+    """The similarity transform (2, 3) from the anchor to this image; None if too few corners agree on one."""
     if len(anchor.corners) < _MIN_INLIERS:
         return None
     moved, found, _ = cv2.calcOpticalFlowPyrLK(  # type: ignore[call-overload]
@@ -118,38 +118,38 @@ def _fitted(anchor: _Anchor, grey: np.ndarray, people: np.ndarray) -> np.ndarray
         criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.03),
     )
     moved = moved[:, 0]
-    followed = (found[:, 0] == 1) & ~_within(moved, people)
-    if followed.sum() < _MIN_INLIERS:
+    tracked = (found[:, 0] == 1) & ~_within(moved, people)
+    if tracked.sum() < _MIN_INLIERS:
         return None
-    # Draws with a seed of its own at every call.
+    # OpenCV seeds RANSAC anew at every call, so results are reproducible.
     motion, agrees = cv2.estimateAffinePartial2D(
-        anchor.corners[followed], moved[followed], method=cv2.RANSAC, ransacReprojThreshold=_INLIER_PX
+        anchor.corners[tracked], moved[tracked], method=cv2.RANSAC, ransacReprojThreshold=_INLIER_PX
     )
-    if motion is None or agrees.sum() < max(_MIN_INLIERS, _MIN_INLIER_SHARE * followed.sum()):
+    if motion is None or agrees.sum() < max(_MIN_INLIERS, _MIN_INLIER_SHARE * tracked.sum()):
         return None
     return motion if _is_plausible(motion) else None
 
 
 def _within(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Which points (P,) of (P, 2) lie within any box of (N, 4)."""
+    """Which points (P, 2) lie within any of the boxes (N, 4): (P,) bool."""
     inside = (points[:, None] >= boxes[None, :, :2]) & (points[:, None] <= boxes[None, :, 2:])
     return np.any(np.all(inside, axis=2), axis=1)
 
 
 def _is_plausible(motion: np.ndarray) -> bool:
     scale = float(np.hypot(motion[0, 0], motion[1, 0]))
-    turn = float(np.arctan2(motion[1, 0], motion[0, 0]))
-    return 1 / _MAX_SCALE <= scale <= _MAX_SCALE and abs(turn) <= _MAX_TURN
+    rotation = float(np.arctan2(motion[1, 0], motion[0, 0]))
+    return 1 / _MAX_SCALE <= scale <= _MAX_SCALE and abs(rotation) <= _MAX_ROTATION
 
 
 def _mean_shift(motion: np.ndarray, points: np.ndarray) -> float:
-    """How far a motion moves points (P, 2): root mean square."""
+    """Displacement of points (P, 2) by a motion: root mean square."""
     shifts = points @ motion[:, :2].T + motion[:, 2] - points
     return float(np.sqrt((shifts**2).sum(axis=1).mean()))
 
 
 def _in_full_pixels(motion: np.ndarray, full_scale: float) -> np.ndarray:
-    """The motion in pixels of the video; a pixel's centre, not its corner, has the whole number."""
+    """The motion in pixels of the video; whole numbers are centres of pixels."""
     offset = np.full(2, (full_scale - 1) / 2)
     shift = (motion[:, :2] @ offset + motion[:, 2] - offset) / full_scale
     return np.column_stack([motion[:, :2], shift])

@@ -32,7 +32,7 @@ from posetrail.skeletons import Skeleton
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.inference.bottom_up import people_in_boxes
 from tracker.inference.camera import CameraMotion
-from tracker.inference.prefetch import ahead
+from tracker.inference.prefetch import prefetch
 from tracker.inference.propagation import FlowImage, FlowMethod, boxes_around, move_people, prepare_grey
 from tracker.settings import InferenceSettings
 
@@ -82,11 +82,11 @@ def infer(
     if estimator is not None and detector is None:
         raise TypeError("detector: expected a detector for the estimator, got None; give a detector or bottom_up")
     state = _State(joints, settings, flow)
-    with closing(ahead(frames, _AHEAD_FRAMES)) as read:
+    with closing(prefetch(frames, _AHEAD_FRAMES)) as read:
         num_known = state.restore_all(read, known)
         batches = _batches(enumerate(read, num_known), batch_frames)
-        detected = ahead(_detect(batches, detector, bottom_up, settings), _AHEAD_BATCHES)
-        estimated = ahead(_estimate(detected, joints), _AHEAD_BATCHES)
+        detected = prefetch(_detect(batches, detector, bottom_up, settings), _AHEAD_BATCHES)
+        estimated = prefetch(_estimate(detected, joints), _AHEAD_BATCHES)
         with closing(detected), closing(estimated):  # the last stage is closed first, while it still gets input
             for batch in estimated:
                 results = ((each.frame, state.advance(each)) for each in batch)

@@ -1,4 +1,4 @@
-"""Run a generator in its own thread, a few items ahead: how the stages of the pipeline overlap."""
+"""Prefetching: a generator runs in a thread of its own, a few items ahead, so that stages of a pipeline overlap."""
 
 from __future__ import annotations
 
@@ -9,47 +9,50 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-_POLL_S = 0.1  # how soon a full stage notices that nobody wants its items any more
+_POLL_S = 0.1  # a thread that waits for a free place in its queue checks for the end this often
 
 
-def ahead(items: Iterable[Item], depth: int) -> Generator[Item]:
-    """The same items in the same order, made up to `depth` items before they are asked for.
+def prefetch(items: Iterable[Item], depth: int) -> Generator[Item]:
+    """The same items in the same order, produced in a thread up to `depth` items ahead.
 
-    What `items` raises is raised here, after the items before it. When this generator is closed, early or not,
-    `items` is closed in its thread and the thread has ended.
+    An exception of `items` is raised after the items before it. When this generator is closed, `items` is closed in its
+    thread and the thread ends.
+
+    Raises:
+        ValueError: `depth` is below 1.
     """
     if depth < 1:
-        raise ValueError(f"ahead: wanted a depth of 1 or more, got {depth}")
-    made: queue.Queue[tuple[str, Item | BaseException | None]] = queue.Queue(depth)
+        raise ValueError(f"depth: expected 1 or more, got {depth}")
+    produced: queue.Queue[tuple[str, Item | BaseException | None]] = queue.Queue(depth)
     stop = threading.Event()
 
     def put(kind: str, value: Item | BaseException | None) -> bool:
         while not stop.is_set():
             try:
-                made.put((kind, value), timeout=_POLL_S)
+                produced.put((kind, value), timeout=_POLL_S)
             except queue.Full:
                 continue
             return True
         return False
 
-    def make() -> None:
+    def produce() -> None:
         iterator = iter(items)
         try:
             for item in iterator:
                 if not put("item", item):
                     return
             put("end", None)
-        except BaseException as error:  # the consumer's thread is where it belongs
+        except BaseException as error:  # raised again in the consumer's thread
             put("error", error)
         finally:
             if isinstance(iterator, Generator):
                 iterator.close()
 
-    thread = threading.Thread(target=make, name="posetrail-ahead", daemon=True)
+    thread = threading.Thread(target=produce, name="posetrail-prefetch", daemon=True)
     thread.start()
     try:
         while True:
-            kind, value = made.get()
+            kind, value = produced.get()
             if kind == "end":
                 return
             if kind == "error":

@@ -1,8 +1,9 @@
-"""Carry people from one frame into the next by optical flow, and make boxes of them.
+"""Propagation of people from one frame into the next by optical flow, and boxes around the moved joints.
 
-Simple Baselines (Xiao, Wu, Wei, ECCV 2018, section 3.1) moves the last frame's joints by FlowNet2S and boxes them with
-a margin. Lucas-Kanade on the joints alone does the same in about a millisecond: pyramidal (Bouguet 2001), there and
-back, a point that does not come home is lost (forward-backward error, Kalal et al., ICPR 2010).
+Simple Baselines (Xiao, Wu, Wei, ECCV 2018, section 3.1) moves the last frame's joints by FlowNet2S and takes their
+bounding box with a margin. Here, Lucas-Kanade at the joints alone does the same in about a millisecond: pyramidal
+(Bouguet 2001), forward and backward, a joint that does not return to its start is lost (forward-backward error, Kalal,
+Mikolajczyk, Matas, ICPR 2010).
 """
 
 from __future__ import annotations
@@ -21,40 +22,40 @@ from posetrail.similarity import grown_boxes, keypoint_boxes
 from tracker.inference.flow_weights import PUBLISHED
 from tracker.settings import Flow
 
-_LONG_SIDE_PX = 960  # flow is looked for at this size: finer costs time and gains nothing, motion is smooth in a person
+_LONG_SIDE_PX = 960  # of the image in which flow is computed; larger ones take longer without better poses
 _LK_WINDOW_PX = 21
 _LK_LEVELS = 4
-_MAX_ROUND_TRIP_PX = 1.5  # at flow size: a point farther from home than this after there and back is lost
-_RAFTS = ("torchvision:raft_small", "torchvision:raft_large")  # in the store; the first where nobody says which
-_MIN_KEPT = 3  # a person keeps at least so many joints ...
-_MIN_KEPT_SHARE = 0.25  # ... and this share of those it had, or flow has lost it
+_MAX_ROUND_TRIP_PX = 1.5  # at flow size: a joint with a larger forward-backward error is lost
+_RAFTS = ("torchvision:raft_small", "torchvision:raft_large")  # names in the store; the first is the default
+_MIN_KEPT = 3  # a person is lost who keeps fewer joints than this ...
+_MIN_KEPT_SHARE = 0.25  # ... or a smaller share of them
 
 
 @dataclass(frozen=True)
 class FlowImage:
-    """What is kept of an image, at flow size."""
+    """An image prepared for optical flow, at flow size."""
 
     grey: np.ndarray  # (h, w) uint8
-    scale: float  # how many of its pixels make one of the original
-    colours: Any = None  # as a method wants them that looks at more than grey
+    scale: float  # its size relative to the original
+    tensor: Any = None  # of methods that need colours
 
     def same_size(self, other: FlowImage) -> bool:
-        """Whether the originals are of one size."""
+        """Whether the originals have the same size."""
         return self.grey.shape == other.grey.shape and self.scale == other.scale
 
 
 class FlowMethod(Protocol):
-    """Moves points from one image to the next. An image is prepared once and used twice."""
+    """Moves points from one image to the next; each image is prepared once and used twice."""
 
     def prepare(self, image: Image) -> FlowImage:
-        """What this method keeps of an image."""
+        """Prepare an image for `move`."""
 
     def move(self, before: FlowImage, now: FlowImage, points: np.ndarray) -> np.ndarray:
-        """Points (P, 2) pixels of the earlier image where they are now; NaN where lost."""
+        """Points (P, 2) pixels of the earlier image, moved to this image; NaN where lost."""
 
 
 def _shrunk(image: Image) -> tuple[Image, float]:
-    """The image at flow size, and how many of its pixels make one of the original."""
+    """The image at flow size, and its size relative to the original."""
     scale = min(1.0, _LONG_SIDE_PX / max(image.shape[:2]))
     if scale == 1.0:
         return image, 1.0
@@ -63,7 +64,7 @@ def _shrunk(image: Image) -> tuple[Image, float]:
 
 
 def prepare_grey(image: Image) -> FlowImage:
-    """The image without colours, at flow size."""
+    """A grey image at flow size."""
     small, scale = _shrunk(image)
     return FlowImage(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), scale)
 
@@ -76,13 +77,13 @@ class LucasKanade:
         return prepare_grey(image)
 
     def move(self, before: FlowImage, now: FlowImage, points: np.ndarray) -> np.ndarray:
-        """Points (P, 2) there; NaN where the way back does not end at home."""
+        """Points (P, 2) moved; NaN where the forward-backward error is too large."""
         start = np.ascontiguousarray(points * before.scale, dtype=np.float32).reshape(-1, 1, 2)
-        there, found = self._lk(before.grey, now.grey, start)
-        back, found_back = self._lk(now.grey, before.grey, there)
-        off_home = np.linalg.norm((back - start).reshape(-1, 2), axis=1)
-        lost = ~(found & found_back & (off_home <= _MAX_ROUND_TRIP_PX))
-        moved = there.reshape(-1, 2) / before.scale
+        forward, found = self._lk(before.grey, now.grey, start)
+        backward, found_back = self._lk(now.grey, before.grey, forward)
+        round_trip = np.linalg.norm((backward - start).reshape(-1, 2), axis=1)
+        lost = ~(found & found_back & (round_trip <= _MAX_ROUND_TRIP_PX))
+        moved = forward.reshape(-1, 2) / before.scale
         moved[lost] = np.nan
         return moved
 
@@ -106,7 +107,7 @@ def _sampled(flow: np.ndarray, scale: float, points: np.ndarray) -> np.ndarray:
     """Points (P, 2) moved by a dense flow (h, w, 2) at flow size; NaN outside the image."""
     at = np.ascontiguousarray(points * scale, dtype=np.float32)
     h, w = flow.shape[:2]
-    # remap's maps are limited to 32767 columns a row: P points stand in a column instead
+    # remap's maps may have at most 32767 columns, so the points are the rows of a single column
     shift = cv2.remap(flow, at[:, None, 0], at[:, None, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     moved = (at + shift.reshape(-1, 2)) / scale
     outside = ((at < 0) | (at > [w - 1, h - 1])).any(axis=1)
@@ -115,7 +116,7 @@ def _sampled(flow: np.ndarray, scale: float, points: np.ndarray) -> np.ndarray:
 
 
 class DenseInverseSearch:
-    """Dense DIS flow (Kroeger et al., ECCV 2016), read off at the joints."""
+    """Dense inverse search (Kroeger et al., ECCV 2016), sampled at the joints."""
 
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
@@ -125,19 +126,20 @@ class DenseInverseSearch:
         return prepare_grey(image)
 
     def move(self, before: FlowImage, now: FlowImage, points: np.ndarray) -> np.ndarray:
-        """Points (P, 2) there; NaN outside the image."""
+        """Points (P, 2) moved; NaN outside the image."""
         return _sampled(self._dis.calc(before.grey, now.grey, None), before.scale, points)  # type: ignore[call-overload]
 
 
 class Raft:
-    """RAFT from torchvision (Teed and Deng, ECCV 2020), read off at the joints.
+    """RAFT (Teed and Deng, ECCV 2020) as torchvision has it, sampled at the joints.
 
     Args:
-        weights: of its raft_small or raft_large: a file, or their names in the store; raft_small's when None.
+        weights: a file with weights of torchvision's raft_small or raft_large, or their name in the store; raft_small's
+            from the store if None.
         device: "cpu" or "cuda".
 
     Raises:
-        InputError: the weights are not here, damaged or of another network.
+        InputError: the weights are missing, damaged or of another network.
     """
 
     def __init__(self, weights: Path | str | None, device: str) -> None:
@@ -151,13 +153,15 @@ class Raft:
             if network.state_dict().keys() == state.keys():
                 break
         else:
-            raise InputError(f"flow raft: {self.weights.path} fits neither raft_small nor raft_large of torchvision")
+            raise InputError(
+                f"flow raft: expected weights of torchvision's raft_small or raft_large, got {self.weights.path}"
+            )
         load_into(network, state, self.weights.path)
         self._network = network.eval().to(device)
         self._device = device
 
     def prepare(self, image: Image) -> FlowImage:
-        """Its colours are a (1, 3, h, w) tensor in -1..1, padded to the multiple of 8 that RAFT needs."""
+        """With a (1, 3, h, w) tensor in -1..1, padded to multiples of 8 and 128 at least, as RAFT needs."""
         import torch
 
         small, scale = _shrunk(image)
@@ -168,19 +172,19 @@ class Raft:
         return FlowImage(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), scale, tensor.to(self._device))
 
     def move(self, before: FlowImage, now: FlowImage, points: np.ndarray) -> np.ndarray:
-        """Points (P, 2) there; NaN outside the (padded) image."""
+        """Points (P, 2) moved; NaN outside the (padded) image."""
         import torch
 
         with torch.inference_mode():
-            flow = self._network(before.colours, now.colours)[-1][0].permute(1, 2, 0)
+            flow = self._network(before.tensor, now.tensor)[-1][0].permute(1, 2, 0)
         return _sampled(np.ascontiguousarray(flow.cpu().numpy()), before.scale, points)
 
 
 def create_flow(name: Flow, *, weights: Path | str | None = None, device: str = "cpu") -> FlowMethod | None:
-    """The flow method of this name; None for "none".
+    """The optical flow method of this name; None for "none".
 
     Raises:
-        InputError: an unknown name, or RAFT without usable weights.
+        InputError: the name is unknown, or the weights of RAFT cannot be used.
     """
     if name == "lk":
         return LucasKanade()
@@ -194,27 +198,27 @@ def create_flow(name: Flow, *, weights: Path | str | None = None, device: str = 
 
 
 def move_people(flow: FlowMethod, before: FlowImage, now: FlowImage, keypoints: np.ndarray) -> np.ndarray:
-    """Joints of people (M, K, 2) of the earlier image where they are now.
+    """Keypoints (M, K, 2) of the earlier image, moved to this image.
 
-    A joint that flow lost moves as the middle (median) of the same person's other joints does; a person who keeps
-    too few joints is lost whole (all NaN). Missing joints stay missing.
+    A joint that flow lost moves by the median of the same person's other joints; of a person who keeps too few joints
+    all are lost (NaN). Missing joints stay missing.
     """
     M, K, _ = keypoints.shape
-    had = np.isfinite(keypoints).all(axis=2)
+    present = np.isfinite(keypoints).all(axis=2)
     moved = np.full((M, K, 2), np.nan, np.float32)
-    if not had.any():
+    if not present.any():
         return moved
-    moved[had] = flow.move(before, now, keypoints[had])
+    moved[present] = flow.move(before, now, keypoints[present])
     kept = np.all(np.isfinite(moved), axis=2)
-    enough = kept.sum(axis=1) >= np.maximum(_MIN_KEPT, _MIN_KEPT_SHARE * had.sum(axis=1))
-    for person in np.flatnonzero(enough & (kept != had).any(axis=1)):
+    enough = kept.sum(axis=1) >= np.maximum(_MIN_KEPT, _MIN_KEPT_SHARE * present.sum(axis=1))
+    for person in np.flatnonzero(enough & (kept != present).any(axis=1)):
         shift = np.median((moved - keypoints)[person, kept[person]], axis=0)
-        lost = had[person] & ~kept[person]
+        lost = present[person] & ~kept[person]
         moved[person, lost] = keypoints[person, lost] + shift
     moved[~enough] = np.nan
     return moved
 
 
 def boxes_around(keypoints: np.ndarray, margin: float) -> np.ndarray:
-    """Boxes (M, 4) around joints (M, K, 2), sides enlarged by the share `margin`; NaN where there are none."""
+    """Bounding boxes (M, 4) of keypoints (M, K, 2), enlarged by the share `margin`; NaN for people without joints."""
     return grown_boxes(keypoint_boxes(keypoints), margin)

@@ -12,7 +12,7 @@ from posetrail.errors import InputError
 from posetrail.frame import Frame, Image
 from posetrail.skeletons import Skeleton
 from tracker.frames import TrackedFrame
-from tracker.inference.prefetch import ahead
+from tracker.inference.prefetch import prefetch
 from tracker.io.drawing import Trails, draw_people
 from tracker.io.pose_log import read_pose_log
 from tracker.io.video import DamagedInput, Source
@@ -101,7 +101,7 @@ def draw_tracks(
     """
     drawn = _drawn(_with_images(source, tracks(), by_name), skeleton)
     first_s = None
-    with video, closing(ahead(drawn, _AHEAD_FRAMES)) as frames:  # one is drawn while others are decoded and encoded
+    with video, closing(prefetch(drawn, _AHEAD_FRAMES)) as frames:  # one is drawn while others are decoded and encoded
         for frame, image in frames:
             # Players show a late start as a still or black image: the video of a slice would begin with minutes of it.
             first_s = frame.time_s if first_s is None else first_s
@@ -131,7 +131,7 @@ def _with_images(
         return same_name if by_name else image.index == frame.index
 
     # Damage of the source is in the run's record already.
-    with closing(ahead(source.frames(), _AHEAD_FRAMES)) as images, suppress(DamagedInput):
+    with closing(prefetch(source.frames(), _AHEAD_FRAMES)) as images, suppress(DamagedInput):
         for frame in tracked:
             for image in images:
                 if belongs(image, frame):

@@ -423,7 +423,7 @@ def test_two_frames_of_one_instant_are_their_mean_offline_and_the_first_of_them_
 
 def test_wrong_input_is_refused_in_one_line() -> None:
     positions, times_s, scores = np.zeros((9, 2, 2)), np.arange(9) / 10, np.ones((9, 2))
-    with pytest.raises(InputError, match="cutoff_hz: expected below half of 10 samples per second, got 6; lower the cut-off"):
+    with pytest.raises(InputError, match="expected below half of 10 samples per second, got 6; lower the cut-off"):
         smooth_butterworth(positions, times_s)
     with pytest.raises(InputError, match=r"positions: expected shape \(T, P, 2\), got \(9, 2\)"):
         smooth_butterworth(positions[..., 0], times_s)

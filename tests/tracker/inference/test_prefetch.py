@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tracker.inference.prefetch import ahead
+from tracker.inference.prefetch import prefetch
 
 
 def test_the_same_items_in_the_same_order() -> None:
-    assert list(ahead(range(100), 3)) == list(range(100))
-    assert list(ahead([], 1)) == []
+    assert list(prefetch(range(100), 3)) == list(range(100))
+    assert list(prefetch([], 1)) == []
 
 
 def test_an_error_comes_after_the_items_before_it() -> None:
@@ -23,7 +23,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 
     got = []
     with pytest.raises(ValueError, match="broken at 3"):
-        for item in ahead(items(), 5):
+        for item in prefetch(items(), 5):
             got += [item]
     assert got == [1, 2]
 
@@ -38,7 +38,7 @@ def test_leaving_early_closes_the_source_and_ends_the_thread() -> None:
             closed.set()
 
     before = threading.active_count()
-    made = ahead(items(), 2)
+    made = prefetch(items(), 2)
     assert next(made) == 0
     made.close()
     assert closed.is_set()
@@ -53,10 +53,10 @@ def test_it_never_makes_more_than_it_may() -> None:
             made_so_far.append(i)
             yield i
 
-    for item in ahead(items(), 3):
+    for item in prefetch(items(), 3):
         assert len(made_so_far) <= item + 1 + 3 + 2  # asked for, waiting, and one in each hand
 
 
 def test_a_depth_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="depth"):
-        next(ahead([], 0))
+        next(prefetch([], 0))
