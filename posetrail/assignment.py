@@ -1,4 +1,4 @@
-"""Which row goes with which column of a similarity matrix: greedy or Hungarian."""
+"""One-to-one assignment of the rows of a similarity matrix to its columns: greedy or Hungarian."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from typing import Literal
 import lap
 import numpy as np
 
-_NOTHING = 1e-6  # less alike than this is not alike at all; sums of similarities must still tell the difference
+_EPSILON = 1e-6  # lower similarities are 0; large enough to make a difference in sums of similarities
 
 
 def associate(similarity: np.ndarray, min_similarity: float, assignment: Literal["greedy", "hungarian"]) -> np.ndarray:
-    """Pairs (P, 2) of row and column, each at most once, none less alike than `min_similarity`, in order of rows.
+    """Assign rows to columns, each at most once, in pairs of at least `min_similarity`.
 
     Args:
         similarity: (T, N), 0..1.
-        min_similarity: 0..1; pairs that are not alike at all are never made.
-        assignment: "greedy" takes the most alike pair, then the next of what is left (Simple Baselines; ties go to
-            the lower row, then column); "hungarian" finds the pairs that are most above `min_similarity` all together,
-            so that nobody who is hardly like anyone makes others change places.
+        min_similarity: 0..1; pairs with similarity 0 are never made.
+        assignment: "greedy" takes the pair with the highest similarity, then the highest of those that remain, and so
+            on; of equal ones that in the lower row, then column (Simple Baselines, Xiao, Wu, Wei, ECCV 2018).
+            "hungarian" finds the pairs with the greatest sum of similarities above `min_similarity`. Only the excess
+            counts, so that a barely similar pair cannot displace better ones.
+
+    Returns:
+        (P, 2) row and column of each pair, in order of rows.
     """
-    allowed = similarity >= max(min_similarity, _NOTHING)
+    allowed = similarity >= max(min_similarity, _EPSILON)
     if not allowed.any():
         return np.zeros((0, 2), int)
     return _greedy(similarity, allowed) if assignment == "greedy" else _hungarian(similarity - min_similarity, allowed)
@@ -39,8 +43,8 @@ def _greedy(similarity: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 
 
 def _hungarian(gain: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """The greatest sum: a forbidden pair gains nothing, so none displaces an allowed one; it is left out at the end."""
-    gain = np.where(allowed, gain + _NOTHING, 0.0).astype(np.float64)
+    """The greatest sum of gains. Pairs that are not allowed have gain 0 and are removed from the result."""
+    gain = np.where(allowed, gain + _EPSILON, 0.0).astype(np.float64)
     _, column_of_row, _ = lap.lapjv(gain.max() - gain, extend_cost=True)
     rows = np.flatnonzero(column_of_row >= 0)
     pairs = np.column_stack([rows, column_of_row[rows]])

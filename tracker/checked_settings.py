@@ -1,4 +1,4 @@
-"""A dataclass of settings that checks its own fields: each value against its annotation, from Python and flags alike.
+"""Validation of dataclasses of settings: each value is checked against the annotation of its field.
 
 Share = Annotated[float, Range(0.0, 1.0)]
 
@@ -27,7 +27,7 @@ from posetrail.errors import InputError, unknown_name
 
 @dataclass(frozen=True)
 class Range:
-    """Which numbers a field may have, both ends among them; stands in its annotation."""
+    """The interval of numbers that a field may have, ends included; part of its annotation."""
 
     low: float
     high: float
@@ -38,7 +38,7 @@ _FINITE = Range(-sys.float_info.max, sys.float_info.max)
 
 @dataclass(frozen=True)
 class _Field:
-    """What an annotation says of a field."""
+    """The type and the allowed values of a field, from its annotation."""
 
     kind: type
     optional: bool = False
@@ -46,10 +46,10 @@ class _Field:
     range: Range = _FINITE
 
     def checked(self, name: str, value: Any) -> Any:
-        """The value as the field's own type: 2.0 is the whole number 2, text is a path.
+        """The value, converted to the field's type: 2.0 becomes the whole number 2, text becomes a path.
 
         Raises:
-            InputError: it is of another type, not finite, out of range or not among the choices.
+            InputError: the value is of another type, not finite, out of range or not among the choices.
         """
         if value is None and self.optional:
             return None
@@ -67,7 +67,7 @@ class _Field:
         raise InputError(f"{name}: expected {self._in_words()}, got {value!r}")
 
     def _is_number(self, value: Any) -> bool:
-        """Whether it is a number in range, which NaN is not, and a whole one where that is asked for."""
+        """Whether the value is a number in range (NaN is not), and a whole number where the field is an int."""
         number = isinstance(value, Real) and not isinstance(value, bool)
         return number and self.range.low <= value <= self.range.high and (self.kind is float or value == int(value))
 
@@ -80,12 +80,12 @@ class _Field:
 
 
 def check_fields(settings: Any) -> None:
-    """Check every field of a frozen dataclass, and store each value as its field's own type.
+    """Check every field of a frozen dataclass, and store each value as its field's type.
 
     Raises:
-        InputError: the first field whose value cannot be used: what was expected, what came.
+        InputError: a value cannot be used; the message names the field, what was expected and what was given.
     """
-    for name, field in _fields(type(settings)).items():  # type: ignore[arg-type]  # mypy takes no class for hashable
+    for name, field in _fields(type(settings)).items():  # type: ignore[arg-type]  # mypy does not accept a class as hashable
         object.__setattr__(settings, name, field.checked(name, getattr(settings, name)))
 
 
@@ -95,7 +95,7 @@ def _fields(settings: type) -> dict[str, _Field]:
 
 
 def _read(hint: Any) -> _Field:
-    """An annotation: a class, a Literal, Annotated with a Range, or one of these or None."""
+    """Read an annotation: a class, a Literal, Annotated with a Range, or one of these or None."""
     limits, optional = _FINITE, False
     while (origin := get_origin(hint)) in (Annotated, Union, UnionType):
         if origin is Annotated:

@@ -1,7 +1,7 @@
-"""Signals that ask the program to stop: Ctrl-C (SIGINT), SIGTERM, and SIGHUP of a terminal that closes.
+"""Stop signals: Ctrl-C (SIGINT), SIGTERM, and SIGHUP, which a terminal sends when it is closed.
 
-The exit code is 128 + the signal's number: 130, 143, 129. Imports nothing heavy, since Ctrl-C may come while the rest
-of the program is being imported.
+The exit code is 128 + the signal's number: 130, 143, 129. This module imports nothing large, because a signal may
+arrive while the rest of the program is being imported.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _REPEAT_S = 0.05
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the program to stop."""
+    """The program received a stop signal; `code` is its exit code."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(number).name}")
@@ -28,13 +28,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """Raises `Interrupted` in the main thread when a stop signal comes, from `install` on."""
+    """After `install`, every stop signal raises `Interrupted` in the main thread."""
 
     def __init__(self) -> None:
         self.first: Interrupted | None = None
 
     def install(self) -> None:
-        """Handle the stop signals, and keep what Python prints of an interrupt off the terminal."""
+        """Handle the stop signals, and suppress the tracebacks that Python prints of interrupts."""
         _handle(self._raise)
         sys.excepthook = _without_interrupts(sys.excepthook)
         sys.unraisablehook = self._unraisable(sys.unraisablehook)
@@ -44,7 +44,7 @@ class Interrupts:
         raise Interrupted(number)
 
     def _unraisable(self, report: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """An interrupt in a callback of C code, as imports have, is lost there: let it come again a moment later."""
+        """Python drops an interrupt in a callback from C code, as imports have them: send it again a moment later."""
 
         def hook(lost: Any) -> None:
             if not issubclass(lost.exc_type, KeyboardInterrupt) or self.first is None:
@@ -60,36 +60,36 @@ class Interrupts:
 
 
 def ignore_stop_signals() -> None:
-    """Let none of them disturb what is left to do."""
-    for each in STOP_SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+    """Ignore all stop signals from now on, so that the program can clean up."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class StopRequest:
-    """Whether a signal has asked to stop: called between frames; `code` is the exit code then."""
+    """Called between frames: whether a stop signal has arrived; `code` is the exit code then, 0 before."""
 
     def __init__(self) -> None:
         self.code = 0
 
     def __call__(self) -> bool:
-        """Whether one has come."""
+        """Whether a stop signal has arrived."""
         return self.code > 0
 
 
 @contextmanager
 def stop_on_ctrl_c() -> Iterator[StopRequest]:
-    """The first stop signal is a request, looked at between frames; a second Ctrl-C ends the program at once.
+    """The first stop signal sets a request, which is checked between frames; a second Ctrl-C raises `Interrupted`.
 
-    Other signals that are repeated, as those of a terminal that closes often are, change nothing.
+    Other repeated signals have no effect; a terminal that is closed often sends several.
     """
     request = StopRequest()
 
-    def ask(number: int, _frame: object) -> None:
+    def on_signal(number: int, _frame: object) -> None:
         if request() and number == signal.SIGINT:
             raise Interrupted(number)
         request.code = request.code or 128 + number
 
-    before = _handle(ask)
+    before = _handle(on_signal)
     try:
         yield request
     finally:
@@ -98,18 +98,18 @@ def stop_on_ctrl_c() -> Iterator[StopRequest]:
 
 
 @contextmanager
-def inherited_blocked() -> Iterator[None]:
-    """Processes that are started within are born with the stop signals blocked.
+def signals_blocked() -> Iterator[None]:
+    """Block the stop signals in this context and in the processes that are started in it.
 
-    A terminal sends Ctrl-C to all of its processes; a worker that is still importing could only answer with a
-    traceback. What comes for this process meanwhile comes at the end.
+    A terminal sends Ctrl-C to all of its processes, and a worker that is still importing would print a traceback.
+    Signals that arrive for this process meanwhile are delivered at the end.
     """
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # it would unblock them while it is started
+    resource_tracker.ensure_running()  # starting it unblocks the signals, so it is started before
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
@@ -118,21 +118,21 @@ def inherited_blocked() -> Iterator[None]:
 
 
 def _handle(handler: Callable[[int, Any], None]) -> dict[int, Any]:
-    """Handle the stop signals; returns the handlers before. What nohup ignores stays ignored.
+    """Set the handler of the stop signals; returns the previous ones. Signals that nohup ignores stay ignored.
 
-    SIGINT is handled even so: shells ignore it for whatever runs in the background, where `kill -INT` should work.
+    SIGINT is handled even if it is ignored: shells ignore it in background processes, where `kill -INT` should work.
     """
     before = {}
-    for each in STOP_SIGNALS:
-        if each == signal.SIGINT or signal.getsignal(each) != signal.SIG_IGN:
-            before[each] = signal.signal(each, handler)
+    for number in STOP_SIGNALS:
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, handler)
     return before
 
 
 def _interrupt_main_thread(number: int) -> None:
     import threading
 
-    if hasattr(signal, "pthread_kill"):  # which wakes it, should it be waiting
+    if hasattr(signal, "pthread_kill"):  # wakes the main thread if it waits
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:
         signal.raise_signal(number)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tracker.batch.table import read_table
-from tracker.signals import Interrupted, Interrupts, inherited_blocked, stop_on_ctrl_c
+from tracker.signals import Interrupted, Interrupts, signals_blocked, stop_on_ctrl_c
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks up signals in /proc")
 
@@ -150,7 +150,7 @@ def test_an_interrupt_that_python_loses_comes_again() -> None:
 def test_what_comes_while_a_worker_is_started_is_not_lost() -> None:
     Interrupts().install()
     begun = []
-    with pytest.raises(Interrupted), inherited_blocked():
+    with pytest.raises(Interrupted), signals_blocked():
         signal.raise_signal(signal.SIGINT)
         begun.append(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
     assert begun == [True]

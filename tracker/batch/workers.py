@@ -32,7 +32,7 @@ from tracker.batch.progress import Watch
 from tracker.batch.table import Row
 from tracker.runs.networks import Networks, open_networks
 from tracker.settings import Settings
-from tracker.signals import inherited_blocked
+from tracker.signals import signals_blocked
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -168,7 +168,7 @@ class _Worker:
         self._process: BaseProcess = context.Process(
             target=worker_process.run, args=(other_end, self.pipe, log, work), daemon=True
         )
-        with inherited_blocked():
+        with signals_blocked():
             self._process.start()
         other_end.close()
         self._clip: ListedClip | None = None
