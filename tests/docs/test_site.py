@@ -6,12 +6,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
 from tracker.cli.help import sections
+from tracker.runs.record import Outcome
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,9 @@ def test_pictures_are_small_and_used() -> None:
     assert sum(picture.stat().st_size for picture in pictures) < 300_000
     pages = "".join(page.read_text() for page in (REPOSITORY / "docs").rglob("*.md"))
     assert [picture.name for picture in pictures if f"pictures/{picture.name}" not in pages] == []
+
+
+def test_the_fields_of_a_result_are_documented() -> None:
+    page = (REPOSITORY / "docs" / "reference" / "events.md").read_text()
+    (row,) = (line for line in page.splitlines() if line.startswith("| result |"))
+    assert [field.name for field in fields(Outcome) if f"`{field.name}`" not in row] == []
