@@ -19,7 +19,7 @@ FOLDERS = sorted(path.parent.name for path in (REPOSITORY / "tracker").glob("*/_
 MAX_LEVELS = 5
 MAX_LINES = 400
 
-TOO_MANY_LEVELS = {"batch", "runs"}
+TOO_MANY_LEVELS = {"batch"}
 TOO_LONG = {
     "posetrail/skeletons.py",
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from posetrail.protocols import BottomUp, Detector, Estimator
 from tracker.io.video import Source, open_source
 from tracker.io.video_writer import VideoWriter
 from tracker.io.writers import default_formats
@@ -15,7 +16,7 @@ from tracker.progress import OnFrame
 from tracker.runs.draw import draw_tracks
 from tracker.runs.infer import header_of, infer_to_log, record_of
 from tracker.runs.locks import write_lock
-from tracker.runs.networks import Networks, open_networks
+from tracker.runs.networks import Networks, OwnNetworks, open_networks
 from tracker.runs.record import LOG, RESULTS, RUN, VIDEO, Outcome, RunWarning, files_of, write_record
 from tracker.runs.results import tracks_of, write_results, writers_of
 from tracker.runs.resume import IfExists, find_reusable
@@ -30,6 +31,9 @@ def track_to_folder(
     folder: str | Path,
     settings: Settings | None = None,
     *,
+    detector: Detector | None = None,
+    estimator: Estimator | None = None,
+    bottom_up: BottomUp | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
     stride: int = 1,
@@ -48,6 +52,10 @@ def track_to_folder(
         path: a video file, a folder of images or a glob.
         folder: of the run; made if it does not exist.
         settings: all settings; the defaults if not given.
+        detector: used instead of the one that the settings name. It is recorded under its attribute `name`, or its
+            class's name.
+        estimator: likewise.
+        bottom_up: a network that finds people and their joints at once, used instead of a detector and an estimator.
         start_s: leave out frames before this time, in seconds.
         end_s: leave out frames from this time on, in seconds.
         stride: keep the frames whose index is a multiple of it.
@@ -64,7 +72,7 @@ def track_to_folder(
     """
     settings = settings or Settings()
     source = open_source(path, start_s=start_s, end_s=end_s, stride=stride, fps=fps)
-    with open_networks(settings) as networks:
+    with open_networks(settings, OwnNetworks(detector, estimator, bottom_up)) as networks:
         return run_clip(
             source,
             Path(folder),

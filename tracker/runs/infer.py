@@ -20,7 +20,7 @@ from tracker.io.video import DamagedInput, Source
 from tracker.progress import OnFrame
 from tracker.runs import resume
 from tracker.runs.networks import Networks
-from tracker.runs.record import LOG, NO_FIGURES, RUN, ClipInput, Inferred, Model, RecordedSettings, RunRecord
+from tracker.runs.record import LOG, NO_FIGURES, RUN, ClipInput, Inferred, RecordedSettings, RunRecord
 from tracker.runs.versions import installed_versions
 from tracker.settings import Settings
 
@@ -124,6 +124,7 @@ def header_of(source: Source, networks: Networks, settings: Settings, **more: An
         settings: settings of the run.
         more: further values that decide the log's numbers, by name.
     """
+    own = {f"own_{part}": name for part, name in networks.own.items()}
     return PoseLogHeader(
         skeleton=networks.skeleton,
         fps=source.fps,
@@ -132,10 +133,10 @@ def header_of(source: Source, networks: Networks, settings: Settings, **more: An
         source=source.name,
         source_fingerprint=source.fingerprint,
         inference_settings=resume.plain(asdict(settings.inference)),
-        models=[{"name": weights.name, "sha256": weights.sha256} for weights in networks.weights],
+        models=[{"name": model.name, "sha256": model.sha256} for model in networks.models],
         posetrail_version=version("posetrail"),
         appearance_size=networks.embedder.size if networks.embedder else 0,
-        provenance={**resume.provenance(source, settings, networks.device), **more},
+        provenance={**resume.provenance(source, settings, networks.device), **own, **more},
     )
 
 
@@ -160,7 +161,7 @@ def record_of(source: Source, networks: Networks, settings: Settings, inferred: 
         ),
         settings=RecordedSettings(**resume.plain(asdict(settings))),
         applied=networks.applied,
-        models=tuple(Model(name=w.name, sha256=w.sha256, licence=w.licence) for w in networks.weights),
+        models=networks.models,
         device=networks.device,
         pose_log=inferred.log,
         versions=installed_versions(),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from detectors import BUILT_IN as BUILT_IN_DETECTORS
@@ -18,9 +19,11 @@ from posetrail.runtime import Runtime
 from posetrail.skeletons import Skeleton
 from posetrail.weights import Weights
 from tracker.inference.propagation import FlowMethod, create_flow
+from tracker.runs.record import Model
 from tracker.settings import NetworkSettings, Settings
 
 _DEFAULT_DETECTOR = "nanodet"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,14 @@ class Networks:
     device: str
     embedder: Embedder | None = None
     bottom_up: BottomUp | None = None
+    own: Mapping[str, str] = field(default_factory=dict)
+    """Names of objects that the user passed in, by their part: detector, estimator or bottom_up."""
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """What run.json and the pose log record about the networks."""
+        loaded = [Model(name=each.name, sha256=each.sha256, licence=each.licence) for each in self.weights]
+        return (*loaded, *(Model(name=name, sha256="") for name in self.own.values()))
 
     @property
     def skeleton(self) -> Skeleton:
@@ -51,9 +62,40 @@ class Networks:
         return {"crop_mask_margin": getattr(self.estimator, "crop_mask_margin", None)}
 
 
+@dataclass(frozen=True)
+class OwnNetworks:
+    """Objects of the user that replace networks of the settings."""
+
+    detector: Detector | None = None
+    estimator: Estimator | None = None
+    bottom_up: BottomUp | None = None
+
+    def __post_init__(self) -> None:
+        if self.estimator is not None and self.bottom_up is not None:
+            raise TypeError("estimator, bottom_up: expected one of them, got both; leave one out")
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The name under which each object is recorded: its attribute `name` if that is text, or its class."""
+        given = {"detector": self.detector, "estimator": self.estimator, "bottom_up": self.bottom_up}
+        return {part: _name_of(network) for part, network in given.items() if network is not None}
+
+
+def _name_of(network: object) -> str:
+    for attribute in ("name", "__name__"):  # the latter of a function
+        if isinstance(name := getattr(network, attribute, None), str):
+            return name
+    return type(network).__name__
+
+
 @contextmanager
-def open_networks(settings: Settings) -> Iterator[Networks]:
+def open_networks(settings: Settings, own: OwnNetworks = OwnNetworks()) -> Iterator[Networks]:
     """Load the networks that the settings name; their worker threads end on leaving.
+
+    Args:
+        settings: of the run.
+        own: objects that are used instead. With an estimator or a bottom-up network of the user, the settings of the
+            estimator have no effect; with a detector of the user, those of the detector.
 
     Raises:
         InputError: an unknown name, no such device, damaged weights, weights for a network that takes none, or a
@@ -62,12 +104,14 @@ def open_networks(settings: Settings) -> Iterator[Networks]:
     refuse_unused_weights(settings)
     with ExitStack() as stack:
         try:
-            networks = _load(settings, stack)
+            networks = _load(settings, own, stack)
         except (ImportError, OSError) as error:  # such as a missing CUDA library
             why = f"{type(error).__name__}: {error}"
             raise InputError(
                 f"the networks cannot be loaded on this machine ({why}); see `posetrail doctor`"
             ) from error
+        names = ", ".join(each.name for each in networks.models)
+        _log.info("loaded %s on %s", names or "networks without weights", networks.device)
         yield networks
 
 
@@ -104,25 +148,30 @@ def refuse_unused_weights(settings: Settings) -> None:
             raise InputError(f"expected --{flag} NAME with {with_weights} {weights}; without it {why}")
 
 
-def _load(settings: Settings, stack: ExitStack) -> Networks:
+def _load(settings: Settings, own: OwnNetworks, stack: ExitStack) -> Networks:
     chosen = settings.networks
     runtime = stack.enter_context(Runtime(chosen.device, chosen.threads))
-    estimator, bottom_up = None, None
+    estimator, bottom_up, detector = own.estimator, own.bottom_up, own.detector
     poses: Estimator | BottomUp
-    if chosen.estimator in BOTTOM_UP:
-        poses = bottom_up = create_bottom_up(chosen.estimator, runtime=runtime, **_estimator_options(chosen))
-        detector = _detector_beside(chosen, runtime)
+    if estimator is None and bottom_up is None:
+        options = _estimator_options(chosen)
+        if chosen.estimator in BOTTOM_UP:
+            poses = bottom_up = create_bottom_up(chosen.estimator, runtime=runtime, **options)
+        else:
+            poses = estimator = create_estimator(chosen.estimator, runtime=runtime, **options)
+        _check_crop_mask(chosen, poses)
     else:
-        poses = estimator = create_estimator(chosen.estimator, runtime=runtime, **_estimator_options(chosen))
-        detector = _detector(chosen, runtime)
-    _check_crop_mask(chosen, poses)
+        poses = estimator if estimator is not None else bottom_up  # type: ignore[assignment]  # one of them is given
+    if detector is None:
+        detector = _detector(chosen, runtime) if bottom_up is None else _detector_beside(chosen, runtime)
     flow = create_flow(settings.inference.flow, weights=settings.inference.flow_weights, device=runtime.device)
     embedder = create_embedder(
         chosen.appearance, runtime=runtime, skeleton=poses.skeleton, weights=chosen.appearance_weights
     )
-    loaded = [each for each in (detector, poses, flow, embedder) if each is not None]
+    used = (detector, poses, flow, embedder)
+    loaded = [each for each in used if each not in (None, own.detector, own.estimator, own.bottom_up)]
     weights = tuple(found for network in loaded if (found := getattr(network, "weights", None)) is not None)
-    return Networks(detector, estimator, flow, weights, runtime.device, embedder, bottom_up)
+    return Networks(detector, estimator, flow, weights, runtime.device, embedder, bottom_up, own.names)
 
 
 def _estimator_options(chosen: NetworkSettings) -> dict[str, Any]:

@@ -7,17 +7,17 @@ import os
 import shlex
 from collections.abc import Collection, Set
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.paths import is_safe_name
+from tracker.io.json_records import Check, from_json
 from tracker.io.pose_log import DamagedLog, LogEnd, check_pose_log, read_pose_log
 from tracker.io.video import Source, open_source
 from tracker.io.writers import WRITERS
-from tracker.runs.json_records import Check, from_json
-from tracker.runs.versions import installed_versions
 from tracker.settings import AssociationSettings
 
 SCHEMA_VERSION = 1
@@ -108,10 +108,10 @@ class RecordedSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A network's weights."""
+    """A network as run.json and the pose log record it."""
 
     name: str
-    sha256: str  # empty of an object that the user passed in
+    sha256: str  # of its weights; empty of an object that the user passed in
     licence: str = ""
 
 
@@ -179,7 +179,7 @@ class RunRecord:
 
     def has_tracks_of(self, settings: AssociationSettings) -> bool:
         """Whether this version of posetrail would assign the same ids with these settings."""
-        same_version = self.versions.get("posetrail") == installed_versions()["posetrail"]
+        same_version = self.versions.get("posetrail") == version("posetrail")
         return same_version and self.settings.association == asdict(settings)
 
     def warnings_about(self, files: Collection[str]) -> list[RunWarning]:
@@ -282,8 +282,8 @@ def read_record(folder: Path) -> RunRecord:
     except (ValueError, RecursionError):
         raise InputError(f"{path}: is not JSON; {_HINT}") from None
     if isinstance(content, dict) and content.get("schema_version") != SCHEMA_VERSION:
-        version = content.get("schema_version")
-        got = version if type(version) is int and 0 <= version < 10**9 else "none"
+        given = content.get("schema_version")
+        got = given if type(given) is int and 0 <= given < 10**9 else "none"
         raise OtherSchema(
             f"{path}: expected schema_version {SCHEMA_VERSION}, got {got}; another posetrail wrote it; track again "
             "with --redo, or choose another output folder"

@@ -6,11 +6,12 @@ from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 
+from posetrail.protocols import BottomUp, Detector, Estimator
 from tracker.association.tracker import Tracker
 from tracker.frames import TrackedFrame
 from tracker.io.video import open_source
 from tracker.runs.infer import infer_source
-from tracker.runs.networks import open_networks
+from tracker.runs.networks import OwnNetworks, open_networks
 from tracker.settings import Settings
 
 
@@ -18,6 +19,9 @@ def track(
     path: str | Path,
     settings: Settings | None = None,
     *,
+    detector: Detector | None = None,
+    estimator: Estimator | None = None,
+    bottom_up: BottomUp | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
     stride: int = 1,
@@ -34,6 +38,10 @@ def track(
     Args:
         path: what to read.
         settings: all settings; the defaults if not given.
+        detector: used instead of the one that the settings name. It is recorded under its attribute `name`, or its
+            class's name.
+        estimator: likewise.
+        bottom_up: a network that finds people and their joints at once, used instead of a detector and an estimator.
         start_s: leave out frames before this time, in seconds.
         end_s: leave out frames from this time on, in seconds.
         stride: keep the frames whose index is a multiple of it.
@@ -49,7 +57,8 @@ def track(
     """
     settings = settings or Settings()
     source = open_source(path, start_s=start_s, end_s=end_s, stride=stride, fps=fps)
-    with open_networks(settings) as networks, closing(infer_source(source, networks, settings)) as inferred:
+    own = OwnNetworks(detector, estimator, bottom_up)
+    with open_networks(settings, own) as networks, closing(infer_source(source, networks, settings)) as inferred:
         skeleton, queue_frames = networks.skeleton, settings.inference.queue_frames
         tracker = Tracker(settings.association, skeleton, queue_frames=queue_frames)
         for frame, poses in inferred:
