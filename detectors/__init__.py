@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any
 
 from detectors import rtmdet, torchvision_models, yolox
+from detectors.from_file import BoxesFromFile
 from detectors.nanodet import NanoDet
 from detectors.networks import NETWORKS as NETWORKS
 from detectors.onnx_file import OnnxDetector
 from posetrail.errors import unknown_name
-from posetrail.options import ONNX_PREFIX, onnx_path, suited
+from posetrail.options import BOXES_PREFIX, ONNX_PREFIX, boxes_path, onnx_path, suited
 from posetrail.protocols import Detector
 from posetrail.runtime import Runtime
 
@@ -41,6 +42,7 @@ def create_detector(name: str, *, runtime: Runtime, **options: Any) -> Detector:
 
     >>> create_detector("yolox_s", runtime=runtime, weights="yolox_s.pth")
     >>> create_detector("onnx:rtmdet-m.onnx", runtime=runtime)
+    >>> create_detector("boxes:det.txt", runtime=runtime)
 
     Raises:
         InputError: the name is unknown, an option is unknown or unusable, or the weights are missing or damaged.
@@ -48,8 +50,10 @@ def create_detector(name: str, *, runtime: Runtime, **options: Any) -> Detector:
     make: Callable[..., Detector]
     if path := onnx_path(name):
         make = partial(OnnxDetector, path=path)
+    elif path := boxes_path(name):
+        make = partial(BoxesFromFile, path=path)
     elif name in DETECTORS:
         make = DETECTORS[name]
     else:
-        raise unknown_name("detector", name, (*DETECTORS, f"{ONNX_PREFIX}FILE"))
+        raise unknown_name("detector", name, (*DETECTORS, f"{ONNX_PREFIX}FILE", f"{BOXES_PREFIX}FILE"))
     return make(runtime, **suited(options, make, f"detector {name}"))

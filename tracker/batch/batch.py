@@ -13,6 +13,7 @@ from typing import Literal
 
 from posetrail.errors import InputError
 from posetrail.files import digest
+from posetrail.options import boxes_path
 from tracker.batch.clip import Task, split_into_segments
 from tracker.batch.clip_list import ListedClip, select_shard
 from tracker.batch.progress import Watch, batch_progress
@@ -71,6 +72,7 @@ def run_batch(
     name = f"batch.{shard.replace('/', 'of')}" if shard else "batch"
     if retry_failed and not (task.output / f"{name}.csv").is_file():
         raise InputError(f"{task.output}: has no {name}.csv to tell what failed; leave out --retry-failed")
+    _refuse_boxes_for_several_clips(clips, task)
     with batch_lock(task.output, name) as lock:
         refuse_other_settings(clips, task)
         table = Table(task.output / f"{name}.csv")
@@ -104,6 +106,15 @@ def _follow_left(
     """Follow clips that are seen, but a worker of an earlier batch, killed just now, was at them at that moment."""
     left = {clip.name: replace(clip, segment=0) for clip in wanted if table.status(clip.name) == INFERRED}
     return run(list(left.values()), task, jobs, watch, stopped=stopped) if left else iter(())
+
+
+def _refuse_boxes_for_several_clips(clips: Sequence[ListedClip], task: Task) -> None:
+    detector = task.settings.networks.detector
+    names = {clip.name for clip in clips}
+    if boxes_path(detector) and len(names) > 1:
+        raise InputError(
+            f"detector: {detector} has the boxes of one clip, got {len(names)} clips; run `posetrail track` for each"
+        )
 
 
 def refuse_other_settings(clips: Sequence[ListedClip], task: Task) -> None:

@@ -33,15 +33,14 @@ from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
 
 import numpy as np
 
 from eval_posetrack.clip import NO_SCORE
-from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, shown
 from eval_posetrack.files import read_clip
 from posetrail.errors import InputError
 from posetrail.files import written_whole
+from posetrail.mot import COLUMNS, LARGEST_FRAME, read_mot
 from posetrail.poses import Poses
 from posetrail.similarity import grown_boxes, keypoint_boxes
 from posetrail.skeletons import COCO_17, POSETRACK_15, Skeleton
@@ -51,13 +50,9 @@ from tracker.io.pose_log import LogEnd, PoseLogHeader, PoseLogWriter, is_complet
 from tracker.io.video import ASSUMED_FPS
 from tracker.io.writers import default_formats
 
-LARGEST_FRAME = 10**6  # a clip of nine hours; beyond it a number means something else
 _DIGITS = len(str(LARGEST_FRAME)) + 5  # leading zeros and all
 _BOX_MARGIN = 0.25  # around joints: heads and feet reach beyond
 _LEAST_SIDE = 4.0  # pixels, of a box around a joint or two
-_COLUMNS = "frame, id, left, top, width, height, score"
-_LONGEST_LINE = 1000  # characters; a line of ten numbers has a hundred
-_TRUTH_COLUMNS = 9  # frame to height, whether it counts, class, visibility
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -268,28 +263,25 @@ def _numbers(names: tuple[str, ...]) -> np.ndarray:
 
 
 def _read_mot(path: Path, fps: float | None) -> Foreign:
-    rows = _mot_rows(path)
+    rows = read_mot(path)
     sequence = _sequence(path)
     notes = []
-    small = (rows[:, 4:6] <= 0).any(axis=1)
+    small = (rows.boxes[:, 2:] <= rows.boxes[:, :2]).any(axis=1)
     if small.any():
         notes.append(f"{small.sum()} boxes without an area are left out")
     rows = rows[~small]
-    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    rows = rows[np.argsort(rows.frames, kind="stable")]
     if not len(rows):
-        raise InputError(f"{path}: wanted boxes, a line each of {_COLUMNS} with commas between; found none")
-    scores = unit_scores(rows[:, 6])
-    notes += _note_on_scores("scores", rows[:, 6], scores)
+        raise InputError(f"{path}: expected boxes, one per line of {COLUMNS} with commas between, found none")
+    scores = unit_scores(rows.scores)
+    notes += _note_on_scores("scores", rows.scores, scores)
     rate = fps or sequence.get("framerate")
     if rate is None:
         rate = ASSUMED_FPS
         notes.append(f"tells no times; taken as {rate:g} frames a second, --fps says otherwise")
     P, K = len(rows), len(COCO_17)
-    frames = rows[:, 0].astype(int) - 1
-    indices, left_out = kept_frames(frames, int(max(rows[-1, 0], sequence.get("seqlength", 0))))
+    indices, left_out = kept_frames(rows.frames, int(max(rows.frames[-1] + 1, sequence.get("seqlength", 0))))
     notes += left_out
-    corner = rows[:, 2:4] - 1
-    boxes = np.concatenate([corner, corner + rows[:, 4:6]], axis=1)
     found = _Found(
         name=path.stem,
         skeleton=COCO_17,
@@ -297,54 +289,10 @@ def _read_mot(path: Path, fps: float | None) -> Foreign:
         names=tuple(f"{number:06d}.jpg" for number in (indices + 1).tolist()),
         times=indices / rate,
         fps=rate,
-        frames=np.searchsorted(indices, frames),
-        poses=Poses(np.full((P, K, 2), np.nan), np.zeros((P, K)), boxes, scores, np.zeros(P)),
+        frames=np.searchsorted(indices, rows.frames),
+        poses=Poses(np.full((P, K, 2), np.nan), np.zeros((P, K)), rows.boxes, scores, np.zeros(P)),
     )
     return _foreign(path, found, ("mot",), notes)
-
-
-def _mot_rows(path: Path) -> np.ndarray:
-    """(P, 7) frame, id, left, top, width, height, score; NaN for no score."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: wanted text, lines of {_COLUMNS} with commas between") from error
-
-    def fail(number: int, wanted: str) -> NoReturn:
-        raise InputError(f"{path}: line {number}: wanted {wanted}, got {shown(lines[number - 1])}")
-
-    for number, text in enumerate(lines, 1):
-        if len(text) > _LONGEST_LINE:
-            fail(number, f"at most {_LONGEST_LINE} characters, {_COLUMNS} with commas between")
-    cells = {number: line.strip(" \t,").split(",") for number, line in enumerate(lines, 1) if line.strip(" \t,")}
-    is_truth = {len(line) for line in cells.values()} == {_TRUTH_COLUMNS}
-    table = np.full((len(cells), 7), np.nan)
-    for row, (number, line) in zip(table, cells.items(), strict=True):
-        try:
-            values = [float(value) for value in line[:7]]
-        except ValueError:
-            values = []
-        if len(values) < 6:
-            fail(number, f"{_COLUMNS} with commas between")
-        row[: len(values)] = values
-    numbers = np.array(list(cells), int)
-    frames = table[:, 0]
-    for wrong, wanted in (
-        (
-            ~((frames >= 1) & (frames <= LARGEST_FRAME) & (frames == np.floor(frames))),
-            f"a frame from 1 to {LARGEST_FRAME}",
-        ),
-        (~(np.abs(table[:, 2:6]) <= LARGEST_PX).all(axis=1), f"a box within {LARGEST_PX:g} pixels"),
-        (np.abs(table[:, 6]) > LARGEST_SCORE, f"a score within {LARGEST_SCORE:g}"),
-    ):
-        if wrong.any():
-            fail(int(numbers[wrong.argmax()]), wanted)
-    if is_truth:
-        table = table[table[:, 6] != 0]
-        table[:, 6] = np.nan
-    return table
 
 
 def _sequence(path: Path) -> dict[str, float]:

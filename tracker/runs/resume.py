@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from estimators.appearance import COLOUR_LAYOUT, NO_APPEARANCE
 from posetrail.errors import InputError
-from posetrail.options import ONNX_PREFIX, onnx_path
+from posetrail.options import file_in_name
 from tracker.frames import PoseFrame
 from tracker.inference.pipeline import BATCH_FRAMES
 from tracker.io.pose_log import OtherFormat, Place, PoseLogHeader, last_place, places, read_pose_log
@@ -307,15 +307,16 @@ def weights_files(settings: Settings) -> dict[str, Path]:
     if settings.inference.flow == "raft":
         given["flow_weights"] = settings.inference.flow_weights
     for setting, name in (("estimator", networks.estimator), ("detector", networks.detector)):
-        if path := onnx_path(name):
-            given[setting] = path
+        if found := file_in_name(name):
+            given[setting] = found[1]
     return {setting: path for setting, path in given.items() if path is not None}
 
 
 def without_paths(values: dict[str, Any]) -> dict[str, Any]:
     """The same settings without the paths of weights, whose files may be moved and renamed."""
     values = {name: value for name, value in values.items() if name != "flow_weights"}
-    return values | {name: ONNX_PREFIX for name in ("estimator", "detector") if onnx_path(str(values.get(name)))}
+    found = {name: file_in_name(str(values.get(name))) for name in ("estimator", "detector")}
+    return values | {name: prefix_and_path[0] for name, prefix_and_path in found.items() if prefix_and_path}
 
 
 def _weights(header: PoseLogHeader) -> dict[str, str]:

@@ -281,3 +281,9 @@ def test_the_command_tells_in_a_table_and_a_code(
     shutil.rmtree(tmp_path / "out")
     assert code(str(example_clip), "--estimator", "nobody") == 2
     assert "unknown estimator" in capsys.readouterr().err
+
+
+def test_boxes_of_one_clip_are_refused_for_several(clips: Path, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, networks=NetworkSettings(detector="boxes:det.txt"))
+    with pytest.raises(InputError, match=r"detector: boxes:det.txt has the boxes of one clip, got 3 clips"):
+        batch(clips, tmp_path / "out", task=replace(task(tmp_path / "out"), settings=settings))

@@ -70,14 +70,14 @@ def test_a_mot_file_of_two_lines_costs_two_frames(tmp_path: Path) -> None:
 def test_a_frame_that_cannot_be_is_refused_in_a_line(tmp_path: Path, frame: str) -> None:
     det = tmp_path / "det.txt"
     det.write_text(f"{frame},-1,11,21,50,120,0.9\n")
-    with pytest.raises(InputError, match="line 1: wanted a frame from 1 to 1000000"):
+    with pytest.raises(InputError, match="line 1: expected a frame from 1 to 1000000"):
         read_poses(det)
 
 
 def test_a_line_without_end_is_refused(tmp_path: Path) -> None:
     det = tmp_path / "det.txt"
     det.write_text("1," * 5_000_000)
-    with pytest.raises(InputError, match="line 1: wanted at most 1000 characters") as refused:
+    with pytest.raises(InputError, match="line 1: expected at most 1000 characters") as refused:
         read_poses(det)
     assert len(str(refused.value)) < 300
 
@@ -153,7 +153,7 @@ def readers(path: Path) -> dict[str, Callable[[], object]]:
     calls["posetrack"] = lambda: read_clip(path)
     calls["run.json"] = lambda: read_record(path.parent)
     calls["manifest"] = lambda: write_manifest([], path.parent)
-    calls["boxes"] = lambda: BoxesFromFile(path, first_id=0)
+    calls["boxes"] = lambda: BoxesFromFile(path=path, first_id=0)
     return calls
 
 

@@ -263,13 +263,13 @@ def test_a_sequence_tells_its_rate_and_length(tmp_path: Path) -> None:
     [
         ("", "found none"),
         ("1,-1,1,1,0,6,.5\n", "found none"),
-        ("frame,id,x,y,w,h\n", "line 1: wanted frame, id, left"),
+        ("frame,id,x,y,w,h\n", "line 1: expected frame, id, left"),
         ("1,-1,1,1,5,6,.5\n2,-1,1,1,5\n", r"line 2: .*got '2,-1,1,1,5'"),
-        ("1,-1,1,1,5,6,.5\n\n0,-1,1,1,5,6,.5\n", "line 3: wanted a frame from 1"),
-        ("1.5,-1,1,1,5,6,.5\n", "wanted a frame"),
-        ("1,-1,nan,1,5,6,.5\n", "wanted a box within"),
-        ("1,-1,1,1,5,6,inf\n", "wanted a score within"),
-        (b"\xff\xfe\x00", "wanted text"),
+        ("1,-1,1,1,5,6,.5\n\n0,-1,1,1,5,6,.5\n", "line 3: expected a frame from 1"),
+        ("1.5,-1,1,1,5,6,.5\n", "expected a frame"),
+        ("1,-1,nan,1,5,6,.5\n", "expected a box within"),
+        ("1,-1,1,1,5,6,inf\n", "expected a score within"),
+        (b"\xff\xfe\x00", "expected text"),
     ],
 )
 def test_a_bad_line_is_told(tmp_path: Path, content: str | bytes, words: str) -> None:
