@@ -55,3 +55,11 @@ def test_a_users_program_gets_the_types_of_the_public_names(tmp_path: Path, monk
     done = run("mypy", "-m", "users_program")  # shares the cache of the test of the types
     assert re.findall(r'Revealed type is "(.+)"', done.stdout) == USERS_TYPES
     assert re.findall(r"error: (.+?)  ", done.stdout) == ['Module has no attribute "trakc"; maybe "track"?']
+
+
+def test_the_hooks_before_a_commit_run_the_same_programs() -> None:
+    hooks = (REPOSITORY / ".pre-commit-config.yaml").read_text()
+    for program in ("ruff format", "ruff check", "mypy", "lint-imports"):
+        assert f"entry: uv run --no-sync {program}" in hooks
+    assert "repo: local" in hooks
+    assert "https://" not in hooks

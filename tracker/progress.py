@@ -1,4 +1,4 @@
-"""How far a run is, shown while it runs: a bar on a terminal, plain lines elsewhere, JSON lines for programs."""
+"""Progress of a run on stderr: a bar on a terminal, plain lines elsewhere, or JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ _JSON_EVERY_S = 0.5
 
 @contextmanager
 def progress(style: ProgressStyle, name: str, total: int | None, stream: TextIO | None = None) -> Iterator[OnFrame]:
-    """Show how many frames of one clip are done, on `stream` (stderr when not given).
+    """Show how many frames of a clip are done, while the context is active.
 
-    Nothing is shown of a clip that fails before its first frame.
+    Nothing is shown for a clip that fails before its first frame.
 
     Args:
-        style: "auto" is a bar on a terminal and lines elsewhere.
-        name: the clip's.
-        total: expected number of frames, where it is known.
-        stream: where to.
+        style: "auto" is "bar" on a terminal, otherwise "lines".
+        name: name of the clip.
+        total: expected number of frames; None if unknown.
+        stream: where to write; stderr if None.
+
+    Yields:
+        a function to be called after each frame.
     """
     stream = stream or sys.stderr
     if style == "auto":
@@ -57,7 +60,7 @@ def json_line(stream: TextIO, event: str, **fields: Any) -> None:
     """Write one event as one line of JSON, in a single write.
 
     Args:
-        stream: where to.
+        stream: where to write.
         event: kind of the event, the value of "event".
         fields: further keys of the object. "time" (ISO 8601, UTC) is added.
     """
@@ -67,7 +70,7 @@ def json_line(stream: TextIO, event: str, **fields: Any) -> None:
 
 
 class _Pace:
-    """Counts frames and reports them every few seconds, and the last one."""
+    """Counts frames and reports progress every few seconds, and at the end."""
 
     def __init__(
         self, name: str, total: int | None, stream: TextIO, report: Callable[[_Pace, TextIO], None], every_s: float
@@ -97,7 +100,7 @@ class _Pace:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds to go; None while nobody knows."""
+        """Estimated remaining seconds; None if unknown."""
         return None if self.total is None or not self.frames else max(self.total - self.frames, 0) / self.rate
 
 
@@ -152,7 +155,7 @@ def _bar(name: str, total: int | None, stream: TextIO) -> Iterator[OnFrame]:
 
     def on_frame(people: int) -> None:
         nonlocal frames, task
-        if task is None:  # not before the first frame: what fails until then says so in its one line
+        if task is None:  # a clip that fails before its first frame shows no bar, only the line of its error
             bar.start()
             task = bar.add_task(escape(name), total=total, rate=0.0, people="")
         frames += 1
@@ -162,5 +165,5 @@ def _bar(name: str, total: int | None, stream: TextIO) -> Iterator[OnFrame]:
     try:
         yield on_frame
     finally:
-        if task is not None:  # else stopping would print an empty line
+        if task is not None:  # otherwise stopping prints an empty line
             bar.stop()
