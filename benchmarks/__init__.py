@@ -1,1 +1,1 @@
-"""What we claim about speed and accuracy, as programs that anybody can run."""
+"""Programs that measure the speed and accuracy of posetrail, for every figure in the documentation."""

@@ -1,9 +1,9 @@
-"""What each part of following is worth: alone, put onto the bare loop, and taken away from the default.
+"""What each part of association contributes: added alone to a bare tracker, and removed from the default.
 
-    uv run python -m benchmarks.ablation [--suite report] [--seeds 1]
+    uv run python -m benchmarks.ablation --suite report --seeds 1
 
-The bare loop is OKS and box IoU with where everybody was in the last frame, assigned by Hungarian, and nothing else.
-The worlds are those of `benchmarks.association`; the camera's motion is told, so that its part can be worth something.
+The bare tracker assigns by OKS and box IoU with the last frame (Hungarian algorithm) and has no other part. The worlds
+are those of `benchmarks.association`, with known camera motion.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.followers import Ours
 from benchmarks.scoring import Row, score
+from benchmarks.sequence_trackers import Posetrail
 from benchmarks.sequences import SUITES, sequences
 from tracker.settings import PRESETS, AssociationSettings
 
 DEFAULT = PRESETS["default"].association
 OFF: dict[str, dict[str, Any]] = {
-    "motion model": {"motion_model": False},
-    "boxes beside joints": {"box_iou_share": 0.0},
-    "joints beside boxes": {"similarity": "iou"},
-    "memory": {"track_buffer_s": 0.0},
-    "Hungarian, not greedy": {"assignment": "greedy"},
-    "a surer start": {"new_track_score": 0.0},
-    "scores relative to the clip's": {"calibrate_scores": False},
-    "second looks left out": {"track_nms_oks": 1.0},
-    "explained poses start nobody": {"new_track_max_oks": 1.0},
-    "confirmed before named": {"confirmation_s": 0.0},
-    "the camera's motion": {"camera_motion_compensation": False},
-    "the crowd's motion": {"common_motion_compensation": False},
+    "`motion_model`": {"motion_model": False},
+    "box IoU (`box_iou_share` 0)": {"box_iou_share": 0.0},
+    "joints (`similarity` iou)": {"similarity": "iou"},
+    "`track_buffer_s`": {"track_buffer_s": 0.0},
+    "Hungarian (`assignment` greedy)": {"assignment": "greedy"},
+    "`new_track_score`": {"new_track_score": 0.0},
+    "`calibrate_scores`": {"calibrate_scores": False},
+    "`track_nms_oks`": {"track_nms_oks": 1.0},
+    "`new_track_max_oks`": {"new_track_max_oks": 1.0},
+    "`confirmation_s`": {"confirmation_s": 0.0},
+    "`camera_motion_compensation`": {"camera_motion_compensation": False},
+    "`common_motion_compensation`": {"common_motion_compensation": False},
 }
-HINDSIGHT: dict[str, dict[str, Any]] = {
-    "links over the whole clip (offline, ids alone)": {},
-    "... and gaps interpolated": {"max_interpolation_gap_s": DEFAULT.max_interpolation_gap_s},
-    "... and smoothed: the default": {
+OFFLINE: dict[str, dict[str, Any]] = {
+    "offline linking, ids only": {},
+    "... and interpolation": {"max_interpolation_gap_s": DEFAULT.max_interpolation_gap_s},
+    "... and smoothing: the default": {
         "max_interpolation_gap_s": DEFAULT.max_interpolation_gap_s,
         "smooth": DEFAULT.smooth,
     },
@@ -44,13 +44,13 @@ HINDSIGHT: dict[str, dict[str, Any]] = {
 
 
 def variants() -> dict[str, AssociationSettings]:
-    """Settings by what is told of them."""
+    """Settings by the name of their row."""
     online = replace(DEFAULT, offline=False)
     bare = online
     for changes in OFF.values():
         bare = replace(bare, **changes)
     bare = replace(bare, similarity=online.similarity, box_iou_share=online.box_iou_share, assignment=online.assignment)
-    ids_alone = replace(DEFAULT, smooth="none", max_interpolation_gap_s=0.0)
+    ids_only = replace(DEFAULT, smooth="none", max_interpolation_gap_s=0.0)
     parts = {
         name: changes
         for name, changes in OFF.items()
@@ -62,13 +62,13 @@ def variants() -> dict[str, AssociationSettings]:
     made["default online"] = online
     for name, changes in OFF.items():
         made[f"online - {name}"] = replace(online, **changes)
-    return made | {name: replace(ids_alone, **changes) for name, changes in HINDSIGHT.items()}
+    return made | {name: replace(ids_only, **changes) for name, changes in OFFLINE.items()}
 
 
 def print_table(rows: Mapping[str, tuple[Row, ...]], levels: tuple[str, ...]) -> None:
     """Markdown: MOTA, HOTA, IDF1 and switches of people at each level of noise."""
     titles = [f"{level} {figure}" for level in levels for figure in ("MOTA", "HOTA", "IDF1", "switches")]
-    print(f"| following | {' | '.join(titles)} |\n| --- |{' ---: |' * len(titles)}")
+    print(f"| association | {' | '.join(titles)} |\n| --- |{' ---: |' * len(titles)}")
     for name, each in rows.items():
         cells = [f"{row.mota:.1f} | {row.hota:.1f} | {row.idf1_people:.1f} | {row.switches_people}" for row in each]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
@@ -78,7 +78,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", choices=list(SUITES), default="report")
-    parser.add_argument("--seeds", type=int, default=1, help="so many times thirty sequences")
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds, with thirty sequences each")
     options = parser.parse_args()
     levels = ("hard", "easy")
     made = {
@@ -86,7 +86,8 @@ def main() -> None:
         for level in levels
     }
     rows = {
-        name: tuple(score(made[level], Ours(settings)) for level in levels) for name, settings in variants().items()
+        name: tuple(score(made[level], Posetrail(settings)) for level in levels)
+        for name, settings in variants().items()
     }
     print_table(rows, levels)
 

@@ -1,8 +1,8 @@
-"""Images whose people are annotated, as COCO, CrowdPose, PoseTrack 2018, MPII, AI Challenger and OCHuman publish them.
+"""Reads annotated images in the formats of COCO, CrowdPose, PoseTrack 2018, MPII, AI Challenger and OCHuman.
 
-All but MPII are COCO's JSON with joints of their own, whose names tell which it is. Where a file has no areas, they are
-0.53 of the boxes, as the evaluations of CrowdPose and AI Challenger have it. MPII is read from the list of people that
-Simple Baselines made of its annotations: a centre and a scale stand for the box, a square of 200 px times the scale.
+All but MPII are COCO JSON files and recognised by the names of their joints. Missing areas are 0.53 of the boxes, as in
+the evaluations of CrowdPose and AI Challenger. MPII is read from the list of people published with Simple Baselines,
+with a centre and a scale in place of a box: a square of 200 px times the scale.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ FORMATS: dict[str, Skeleton] = {
 }
 _AREA_OF_BOX = 0.53
 _PLACES = ("*.json", "annotations/*.json", "annotations/*/*.json")
-_MPII_PERSON_PX = 200  # times the scale: a person's height
-_MPII_LOWER_PX = 15  # times the scale: so much lower than the centre is the middle of the body
+_MPII_PERSON_PX = 200  # times the scale: side of the box
+_MPII_LOWER_PX = 15  # times the scale: offset from the given centre to that of the body
 _HEAD = (MPII_16.index("head_top"), MPII_16.index("neck"))
 
 
 @dataclass(frozen=True, eq=False)
 class Annotated:
-    """P people of some images; arrays have a row for each person."""
+    """P people in images; arrays have one row per person."""
 
     name: str  # of the format, in FORMATS
     images: tuple[Path, ...]
-    regions: tuple[tuple[np.ndarray, ...], ...]  # of each image, the polygons (V, 2) in which nobody is annotated
+    regions: tuple[tuple[np.ndarray, ...], ...]  # of each image, polygons (V, 2) without annotations
     image: np.ndarray  # (P,) int, a position in images
     keypoints: np.ndarray  # (P, K, 2) pixels, NaN where not annotated
     boxes: np.ndarray  # (P, 4) x1 y1 x2 y2 pixels
     areas: np.ndarray  # (P,) square pixels
-    crowd: np.ndarray  # (P,) bool: several people in one box; whoever is found there counts neither way
+    crowd: np.ndarray  # (P,) bool: a group in one box; poses found there are not scored
 
     @property
     def skeleton(self) -> Skeleton:
-        """The joints that are annotated."""
+        """The skeleton of the annotations."""
         return FORMATS[self.name]
 
     @property
     def counted(self) -> np.ndarray:
-        """(P,) bool: one person, with at least one joint."""
+        """(P,) bool: single people with at least one joint."""
         return ~self.crowd & np.isfinite(self.keypoints).all(axis=2).any(axis=1)
 
     @property
@@ -69,25 +69,29 @@ def read_annotated(folder: Path, *, format: str | None = None, annotations: Path
     """The annotated images of a folder.
 
     Args:
-        folder: has the images, or folders of them, and the annotations, or a folder `annotations` of them.
-        format: one of FORMATS; told from the joints' names when not given.
-        annotations: the file, or the folder of files, where there are several.
+        folder: contains the images, directly or in folders, and the annotations, directly or in `annotations/`.
+        format: one of FORMATS; recognised by the names of the joints when not given.
+        annotations: the file or folder of files to read, needed if there are several.
 
     Raises:
-        InputError: there are no such annotations, they are damaged, or an image is not there.
+        InputError: there are no such annotations, they are damaged, or an image is missing.
     """
     if format is not None and format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
     if not folder.is_dir():
-        raise InputError(f"{folder}: wanted a folder of annotated images, there is no such folder")
+        raise InputError(f"{folder}: expected a folder of annotated images, got a path that is not a folder")
     files = _annotated_files(folder, format, annotations)
     if not files:
-        wanted = f"annotations of {format}" if format else f"annotated joints of {', '.join(FORMATS)}"
-        raise InputError(f"{annotations or folder}: wanted JSON files with {wanted}, found none; is it another folder?")
+        expected = f"annotations of {format}" if format else f"annotated joints of {', '.join(FORMATS)}"
+        raise InputError(
+            f"{annotations or folder}: expected JSON files with {expected}, got none; is it another folder?"
+        )
     names = {name for _, name, _ in files}
     if len(names) > 1 or (len(files) > 1 and names != {"posetrack18"}):
-        told = ", ".join(path.name for path, _, _ in files[:3])
-        raise InputError(f"{folder}: several files have annotations ({told}); choose one with --annotations FILE")
+        names_of_files = ", ".join(path.name for path, _, _ in files[:3])
+        raise InputError(
+            f"{folder}: expected one file of annotations, got {names_of_files}; choose one with --annotations FILE"
+        )
     (name,) = names
     people = _People(folder, FORMATS[name])
     for path, _, content in files:
@@ -96,12 +100,12 @@ def read_annotated(folder: Path, *, format: str | None = None, annotations: Path
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{path}: cannot be read as annotations of {name} ({error!r}); is it whole?") from error
+            raise InputError(f"{path}: cannot be read as annotations of {name} ({error!r}); is it complete?") from error
     return people.annotated(name)
 
 
 def _annotated_files(folder: Path, format: str | None, given: Path | None) -> list[tuple[Path, str, Any]]:
-    """The files of the first place that has any: their paths, formats and contents."""
+    """The annotation files of the first place that has any: paths, formats and contents."""
     for paths in [_files_of(given)] if given else (sorted(folder.glob(place)) for place in _PLACES):
         read = [(path, _read(path)) for path in paths]
         named = [(path, name, content) for path, content in read if (name := _format_of(path, content, format))]
@@ -118,22 +122,22 @@ def _read(path: Path) -> Any:
     try:
         return orjson.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); is it whole?") from error
+        raise InputError(f"{path}: cannot be read as JSON ({error}); is it complete?") from error
 
 
-def _format_of(path: Path, content: Any, wanted: str | None) -> str | None:
-    """The format of a file; None where it is none of ours, or not the one that is wanted."""
+def _format_of(path: Path, content: Any, expected: str | None) -> str | None:
+    """The format of a file; None if it is unknown or not the expected one."""
     if isinstance(content, list):
-        found = ["mpii"] if content and isinstance(content[0], dict) and "joints_vis" in content[0] else []
+        formats = ["mpii"] if content and isinstance(content[0], dict) and "joints_vis" in content[0] else []
     else:
-        joints = tuple(_joints_told(content))
-        found = [name for name, skeleton in FORMATS.items() if joints == skeleton.joints and name != "mpii"]
-    if wanted:
-        return wanted if wanted in found else None
-    return next((name for name in found if name in path.name), found[0] if found else None)
+        joints = tuple(_joint_names(content))
+        formats = [name for name, skeleton in FORMATS.items() if joints == skeleton.joints and name != "mpii"]
+    if expected:
+        return expected if expected in formats else None
+    return next((name for name in formats if name in path.name), formats[0] if formats else None)
 
 
-def _joints_told(content: Any) -> Iterator[str]:
+def _joint_names(content: Any) -> Iterator[str]:
     for category in content.get("categories", ()) if isinstance(content, dict) else ():
         for joint in category.get("keypoints", ()):
             spelled = joint.lower().replace(" ", "_")
@@ -141,7 +145,7 @@ def _joints_told(content: Any) -> Iterator[str]:
 
 
 class _People:
-    """Gathers what files say."""
+    """Collects the people of several files."""
 
     def __init__(self, folder: Path, skeleton: Skeleton) -> None:
         self._places = [folder, folder / "images", *sorted(each for each in folder.iterdir() if each.is_dir())]
@@ -175,7 +179,7 @@ class _People:
     def _image(self, name: str, annotations: Path, regions: tuple[np.ndarray, ...] = ()) -> int:
         path = next((p / name for p in (*self._places, annotations.parent) if (p / name).is_file()), None)
         if path is None:
-            raise InputError(f"{self._places[0]}: has no image {name}, which {annotations.name} speaks of")
+            raise InputError(f"{self._places[0]}: expected the image {name} of {annotations.name}, got none")
         if path not in self._images:
             self._images[path] = len(self._images)
             self._regions.append(regions)
@@ -197,7 +201,7 @@ class _People:
 
 
 def _box(given: Sequence[float] | None, keypoints: np.ndarray) -> np.ndarray:
-    """(4,) of x, y, width and height, or with a margin around the joints (K, 2) where there is none."""
+    """(4,) of x, y, width and height, or around the joints (K, 2) with a margin if there is none."""
     if given:
         return np.array([given[0], given[1], given[0] + given[2], given[1] + given[3]], float)
     return grown_boxes(keypoint_boxes(keypoints[None]), 0.2)[0]

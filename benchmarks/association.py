@@ -1,16 +1,15 @@
-"""Who is who, alone: the same poses given to our presets and to the trackers people use. No pixels, no networks.
+"""Association alone: the same poses given to the presets of posetrail and to other trackers. No pixels, no networks.
 
-    uv run python -m benchmarks.association                       # everybody on the suite "report"
-    uv run python -m benchmarks.association --suite dev --level easy --only "perfect; default online"
-    uv run python -m benchmarks.association --people 5,20,100 --only "perfect; default online; trackers BoTSORT"
+    uv run python -m benchmarks.association                       # all trackers, suite "report"
+    uv run python -m benchmarks.association --suite dev --level easy --only "perfect ids; default online"
+    uv run python -m benchmarks.association --people 5,20,100 --only "perfect ids; default online; trackers BoTSORT"
     uv run python -m benchmarks.association --time                # microseconds per frame
     uv run python -m benchmarks.association --mot15               # two real sequences of boxes
     uv run python -m benchmarks.association --tune "trackers BoTSORT" --trials 24
 
-Worlds are invented (`benchmarks.worlds`), and so are the faults of the networks that look at them (`benchmarks.noise`).
-Nobody gets pixels, so none knows the camera's motion; ours is told of it where the row says so. Offline, ours may also
-smooth joints and put missed people back in between, and then finds more than was seen: perfect ids on the poses as they
-are are no limit to it. The row "ids alone" does neither.
+The worlds are synthetic (`benchmarks.worlds`), and so are the errors of the networks that observe them
+(`benchmarks.noise`). Camera motion is known only where a row says so. Offline, posetrail also smooths joints and
+interpolates gaps, so that perfect ids on the observed poses are no upper bound; rows with "ids only" do neither.
 """
 
 from __future__ import annotations
@@ -25,43 +24,47 @@ from functools import partial
 import numpy as np
 
 from benchmarks import mot15
-from benchmarks.followers import Greedy, Ours
 from benchmarks.noise import LEVELS, PROFILES
 from benchmarks.peers import CHOSEN, DOCUMENTED, SPACES, Peer
 from benchmarks.scoring import Row, perfect, score
-from benchmarks.sequences import SUITES, Follower, Sequence, sequence, sequences
+from benchmarks.sequence_trackers import Greedy, Posetrail
+from benchmarks.sequences import SUITES, Sequence, SequenceTracker, sequence, sequences
 from benchmarks.worlds import make_world
 from tracker.settings import PRESETS
 
-_NEED_JOINTS = ("perfect", "OKS", "norfair joints")
+_NEED_JOINTS = ("perfect ids", "OKS", "norfair joints")
 
 
-def trackers() -> dict[str, Follower]:
-    """What needs nothing but posetrail, by name."""
-    known: dict[str, Follower] = {
-        "perfect": perfect,
-        "perfect, false kept": partial(perfect, keep_false=True),
+def trackers() -> dict[str, SequenceTracker]:
+    """Trackers that need no other package, by name."""
+    known: dict[str, SequenceTracker] = {
+        "perfect ids": perfect,
+        "perfect ids, false poses kept": partial(perfect, keep_false=True),
         "IoU greedy, last frame": Greedy("iou", 1, 0.3),
         "OKS greedy, 10 frames": Greedy("oks", 10, 0.2),
     }
     default = PRESETS["default"].association
     online = replace(default, offline=False)
-    known |= {name: Ours(settings.association, camera=False) for name, settings in PRESETS.items() if name != "default"}
     known |= {
-        "default online": Ours(online, camera=False),
-        "default online, camera told": Ours(online),
-        "default offline, ids alone": Ours(replace(default, smooth="none", max_interpolation_gap_s=0.0), camera=False),
-        "default offline": Ours(default, camera=False),
-        "default offline, camera told": Ours(default),
+        name: Posetrail(settings.association, camera=False) for name, settings in PRESETS.items() if name != "default"
+    }
+    known |= {
+        "default online": Posetrail(online, camera=False),
+        "default online, camera motion known": Posetrail(online),
+        "default offline, ids only": Posetrail(
+            replace(default, smooth="none", max_interpolation_gap_s=0.0), camera=False
+        ),
+        "default offline": Posetrail(default, camera=False),
+        "default offline, camera motion known": Posetrail(default),
     }
     return known
 
 
 @contextmanager
-def contenders(only: abc.Sequence[str] = ()) -> Iterator[dict[str, Follower]]:
-    """Everything that can be compared here, by name, or these alone; peers that cannot be had are told of."""
+def contenders(only: abc.Sequence[str] = ()) -> Iterator[dict[str, SequenceTracker]]:
+    """All trackers by name, or those in `only`; prints which packages could not be installed."""
     known = trackers()
-    chosen: dict[str, Follower] = {name: known[name] for name in only or known if name in known}
+    chosen: dict[str, SequenceTracker] = {name: known[name] for name in only or known if name in known}
     peers = []
     for name in SPACES:
         for label, settings in ((f"{name}, as documented", DOCUMENTED[name]), (name, CHOSEN.get(name))):
@@ -71,7 +74,7 @@ def contenders(only: abc.Sequence[str] = ()) -> Iterator[dict[str, Follower]]:
     left_out = [label for label, _ in peers if label not in usable]
     unknown = set(only) - set(known) - {label for label, _ in peers}
     if left_out or unknown:
-        print(f"left out, because they could not be fetched or are not known: {', '.join([*left_out, *unknown])}")
+        print(f"left out, because unknown or not installable: {', '.join([*left_out, *unknown])}")
     try:
         yield chosen | usable
     finally:
@@ -80,7 +83,7 @@ def contenders(only: abc.Sequence[str] = ()) -> Iterator[dict[str, Follower]]:
 
 
 def tune(name: str, trials: int, made: abc.Sequence[Sequence]) -> None:
-    """Print the best of so many random settings of a peer, the documented ones first, as it improves."""
+    """Try random settings of another tracker, the documented ones first, and print each improvement."""
     best, peer = -np.inf, Peer(name, {})
     for trial in range(trials):
         rng = np.random.default_rng([3, trial])
@@ -101,15 +104,15 @@ def print_table(title: str, rows: abc.Mapping[str, Row | mot15.BoxRow]) -> None:
         print(f"| {name} | {' | '.join(row.cells())} |", flush=True)
 
 
-def print_scores(title: str, made: abc.Sequence[Sequence], chosen: dict[str, Follower]) -> None:
-    """Score everybody and print the table."""
-    rows = {name: score(made, follower) for name, follower in chosen.items()}
+def print_scores(title: str, made: abc.Sequence[Sequence], chosen: dict[str, SequenceTracker]) -> None:
+    """Score all trackers and print the table."""
+    rows = {name: score(made, tracker) for name, tracker in chosen.items()}
     people = next(iter(rows.values())).people
     print_table(f"{title}: {len(made)} sequences, {people} people in frames", rows)
 
 
-def print_times(chosen: dict[str, Follower]) -> None:
-    """Print microseconds a frame of the updates alone; medians over worlds, machines being noisy."""
+def print_times(chosen: dict[str, SequenceTracker]) -> None:
+    """Print microseconds per frame of the updates, medians over three worlds."""
     print("\n| us/frame | 20 people | 100 people |\n| --- | ---: | ---: |")
     crowds = [
         [sequence(f"{seed}", make_world("street", rng, people=people, frames=60), LEVELS["hard"], "usual", rng)]
@@ -117,9 +120,9 @@ def print_times(chosen: dict[str, Follower]) -> None:
         for seed in range(3)
         for rng in [np.random.default_rng([people, seed])]
     ]
-    for name, follower in chosen.items():
-        if not name.startswith("perfect"):
-            spent = [score(made, follower).microseconds for made in crowds]
+    for name, tracker in chosen.items():
+        if not name.startswith("perfect ids"):
+            spent = [score(made, tracker).microseconds for made in crowds]
             print(f"| {name} | {np.median(spent[:3]):.0f} | {np.median(spent[3:]):.0f} |", flush=True)
 
 
@@ -127,20 +130,22 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", choices=list(SUITES), default="report")
-    parser.add_argument("--level", choices=list(LEVELS), default="hard", help="of the noise")
-    parser.add_argument("--seeds", type=int, default=1, help="so many times thirty sequences")
+    parser.add_argument("--level", choices=list(LEVELS), default="hard", help="level of the noise")
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds, with thirty sequences each")
     parser.add_argument(
-        "--people", type=lambda text: [int(n) for n in text.split(",")], help="so many in each sequence"
+        "--people",
+        type=lambda text: [int(n) for n in text.split(",")],
+        help="people in each sequence; several numbers with commas",
     )
-    parser.add_argument("--profile", choices=PROFILES, help="the scale of the scores; three of five usual if not given")
-    parser.add_argument("--boxes", action="store_true", help="give the trackers no joints")
+    parser.add_argument("--profile", choices=PROFILES, help="scale of the scores; mixed if not given")
+    parser.add_argument("--boxes", action="store_true", help="give the trackers boxes without joints")
     parser.add_argument(
-        "--only", type=lambda text: text.split("; "), default=[], help="names of trackers, '; ' between"
+        "--only", type=lambda text: text.split("; "), default=[], help="names of trackers, separated by '; '"
     )
-    parser.add_argument("--time", action="store_true", help="a table of microseconds per frame instead")
-    parser.add_argument("--mot15", action="store_true", help="two real sequences of boxes instead")
-    parser.add_argument("--tune", metavar="NAME", help="look for settings of this peer instead, on the suite dev")
-    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--time", action="store_true", help="measure microseconds per frame instead")
+    parser.add_argument("--mot15", action="store_true", help="use two real sequences of boxes instead")
+    parser.add_argument("--tune", metavar="NAME", help="search settings of this tracker on the suite dev instead")
+    parser.add_argument("--trials", type=int, default=24, help="settings tried by --tune")
     options = parser.parse_args()
 
     make = partial(sequences, level=options.level, profile=options.profile, boxes_only=options.boxes)
@@ -151,8 +156,8 @@ def main() -> None:
             print_times(chosen)
         elif options.mot15:
             clips = mot15.clips()
-            boxed = {name: follower for name, follower in chosen.items() if not name.startswith(_NEED_JOINTS)}
-            rows = {name: mot15.score(clips, follower) for name, follower in boxed.items()}
+            boxed = {name: tracker for name, tracker in chosen.items() if not name.startswith(_NEED_JOINTS)}
+            rows = {name: mot15.score(clips, tracker) for name, tracker in boxed.items()}
             print_table("MOT15, TUD-Campus and TUD-Stadtmitte", rows)
         else:
             for people in options.people or [None]:

@@ -1,15 +1,14 @@
-"""Whether N jobs do the work of N, and whether memory stays flat with the number of clips and with their length.
+"""Throughput of a batch with N jobs, and its memory as the number of clips grows.
 
-    uv run python -m benchmarks.batch                       # throughput and memory, some minutes
+    uv run python -m benchmarks.batch                       # both; some minutes
     uv run python -m benchmarks.batch --only memory --clips 1 10 100
 
-Throughput: the same clips by one job with the threads of one CPU, and by N jobs, in turns, so that other work on the
-machine meets both. From the first clip's start to the last one's end; the processes' own start is told beside it, and
-the CPU seconds, which tell on a busy machine what the wall clock cannot: N jobs should take no more than one.
-Memory: what all processes of a batch take at most together, and the largest of them alone, as /proc tells of them four
-times a second (shared pages count for each process by their share); the files open in one process; and what lies on
-disc besides results: in TMPDIR, in files without a name, and in results that have not got their names yet. Give at
-least as many clips as jobs, or there are fewer workers.
+Throughput: the same clips with one job on one CPU and with N jobs, alternating, so that other load on the machine
+affects both. Times are from the start of the first clip to the end of the last, with the start of the processes listed
+separately, and CPU seconds, which are comparable on a busy machine: N jobs should take no more than one.
+Memory: the maximum over all processes together and of the largest one, read from /proc four times a second (shared
+pages count proportionally); the files open in one process; and temporary files on disk: in TMPDIR, deleted but open,
+and results before they get their final names. There are never more workers than clips.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def _command(inputs: Path, output: Path, jobs: int) -> list[str]:
 
 
 def seconds(inputs: Path, output: Path, jobs: int, flags: list[str]) -> tuple[float, float, float]:
-    """Wall seconds of a batch with all, and without the start of its processes; CPU seconds of its processes."""
+    """Wall-clock seconds of a batch with and without the start of its processes, and their CPU seconds."""
     shutil.rmtree(output, ignore_errors=True)
     started, used = time.time(), _cpu_seconds()
     subprocess.run([*_command(inputs, output, jobs), *flags], stdout=subprocess.DEVNULL, check=True)
@@ -47,13 +46,13 @@ def seconds(inputs: Path, output: Path, jobs: int, flags: list[str]) -> tuple[fl
 
 
 def _cpu_seconds() -> float:
-    """Of all processes started from here that have ended."""
+    """CPU seconds of all child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def throughput(clips: Path, output: Path, jobs: int, rounds: int, flags: list[str]) -> None:
-    """One job against N, in turns."""
+    """Compare one job with N jobs, alternating."""
     alone, together = [], []
     for _ in range(rounds):
         alone.append(seconds(clips, output, 1, ["--threads", "1", *flags]))
@@ -68,12 +67,12 @@ def throughput(clips: Path, output: Path, jobs: int, rounds: int, flags: list[st
     whole, working = (
         (statistics.median(a[i] for a in alone), statistics.median(t[i] for t in together)) for i in (0, 1)
     )
-    for name, (one, many) in (("working", working), ("with their start", whole)):
-        print(f"{name}: {jobs} jobs do {one / many:.2f} times as much as one, {one / many / jobs:.2f} of {jobs}")
+    for name, (one, many) in (("without process start", working), ("with process start", whole)):
+        print(f"{name}: {jobs} jobs are {one / many:.2f} times as fast as one, efficiency {one / many / jobs:.2f}")
 
 
 def memory(clip: Path, folder: Path, counts: list[int], jobs: int, flags: list[str]) -> None:
-    """One line for each number of clips. A worker is a process, and of fewer clips than jobs there are fewer."""
+    """Print one line for each number of clips."""
     print("clips  workers  peak MB  largest worker MB  open files  temporary MB  unfinished results MB", flush=True)
     for count in counts:
         output = folder / "out"
@@ -89,7 +88,7 @@ def memory(clip: Path, folder: Path, counts: list[int], jobs: int, flags: list[s
 
 
 def copies(clip: Path, folder: Path, count: int) -> Path:
-    """So many clips with the same content, as links."""
+    """A folder with that many symbolic links to the clip."""
     folder.mkdir()
     for number in range(count):
         (folder / f"clip {number:03d}{clip.suffix}").symlink_to(clip)
@@ -102,7 +101,9 @@ def main() -> None:
     parser.add_argument("--only", choices=["throughput", "memory"])
     parser.add_argument("--jobs", type=int, default=usable_cpus())
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--clips", type=int, nargs="+", default=[1, 10, 100], help="for memory")
+    parser.add_argument(
+        "--clips", type=int, nargs="+", default=[1, 10, 100], help="numbers of clips for the memory table"
+    )
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a clip")
     parser.add_argument("flags", nargs="*", help="flags of posetrail batch, after --")
     given = parser.parse_args()

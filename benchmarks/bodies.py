@@ -1,8 +1,8 @@
-"""Bodies that walk, run, gesture, jump and tumble: joint angles over time, by forward kinematics.
+"""Articulated bodies that walk, run, gesture, jump and tumble: joint angles over time and forward kinematics.
 
-Nothing is learnt or recorded: a gait is one sine per limb whose rate and swing grow with speed (people take about one
-double step a second at 1.4 m/s and 1.7 at 5 m/s), and an action is a slow sum of sines on top. That is
-enough for what a tracker sees: limbs that move against each other, and boxes that breathe.
+A gait is one sine per limb whose rate and amplitude grow with speed (about one stride per second at 1.4 m/s and 1.7 at
+5 m/s), and an action is a slow sum of sines added to it. This gives what matters to a tracker: limbs that move against
+each other, and boxes that change their size.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _ANGLES = ("hip", "hip_side", "knee", "shoulder", "shoulder_side", "elbow")
-_RANGES = np.array([0.5, 0.25, 0.7, 1.4, 1.0, 1.2])  # radians, of the liveliest people
+_RANGES = np.array([0.5, 0.25, 0.7, 1.4, 1.0, 1.2])  # radians, at liveliness 1
 
 # Lengths as shares of the height.
 _THIGH, _SHANK, _UPPER_ARM, _FOREARM, _SPINE = 0.245, 0.246, 0.17, 0.17, 0.29
@@ -22,19 +22,19 @@ HEAD_DIAGONAL = 0.19  # of the head box, as a share of the height
 
 @dataclass(frozen=True, eq=False)
 class Action:
-    """What people do with their limbs beside walking: P people, 2 sides, 6 angles, 2 sines each."""
+    """Limb motion in addition to the gait: P people, 2 sides, 6 angles, 2 sines each."""
 
-    liveliness: np.ndarray  # (P,) 0 stands still .. 1 dances
+    liveliness: np.ndarray  # (P,) 0 (still) to 1 (dancing)
     rates_hz: np.ndarray  # (P, 2, 6, 2)
     phases: np.ndarray  # (P, 2, 6, 2)
-    jumps_per_s: np.ndarray  # (P,) 0 for who does not jump
-    tumbles_per_s: np.ndarray  # (P,) whole turns: cartwheels; 0 for who stays upright
+    jumps_per_s: np.ndarray  # (P,) 0 for people who do not jump
+    tumbles_per_s: np.ndarray  # (P,) whole turns, as in cartwheels; 0 for people who stay upright
 
     @classmethod
     def draw(
         cls, rng: np.random.Generator, people: int, liveliness: tuple[float, float], jumpers: float, tumblers: float
     ) -> Action:
-        """People of a liveliness in this range; the shares of them who jump and who tumble."""
+        """Draw actions: liveliness from a range, and shares of people who jump and who tumble."""
         shape = (people, 2, len(_ANGLES), 2)
         return cls(
             rng.uniform(*liveliness, people),
@@ -48,14 +48,14 @@ class Action:
 def bodies(
     times: np.ndarray, speeds: np.ndarray, facing: np.ndarray, heights: np.ndarray, action: Action
 ) -> np.ndarray:
-    """Joints of everybody around the point of the ground they stand over.
+    """Joints of all people relative to their positions on the ground.
 
     Args:
         times: (T,) seconds.
         speeds: (T, P) metres per second over the ground.
-        facing: (T, P) radians: 0 looks to the right of the ground plane, pi / 2 into its depth.
+        facing: (T, P) radians: 0 to the right of the ground plane, pi / 2 into its depth.
         heights: (P,) metres.
-        action: what they do.
+        action: of these people.
 
     Returns:
         (T, P, 17, 3) metres, COCO joints: right, up and into the depth.
@@ -66,7 +66,7 @@ def bodies(
     lean = np.clip(0.05 * speeds, 0, 0.3)[..., None]
 
     def chain(start: np.ndarray, swing: np.ndarray, spread: np.ndarray, length: float) -> np.ndarray:
-        """The end of a limb that hangs down from `start`, swung forward and spread to its side."""
+        """The end of a limb that hangs from `start`, swung forward and spread to its side."""
         step = np.stack([np.sin(swing) * np.cos(spread), -np.cos(swing) * np.cos(spread), side * np.sin(spread)], -1)
         return start + length * step
 
@@ -94,7 +94,7 @@ def _angles(times: np.ndarray, speeds: np.ndarray, action: Action) -> np.ndarray
     stride_hz = np.clip(0.65 + 0.22 * speeds, 0, 2.2)
     first = action.phases[:, 0, 0, 0]
     phase = first + 2 * np.pi * np.cumsum(stride_hz * steps_s[:, None], axis=0)
-    phase = phase[..., None] + np.array([0.0, np.pi])  # (T, P, 2): the legs take turns
+    phase = phase[..., None] + np.array([0.0, np.pi])  # (T, P, 2): the legs alternate
     going = np.clip(speeds / 0.5, 0, 1)[..., None]
     swing = going * np.clip(0.22 + 0.14 * speeds, 0, 0.85)[..., None]
     running = np.clip((speeds - 1.5) / 2, 0, 1)[..., None]
@@ -109,13 +109,13 @@ def _angles(times: np.ndarray, speeds: np.ndarray, action: Action) -> np.ndarray
     turning = 2 * np.pi * times[:, None, None, None, None] * action.rates_hz + action.phases
     waves = np.sin(turning).mean(axis=4)  # (T, P, 2, 6)
     moved = action.liveliness[:, None, None] * _RANGES * waves
-    # Knees and elbows bend one way; arms that are spread are spread outwards.
+    # Knees and elbows bend in one direction; arms spread outwards.
     moved[..., [2, 4, 5]] = np.abs(moved[..., [2, 4, 5]])
     return gait + moved
 
 
 def _jump(times: np.ndarray, action: Action) -> np.ndarray:
-    """(T, P) how far above the ground, as a share of the height."""
+    """(T, P) height above the ground, as a share of the body height."""
     beat = np.sin(2 * np.pi * times[:, None] * action.jumps_per_s + action.phases[:, 0, 1, 0])
     return np.where(action.jumps_per_s > 0, 0.3 * np.clip(beat, 0, None), 0.0)
 

@@ -1,10 +1,10 @@
-"""How often the interval of `eval_posetrack.compare` holds the true difference, by the number of sequences.
+"""How often the interval of `eval_posetrack.compare` contains the true difference, by the number of sequences.
 
-    python -m benchmarks.coverage [--trials 2000]
+    uv run python -m benchmarks.coverage --trials 2000
 
-Two trackers are scored on n sequences drawn from an invented population whose true difference is known. Metrics are
-ratios of sums over sequences, as MOTA and IDF1 are; a sequence's joints vary as much as a data set's do (log-normal,
-sigma 0.9: the largest of 50 has some 50 times as many as the smallest). Intervals of nominal 95 %:
+Two trackers are scored on n sequences drawn from a synthetic population whose true difference is known. Metrics are
+ratios of sums over sequences, as MOTA and IDF1 are; the number of joints per sequence varies as in real data sets
+(log-normal, sigma 0.9: the largest of 50 has about 50 times as many as the smallest). Intervals of nominal 95 %:
 
     percentile    the middle 95 % of the resampled differences (Efron and Tibshirani 1993, chapter 13)
     BCa           percentiles corrected for bias and acceleration (the same, chapter 14)
@@ -25,7 +25,7 @@ from eval_posetrack.compare import MIN_SEQUENCES, jackknife_interval
 
 NUMBERS = (3, 5, 10, 20, 50)
 RESAMPLES = 1000
-_POPULATION = 400_000  # sequences: the truth is theirs
+_POPULATION = 400_000  # sequences, which define the true difference
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 """Weights (R, n) of the sequences to differences (R,)."""
@@ -35,7 +35,7 @@ Interval = Callable[[Statistic, int], tuple[float, float]]
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Sequences' counts for two trackers; a metric is 100 x sum(above) / sum(below)."""
+    """Counts of sequences for two trackers; the metric is 100 x sum(above) / sum(below)."""
 
     above: np.ndarray  # (2, S)
     below: np.ndarray  # (2, S)
@@ -50,12 +50,12 @@ def populations(seed: int = 0) -> dict[str, Population]:
     """MOTA of trackers that differ everywhere, IDF1 with jumps, and trackers that differ in one of five sequences."""
     rng = np.random.default_rng(seed)
     joints = np.round(5000 * rng.lognormal(0, 0.9, _POPULATION))
-    hard = rng.beta(3, 7, _POPULATION)  # of a sequence, for both trackers
-    crowded = hard * (joints / joints.mean()) ** 0.15  # where there are more people, more goes wrong
+    hard = rng.beta(3, 7, _POPULATION)  # difficulty of a sequence for both trackers
+    crowded = hard * (joints / joints.mean()) ** 0.15  # error rates grow with the number of people
 
     def mota(change: np.ndarray) -> Population:
-        faults = np.stack([crowded, np.clip(crowded + change, 0, 2)]) * joints
-        return Population(joints - faults, np.stack([joints, joints]))
+        errors = np.stack([crowded, np.clip(crowded + change, 0, 2)]) * joints
+        return Population(joints - errors, np.stack([joints, joints]))
 
     def idf1(change: np.ndarray) -> Population:
         share = np.stack([1 - hard, np.clip(1 - hard + change, 0, 1)])
@@ -77,7 +77,7 @@ def percentile(statistic: Statistic, n: int) -> tuple[float, float]:
 
 
 def bca(statistic: Statistic, n: int) -> tuple[float, float]:
-    """Percentiles corrected for bias and acceleration; plain ones where all resamples are alike."""
+    """Percentiles corrected for bias and acceleration; plain ones if all resamples are equal."""
     drawn = statistic(_draws(n))
     (measured,) = statistic(np.ones((1, n)))
     without = statistic(1 - np.eye(n))
@@ -97,26 +97,26 @@ INTERVALS: dict[str, Interval] = {"percentile": percentile, "BCa": bca, "jackkni
 def coverage(
     population: Population, n: int, trials: int, intervals: dict[str, Interval], *, differing: int = 0
 ) -> dict[str, float]:
-    """Share of trials whose interval holds the true difference, by the name of the interval.
+    """The share of trials whose interval contains the true difference, by the name of the interval.
 
     Args:
         population: where sequences are drawn from.
-        n: how many are drawn in each trial.
-        trials: how often.
+        n: number of sequences drawn in each trial.
+        trials: number of trials.
         intervals: by name.
-        differing: trials in which fewer sequences than this differ are left out; NaN where all are.
+        differing: trials in which fewer sequences differ are left out; NaN if that is all of them.
     """
     rng = np.random.default_rng((1, n))
     (true_difference,) = population.difference(slice(None))(np.ones((1, _POPULATION)))
-    held: dict[str, list[bool]] = {name: [] for name in intervals}
+    contained: dict[str, list[bool]] = {name: [] for name in intervals}
     for _ in range(trials):
         statistic = population.difference(rng.integers(0, _POPULATION, n))
         if (statistic(np.eye(n)) != 0).sum() < differing:
             continue
         for name, interval in intervals.items():
             low, high = interval(statistic, n)
-            held[name].append(low <= true_difference <= high)
-    return {name: float(np.mean(each)) if each else np.nan for name, each in held.items()}
+            contained[name].append(low <= true_difference <= high)
+    return {name: float(np.mean(each)) if each else np.nan for name, each in contained.items()}
 
 
 @cache

@@ -1,16 +1,16 @@
-"""How well an estimator places joints on annotated images, and what it costs.
+"""Accuracy and speed of an estimator on annotated images.
 
     uv run python -m benchmarks.estimators --data FOLDER [FOLDER ...]       # movenet_thunder, in annotated boxes
     uv run python -m benchmarks.estimators --data FOLDER --estimator hrnet_w32 --weights FILE --flip-test
-    uv run python -m benchmarks.estimators --data FOLDER --detector nanodet # in boxes that are found
-    uv run python -m benchmarks.estimators --published                      # what others measured
+    uv run python -m benchmarks.estimators --data FOLDER --detector nanodet # in detected boxes
+    uv run python -m benchmarks.estimators --published                      # published scores
 
-A folder is one of COCO, CrowdPose, PoseTrack 2018, MPII, AI Challenger or OCHuman, see `benchmarks.annotated`. Joints
-are those of the data set: what the estimator calls otherwise or lacks is made as `posetrail.joint_mapping` says.
+A folder is one of COCO, CrowdPose, PoseTrack 2018, MPII, AI Challenger or OCHuman, see `benchmarks.annotated`. The
+estimator's joints are converted to those of the data set by `posetrail.joint_mapping`.
 
-AP is that of COCO's own program, pycocotools, with the sigmas of the data set's skeleton. PCKh is MPII's: the share of
-joints, pelvis and thorax aside, within half a head of where they are; a head is measured from neck to top, because the
-list of people that is read does not have the head boxes. Milliseconds are medians over repeats, of the first people.
+AP is computed by pycocotools with the sigmas of the data set's skeleton. PCKh is that of MPII: the share of joints,
+without pelvis and thorax, within half a head size; head sizes are measured from neck to head top, because the list of
+people has no head boxes. Milliseconds are medians over repeats for the first people.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from tracker.inference.bottom_up import people_in_boxes
 
 TIMED_PEOPLE = 32
 FEW_IMAGES = 500
-_FAR_AWAY_PX = -1e5  # where COCO's program is told that missing joints are
+_FAR_AWAY_PX = -1e5  # position of missing joints for pycocotools
 _NOT_IN_PCKH = [MPII_16.index("pelvis"), MPII_16.index("thorax")]
 
 
@@ -74,15 +74,15 @@ class BottomUpInBoxes:
 
 
 def find_people(data: Annotated, estimator: Estimator, detector: Detector | None = None) -> list[Poses]:
-    """Who is found in each image, with the joints of the data.
+    """The poses found in each image, with the joints of the data set.
 
     Args:
-        data: the images; they are read one after the other.
-        estimator: places the joints.
-        detector: finds the boxes; those of the annotated people when not given, each as sure as the next.
+        data: the images, read one after the other.
+        estimator: of the joints.
+        detector: of the boxes; the annotated boxes, with score 1, when not given.
 
     Returns:
-        one Poses per image, without people found in the middle of an ignore region.
+        one Poses per image, without people whose centre is in an ignore region.
     """
     predictions = []
     for i, path in enumerate(data.images):
@@ -101,14 +101,14 @@ def find_people(data: Annotated, estimator: Estimator, detector: Detector | None
 
 
 def read_image(path: Path) -> Image:
-    """(H, W, 3) uint8 RGB, as it is stored: annotations know nothing of how a camera was held.
+    """(H, W, 3) uint8 RGB as stored, without the EXIF orientation, to which annotations do not refer.
 
     Raises:
-        InputError: it is no image.
+        InputError: the file is not an image.
     """
     image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise InputError(f"{path}: cannot be read as an image; is it whole?")
+        raise InputError(f"{path}: cannot be read as an image; is it complete?")
     return np.ascontiguousarray(image[:, :, ::-1])
 
 
@@ -118,9 +118,9 @@ def _outside(poses: Poses, regions: tuple[np.ndarray, ...]) -> Poses:
 
 
 def average_precision(data: Annotated, predictions: Sequence[Poses]) -> dict[str, float]:
-    """AP, AP50 and AP75 in percent by COCO's own program, with the sigmas of the data's skeleton.
+    """AP, AP50 and AP75 in percent by pycocotools, with the sigmas of the data set's skeleton.
 
-    A box in which no joint was found is nobody.
+    Poses without any joint are left out.
     """
     from pycocotools.cocoeval import COCOeval
 
@@ -128,7 +128,7 @@ def average_precision(data: Annotated, predictions: Sequence[Poses]) -> dict[str
     images = [{"id": i} for i in range(len(data.images))]
     rows = [(i, row) for i, poses in enumerate(predictions) for row in range(len(poses))]
     quality = [poses.quality for poses in predictions]
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells what it does
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
         coco = COCOeval(
             _as_coco(images, map(_annotation, *_columns(data))),
             _as_coco(images, (_result(predictions[i], row, i, quality[i][row]) for i, row in rows)),
@@ -174,30 +174,32 @@ def _as_coco(images: list[dict[str, int]], people: Iterable[dict[str, object]]) 
     from pycocotools.coco import COCO
 
     coco = COCO()
-    numbered = [{**person, "id": number} for number, person in enumerate(people, start=1)]  # 0 is no match to it
+    numbered = [
+        {**person, "id": number} for number, person in enumerate(people, start=1)
+    ]  # pycocotools takes 0 for no match
     coco.dataset = {"images": images, "annotations": numbered, "categories": [{"id": 1, "name": "person"}]}
     coco.createIndex()
     return coco
 
 
 def pckh(data: Annotated, predictions: Sequence[Poses], threshold: float = 0.5) -> float:
-    """Percent of the annotated joints that lie within so many heads; NaN where no head is annotated.
+    """Percentage of annotated joints within `threshold` head sizes; NaN without annotated heads.
 
-    Each annotated person is compared with whose box is most like theirs; where there is nobody, all joints are missed.
+    Each annotated person is compared with the pose whose box has the highest IoU; without one, all joints are missed.
     """
     within = np.zeros(data.keypoints.shape[:2], bool)
     for p, (i, box) in enumerate(zip(data.image, data.boxes, strict=True)):
-        alike = box_iou(box[None], predictions[i].boxes)[0]
-        if alike.max(initial=0) > 0:
-            off = np.linalg.norm(predictions[i].keypoints[alike.argmax()] - data.keypoints[p], axis=1)
+        iou = box_iou(box[None], predictions[i].boxes)[0]
+        if iou.max(initial=0) > 0:
+            off = np.linalg.norm(predictions[i].keypoints[iou.argmax()] - data.keypoints[p], axis=1)
             within[p] = off <= threshold * data.head_sizes[p]
-    asked = np.isfinite(data.keypoints).all(axis=2) & np.isfinite(data.head_sizes)[:, None]
-    asked[:, _NOT_IN_PCKH] &= data.name != "mpii"
-    return 100 * float(within[asked].mean()) if asked.any() else float("nan")
+    scored = np.isfinite(data.keypoints).all(axis=2) & np.isfinite(data.head_sizes)[:, None]
+    scored[:, _NOT_IN_PCKH] &= data.name != "mpii"
+    return 100 * float(within[scored].mean()) if scored.any() else float("nan")
 
 
 def ms_per_person(estimator: Estimator, data: Annotated, repeats: int) -> float:
-    """Median milliseconds for each of the first people, of one call with all their images."""
+    """Median milliseconds per person of one call with the images of the first people."""
     rows = np.flatnonzero(data.counted)[:TIMED_PEOPLE]
     used = list(dict.fromkeys(data.image[rows].tolist()))
     boxes = [data.boxes[rows[data.image[rows] == i]] for i in used]
@@ -213,7 +215,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     """Print a row of the table for one folder."""
     data = read_annotated(folder, format=options.format, annotations=options.annotations)
     if not data.counted.any():
-        raise InputError(f"{folder}: nobody is annotated in its {len(data.images)} images")
+        raise InputError(f"{folder}: expected annotated people, got none in {len(data.images)} images")
     make = _maker(options)
     times = []
     for threads in dict.fromkeys((1, usable_cpus())):
@@ -238,8 +240,8 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
 
 
 def _maker(options: argparse.Namespace) -> Callable[[Runtime], Estimator]:
-    asked = {"weights": options.weights, "flip_test": options.flip_test or None}
-    chosen = {name: value for name, value in asked.items() if value is not None}
+    given = {"weights": options.weights, "flip_test": options.flip_test or None}
+    chosen = {name: value for name, value in given.items() if value is not None}
     if options.estimator in BOTTOM_UP:
         return lambda runtime: BottomUpInBoxes(create_bottom_up(options.estimator, runtime=runtime, **chosen))
     return lambda runtime: create_estimator(options.estimator, runtime=runtime, **chosen)
@@ -256,12 +258,12 @@ def _detector(options: argparse.Namespace, runtime: Runtime, estimator: Estimato
 
 
 def published_table() -> str:
-    """What others say of the estimators here, as Markdown: a line for each family and measure."""
+    """Published scores of the estimators as a Markdown table with a line for each family and measure."""
     lines = ["| family | published scores | source |", "| --- | --- | --- |"]
     scored = [each for each in PUBLISHED.values() if each.kind == "estimator" and each.scored_by]
     for (family, measure, source), group in groupby(sorted(scored, key=_source_of), key=_source_of):
-        said = ", ".join(f"{each.name} {each.score.partition(' ')[0]}" for each in group)
-        lines.append(f"| {family} | {measure}: {said} | {source} |")
+        scores = ", ".join(f"{each.name} {each.score.partition(' ')[0]}" for each in group)
+        lines.append(f"| {family} | {measure}: {scores} | {source} |")
     return "\n".join(lines)
 
 
@@ -270,15 +272,17 @@ def _source_of(published: Published) -> tuple[str, str, str]:
 
 
 def main() -> None:
-    """Print a table of what was measured here, or of what was published."""
+    """Print a table of measured or of published scores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", type=Path, default=[], help="folders of annotated images")
-    parser.add_argument("--format", choices=FORMATS, help="told from the files when not given")
-    parser.add_argument("--annotations", type=Path, help="file, or folder of files, where a folder has several")
+    parser.add_argument("--format", choices=FORMATS, help="recognised by the files if not given")
+    parser.add_argument("--annotations", type=Path, help="file or folder of files, if the folder has several")
     parser.add_argument("--estimator", default="movenet_thunder")
-    parser.add_argument("--weights", help="file, or a name that posetrail models fetch has put here")
+    parser.add_argument("--weights", help="file, or name of weights fetched with posetrail models fetch")
     parser.add_argument("--flip-test", action="store_true")
-    parser.add_argument("--detector", help="instead of the annotated boxes; auto: the estimator's own, or nanodet")
+    parser.add_argument(
+        "--detector", help="detect boxes instead of using annotated ones; auto: that of the estimator, or nanodet"
+    )
     parser.add_argument("--detector-weights")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=5)

@@ -1,9 +1,9 @@
-"""What an evaluation costs: seconds per 1000 frames as people per frame grow, beside the official kits.
+"""Speed of the evaluation: seconds per 1000 frames by people per frame, compared with the official kits.
 
-    python -m benchmarks.evaluation [--frames 1000] [--repeats 3]
+    uv run python -m benchmarks.evaluation --frames 1000 --repeats 3
 
-The scene is invented: people on straight lines who meet and cross, and predictions with noise, misses, false people
-and new ids every 50 frames. Times are of one process, reading both files included, best of the repeats.
+The scene is synthetic: people on straight lines who cross, and predictions with noise, misses, false people and new ids
+every 50 frames. Times are of one process, including reading both files, best of the repeats.
 The official seconds were measured on one core with the kits of 2018 (AP, MOTA) and PoseTrack21 (HOTA).
 """
 
@@ -25,11 +25,11 @@ OFFICIAL_S = {("AP", "MOT"): {5: 7.7, 20: 67.0, 100: 860.0}, ("HOTA",): {20: 32.
 ALL = ("AP", "MOT", "IDF1", "HOTA", "OKS", "PCK")
 HEIGHT_PX = 180.0
 NOISE_PX = 5.0
-MISSED, INVENTED = 0.1, 0.05
+MISSED, FALSE = 0.1, 0.05
 
 
 def scene(people: int, frames: int, seed: int = 0) -> tuple[Clip, Clip]:
-    """Ground truth and predictions; the room grows with the people, so that a crowd is as dense as a few."""
+    """Ground truth and predictions; the area grows with the number of people, so that their density is the same."""
     rng = np.random.default_rng(seed)
     side = 350 * np.sqrt(people)
     body = rng.uniform(-0.5, 0.5, (15, 2)) * [0.4 * HEIGHT_PX, HEIGHT_PX]
@@ -40,7 +40,7 @@ def scene(people: int, frames: int, seed: int = 0) -> tuple[Clip, Clip]:
     ground_truth = clip(frames, frame, track, keypoints, middle + 200, None)
 
     predicted = keypoints + rng.normal(0, NOISE_PX, keypoints.shape)
-    predicted[rng.random(len(predicted)) < INVENTED] += side / 2
+    predicted[rng.random(len(predicted)) < FALSE] += side / 2
     kept = rng.random(len(predicted)) > MISSED
     ids = track + people * (frame // 50)
     return ground_truth, clip(frames, frame[kept], ids[kept], predicted[kept], (middle + 200)[kept], rng)
@@ -54,7 +54,7 @@ def clip(
     middle: np.ndarray,
     rng: np.random.Generator | None,
 ) -> Clip:
-    """People as a clip; with scores when there is something to draw them with."""
+    """People as a clip, with random scores if `rng` is given."""
     n = len(frame)
     low, high = keypoints.min(axis=1), keypoints.max(axis=1)
     return Clip(
@@ -83,9 +83,9 @@ def best_of(repeats: int, work: Callable[[], object]) -> float:
 
 
 def seconds(people: int, frames: int, repeats: int, metrics: tuple[str, ...]) -> float:
-    """From files to figures, in exact mode."""
+    """Seconds from files to figures, in exact mode."""
     with tempfile.TemporaryDirectory() as name:
-        paths = [Path(name) / f"{side}.json" for side in ("truth", "found")]
+        paths = [Path(name) / f"{side}.json" for side in ("ground_truth", "predictions")]
         for path, each in zip(paths, scene(people, frames), strict=True):
             write_clip(each, path)
         return best_of(repeats, lambda: evaluate(*paths, mode="exact", metrics=metrics).total)
@@ -93,12 +93,12 @@ def seconds(people: int, frames: int, repeats: int, metrics: tuple[str, ...]) ->
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
 
-    print("| people per frame | metrics | s per 1000 frames | official kit | times faster |")
+    print("| people per frame | metrics | s per 1000 frames | official kit | speed-up |")
     print("| ---: | --- | ---: | ---: | ---: |")
     for metrics in (*OFFICIAL_S, ALL):
         for people in PEOPLE:

@@ -1,11 +1,11 @@
-"""Whether memory stays flat: what `posetrail track` takes at most on a clip looped to 1, 10 and 60 minutes.
+"""Peak memory of `posetrail track` by the length of the clip: the same clip looped to 1, 10, 60 minutes.
 
     uv run python -m benchmarks.memory                           # the example clip, 640 x 360, 30 frames/s
-    uv run python -m benchmarks.memory --minutes 1 10 60         # the table of the docs; hours
+    uv run python -m benchmarks.memory --minutes 1 10 60         # as in the documentation; hours
     uv run python -m benchmarks.memory --minutes 1 60 --clip CLIP -- --online
 
-Each run is a process of its own. Its peak is what the operating system says of it at its end; that of each of its
-stages, its open files and its temporary space are looked at four times a second.
+Each run is a separate process. Its peak is the maximum resident set size reported by the operating system; the peaks of
+its stages, its open files and its temporary files are sampled four times a second.
 """
 
 from __future__ import annotations
@@ -34,35 +34,35 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "pose2sim_cam01.mp4"
 SIZE, FPS = (640, 360), 30
 PROGRAM = "from tracker.cli.app import main; main()"
 FLAGS = ["--video", "--detect-every", "4", "--detector-input-px", "416"]
-STAGES = ("seeing", "following", "drawing")
-LOOK_EVERY_S = 0.25
+STAGES = ("inference", "association", "drawing")
+SAMPLE_EVERY_S = 0.25
 
 
 @dataclass(frozen=True)
 class Use:
-    """What a program takes at a moment, or at most."""
+    """Resources used by a program at a moment, or their maxima."""
 
-    mb: float = 0.0  # of all its processes; each counts its share of the pages that several have
-    largest_mb: float = 0.0  # of its largest process, with all pages that it has
+    mb: float = 0.0  # of all processes; shared pages count proportionally
+    largest_mb: float = 0.0  # of the largest process, including shared pages
     files: int = 0  # open in one process
-    temporary_mb: float = 0.0  # on disc, in TMPDIR or without a name
-    unfinished_mb: float = 0.0  # on disc, results that have not got their names yet
+    temporary_mb: float = 0.0  # on disk: in TMPDIR, or deleted but open
+    unfinished_mb: float = 0.0  # on disk: results before they get their final names
 
     def at_most(self, other: Use) -> Use:
-        """The greater of each."""
+        """The element-wise maximum."""
         return Use(*map(max, astuple(self), astuple(other)))
 
 
 def watched(command: list[str], output: Path, stage: Callable[[], str] = lambda: "") -> tuple[dict[str, Use], float]:
-    """Run a command that writes to a folder: the most it took, by stage, and the peak of its first process in MB."""
+    """Run a command that writes to a folder: its maximum use by stage, and the peak of its first process in MB."""
     uses: dict[str, Use] = defaultdict(Use)
     with tempfile.TemporaryDirectory() as scratch:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": scratch})
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-            with suppress(OSError):  # a process or a file that has just gone
+            with suppress(OSError):  # a process or a file may just have gone
                 now = stage()
                 uses[now] = uses[now].at_most(_use(process.pid, Path(scratch), output))
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(SAMPLE_EVERY_S)
     if ended[1]:
         raise SystemExit(f"{' '.join(command)} failed")
     return uses, ended[2].ru_maxrss / 1024
@@ -86,14 +86,14 @@ def _family(pid: int) -> list[int]:
 
 
 def _memory_mb(pid: int) -> tuple[float, float]:
-    """What a process has in memory: its share, and with all that others have too."""
+    """Memory of a process in MB: with shared pages counted proportionally, and with all of them."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     kilobytes = {line.split()[0]: int(line.split()[1]) for line in lines[1:]}
     return kilobytes["Pss:"] / 1024, kilobytes["Rss:"] / 1024
 
 
 def looped(clip: Path, minutes: float, path: Path) -> Path:
-    """The clip there and back again and again, small, for so many minutes."""
+    """The clip scaled down and looped forwards and backwards for that many minutes."""
     frames = [fitted(frame.image) for frame in open_source(clip, stride=2).frames()]
     with VideoWriter(path, *SIZE, fps=FPS) as video:
         for i, image in enumerate(islice(cycle(frames + frames[-2:0:-1]), round(minutes * 60 * FPS))):
@@ -112,10 +112,10 @@ def fitted(image: np.ndarray) -> np.ndarray:
 
 
 def stage_of(run: Path) -> str:
-    """What is being done in a run's folder, by the files that are there."""
+    """The current stage of a run, recognised by the files in its folder."""
     if (run / "tracks.csv").exists():
         return "drawing"
-    return "following" if (run / ".tracks.csv.part").exists() else "seeing"
+    return "association" if (run / ".tracks.csv.part").exists() else "inference"
 
 
 def main() -> None:
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("flags", nargs="*", default=FLAGS, help=f"flags of posetrail track, after --: {FLAGS}")
     given = parser.parse_args()
     print("flags:", *given.flags)
-    print(f"minutes  peak MB  of the first  {'  '.join(STAGES)}  open files  temporary MB  took", flush=True)
+    print(f"minutes  peak MB  rel. to first  {'  '.join(STAGES)}  open files  temporary MB  took", flush=True)
     first = 0.0
     with tempfile.TemporaryDirectory() as place:
         for minutes in given.minutes:

@@ -1,7 +1,7 @@
-"""Two real sequences of MOT15, TUD-Campus and TUD-Stadtmitte: boxes of a detector, no joints, and who is who.
+"""Association on two real sequences of MOT15, TUD-Campus and TUD-Stadtmitte: boxes without joints.
 
-`motmetrics` carries both as its examples: gt.txt, and test.txt, which is what some tracker said of them. Its boxes,
-without its ids, are what the followers get here; the files tell no scores, so all are 0.9. Leal-Taixé et al., 2015.
+The package `motmetrics` contains both as examples: gt.txt, and test.txt with the output of a tracker. Its boxes,
+without its ids, are the input here; all get the score 0.9, as the files have none. Leal-Taixé et al., 2015.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.sequences import Follower, Sequence
+from benchmarks.sequences import Sequence, SequenceTracker
 from eval_posetrack.clip import Clip
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.similarity import box_iou
@@ -23,7 +23,7 @@ from posetrail.skeletons import COCO_17
 CLIPS = ("TUD-Campus", "TUD-Stadtmitte")
 RATE_HZ = 25.0
 MIN_IOU = 0.5
-_TELL = """
+_READ = """
 import json, pathlib, motmetrics
 data = pathlib.Path(motmetrics.__file__).parent / "data"
 names = [f"{clip}/{name}" for clip in %r for name in ("gt.txt", "test.txt")]
@@ -42,22 +42,22 @@ class BoxRow:
     TITLES = ("MOTA", "IDF1", "switches")
 
     def cells(self) -> tuple[str, ...]:
-        """As texts, in the order of TITLES."""
+        """The figures as text, in the order of TITLES."""
         return f"{self.mota:.1f}", f"{self.idf1:.1f}", str(self.switches)
 
 
 @dataclass(frozen=True, eq=False)
 class BoxClip:
-    """A clip and its true boxes."""
+    """A clip and its annotated boxes."""
 
     sequence: Sequence
     ground_truth: list[tuple[np.ndarray, np.ndarray]]  # of each frame: ids (N,), boxes (N, 4)
 
 
 def clips() -> list[BoxClip]:
-    """Both clips; the package is fetched into an environment of its own."""
+    """Both clips; the package is installed into an environment of its own."""
     command = ["uv", "run", "--quiet", "--no-project", "--isolated", "--with", "motmetrics==1.4.0", "python", "-c"]
-    texts = json.loads(subprocess.run([*command, _TELL % (CLIPS,)], check=True, capture_output=True, text=True).stdout)
+    texts = json.loads(subprocess.run([*command, _READ % (CLIPS,)], check=True, capture_output=True, text=True).stdout)
     return [_clip(name, texts[f"{name}/gt.txt"], texts[f"{name}/test.txt"]) for name in CLIPS]
 
 
@@ -74,7 +74,9 @@ def _clip(name: str, ground_truth: str, predicted: str) -> BoxClip:
         rows = true[true[:, 0] == frame]
         people.append((rows[:, 1].astype(int), _corners(rows)))
     camera = np.tile(np.eye(2, 3), (T, 1, 1))
-    return BoxClip(Sequence(name, frames, _nobody(name, T), camera, (640, 480), [poses for poses, _ in frames]), people)
+    return BoxClip(
+        Sequence(name, frames, _without_people(name, T), camera, (640, 480), [poses for poses, _ in frames]), people
+    )
 
 
 def _corners(rows: np.ndarray) -> np.ndarray:
@@ -82,7 +84,7 @@ def _corners(rows: np.ndarray) -> np.ndarray:
     return np.concatenate([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]], axis=1)
 
 
-def _nobody(name: str, T: int) -> Clip:
+def _without_people(name: str, T: int) -> Clip:
     none = np.zeros(0)
     four, joints = np.zeros((0, 4)), np.zeros((0, 15))
     return Clip(
@@ -100,12 +102,12 @@ def _nobody(name: str, T: int) -> Clip:
     )
 
 
-def score(clips: Many[BoxClip], follower: Follower) -> BoxRow:
+def score(clips: Many[BoxClip], tracker: SequenceTracker) -> BoxRow:
     """CLEAR MOT (Bernardin and Stiefelhagen 2008) and IDF1 (Ristani 2016) over both clips together."""
-    counted = np.sum([count(clip.ground_truth, follower(clip.sequence)) for clip in clips], axis=0)
-    annotated, predicted, matched, switches, followed = counted
-    faults = annotated - matched + predicted - matched + switches
-    return BoxRow(100 * (1 - faults / annotated), 200 * followed / (annotated + predicted), int(switches))
+    counted = np.sum([count(clip.ground_truth, tracker(clip.sequence)) for clip in clips], axis=0)
+    annotated, predicted, matched, switches, identified = counted
+    errors = annotated - matched + predicted - matched + switches
+    return BoxRow(100 * (1 - errors / annotated), 200 * identified / (annotated + predicted), int(switches))
 
 
 def count(
@@ -120,7 +122,7 @@ def count(
         for t, f in np.argwhere(overlap >= MIN_IOU):
             pair = int(ids[t]), int(frame.track_ids[f])
             together[pair] = together.get(pair, 0) + 1
-        # A pair that was one in the last frame stays one while it can; then the most pairs, the most alike.
+        # Pairs of the last frame are kept where possible; then as many pairs as possible, by IoU.
         kept = np.array([[last.get(int(t)) == f for f in frame.track_ids] for t in ids], bool).reshape(overlap.shape)
         gain = np.where(overlap >= MIN_IOU, 100 + overlap + 1000 * kept, 0)
         for t, f in zip(*linear_sum_assignment(gain, maximize=True), strict=True):
@@ -129,11 +131,11 @@ def count(
                 switches += last.get(int(ids[t]), frame.track_ids[f]) != frame.track_ids[f]
                 last[int(ids[t])] = int(frame.track_ids[f])
     annotated, predicted = sum(len(ids) for ids, _ in ground_truth), sum(map(len, tracked))
-    return annotated, predicted, matched, int(switches), _followed(together)
+    return annotated, predicted, matched, int(switches), _identified(together)
 
 
-def _followed(together: dict[tuple[int, int], int]) -> int:
-    """Most frames that true and found tracks can agree in, each paired with one."""
+def _identified(together: dict[tuple[int, int], int]) -> int:
+    """True positives of identity: the most frames in which tracks, paired one to one, agree."""
     if not together:
         return 0
     pairs = np.array(list(together))

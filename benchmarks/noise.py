@@ -1,7 +1,7 @@
-"""What networks would have seen of a world: the truth, with the faults that detectors and pose estimators have.
+"""Simulates what networks observe of a world: its ground truth with the errors of detectors and pose estimators.
 
-The shares and sizes are set so that perfect ids, and trackers of growing wit, score about as the field reports
-for real sequences (`benchmarks.association` prints them). Everything comes in bursts, because real faults do.
+The rates are set so that perfect ids and trackers of increasing quality score about as published for real sequences
+(`benchmarks.association` prints them). Errors come in bursts, as real ones do.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from posetrail.poses import Poses
 from posetrail.similarity import keypoint_boxes
 from posetrail.skeletons import COCO_17
 
-Profile = Literal["usual", "sure", "shy"]
-PROFILES: tuple[Profile, ...] = ("usual", "sure", "shy")
+Profile = Literal["usual", "high", "low"]
+PROFILES: tuple[Profile, ...] = ("usual", "high", "low")
 LONGEST_BURST = 15  # frames
 _SIGMAS = np.array(COCO_17.oks_sigmas)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """How much goes wrong; shares are of annotated people in frames unless said otherwise."""
+    """Rates of errors, as shares of annotated people in frames unless stated otherwise."""
 
-    missing: float  # not seen at all, in bursts of 1 to 15 frames
-    jitter: float  # spread of a joint, in the spreads of OKS (its sigma x 2 x sqrt(area))
-    lost_joints: float  # share of joints put anywhere on the body, or left out
-    swapped: float  # left and right exchanged: legs, arms or both
-    duplicates: float  # seen twice
-    merged: float  # of people who overlap: one pose for two, with joints of both
-    false: float  # seen where nobody is
-    box_jitter: float  # spread of a box's sides, share of them
+    missing: float  # not observed, in bursts of 1 to 15 frames
+    jitter: float  # standard deviation of a joint, relative to that of OKS (2 x sigma x sqrt(area))
+    lost_joints: float  # share of joints at random places of the body, or missing
+    swapped: float  # left and right exchanged in legs, arms or both
+    duplicates: float  # observed twice
+    merged: float  # one pose for two overlapping people, with joints of both
+    false: float  # poses where there is no person
+    box_jitter: float  # standard deviation of a box's sides, relative to them
 
 
 EASY = Noise(
@@ -59,11 +59,11 @@ class _Observed:
     """Poses before they become `Poses`: rows of all frames."""
 
     frames: np.ndarray
-    owners: np.ndarray  # row of the truth, -1 for nobody's
+    owners: np.ndarray  # row of the person, -1 for none
     keypoints: np.ndarray
     joint_scores: np.ndarray
     boxes: np.ndarray
-    latents: np.ndarray  # of the box's score, as a logit
+    latents: np.ndarray  # logit of the box score
 
 
 def observe(world: World, noise: Noise, profile: Profile, rng: np.random.Generator) -> list[Poses]:
@@ -74,10 +74,10 @@ def observe(world: World, noise: Noise, profile: Profile, rng: np.random.Generat
 def observe_with_owners(
     world: World, noise: Noise, profile: Profile, rng: np.random.Generator
 ) -> list[tuple[Poses, np.ndarray]]:
-    """The same, and whose each pose is: the id of the person, -1 for nobody's."""
+    """The same with the id of the person of each pose, -1 for none."""
     people = world.people
-    people = people[people.visible.sum(axis=1) >= 2]  # of others nothing is found, in whatever noise
-    steadiness = _slow(people, 3, rng)  # (N, 3): how well box, joints and place are seen, over some frames
+    people = people[people.visible.sum(axis=1) >= 2]  # the others are never observed
+    steadiness = _slow(people, 3, rng)  # (N, 3): quality of box, joints and scores over time
     observed = _true_poses(people, steadiness, noise, rng)
     observed = _merged(observed, people, noise.merged, rng)
     kept = ~_missed(people, noise.missing, rng)
@@ -97,13 +97,13 @@ def observe_with_owners(
 
 
 def without_joints(poses: Poses) -> Poses:
-    """What a detector alone tells: boxes and their scores."""
+    """The poses as of a detector alone: boxes and their scores."""
     none = np.full_like(poses.keypoints, np.nan)
     return Poses(none, np.zeros_like(poses.keypoint_scores), poses.boxes, poses.scores, poses.propagated)
 
 
 def _slow(people: Seen, width: int, rng: np.random.Generator) -> np.ndarray:
-    """(N, width) standard normals that change slowly along each person's frames."""
+    """(N, width) standard normal values that change slowly over each person's frames."""
     values = rng.normal(0, 1, (len(people), width))
     for person in np.unique(people.ids):
         rows = np.flatnonzero(people.ids == person)
@@ -114,32 +114,32 @@ def _slow(people: Seen, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _bursts(people: Seen, share: float, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(N,) bool: rows in bursts of 1 to 15 frames of a person, begun where weights (N,) are large, up to the share."""
+    """(N,) bool: a share of the rows, in bursts of 1 to 15 frames of a person, mostly from large weights (N,) on."""
     hit = np.zeros(len(people), bool)
-    wanted = round(share * len(people))
+    number = round(share * len(people))
     at = {key: row for row, key in enumerate(zip(people.ids.tolist(), people.frames.tolist(), strict=True))}
     keys = list(at)
     starts = rng.choice(len(people), 4 * len(people), p=weights / weights.sum()) if len(people) else []
     lengths = np.minimum(rng.geometric(0.36, len(starts)), LONGEST_BURST)
     for start, length in zip(starts, lengths, strict=True):
-        if hit.sum() >= wanted:
+        if hit.sum() >= number:
             break
         person, frame = keys[start]
         around = [at[person, t] for t in (frame - 1, frame + length) if (person, t) in at]
         if hit[around].any():
-            continue  # two bursts on end would be one that is too long
+            continue  # two adjacent bursts would be one that is too long
         rows = [at[person, t] for t in range(frame, frame + length) if (person, t) in at]
         hit[rows] = True
     return hit
 
 
 def _missed(people: Seen, share: float, rng: np.random.Generator) -> np.ndarray:
-    """(N,) bool: people of whom nearly nothing shows, and in bursts more, up to this share of the annotated."""
+    """(N,) bool: people who are hardly visible, and others in bursts, up to this share of the annotated ones."""
     shows = people.visible.mean(axis=1)
     annotated = people.annotated.any(axis=1)
     missed = (shows < 0.2) | ~annotated
     rest = np.flatnonzero(~missed)
-    # Who is hidden counts among the missed, so that the share is of everybody annotated.
+    # Hidden people count as missed, so that the share is of all annotated people.
     left = share - (missed & annotated).sum() / max(annotated.sum(), 1)
     weights = 0.4 + 3 * (1 - shows[rest]) + (people.heights[rest] < 60)
     missed[rest] = _bursts(people[rest], max(left, 0.0) * annotated.sum() / max(len(rest), 1), weights, rng)
@@ -169,7 +169,7 @@ def _true_poses(people: Seen, steadiness: np.ndarray, noise: Noise, rng: np.rand
 
     part = keypoint_boxes(np.where(shown[..., None], people.keypoints, np.nan))
     grow = 0.06 * size * np.array([[-1, -1, 1, 1]])
-    only_part = (rng.random(N) < 0.6) & (shown.sum(axis=1) < 15)  # a box around what shows of somebody
+    only_part = (rng.random(N) < 0.6) & (shown.sum(axis=1) < 15)  # a box around the visible part only
     whole = np.where(only_part[:, None], part + grow, people.boxes)
     sides = np.tile(whole[:, 2:] - whole[:, :2], 2)
     wobble = 0.7 * _slow(people, 4, rng) + 0.5 * rng.standard_t(3, (N, 4)).clip(-6, 6)
@@ -188,7 +188,7 @@ def _swapped(people: Seen, keypoints: np.ndarray, share: float, rng: np.random.G
 
 
 def _merged(observed: _Observed, people: Seen, share: float, rng: np.random.Generator) -> _Observed:
-    """Of pairs who overlap much, some are seen as one: about half of the joints of each, in a box around both."""
+    """Some pairs of people who overlap much become one pose with joints of both in a box around both."""
     gone = np.zeros(len(people), bool)
     keypoints, scores, boxes = observed.keypoints.copy(), observed.joint_scores.copy(), observed.boxes.copy()
     hit = _bursts(people, share, np.ones(len(people)), rng)
@@ -215,7 +215,7 @@ def _duplicates(observed: _Observed, people: Seen, share: float, rng: np.random.
     twice = _bursts(people, share * len(people) / max(len(observed.frames), 1), np.ones(len(people)), rng)
     again = _rows(observed, twice[observed.owners])
     N, size = len(again.frames), people.heights[again.owners]
-    # The second box lies a little beside the first: joints follow it.
+    # The second box is a little beside the first, and so are its joints.
     shift = rng.normal(0, 0.07, (N, 1, 2)) * size[:, None, None]
     joints = again.keypoints + shift + rng.normal(0, 0.03, (N, 17, 2)) * size[:, None, None]
     sides = np.tile(again.boxes[:, 2:] - again.boxes[:, :2], 2)
@@ -226,18 +226,18 @@ def _duplicates(observed: _Observed, people: Seen, share: float, rng: np.random.
 
 
 def _false(world: World, observed: _Observed, share: float, rng: np.random.Generator) -> _Observed:
-    """Poses where nobody is, two thirds for a frame or two, the others for longer at the same place of the picture."""
+    """Poses without a person, two thirds of them for one or two frames, the others for longer at the same place."""
     people, T = world.people, len(world.times)
-    wanted = round(share * people.annotated.any(axis=1).sum())
+    number = round(share * people.annotated.any(axis=1).sum())
     frames, keypoints, scores, boxes, latents = [], [], [], [], []
-    while sum(map(len, frames)) < wanted and len(people):
+    while sum(map(len, frames)) < number and len(people):
         length = 1 + rng.integers(2) if rng.random() < 0.67 else rng.integers(3, LONGEST_BURST + 1)
         first = rng.integers(T)
         t = np.arange(first, min(first + length, T))
         like = rng.integers(len(people))
         size = np.exp(rng.normal(np.log(people.heights[like]), 0.4))
         body = (people.keypoints[like] - _middle(people.boxes[[like]])[0]) / people.heights[like]
-        if rng.random() < 0.5:  # joints scattered on something that is no body
+        if rng.random() < 0.5:  # scattered joints instead of a body
             body = rng.normal(0, [0.14, 0.25], (17, 2))
         place = rng.random(2) * world.size
         joints = place + size * (body + rng.normal(0, 0.03, (len(t), 17, 2)))
@@ -251,19 +251,19 @@ def _false(world: World, observed: _Observed, share: float, rng: np.random.Gener
         latents.append(rng.normal(-0.7, 0.8) + rng.normal(0, 0.4, len(t)))
     if not frames:
         return _rows(observed, np.zeros(len(observed.frames), bool))
-    t = np.concatenate(frames)[:wanted]
-    parts = (np.concatenate(each)[:wanted] for each in (keypoints, scores, boxes, latents))
+    t = np.concatenate(frames)[:number]
+    parts = (np.concatenate(each)[:number] for each in (keypoints, scores, boxes, latents))
     joints, joint_scores, around, latent = parts
     outside = ((joints < 0) | (joints >= world.size)).any(axis=2)
     return _Observed(t, np.full(len(t), -1), joints, np.where(outside, 0, joint_scores), _upright(around), latent)
 
 
 def _profiled(observed: _Observed, profile: Profile) -> tuple[np.ndarray, np.ndarray]:
-    """Scores as different detectors give them: the order of people stays, the scale does not."""
+    """Scores on the scale of different detectors, without changing their order."""
     score, joint = _sigmoid(observed.latents), observed.joint_scores
-    if profile == "sure":  # nearly all true people above 0.9
+    if profile == "high":  # nearly all true people above 0.9
         return 1 - (1 - score) ** 2.5, np.where(joint > 0, 1 - (1 - joint) ** 2, 0)
-    if profile == "shy":  # most true people between 0.3 and 0.6
+    if profile == "low":  # most true people between 0.3 and 0.6
         return 0.05 + 0.6 * score**1.3, 0.7 * joint
     return score, joint
 
@@ -281,7 +281,7 @@ def _middle(boxes: np.ndarray) -> np.ndarray:
 
 
 def _upright(boxes: np.ndarray) -> np.ndarray:
-    """Boxes whose noise has not turned them inside out."""
+    """Boxes with ordered corners and sides of at least one pixel."""
     low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
     return np.concatenate([low, np.maximum(high, low + 1)], axis=1)
 

@@ -1,8 +1,8 @@
-"""The process in which another project's tracker runs, in an environment of its own; started by `benchmarks.peers`.
+"""Runs a tracker of another package in a separate process and environment; started by `benchmarks.peers`.
 
 Reads one line of JSON per sequence, {"input": npz, "output": npy, "tracker": name, "settings": {...}}, writes the ids
-to the output and answers {"seconds": of the updates alone}; an empty request is answered, too. Imports NumPy and the
-tracker, nothing of posetrail.
+to the output and replies {"seconds": time of the updates}; an empty request gets a reply, too. Imports only NumPy and
+the tracker.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Frame:
-    """What a tracker is told of one frame."""
+    """The input of a tracker for one frame."""
 
     time_s: float
     boxes: np.ndarray  # (N, 4) x1 y1 x2 y2
@@ -28,7 +28,7 @@ class Frame:
 
 
 class Boxes:
-    """`trackers` and `supervision`: their own Detections in, the same with tracker_id out."""
+    """`trackers` and `supervision`: Detections in, the same with tracker_id out."""
 
     def __init__(self, tracker: Any, method: str, *, timed: bool = False) -> None:
         """`timed`: the method takes a timestamp."""
@@ -43,11 +43,11 @@ class Boxes:
         return Detections(frame.boxes, confidence=frame.scores, class_id=0 * rows, data={"row": rows})
 
     def update(self, detections: Any) -> Any:
-        """The step that is timed."""
+        """The timed step."""
         return self.step(detections, timestamp=self.time_s) if self.timed else self.step(detections)
 
     def ids(self, tracked: Any, people: int) -> np.ndarray:
-        """(N,) -1 for nobody."""
+        """(N,) track ids, -1 for none."""
         ids = np.full(people, -1)
         if len(tracked) and tracked.tracker_id is not None:
             ids[tracked.data["row"]] = tracked.tracker_id
@@ -55,7 +55,7 @@ class Boxes:
 
 
 class Norfair:
-    """`norfair`: its detections hold points; an object whose last detection is of this frame was seen in it."""
+    """`norfair`: detections are points; objects whose last detection is of this frame are in it."""
 
     def __init__(self, settings: dict[str, Any], points: str) -> None:
         """`points`: "boxes" compares by IoU, "joints" by OKS."""
@@ -80,11 +80,11 @@ class Norfair:
         ]
 
     def update(self, detections: Any) -> Any:
-        """The step that is timed."""
+        """The timed step."""
         return self.tracker.update(detections=detections)
 
     def ids(self, tracked: Any, people: int) -> np.ndarray:
-        """(N,) -1 for nobody."""
+        """(N,) track ids, -1 for none."""
         ids = np.full(people, -1)
         for each in tracked:
             frame, row = each.last_detection.data
@@ -93,7 +93,7 @@ class Norfair:
         return ids
 
 
-# COCO's, in its order of joints.
+# Of COCO, in its order of joints.
 _SIGMAS = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
 
 
@@ -101,17 +101,17 @@ def _oks_distance(detection: Any, tracked: Any) -> float:
     both = (detection.scores > 0.1) & (tracked.last_detection.scores > 0.1)
     if not both.any():
         return 1.0
-    seen = detection.points[detection.scores > 0.1]
-    area = max(np.prod(np.ptp(seen, axis=0)), 1.0)
+    visible = detection.points[detection.scores > 0.1]
+    area = max(np.prod(np.ptp(visible, axis=0)), 1.0)
     squares = ((detection.points - tracked.estimate) ** 2).sum(axis=1)
     return 1 - float(np.exp(-squares / (2 * area * (2 * _SIGMAS) ** 2))[both].mean())
 
 
 class Motpy:
-    """`motpy`: boxes in, filtered boxes out; each belongs to the detection that it overlaps most."""
+    """`motpy`: boxes in, filtered boxes out, each assigned to the detection with the highest IoU."""
 
     def __init__(self, settings: dict[str, Any], rate_hz: float) -> None:
-        """Settings by the names that its arguments have."""
+        """Settings are named as the arguments of motpy."""
         from motpy import ModelPreset, MultiObjectTracker
 
         settings = dict(settings)
@@ -132,11 +132,11 @@ class Motpy:
         return [Detection(box=box, score=score) for box, score in zip(frame.boxes, frame.scores, strict=True)]
 
     def update(self, detections: Any) -> Any:
-        """The step that is timed."""
+        """The timed step."""
         return self.tracker.step(detections=detections)
 
     def ids(self, tracked: Any, people: int) -> np.ndarray:
-        """(N,) -1 for nobody."""
+        """(N,) track ids, -1 for none."""
         ids = np.full(people, -1)
         for each in tracked:
             overlap = _iou(self.boxes, each.box[None])[:, 0] * (ids < 0)
@@ -153,7 +153,7 @@ def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def start(name: str, settings: dict[str, Any], rate_hz: float) -> Any:
-    """A fresh tracker."""
+    """A new tracker."""
     library, _, kind = name.partition(" ")
     if library == "trackers":
         import trackers
@@ -171,7 +171,7 @@ def start(name: str, settings: dict[str, Any], rate_hz: float) -> Any:
 
 
 def kept(frame: Frame, min_score: float, nms_iou: float) -> np.ndarray:
-    """Rows that a user would pass on: of enough score, and without much weaker doubles of the same box."""
+    """Rows with at least the minimum score, after non-maximum suppression."""
     overlap = _iou(frame.boxes, frame.boxes)
     rows: list[int] = []
     for row in np.argsort(-frame.scores, kind="stable"):
@@ -180,15 +180,15 @@ def kept(frame: Frame, min_score: float, nms_iou: float) -> np.ndarray:
     return np.array(sorted(rows), int)
 
 
-def follow(request: dict[str, Any]) -> float:
-    """Give ids to one sequence; seconds that the updates took."""
+def track(request: dict[str, Any]) -> float:
+    """Track one sequence; gives the seconds of the updates."""
     data = dict(np.load(request["input"]))
     settings = dict(request["settings"])
     limits = float(settings.pop("min_score", 0.0)), float(settings.pop("nms_iou", 1.0))
     times, counts = data["times"], data["counts"]
     rate_hz = 1 / np.median(np.diff(times)) if len(times) > 1 else 30.0
     tracker = start(request["tracker"], settings, float(rate_hz))
-    seconds, everybody = 0.0, np.full(counts.sum(), -1)
+    seconds, ids = 0.0, np.full(counts.sum(), -1)
     ends = np.cumsum(counts)
     for time_s, first, last in zip(times, ends - counts, ends, strict=True):
         fields = (data[name][first:last] for name in ("boxes", "scores", "keypoints", "keypoint_scores"))
@@ -199,18 +199,18 @@ def follow(request: dict[str, Any]) -> float:
         started = time.perf_counter()
         tracked = tracker.update(detections)
         seconds += time.perf_counter() - started
-        everybody[first + rows] = tracker.ids(tracked, len(rows))
-    np.save(request["output"], everybody)
+        ids[first + rows] = tracker.ids(tracked, len(rows))
+    np.save(request["output"], ids)
     return seconds
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
-    answers = sys.stdout
-    sys.stdout = sys.stderr  # what the libraries print is no answer
+    """Reply to requests until the input ends."""
+    replies = sys.stdout
+    sys.stdout = sys.stderr  # libraries may print
     for line in sys.stdin:
         request = json.loads(line)
-        print(json.dumps({"seconds": follow(request) if request else 0.0}), file=answers, flush=True)
+        print(json.dumps({"seconds": track(request) if request else 0.0}), file=replies, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""The trackers people use, on the same poses: each in a process and an environment of its own, made by uv.
+"""Trackers of other packages on the same poses, each in a separate process and an environment made by uv.
 
-They disagree about NumPy and about one another (one wants NumPy 1, one an old rich), so none of them is a dependency:
-`uv run --isolated --with trackers==2.6.1` fetches it when it is asked for. Settings are the best of 24 random
-draws on the suite "dev", beside each one's own defaults; `--tune NAME` of
-`benchmarks.association` repeats the search.
+Their requirements conflict (one needs NumPy 1, one an old version of rich), so none of them is a dependency:
+`uv run --isolated --with trackers==2.6.1` installs it when needed. Settings are the documented ones or the best of 24
+random draws on the suite "dev"; `python -m benchmarks.association --tune NAME` repeats the search.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Choices = tuple[Any, ...]
 
 PACKAGES = {
     "trackers": ("trackers==2.6.1",),
-    "supervision": ("supervision==0.30.9",),  # the last that has ByteTrack, which went to `trackers`
+    "supervision": ("supervision==0.30.9",),  # the last version with ByteTrack, which moved to `trackers`
     "norfair": ("norfair==2.3.0", "numpy<2"),
     "motpy": ("motpy==0.0.10",),
 }
@@ -48,7 +47,7 @@ _THREE_STEPS: dict[str, Choices] = {
     "minimum_iou_threshold_unconfirmed_assoc": (0.05, 0.1, 0.2, 0.3),
 }
 SPACES: dict[str, dict[str, Choices]] = {
-    "trackers BoTSORT": {**_BYTE, **_THREE_STEPS, "enable_cmc": (False,)},  # there are no pixels to find the camera in
+    "trackers BoTSORT": {**_BYTE, **_THREE_STEPS, "enable_cmc": (False,)},  # needs pixels
     "trackers CBIoU": {
         **_BYTE,
         **_THREE_STEPS,
@@ -242,7 +241,7 @@ class Peer:
         )
 
     def __call__(self, sequence: Sequence) -> list[TrackedPoses]:
-        """The ids of one sequence."""
+        """Track one sequence."""
         with tempfile.TemporaryDirectory() as folder:
             request = {"input": f"{folder}/poses.npz", "output": f"{folder}/ids.npy"}
             _write(sequence, request["input"])
@@ -257,7 +256,7 @@ class Peer:
         return out
 
     def works(self) -> bool:
-        """Whether the tracker can be had: its process answers an empty request."""
+        """Whether the tracker can be installed and started: its process replies to an empty request."""
         try:
             return bool(self._ask({}))
         except RuntimeError:

@@ -1,6 +1,6 @@
-"""What a tracker's ids are worth: the figures of `eval_posetrack`, pooled over sequences, and the same of people.
+"""Scores a tracker on sequences: the figures of `eval_posetrack` per joint, and IDF1 and identity switches of people.
 
-The field tells IDF1 and switches of people and MOTA and HOTA of joints; here are all of them.
+Publications report MOTA and HOTA of joints, but IDF1 and switches of people.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.sequences import Follower, Sequence, posetrack_clip
+from benchmarks.sequences import Sequence, SequenceTracker, posetrack_clip
 from eval_posetrack.average_precision import assign_poses
 from eval_posetrack.clean import Scene, clean
 from eval_posetrack.clip import Clip
@@ -32,27 +32,27 @@ class Row:
     mota: float  # of joints, by eval_posetrack, as all in this block
     hota: float
     idf1: float
-    switches: float  # mean over joints: about the number of people who were mixed up
+    switches: float  # mean over joints: about the number of confused people
     idf1_people: float  # of people: a pose is assigned to a person as in PoseTrack's AP
-    switches_people: int  # times that a person's id is another than the last one
-    microseconds: float  # a frame
+    switches_people: int  # changes of the id of a person
+    microseconds: float  # per frame
     people: int  # annotated people, summed over frames
 
     @property
     def goodness(self) -> float:
-        """What settings are chosen by."""
+        """The criterion for choosing settings."""
         return (self.mota + self.hota + self.idf1_people) / 3
 
     TITLES = ("MOTA", "HOTA", "IDF1", "switches", "IDF1 people", "switches people", "us/frame")
 
     def cells(self) -> tuple[str, ...]:
-        """As texts, in the order of TITLES."""
+        """The figures as text, in the order of TITLES."""
         figures = (f"{value:.1f}" for value in (self.mota, self.hota, self.idf1, self.switches, self.idf1_people))
         return (*figures, str(self.switches_people), f"{self.microseconds:.0f}")
 
 
 def predicted_clip(sequence: Sequence, tracked: abc.Sequence[TrackedPoses]) -> Clip:
-    """What a tracker says, as PoseTrack clip; boxes without joints get the joints that were found in them."""
+    """Tracked poses as a PoseTrack clip; boxes without joints get the joints that belong to them."""
     poses = [
         _with_joints(frame.poses, joints) if np.isnan(frame.poses.keypoints).all() else frame.poses
         for frame, joints in zip(tracked, sequence.joints, strict=True)
@@ -67,7 +67,7 @@ def predicted_clip(sequence: Sequence, tracked: abc.Sequence[TrackedPoses]) -> C
 
 
 def _with_joints(poses: Poses, joints: Poses) -> Poses:
-    """Poses whose boxes stand among those of `joints`, with the joints found there."""
+    """The poses with the joints of those poses in `joints` that have the same boxes."""
     if not len(poses):
         return poses
     apart = np.abs(poses.boxes[:, None] - joints.boxes[None]).max(axis=2)
@@ -76,18 +76,17 @@ def _with_joints(poses: Poses, joints: Poses) -> Poses:
     return replace(joints[rows], keypoints=np.where(there[:, None, None], joints.keypoints[rows], np.nan))
 
 
-def score(sequences: abc.Sequence[Sequence], follower: Follower) -> Row:
+def score(sequences: abc.Sequence[Sequence], tracker: SequenceTracker) -> Row:
     """The figures of a tracker over all sequences together.
 
-    A follower that knows how long its updates alone took says so in its attribute `seconds`, which only grows;
-    otherwise the whole call is timed.
+    A tracker may have an attribute `seconds` with the total time of its updates; otherwise the whole call is timed.
     """
     joints, people, seconds = [], [], 0.0
     for one in sequences:
-        before, started = getattr(follower, "seconds", 0.0), time.perf_counter()
-        tracked = follower(one)
+        before, started = getattr(tracker, "seconds", 0.0), time.perf_counter()
+        tracked = tracker(one)
         passed = time.perf_counter() - started
-        seconds += getattr(follower, "seconds", before + passed) - before
+        seconds += getattr(tracker, "seconds", before + passed) - before
         scene = clean(one.ground_truth, predicted_clip(one, tracked))
         near = near_joints(scene)
         joints.append(count(scene, DEFAULT, METRICS, near))
@@ -108,7 +107,7 @@ def score(sequences: abc.Sequence[Sequence], follower: Follower) -> Row:
 
 
 def count_people(scene: Scene, near: NearJoints) -> tuple[int, int, int, int]:
-    """People instead of joints: followed by the partner of their track, annotated, found; and switches."""
+    """Counts of people: true positives of identity, annotated, predicted; and switches."""
     assigned = assign_poses(scene, near, DEFAULT)
     mine = np.flatnonzero(assigned >= 0)
     theirs = assigned[mine]
@@ -125,7 +124,7 @@ def count_people(scene: Scene, near: NearJoints) -> tuple[int, int, int, int]:
 
 
 def perfect(sequence: Sequence, *, keep_false: bool = False) -> list[TrackedPoses]:
-    """Every pose has the id of the person it is assigned to; the others are left out, or get ids of their own."""
+    """Perfect ids: each pose gets the id of the person it is assigned to; the others are left out or get new ids."""
     numbered, out = 0, []
     everything = []
     for poses in sequence.joints:

@@ -1,11 +1,11 @@
-"""How closely a clip seen in segments agrees with the same clip seen in one tracklet, and how long a lead that takes.
+"""Agreement of inference in segments with inference of the whole clip, by the length of the lead.
 
     uv run python -m benchmarks.segments                            # the example clip, looped to 40 seconds
     uv run python -m benchmarks.segments --clip CLIP --segment-s 60 --leads 2
 
-For each lead: the share of frames in which exactly the same was seen, to the last bit; after how many frames beyond a
-seam that is so for good (the median and the most of all seams); and how the ids agree: IDF1 and switches, 100 and 0
-where everybody has the same id throughout.
+For each lead: the share of frames with bit-identical poses; the number of frames after a segment border from which that
+holds (median and maximum over the borders); and the agreement of the ids: IDF1 and switches, which are 100 and 0 if all
+people have the same ids.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from tracker.settings import Settings
 
 from .memory import EXAMPLE, looped
 
-ONE = "one tracklet"
+ONE = "whole"
 
 
 def frames(run: Path) -> list[PoseFrame]:
-    """What was seen."""
+    """The frames of the pose log of a run."""
     return list(read_pose_log(run / LOG)[1])
 
 
 def same(a: PoseFrame, b: PoseFrame) -> bool:
-    """Whether two frames are the same in all that following looks at, to the last bit."""
+    """Whether two frames are bit-identical in all that association uses."""
 
     def content(seen: PoseFrame) -> list[bytes]:
         arrays = [*vars(seen.poses).values(), *vars(seen.propagated).values(), seen.camera_motion]
@@ -53,7 +53,7 @@ def same(a: PoseFrame, b: PoseFrame) -> bool:
 
 
 def settled_after(alike: list[bool], segments: tuple[Segment, ...]) -> list[int]:
-    """For each seam, the frames beyond it up to the last one of its segment that is not alike."""
+    """For each border, the number of frames after it up to the last one of its segment that differs."""
     settled = []
     for segment in segments[1:]:
         part = alike[segment.first : segment.end]
@@ -111,7 +111,7 @@ def main() -> None:
         clip = looped(given.clip, given.seconds / 60, folder / "clip.mp4") if given.seconds else given.clip
         source = open_source(clip)
         one = run_clip(source, folder / ONE, networks, Settings())
-        print(f"{one.frames} frames, {one.people} people in one tracklet, {one.frames / one.seconds:.1f} frames/s")
+        print(f"{one.frames} frames, {one.people} people without segments, {one.frames / one.seconds:.1f} frames/s")
         print("  lead    segments  same frames   settled after    IDF1  switches  people")
         for lead_s in given.leads:
             segments = cut(source, Settings().inference, given.segment_s, lead_s=lead_s)

@@ -1,7 +1,7 @@
-"""Suites of sequences: what a tracker gets of an invented world, and the truth it is scored by.
+"""Suites of synthetic sequences: the poses that a tracker is given, and the ground truth it is scored against.
 
-Settings are chosen on the suite "dev"; figures are told of the suite "report", whose worlds come from other seeds and
-from other ranges of size, speed and camera.
+Settings are chosen on the suite "dev"; figures are reported for the suite "report", whose worlds have other seeds and
+other ranges of size, speed and camera motion.
 """
 
 from __future__ import annotations
@@ -20,25 +20,29 @@ from posetrail.skeletons import coco_to_posetrack
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
-    """A clip as a tracker gets it, and the truth it is scored by."""
+    """A clip as given to a tracker, and its ground truth."""
 
     name: str
     frames: list[tuple[Poses, float]]  # poses and seconds
     ground_truth: Clip
     camera: np.ndarray  # (T, 2, 3) moves the last frame's background points into this frame
     size: tuple[int, int]  # width, height in pixels
-    joints: list[Poses]  # the same poses with their joints, also where `frames` has boxes alone
+    joints: list[Poses]  # the same poses with joints, also if `frames` has only boxes
 
 
-# Ids of one sequence: one TrackedPoses for each frame, its poses taken from the frame (in any order, some left out).
-Follower = abc.Callable[[Sequence], list[TrackedPoses]]
+SequenceTracker = abc.Callable[[Sequence], list[TrackedPoses]]
+"""Gives the tracked poses of each frame: poses of that frame in any order, all or some of them."""
 
 
-# How many of each kind, which profiles of scores: what PoseTrack's sequences look like, and a few from above a street.
+# Numbers of worlds by kind and profiles of scores: scenes like those of PoseTrack, and some street views from above.
 _MIX = {"walk": 4, "group": 3, "sport": 7, "duel": 3, "dance": 5, "stand": 3, "crowd": 3, "street": 2}
-_PROFILES: tuple[Profile, ...] = ("usual", "usual", "usual", "sure", "shy")
+_PROFILES: tuple[Profile, ...] = ("usual", "usual", "usual", "high", "low")
 _CROWD = {"crush": 4}
-SUITES = {"dev": (1, _MIX), "report": (2, _MIX), "crowd": (3, _CROWD)}  # first number of every seed; the kinds
+SUITES = {
+    "dev": (1, _MIX),
+    "report": (2, _MIX),
+    "crowd": (3, _CROWD),
+}  # first number of each seed; numbers of worlds by kind
 
 
 def sequences(
@@ -54,14 +58,15 @@ def sequences(
     """Thirty sequences, with about 10,000 people summed over frames.
 
     Args:
-        suite: "dev" to choose settings by; "report" to tell figures of: other seeds, and other ranges of everything;
-            "crowd" for four of twenty people close together.
-        seed: another one gives thirty others.
+        suite: "dev" for choosing settings; "report" for reporting figures, with other seeds and other ranges; "crowd"
+        for
+            four sequences of twenty people close together.
+        seed: each seed gives other sequences.
         level: of the noise, "easy" or "hard".
-        people: so many in every sequence.
-        frames: so many in every sequence.
-        profile: the scale of the scores: "usual", "sure" or "shy"; if not given, three of five sequences are usual.
-        boxes_only: the tracker gets no joints; the scores are of the joints that belong to its boxes.
+        people: number of people in each sequence; drawn when not given.
+        frames: number of frames in each sequence; drawn when not given.
+        profile: the scale of the scores, "usual", "high" or "low"; three of five sequences are "usual" when not given.
+        boxes_only: give the tracker no joints; it is scored by the joints that belong to its boxes.
     """
     first, mix = SUITES[suite]
     kinds = [name for name, many in mix.items() for _ in range(many)]
@@ -76,7 +81,7 @@ def sequences(
 
 
 def _stretched(kind: Kind, rng: np.random.Generator) -> Kind:
-    """The same kind with every range moved a little: nothing that was chosen on dev can fit it exactly."""
+    """The same kind with all ranges changed, so that settings chosen on "dev" do not fit it exactly."""
 
     def moved(low: float, high: float) -> tuple[float, float]:
         factor = np.exp(rng.uniform(-0.2, 0.25))
@@ -96,17 +101,15 @@ def _stretched(kind: Kind, rng: np.random.Generator) -> Kind:
 def sequence(
     name: str, world: World, noise: Noise, profile: Profile, rng: np.random.Generator, *, boxes_only: bool = False
 ) -> Sequence:
-    """A world as it is seen through this noise."""
+    """A world as observed with this noise."""
     joints = observe(world, noise, profile, rng)
     shown = [without_joints(poses) for poses in joints] if boxes_only else joints
     times = world.times.tolist()
-    return Sequence(
-        name, list(zip(shown, times, strict=True)), truth_clip(name, world), world.camera, world.size, joints
-    )
+    return Sequence(name, list(zip(shown, times, strict=True)), annotate(name, world), world.camera, world.size, joints)
 
 
-def truth_clip(name: str, world: World) -> Clip:
-    """The annotation: people of whom enough shows, with the joints that show or can be guessed."""
+def annotate(name: str, world: World) -> Clip:
+    """The ground truth of a world: people who are visible enough, with joints that are visible or can be inferred."""
     people = world.people[world.people.annotated.any(axis=1)]
     shown = people.annotated
     whole, _ = coco_to_posetrack(people.keypoints, np.ones(shown.shape))
@@ -132,7 +135,7 @@ def posetrack_clip(
     *,
     head_boxes: np.ndarray | None = None,
 ) -> Clip:
-    """A clip of T frames, each at its time, with people as rows; what is not given is not in the file."""
+    """A clip of T frames at the given times with people as rows; scores and boxes that are None are missing."""
     N, T = len(frames), len(times)
     return Clip(
         name=name,

@@ -1,15 +1,15 @@
-"""How fast posetrail is, beside the limit and beside the loop people write today, all in one run.
+"""Speed of posetrail compared with its networks alone and with a plain sequential loop, all in one run.
 
     uv run python -m benchmarks.speed                  # 2, 5 and 10 people, cut from the example clip
-    uv run python -m benchmarks.speed CLIP [CLIP ...]
+    uv run python -m benchmarks.speed --clips CLIP [CLIP ...]
 
-For each clip, in turn and several times, because machines are noisy:
+For each clip, alternating and several times, because timings vary:
 
-- ours: `track_to_folder` with its pose log, PoseTrack JSON and CSV; once more with the video drawn.
-- the limit: every network input of that run, given to the same networks by the same workers with nothing else to do.
-- the plain loop: read, detect, place joints, associate, one after the other; ONNX Runtime as it is out of the box.
+- posetrail: `track_to_folder` with pose log, PoseTrack JSON and CSV; also with the video drawn.
+- networks alone: the network inputs of that run, given to the same networks by the same workers and nothing else.
+- plain loop: read, detect, estimate joints, associate, one after the other; ONNX Runtime with its default options.
 
-Then what one frame costs in each stage, one thread, nothing overlapped.
+Then milliseconds per frame of each stage on one thread, without overlap.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ SETTINGS = Settings()
 
 
 class RecordingRuntime(Runtime):
-    """Keeps what the networks are given, to give it to them again."""
+    """Records the inputs of the networks, to replay them."""
 
     inputs: list[tuple[Run, np.ndarray]]
 
     def load(self, network: Network) -> Run:
-        """The network; its batches are kept while `recording`."""
+        """The network; its batches are recorded while `recording` is set."""
         run = super().load(network)
         self.inputs, self.recording = [], False
 
@@ -69,7 +69,7 @@ class PlainRuntime(Runtime):
     """ONNX Runtime with its default options: all cores for one call, batches as they come."""
 
     def load(self, network: Network) -> Run:
-        """The network in a session of its own."""
+        """The network in a separate session."""
         options = onnxruntime.SessionOptions()
         weights = network.weights.load()
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
@@ -92,7 +92,7 @@ def loaded(runtime: Runtime) -> Networks:
     return Networks(detector, estimator, create_flow(SETTINGS.inference.flow), (), runtime.device)
 
 
-def ours(source: Source, networks: Networks, *, video: bool) -> tuple[float, int, float]:
+def run_posetrail(source: Source, networks: Networks, *, video: bool) -> tuple[float, int, float]:
     """Seconds, frames and people per frame of one run to a folder."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
@@ -100,8 +100,8 @@ def ours(source: Source, networks: Networks, *, video: bool) -> tuple[float, int
         return time.perf_counter() - started, outcome.frames, outcome.poses / outcome.frames
 
 
-def limit(runtime: RecordingRuntime) -> float:
-    """Seconds for the recorded inputs alone: each network's as one batch, so that no worker ever waits for anything."""
+def networks_alone(runtime: RecordingRuntime) -> float:
+    """Seconds for the recorded inputs alone, in large batches of each network, so that no worker waits."""
     started = time.perf_counter()
     for network in dict.fromkeys(run for run, _ in runtime.inputs):
         batches = [batch for run, batch in runtime.inputs if run is network]
@@ -113,7 +113,7 @@ def limit(runtime: RecordingRuntime) -> float:
 
 
 def plain_loop(source: Source, networks: Networks) -> float:
-    """Seconds of the loop people write: each step waits for the one before."""
+    """Seconds of a sequential loop, in which each step waits for the one before."""
     started = time.perf_counter()
     tracker = Tracker(SETTINGS.association, COCO_17)
     for frame in source.frames():
@@ -135,14 +135,14 @@ class Stopwatch:
 
     @contextmanager
     def of(self, stage: str) -> Iterator[None]:
-        """Note how long the block takes."""
+        """Record the duration of the block."""
         started = time.perf_counter()
         yield
         self.spent.setdefault(stage, []).append((time.perf_counter() - started) * 1e3)
 
 
 def stages(source: Source, most: int = 60) -> dict[str, float]:
-    """Median milliseconds a frame of each stage on one thread."""
+    """Median milliseconds per frame of each stage on one thread."""
     watch = Stopwatch()
     flow, tracker, trails = LucasKanade(), Tracker(SETTINGS.association, COCO_17), Trails()
     before, last = None, np.zeros((0, 17, 2), np.float32)
@@ -178,7 +178,7 @@ def stages(source: Source, most: int = 60) -> dict[str, float]:
 
 
 def crowd(people: int, path: Path) -> Path:
-    """A clip of so many people: cut-outs of the example side by side, 60 frames of 1280 x 720."""
+    """A clip with that many people: parts of the example clip side by side, 60 frames of 1280 x 720."""
     panels = [TWO_PEOPLE] * (people // 2) + [ONE_PERSON] * (people % 2)
     width = SIZE[0] // len(panels)
     with VideoWriter(path, *SIZE, fps=30) as video:
@@ -199,30 +199,35 @@ def measure(path: Path, rounds: int) -> None:
     with RecordingRuntime("cpu") as runtime, PlainRuntime("cpu") as plain:
         networks, plain_networks = loaded(runtime), loaded(plain)
         runtime.recording = True
-        _, frames, people = ours(source, networks, video=False)
+        _, frames, people = run_posetrail(source, networks, video=False)
         runtime.recording = False
         crops = sum(len(batch) for _, batch in runtime.inputs if batch.shape[1:3] == (256, 256))
-        seconds: dict[str, list[float]] = {"limit": [], "ours": [], "ours with video": [], "plain loop": []}
+        seconds: dict[str, list[float]] = {
+            "networks alone": [],
+            "posetrail": [],
+            "posetrail, video": [],
+            "plain loop": [],
+        }
         for _ in range(rounds):
-            seconds["limit"].append(limit(runtime))
-            seconds["ours"].append(ours(source, networks, video=False)[0])
-            seconds["ours with video"].append(ours(source, networks, video=True)[0])
+            seconds["networks alone"].append(networks_alone(runtime))
+            seconds["posetrail"].append(run_posetrail(source, networks, video=False)[0])
+            seconds["posetrail, video"].append(run_posetrail(source, networks, video=True)[0])
             seconds["plain loop"].append(plain_loop(source, plain_networks))
     print(f"\n{path.name}: {source.width} x {source.height}, {frames} frames, {people:.1f} people and ", end="")
-    print(f"{crops / frames:.1f} crops a frame, {runtime.threads} threads")
+    print(f"{crops / frames:.1f} crops per frame, {runtime.threads} threads")
     for name, times in seconds.items():
-        to_limit = median(a / b for a, b in zip(seconds["limit"], times, strict=True))
+        to_limit = median(a / b for a, b in zip(seconds["networks alone"], times, strict=True))
         to_plain = median(b / a for a, b in zip(times, seconds["plain loop"], strict=True))
         rate = frames / median(times)
-        print(f"  {name:<16} {rate:6.1f} frames/s   {to_limit:5.2f} of the limit   {to_plain:5.2f} x the plain loop")
-    told = "  ".join(f"{stage} {ms:.1f}" for stage, ms in stages(source).items())
-    print(f"  one thread, ms a frame: {told}")
+        print(f"  {name:<16} {rate:6.1f} frames/s   {to_limit:5.2f} x networks alone   {to_plain:5.2f} x plain loop")
+    by_stage = "  ".join(f"{stage} {ms:.1f}" for stage, ms in stages(source).items())
+    print(f"  one thread, ms per frame: {by_stage}")
 
 
 def main() -> None:
-    """Measure the clips named, or the invented crowds."""
+    """Measure the given clips, or synthetic ones of 2, 5 and 10 people."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", nargs="*", type=Path)
+    parser.add_argument("--clips", nargs="+", type=Path, default=[])
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     for clip in arguments.clips:

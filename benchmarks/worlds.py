@@ -1,11 +1,11 @@
-"""Invented worlds with known people: who is where in every frame, as a camera sees them.
+"""Synthetic worlds: people with known identities and joints in every frame, as a moving camera sees them.
 
-People move over a ground plane in metres (goals that change now and then, inertia, keeping out of each other's way),
-have bodies (`benchmarks.bodies`), and are seen by a camera that pans, zooms and shakes: near people are large, hide
-farther ones, leave the picture and come back. Who comes back keeps their identity, as in PoseTrack's annotation.
+People walk over a ground plane in metres (changing goals, inertia, keeping a distance), have articulated bodies
+(`benchmarks.bodies`), and are seen by a camera that pans, zooms and shakes: near people are large, hide farther ones,
+leave the view and return. People who return keep their identity, as in PoseTrack's annotation.
 
     world = make_world(KINDS["sport"], np.random.default_rng(7))
-    world.keypoints[world.frames == 3]                 # COCO joints of everybody in the fourth picture
+    world.people.keypoints[world.people.frames == 3]   # COCO joints of all people in the fourth frame
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _SIZES = ((1280, 720), (1280, 720), (1920, 1080), (640, 480), (854, 480), (720, 
 _RATES = ((30.0, 25.0, 24.0, 60.0, 15.0, 10.0, 5.0), (0.42, 0.35, 0.08, 0.06, 0.05, 0.02, 0.02))
 _STEP_S = 1 / 30  # of the simulated walk, at most
 _HEAD = COCO_17.index("left_ear"), COCO_17.index("right_ear")
-_ANNOTATED_SHARE = 0.6  # annotators guess the hidden joints of people of whom they see at least so much
-_MIN_ANNOTATED = 4  # joints; of whom less is seen nobody annotates
+_ANNOTATED_SHARE = 0.6  # of people with at least this share visible, annotators infer hidden joints
+_MIN_ANNOTATED = 4  # visible joints below which people are not annotated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,22 +36,22 @@ class Kind:
 
     people: tuple[int, int]
     frames: tuple[int, int]
-    height_px: Range  # of a grown-up in the middle of the scene
+    height_px: Range  # of an adult in the middle of the scene
     speed: Range  # metres per second
-    turn_every_s: float  # somebody takes a new goal about so often
-    inertia_s: float = 0.4  # a new goal is taken up over about so long
-    stops: float = 0.2  # share of goals that are to stand still
-    group: int = 1  # so many go together
-    streams: bool = False  # everybody crosses the picture, to the left or to the right
+    turn_every_s: float  # mean time between new goals
+    inertia_s: float = 0.4  # time constant of turning to a new goal
+    stops: float = 0.2  # share of goals at which people stand still
+    group: int = 1  # people who walk together
+    streams: bool = False  # people cross the view to the left or to the right
     liveliness: Range = (0.1, 0.5)
     jumpers: float = 0.0
     tumblers: float = 0.0
-    room_m: float = 0.8  # people keep about so far apart
-    spread: Range = (0.6, 1.1)  # of the ground they are on, in widths of the picture
-    depth: Range = (0.8, 1.6)  # of that ground, in distances of the camera
-    camera: tuple[str, ...] = ("static", "shake")  # one is drawn
-    pan: Range = (0.1, 0.4)  # picture widths per second, for who pans
-    posts: int = 0  # that stand before people
+    room_m: float = 0.8  # distance that people keep
+    spread: Range = (0.6, 1.1)  # of the ground, in widths of the view
+    depth: Range = (0.8, 1.6)  # of the ground, in distances of the camera
+    camera: tuple[str, ...] = ("static", "shake")  # one of them is drawn
+    pan: Range = (0.1, 0.4)  # widths of the view per second, of panning cameras
+    posts: int = 0  # in front of people
 
 
 KINDS = {
@@ -99,16 +99,16 @@ KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class Seen(Rows):
-    """Everybody of whom anything is in the picture, one row per person and frame, in frame order."""
+    """People who are at least partly in view, one row per person and frame, in frame order."""
 
     frames: np.ndarray  # (N,) int
-    ids: np.ndarray  # (N,) int, from 0: who it is
-    keypoints: np.ndarray  # (N, 17, 2) pixels, all joints wherever they are
-    in_view: np.ndarray  # (N, 17) bool: inside the picture
-    hidden: np.ndarray  # (N, 17) bool: behind somebody or something
-    boxes: np.ndarray  # (N, 4) pixels, of the whole body within the picture
+    ids: np.ndarray  # (N,) int, identities from 0
+    keypoints: np.ndarray  # (N, 17, 2) pixels, of all joints
+    in_view: np.ndarray  # (N, 17) bool: inside the image
+    hidden: np.ndarray  # (N, 17) bool: behind a person or a post
+    boxes: np.ndarray  # (N, 4) pixels, of the whole body within the image
     head_boxes: np.ndarray  # (N, 4) pixels
-    heights: np.ndarray  # (N,) pixels that a standing body has at this distance
+    heights: np.ndarray  # (N,) pixels of a standing body at this distance
 
     @property
     def visible(self) -> np.ndarray:
@@ -117,7 +117,7 @@ class Seen(Rows):
 
     @property
     def annotated(self) -> np.ndarray:
-        """(N, 17) bool: the joints that a careful annotator would place; none of people who hardly show."""
+        """(N, 17) bool: the joints that an annotator would place; none of people who are hardly visible."""
         shown = self.visible.sum(axis=1)
         guessed = shown / np.maximum(self.in_view.sum(axis=1), 1) >= _ANNOTATED_SHARE
         return np.where(guessed[:, None], self.in_view, self.visible) & (shown >= _MIN_ANNOTATED)[:, None]
@@ -125,25 +125,25 @@ class Seen(Rows):
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A scene with everything that is true of it."""
+    """A scene and its ground truth."""
 
     kind: str
     size: tuple[int, int]  # width, height in pixels
     times: np.ndarray  # (T,) seconds
     people: Seen
-    camera: np.ndarray  # (T, 2, 3): moves the last frame's background points into this frame; the identity in frame 0
+    camera: np.ndarray  # (T, 2, 3): maps background points of the last frame to this frame; the identity in frame 0
 
 
 def make_world(
     kind: str | Kind, rng: np.random.Generator, *, people: int | None = None, frames: int | None = None
 ) -> World:
-    """A world of this kind, another for every state of `rng`.
+    """Draw a world of this kind.
 
     Args:
-        kind: a name of KINDS, or a kind of your own.
-        rng: from which everything is drawn.
-        people: so many instead of a number drawn from the kind's range.
-        frames: so many instead of a number drawn.
+        kind: a name of KINDS, or another `Kind`.
+        rng: the source of randomness.
+        people: number of people; drawn from the kind's range when not given.
+        frames: number of frames; drawn from the kind's range when not given.
     """
     name, kind = (kind, KINDS[kind]) if isinstance(kind, str) else ("own", kind)
     width, height = _SIZES[rng.integers(len(_SIZES))]
@@ -153,7 +153,9 @@ def make_world(
 
     person_px = min(np.exp(rng.uniform(*np.log(kind.height_px))) * height / 720, 0.95 * height)
     if people:
-        person_px *= min(1.0, kind.people[1] / people) ** 0.5  # a larger crowd is seen from farther, not denser
+        person_px *= (
+            min(1.0, kind.people[1] / people) ** 0.5
+        )  # larger crowds are seen from farther away instead of being denser
     focal = width / rng.uniform(0.5, 1.2)
     distance = focal * 1.7 / person_px
     ground = _Ground(distance, width / focal * distance * rng.uniform(*kind.spread), kind)
@@ -169,7 +171,7 @@ def make_world(
 
 @dataclass(frozen=True)
 class _Ground:
-    """Where people are, metres: x to the right of the scene's middle, z away from the camera, which is at 0, 0."""
+    """The area of the people in metres: x to the right of its centre, z away from the camera at 0, 0."""
 
     distance: float
     width: float
@@ -183,7 +185,7 @@ class _Ground:
 def _walk(
     ground: _Ground, P: int, times: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places (T, P, 2), speeds (T, P) and where people face (T, P)."""
+    """Positions (T, P, 2), speeds (T, P) and facing directions (T, P)."""
     kind = ground.kind
     low, high = ground.low_high()
     group = np.arange(P) // kind.group
@@ -215,10 +217,10 @@ def _walk(
             middle = np.array([place[group == g].mean(axis=0) for g in range(G)]) if kind.group > 1 else place
             changes = rng.random(G) < dt / kind.turn_every_s
             goal = np.where(changes[:, None], new_goals(middle), goal)
-            wanted = goal[group] + (0.8 * (middle[group] + offset - place) if kind.group > 1 else 0.0)
-            velocity = velocity + dt / kind.inertia_s * (wanted - velocity) + dt * _kept_apart(place, kind.room_m)
+            desired = goal[group] + (0.8 * (middle[group] + offset - place) if kind.group > 1 else 0.0)
+            velocity = velocity + dt / kind.inertia_s * (desired - velocity) + dt * _kept_apart(place, kind.room_m)
             place = place + dt * velocity
-            place[:, 1] = np.maximum(place[:, 1], 0.5 * ground.distance)  # nobody walks into the camera
+            place[:, 1] = np.maximum(place[:, 1], 0.5 * ground.distance)  # people do not walk into the camera
             heading = np.arctan2(velocity[:, 1], velocity[:, 0])
             turn = np.angle(np.exp(1j * (heading - face))) * (np.linalg.norm(velocity, axis=1) > 0.3)
             face = face + np.clip(dt / 0.2, 0, 1) * turn + rng.normal(0, 0.5, P) * np.sqrt(dt)
@@ -229,7 +231,7 @@ def _walk(
 
 
 def _kept_apart(place: np.ndarray, room_m: float) -> np.ndarray:
-    """(P, 2) metres per second squared, away from everybody nearer than the room people take."""
+    """(P, 2) accelerations in m/s^2 away from people who are nearer than the distance kept."""
     step = place[:, None] - place[None]
     apart = np.linalg.norm(step, axis=2) + np.eye(len(place)) * 1e3
     push = np.clip(room_m / np.maximum(apart, 0.05) - 0.5, 0, 4) * 4
@@ -238,7 +240,7 @@ def _kept_apart(place: np.ndarray, room_m: float) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _Camera:
-    """A camera at one place that turns and zooms: per frame its angles (radians) and focal length (pixels)."""
+    """A camera at a fixed position that turns and zooms: angles (radians) and focal length (pixels) of each frame."""
 
     yaw: np.ndarray  # (T,) to the right
     pitch: np.ndarray  # (T,) downwards
@@ -261,13 +263,13 @@ class _Camera:
         motion = str(rng.choice(kind.camera))
         T, width = len(times), size[0]
         height_m = rng.uniform(1.0, 2.5) if distance < 15 else rng.uniform(2.5, 7.0)
-        view = width / focal  # about the angle that the picture spans
+        view = width / focal  # about the angle of view
         yaw, zoom = np.zeros(T), np.ones(T)
-        if motion == "pan":  # there and back
+        if motion == "pan":  # to and fro
             speed = np.exp(rng.uniform(*np.log(kind.pan))) * view
             reach = rng.uniform(0.2, 0.6) * view
             yaw = reach * np.sin(speed / reach * times + rng.uniform(0, 2 * np.pi))
-        elif motion == "follow":  # somebody, late
+        elif motion == "follow":  # a person, with a delay
             angle = np.arctan2(places[:, 0, 0], places[:, 0, 1])
             yaw = _smoothed(angle, times, rng.uniform(0.1, 0.4))
         if motion == "zoom" or rng.random() < 0.1:
@@ -293,7 +295,7 @@ class _Camera:
         return np.stack([x, y], -1), ahead
 
     def similarity(self) -> np.ndarray:
-        """(T, 2, 3) the similarities that fit how far-away things move best: what a background estimator would find."""
+        """(T, 2, 3) similarity transforms that fit the motion of distant points, as estimated from a background."""
         width, height = self.size
         grid = np.stack(np.meshgrid(np.linspace(0.1, 0.9, 5), np.linspace(0.1, 0.9, 4)), -1).reshape(-1, 2)
         out = np.tile(np.eye(2, 3), (len(self.yaw), 1, 1))
@@ -309,7 +311,7 @@ class _Camera:
         return _Camera(self.yaw[one], self.pitch[one], self.roll[one], self.focal[one], self.size, self.height_m)
 
     def _rays(self, t: int, pixels: np.ndarray) -> np.ndarray:
-        """(N, 3) points 100 m away that frame t shows at these pixels (N, 2)."""
+        """(N, 3) points at 100 m that frame t shows at these pixels (N, 2)."""
         right = (pixels[:, 0] - self.size[0] / 2) / self.focal[t]
         up = -(pixels[:, 1] - self.size[1] / 2) / self.focal[t]
         ahead = np.ones(len(pixels))
@@ -323,7 +325,7 @@ class _Camera:
 
 
 def fitted_similarity(before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """(2, 3) the rotation, scale and shift that take points (N, 2) nearest to points (N, 2), least squares."""
+    """(2, 3) least-squares similarity transform from points (N, 2) to points (N, 2)."""
     a, b = before - before.mean(axis=0), now - now.mean(axis=0)
     turned = np.array([(a * b).sum(), (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()]) / (a * a).sum()
     linear = np.array([[turned[0], -turned[1]], [turned[1], turned[0]]])
@@ -383,7 +385,7 @@ _PARTS: tuple[tuple[tuple[int, ...], tuple[int, ...], float], ...] = (
 
 
 def _behind_somebody(seen: Seen, depths: np.ndarray) -> np.ndarray:
-    """(N, 17) bool: joints behind the body of somebody nearer, a body being a few thick lines."""
+    """(N, 17) bool: joints behind the body of a nearer person, modelled as thick lines."""
     hidden = np.zeros(seen.in_view.shape, bool)
     starts = np.searchsorted(seen.frames, np.arange(seen.frames[-1] + 2)) if len(seen) else []
     for first, last in pairwise(starts):
@@ -398,7 +400,7 @@ def _behind_somebody(seen: Seen, depths: np.ndarray) -> np.ndarray:
 
 
 def _distance_to_line(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(N, K) from points (N, K, 2) to the lines from a (N, 2) to b (N, 2)."""
+    """(N, K) distances of points (N, K, 2) to the line segments from a (N, 2) to b (N, 2)."""
     along = (b - a)[:, None]
     length = np.maximum((along**2).sum(axis=2), 1e-9)
     share = np.clip(((points - a[:, None]) * along).sum(axis=2) / length, 0, 1)
@@ -408,7 +410,7 @@ def _distance_to_line(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.nd
 def _behind_posts(
     seen: Seen, camera: _Camera, depths: np.ndarray, most: int, distance: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """(N, 17) bool: joints behind a few upright posts, trees or pillars."""
+    """(N, 17) bool: joints behind upright posts, such as trees."""
     hidden = np.zeros(seen.in_view.shape, bool)
     for _ in range(rng.integers(most + 1)):
         z, half = distance * rng.uniform(0.6, 1.2), rng.uniform(0.1, 0.4)

@@ -188,22 +188,22 @@ def test_the_format_may_be_said_and_the_file_chosen(folder: Callable[[str], Path
     root = folder("coco")
     assert read_annotated(root, format="ochuman").name == "ochuman"
     (root / "again.json").write_text(json.dumps(coco("coco")))
-    with pytest.raises(InputError, match=r"several files have annotations .* choose one with --annotations"):
+    with pytest.raises(InputError, match=r"expected one file of annotations, got .* choose one with --annotations"):
         read_annotated(root)
     assert read_annotated(root, annotations=root / "again.json").name == "coco"
 
 
 def test_a_wrong_folder_is_told_in_one_line(folder: Callable[[str], Path], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such folder"):
+    with pytest.raises(InputError, match="got a path that is not a folder"):
         read_annotated(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="found none; is it another folder"):
+    with pytest.raises(InputError, match="got none; is it another folder"):
         read_annotated(tmp_path / "empty")
-    with pytest.raises(InputError, match="annotations of mpii, found none"):
+    with pytest.raises(InputError, match="annotations of mpii, got none"):
         read_annotated(folder("coco"), format="mpii")
     root = folder("aic")
     (root / "images" / "1.png").unlink()
-    with pytest.raises(InputError, match=r"has no image 1.png, which aic_val.json speaks of"):
+    with pytest.raises(InputError, match=r"expected the image 1.png of aic_val.json, got none"):
         read_annotated(root)
     damaged = folder("crowdpose")
     content = coco("crowdpose")

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.followers import Greedy, Ours
 from benchmarks.mot15 import count as count_boxes
 from benchmarks.noise import HARD, LONGEST_BURST, Noise, observe_with_owners
 from benchmarks.scoring import perfect, score
+from benchmarks.sequence_trackers import Greedy, Posetrail
 from benchmarks.sequences import Sequence, sequence
 from benchmarks.worlds import KINDS, World, fitted_similarity, make_world
 from posetrail.poses import Poses, TrackedPoses
@@ -148,7 +148,7 @@ def test_without_noise_everything_is_found_where_it_is() -> None:
 def test_perfect_ids_are_the_best_there_is_and_a_box_belongs_to_its_joints() -> None:
     made = [seen("crowd"), seen("sport")]
     best, ours, greedy = (
-        score(made, f) for f in (perfect, Ours(AssociationSettings(offline=False)), Greedy("iou", 1, 0.3))
+        score(made, f) for f in (perfect, Posetrail(AssociationSettings(offline=False)), Greedy("iou", 1, 0.3))
     )
     assert best.idf1_people > ours.idf1_people > greedy.idf1_people
     assert best.switches_people == 0
@@ -173,6 +173,6 @@ def test_boxes_are_counted_as_by_hand() -> None:
         tracked([7, 9], [left, nowhere]),
         tracked([8, 7], [left, right]),
     ]
-    annotated, predicted, matched, switches, followed = count_boxes(ground_truth, found)
+    annotated, predicted, matched, switches, identified = count_boxes(ground_truth, found)
     assert (annotated, predicted, matched, switches) == (8, 8, 7, 2)
-    assert followed == 5
+    assert identified == 5

@@ -1,4 +1,4 @@
-"""Our trackers, and the loops people write first, as followers: one sequence in, ids out."""
+"""Trackers as functions from a sequence to tracked poses: that of posetrail, and simple greedy loops for comparison."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _STILL = np.eye(2, 3)
 
 @dataclass(frozen=True)
 class Greedy:
-    """The loop people write first: the most alike pair, then the next; nobody dropped, no motion."""
+    """A simple loop: greedy matching by similarity, without motion model and without confirmation."""
 
     similarity: Literal["iou", "oks"]
-    memory_frames: int  # a person unseen for longer is somebody new
+    memory_frames: int  # a track unmatched for longer ends
     min_similarity: float
 
     def __call__(self, sequence: Sequence) -> list[TrackedPoses]:
-        """The ids of one sequence."""
+        """Track one sequence."""
         known, born, out = Poses.empty(len(COCO_17)), np.zeros(0, int), []
         last_seen, numbered = np.zeros(0, int), 0
         for t, (poses, _) in enumerate(sequence.frames):
             recent = t - last_seen <= self.memory_frames
             known, born, last_seen = known[recent], born[recent], last_seen[recent]
-            pairs = associate(self._alike(known, poses), self.min_similarity, "greedy")
+            pairs = associate(self._similarities(known, poses), self.min_similarity, "greedy")
             ids = np.full(len(poses), -1)
             ids[pairs[:, 1]] = born[pairs[:, 0]]
             ids[ids < 0] = numbered + np.arange((ids < 0).sum())
@@ -46,22 +46,22 @@ class Greedy:
             out.append(TrackedPoses(poses, ids))
         return out
 
-    def _alike(self, known: Poses, poses: Poses) -> np.ndarray:
+    def _similarities(self, known: Poses, poses: Poses) -> np.ndarray:
         overlap = box_iou(known.boxes, poses.boxes)
         if self.similarity == "iou" or np.isnan(poses.keypoints).all():
             return overlap
         return oks(poses.keypoints, known.keypoints, box_area(known.boxes), COCO_17.oks_sigmas).T
 
 
-class Ours:
-    """Our tracker with these settings: frame by frame, or with associate_offline if they say `offline`."""
+class Posetrail:
+    """The tracker of posetrail: online, or with offline linking if the settings say `offline`."""
 
     def __init__(self, settings: AssociationSettings, *, camera: bool = True) -> None:
-        """`camera`: tell it of the camera's motion, as the stage before it would."""
+        """`camera`: pass on the camera motion, as inference does."""
         self.settings, self.camera, self.seconds = settings, camera, 0.0
 
     def __call__(self, sequence: Sequence) -> list[TrackedPoses]:
-        """The ids of one sequence."""
+        """Track one sequence."""
         seen = [
             PoseFrame(
                 t, time_s, "", poses, PropagatedPoses.empty(len(COCO_17)), sequence.camera[t] if self.camera else _STILL
@@ -74,6 +74,6 @@ class Ours:
         return out
 
     def _settings(self, sequence: Sequence) -> AssociationSettings:
-        """Boxes alone are scored by the joints found in them, so none may be moved or put in between."""
+        """Without smoothing and interpolation if there are only boxes, which are scored by their joints."""
         jointless = all(np.isnan(poses.keypoints).all() for poses, _ in sequence.frames)
         return replace(self.settings, smooth="none", max_interpolation_gap_s=0.0) if jointless else self.settings
