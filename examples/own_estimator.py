@@ -6,15 +6,14 @@ The "people" are bright bars that cross a dark picture; the detector finds brigh
 joints in each. Replace the two classes by your networks: they are called with a batch of frames.
 """
 
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 import posetrail as pt
-from posetrail.frame import Frame
-from tracker.inference.pipeline import infer
-from tracker.inference.propagation import LucasKanade
 
 BAR = pt.Skeleton(
     name="bar",
@@ -27,7 +26,7 @@ BAR = pt.Skeleton(
 class BrightRegions:
     """A detector: boxes around bright regions."""
 
-    def __call__(self, frames: Sequence[Frame]) -> list[pt.Detections]:
+    def __call__(self, frames: Sequence[pt.Frame]) -> list[pt.Detections]:
         """Return one Detections per frame."""
         return [self._detect(frame.image) for frame in frames]
 
@@ -44,7 +43,7 @@ class MiddleOfBox:
 
     skeleton = BAR
 
-    def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[pt.Poses]:
+    def __call__(self, frames: Sequence[pt.Frame], boxes: Sequence[np.ndarray]) -> list[pt.Poses]:
         """Return one Poses per frame, with row i in box i."""
         return [self._estimate(each) for each in boxes]
 
@@ -56,25 +55,27 @@ class MiddleOfBox:
         return pt.Poses(keypoints, np.full((n, 3), 0.9), boxes, np.ones(n), np.zeros(n, bool))
 
 
-def clip(num_frames: int = 40, fps: float = 25.0) -> Iterator[Frame]:
-    """Two textured bars that move towards each other and pass at different heights."""
+def write_clip(folder: Path, num_frames: int = 40) -> None:
+    """Write images of two textured bars that move towards each other and pass at different heights."""
     texture = np.random.default_rng(0).integers(120, 255, (90, 30, 3), np.uint8)
     for index in range(num_frames):
         image = np.zeros((240, 320, 3), np.uint8)
         for left, top in ((10 + 6 * index, 20), (280 - 6 * index, 130)):
             image[top : top + 90, left : left + 30] = texture
-        yield Frame(index, index / fps, f"{index:06}.png", image)
+        cv2.imwrite(str(folder / f"{index:06}.png"), image)
 
 
 def main() -> None:
     """Print the path of each track."""
-    settings = pt.InferenceSettings()
-    inferred = infer(clip(), BrightRegions(), MiddleOfBox(), settings, flow=LucasKanade())
-    people = pt.follow([poses for _, poses in inferred])
-    for track_id in np.unique(np.concatenate([each.track_ids for each in people])):
-        rows = [each.poses.keypoints[each.track_ids == track_id] for each in people]
-        path = np.concatenate(rows)[:, 1]  # the joint "middle"
-        print(f"track {track_id}: {len(path)} frames, x from {path[0, 0]:.0f} to {path[-1, 0]:.0f}")
+    paths: dict[int, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        write_clip(Path(folder))
+        for frame in pt.track(folder, detector=BrightRegions(), estimator=MiddleOfBox(), fps=25):
+            middle = frame.people.poses.keypoints[:, BAR.index("middle")]
+            for track_id, (x, _) in zip(frame.people.track_ids, middle, strict=True):
+                paths.setdefault(int(track_id), []).append(x)
+    for track_id, path in sorted(paths.items()):
+        print(f"track {track_id}: {len(path)} frames, x from {path[0]:.0f} to {path[-1]:.0f}")
 
 
 if __name__ == "__main__":

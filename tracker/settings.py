@@ -44,7 +44,7 @@ class NetworkSettings:
 
     detector: str = "auto"
     """Person detector: a name from `posetrail models`, onnx:FILE, or boxes:FILE for boxes from a file. auto is nanodet,
-    or the estimator itself if it is a bottom-up network."""
+    or none for bottom-up networks."""
     detector_weights: Path | None = None
     """Weights file of the detector (.pth or .safetensors) or a name from `posetrail models`. The built-in nanodet needs
     none."""
