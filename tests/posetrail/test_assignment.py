@@ -1,4 +1,4 @@
-"""Pairs from similarities: by hand, then what must hold for any matrix."""
+"""Assignment by similarity: cases worked out by hand, then properties of random matrices."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ def test_greedy_takes_the_best_pair_first_hungarian_the_best_sum() -> None:
 
 
 @pytest.mark.parametrize("assignment", get_args(Assignment))
-def test_nobody_matches_nobody(assignment: Assignment) -> None:
+def test_empty_and_zero_matrices_give_no_pairs(assignment: Assignment) -> None:
     for shape in ((0, 0), (0, 3), (3, 0), (2, 2)):
         assert associate(np.zeros(shape), 0.0, assignment).shape == (0, 2)
 
 
 @pytest.mark.parametrize("assignment", get_args(Assignment))
 @given(matrices, st.floats(0, 1))
-def test_each_at_most_once_and_never_less_alike_than_allowed(
+def test_rows_and_columns_are_paired_at_most_once_above_the_minimum(
     assignment: Assignment, similarity: np.ndarray, least: float
 ) -> None:
     pairs = associate(similarity, least, assignment)
     assert len(set(pairs[:, 0])) == len(set(pairs[:, 1])) == len(pairs)
     assert (similarity[pairs[:, 0], pairs[:, 1]] >= least).all()
     rest = np.delete(np.delete(similarity, pairs[:, 0], 0), pairs[:, 1], 1)
-    assert not (rest >= max(least, 1e-6)).any()  # nobody who could be paired is left alone
+    assert not (rest >= max(least, 1e-6)).any()  # no allowed pair is left over
 
 
 @given(arrays(np.float64, (3, 4), elements=st.floats(0, 1)), st.floats(0, 1))
-def test_hungarian_equals_trying_everything(similarity: np.ndarray, least: float) -> None:
+def test_hungarian_finds_the_best_of_all_permutations(similarity: np.ndarray, least: float) -> None:
     gain = np.where(similarity >= max(least, 1e-6), similarity - least, 0)
     best = max(gain[range(3), columns].sum() for columns in itertools.permutations(range(4), 3))
     pairs = associate(similarity, least, "hungarian")

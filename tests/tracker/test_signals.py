@@ -60,7 +60,7 @@ def check(running: subprocess.Popen[str], number: int) -> str:
     ("number", "send"),
     [(signal.SIGINT, to_one), (signal.SIGINT, to_the_group), (signal.SIGTERM, to_one), (signal.SIGHUP, to_the_group)],
 )
-def test_a_signal_at_any_moment_ends_a_track_with_one_line(
+def test_a_signal_at_any_time_ends_track_with_one_line(
     example_clip: Path, tmp_path: Path, number: int, send: Callable[[int, int], None]
 ) -> None:
     moments_s = (0.0, 0.1, 0.3, 0.9)  # while it is imported, while the networks are loaded, while frames are seen
@@ -112,7 +112,7 @@ def handlers_kept() -> object:
 
 
 @pytest.mark.usefixtures("handlers_kept")
-def test_between_frames_a_signal_is_a_request_and_a_second_ctrl_c_an_order() -> None:
+def test_a_signal_is_a_request_between_frames_and_a_second_ctrl_c_interrupts() -> None:
     with stop_on_ctrl_c() as stopped:
         assert not stopped()
         signal.raise_signal(signal.SIGHUP)
@@ -124,7 +124,7 @@ def test_between_frames_a_signal_is_a_request_and_a_second_ctrl_c_an_order() -> 
 
 
 @pytest.mark.usefixtures("handlers_kept")
-def test_what_nohup_ignores_stays_ignored() -> None:
+def test_signals_that_nohup_ignores_stay_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     Interrupts().install()
     signal.raise_signal(signal.SIGHUP)
@@ -134,7 +134,7 @@ def test_what_nohup_ignores_stays_ignored() -> None:
 
 
 @pytest.mark.usefixtures("handlers_kept")
-def test_an_interrupt_that_python_loses_comes_again() -> None:
+def test_an_interrupt_that_python_drops_is_sent_again() -> None:
     class Loses:
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGINT)
@@ -147,7 +147,7 @@ def test_an_interrupt_that_python_loses_comes_again() -> None:
 
 
 @pytest.mark.usefixtures("handlers_kept")
-def test_what_comes_while_a_worker_is_started_is_not_lost() -> None:
+def test_a_signal_during_the_start_of_a_worker_is_delivered_later() -> None:
     Interrupts().install()
     begun = []
     with pytest.raises(Interrupted), signals_blocked():

@@ -1,4 +1,4 @@
-"""Smoothing: what is steady stays, what jumps is pulled in, what is fast stays fast, what is missing stays missing."""
+"""The smoothing filters: noise, outliers, fast motion, gaps, uneven times, blocks."""
 
 from __future__ import annotations
 
@@ -119,14 +119,14 @@ def test_a_straight_line_at_constant_speed_is_unchanged(smooth: Smooth, T: int) 
     np.testing.assert_allclose(smooth(line, times_s), line, atol=1e-3)
 
 
-def test_a_point_at_rest_is_unchanged_live() -> None:
+def test_one_euro_does_not_move_a_point_at_rest() -> None:
     rest = np.full((30, 2, 2), 7.5)
     np.testing.assert_allclose(one_euro(rest, np.arange(30) / 30), rest)
 
 
 @pytest.mark.parametrize("fps", [15, 30, 60])
 @pytest.mark.parametrize("move", [walk, kick, jump])
-def test_noise_is_reduced_and_fast_motion_is_not_hurt(move: Callable[[np.ndarray], np.ndarray], fps: int) -> None:
+def test_noise_is_reduced_and_fast_motion_is_kept(move: Callable[[np.ndarray], np.ndarray], fps: int) -> None:
     times_s = np.arange(0, 9, 1 / fps) + 0.013
     truth = move(times_s)
     raw = jittered(truth)
@@ -137,7 +137,7 @@ def test_noise_is_reduced_and_fast_motion_is_not_hurt(move: Callable[[np.ndarray
 
 
 @pytest.mark.parametrize("fps", [15, 30, 60])
-def test_live_jitter_is_reduced_at_rest_and_in_walking(fps: int) -> None:
+def test_one_euro_reduces_jitter_at_rest_and_in_walking(fps: int) -> None:
     times_s = np.arange(0, 9, 1 / fps)
     for truth, share in [(walk(times_s) * 0, 0.8), (walk(times_s), 0.95)]:
         before = errors(jittered(truth), truth, times_s)
@@ -146,7 +146,7 @@ def test_live_jitter_is_reduced_at_rest_and_in_walking(fps: int) -> None:
 
 @pytest.mark.parametrize("fps", [30, 60])
 @pytest.mark.parametrize("move", [walk, kick, jump])
-def test_what_was_exact_stays_within_half_a_percent_of_body_height(
+def test_exact_paths_stay_within_half_a_percent_of_body_height(
     move: Callable[[np.ndarray], np.ndarray], fps: int
 ) -> None:
     times_s = np.arange(0, 9, 1 / fps) + 0.013
@@ -154,7 +154,7 @@ def test_what_was_exact_stays_within_half_a_percent_of_body_height(
         assert errors(smooth(move(times_s), times_s), move(times_s), times_s)[0] < 0.005
 
 
-def test_uneven_times_cost_the_kalman_smoother_nothing() -> None:
+def test_uneven_times_do_not_increase_the_error_of_the_kalman_smoother() -> None:
     random = np.random.default_rng(3)
     even, uneven = np.arange(600) / 30, uneven_times(random, 600)
     on_even = errors(kalman(jittered(walk(even)), even), walk(even), even)[0]
@@ -162,7 +162,7 @@ def test_uneven_times_cost_the_kalman_smoother_nothing() -> None:
     assert on_uneven < 1.1 * on_even
 
 
-def test_an_outlier_is_pulled_in_and_its_neighbours_stay() -> None:
+def test_an_outlier_is_corrected_and_its_neighbours_stay() -> None:
     times_s = np.arange(60) / 30
     truth = walk(times_s)
     jumped = truth.copy()
@@ -173,7 +173,7 @@ def test_an_outlier_is_pulled_in_and_its_neighbours_stay() -> None:
     assert np.linalg.norm(smooth_butterworth(jumped, times_s) - truth, axis=2).max() > 0.1 * HEIGHT_PX
 
 
-def test_a_point_of_low_score_has_little_say() -> None:
+def test_a_point_of_low_score_has_little_weight() -> None:
     times_s, scores = np.arange(30) / 30, np.ones((30, 1))
     positions = np.zeros((30, 1, 2))
     positions[15] = 3.0
@@ -199,7 +199,7 @@ def test_butterworth_lets_half_the_power_through_at_the_cut_off_without_delay(fp
     np.testing.assert_allclose(smooth[middle], wave[middle] / np.sqrt(2), atol=1e-9)
 
 
-def test_kalman_without_far_points_is_the_low_pass_its_docstring_says() -> None:
+def test_kalman_without_outliers_has_the_gain_of_its_docstring() -> None:
     fps, noise, speed_drift = 240, 0.02, 5.0
     half_hz = (speed_drift**2 * fps / noise**2) ** 0.25 / (2 * np.pi)
     times_s = np.arange(10 * fps) / fps
@@ -223,7 +223,7 @@ def test_one_euro_gives_the_table_worked_out_by_hand() -> None:
     assert got == pytest.approx([0, 2 / 3, 15 / 17, 275 / 284])
 
 
-def test_one_euro_starts_anew_after_a_gap_and_goes_on_after_a_short_one() -> None:
+def test_one_euro_starts_anew_after_a_long_gap_only() -> None:
     smooth, point, away = OneEuro(), np.array([[0.0, 0]]), np.array([[90.0, 0]])
     smooth(point, 0.0, 300)
     assert np.isnan(smooth(np.full((1, 2), np.nan), 0.1, 300)).all()
@@ -237,7 +237,7 @@ def test_one_euro_starts_anew_after_a_gap_and_goes_on_after_a_short_one() -> Non
 @pytest.mark.parametrize("smooth", ALL)
 @given(paths=wandering_paths())
 @settings(max_examples=25, deadline=None)
-def test_missing_stays_missing_and_never_spreads(smooth: Smooth, paths: tuple[np.ndarray, np.ndarray]) -> None:
+def test_missing_points_stay_missing_and_do_not_spread(smooth: Smooth, paths: tuple[np.ndarray, np.ndarray]) -> None:
     positions, times_s = paths
     kept = positions.copy()
     smoothed = smooth(positions, times_s)
@@ -248,7 +248,7 @@ def test_missing_stays_missing_and_never_spreads(smooth: Smooth, paths: tuple[np
 @pytest.mark.parametrize("smooth", ALL)
 @given(paths=wandering_paths(), shift=st.floats(-1e3, 1e3), later_s=st.floats(0, 1e4))
 @settings(max_examples=25, deadline=None)
-def test_shifting_before_is_shifting_after(
+def test_smoothing_commutes_with_shifts(
     smooth: Smooth, paths: tuple[np.ndarray, np.ndarray], shift: float, later_s: float
 ) -> None:
     positions, times_s = paths
@@ -260,7 +260,7 @@ def test_shifting_before_is_shifting_after(
 @pytest.mark.parametrize("smooth", ["kalman", "butterworth"])
 @given(paths=wandering_paths(), scale=st.floats(0.1, 10))
 @settings(max_examples=25, deadline=None)
-def test_a_larger_picture_of_a_larger_person_is_smoothed_alike(
+def test_smoothing_commutes_with_scaling_of_image_and_person(
     smooth: str, paths: tuple[np.ndarray, np.ndarray], scale: float
 ) -> None:
     positions, times_s = paths
@@ -284,7 +284,7 @@ def test_reversed_time_gives_the_reversed_path(paths: tuple[np.ndarray, np.ndarr
 
 
 @pytest.mark.parametrize("smooth", ALL)
-def test_points_are_smoothed_each_by_itself(smooth: Smooth) -> None:
+def test_points_are_smoothed_independently(smooth: Smooth) -> None:
     times_s = np.arange(40) / 30
     positions = jittered(walk(times_s))
     positions[5:8, 1], positions[:20, 3] = np.nan, np.nan
@@ -296,7 +296,7 @@ def test_points_are_smoothed_each_by_itself(smooth: Smooth) -> None:
 
 
 @pytest.mark.parametrize("smooth", ALL)
-def test_paths_on_both_sides_of_a_long_gap_are_smoothed_apart(smooth: Smooth) -> None:
+def test_paths_on_both_sides_of_a_long_gap_are_independent(smooth: Smooth) -> None:
     times_s = np.arange(90) / 30
     positions = jittered(walk(times_s))
     positions[30:60] = np.nan  # a second
@@ -356,25 +356,25 @@ def test_one_or_two_samples_stay_where_they_are(smooth: Smooth, T: int) -> None:
 
 
 @pytest.mark.parametrize("smooth", ALL)
-def test_nothing_smoothed_is_nothing(smooth: Smooth) -> None:
+def test_points_that_are_all_missing_stay_missing(smooth: Smooth) -> None:
     times_s = np.arange(5) / 30
     assert np.isnan(smooth(np.full((5, 3, 2), np.nan), times_s)).all()
     assert smooth(np.zeros((5, 0, 2)), times_s).shape == (5, 0, 2)
 
 
 @pytest.mark.parametrize("smooth", OFFLINE)
-def test_no_frames_are_no_frames(smooth: Smooth) -> None:
+def test_no_frames_give_no_frames(smooth: Smooth) -> None:
     assert smooth(np.zeros((0, 3, 2)), np.zeros(0)).shape == (0, 3, 2)
 
 
-def test_half_a_point_and_an_infinite_one_are_missing() -> None:
+def test_points_with_a_nan_or_infinite_coordinate_are_missing() -> None:
     positions = np.zeros((5, 1, 2))
     positions[1, 0, 0], positions[3, 0, 1] = np.nan, np.inf
     for smooth in ALL:
         assert np.isnan(smooth(positions, np.arange(5) / 30)).all(axis=2)[:, 0].tolist() == [0, 1, 0, 1, 0]
 
 
-def test_a_size_unknown_in_some_frames_is_drawn_from_the_others() -> None:
+def test_unknown_sizes_are_interpolated() -> None:
     times_s, scores = np.arange(10) / 30, np.ones((10, 6))
     positions = jittered(walk(times_s))
     holes = np.linspace(200, 290, 10)
@@ -395,7 +395,7 @@ def test_times_that_decrease_are_refused_in_one_line(smooth: Smooth, times_s: li
 @pytest.mark.parametrize("smooth", ALL)
 @given(paths=wandering_paths(), steps=st.lists(st.booleans(), min_size=40, max_size=40))
 @settings(max_examples=25, deadline=None)
-def test_while_time_stands_still_nothing_moves(
+def test_frames_of_the_same_time_do_not_move_points(
     smooth: Smooth, paths: tuple[np.ndarray, np.ndarray], steps: list[bool]
 ) -> None:
     positions, _ = paths
@@ -410,7 +410,7 @@ def test_while_time_stands_still_nothing_moves(
         np.testing.assert_allclose(np.diff(path, axis=0)[rests], 0, atol=1e-6)
 
 
-def test_two_frames_of_one_instant_are_their_mean_offline_and_the_first_of_them_live() -> None:
+def test_two_frames_of_one_time_are_averaged_offline_and_the_first_counts_online() -> None:
     times_s = np.array([0.0, 0.1, 0.1, 0.2])
     line = np.array([0.0, 0.8, 1.2, 2.0])[:, None, None] * np.ones((1, 1, 2))
     for smooth in OFFLINE:
@@ -442,7 +442,7 @@ def test_wrong_input_is_refused_in_one_line() -> None:
         OneEuro(beta=-1)
 
 
-def test_live_frames_must_come_in_order_with_the_same_points() -> None:
+def test_one_euro_refuses_frames_out_of_order_and_other_numbers_of_points() -> None:
     smooth = OneEuro()
     smooth(np.zeros((2, 2)), 1.0, 300)
     assert (smooth(np.ones((2, 2)), 1.0, 300) == 0).all()  # no time has passed

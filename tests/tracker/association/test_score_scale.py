@@ -1,4 +1,4 @@
-"""What a score means in a clip, learned as it goes."""
+"""Calibration of thresholds to the scores of a clip."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def poses(scores: list[float], propagated: bool = False) -> Poses:
     return Poses(np.zeros((n, 17, 2)), np.ones((n, 17)), np.zeros((n, 4)), scores, np.full(n, propagated))
 
 
-def test_a_missing_score_counts_as_none_and_spoils_nothing() -> None:
+def test_a_missing_score_does_not_change_the_scale() -> None:
     with_gap, without = ScoreScale(adapt=True), ScoreScale(adapt=True)
     assert with_gap.add(poses([0.81, np.nan, 0.64]), 0.0) == pytest.approx([0.9, 0.0, 0.8])
     without.add(poses([0.81, 0.64]), 0.0)
     assert with_gap.threshold(0.4) == without.threshold(0.4)
 
 
-def test_carried_poses_teach_nothing_and_a_scale_that_does_not_adapt_changes_no_score() -> None:
+def test_propagated_poses_and_a_fixed_scale_change_no_threshold() -> None:
     scale = ScoreScale(adapt=True)
     scale.add(poses([0.2, 0.3]), 0.0)
     before = scale.threshold(0.4)

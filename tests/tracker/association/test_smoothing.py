@@ -1,4 +1,4 @@
-"""Tracks on smooth paths: what was seen is moved a little, what was not seen is not invented."""
+"""Smoothing of tracks, offline in blocks and online."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def error(frames: list[FrameWithTracks], truth: list[np.ndarray]) -> float:
 
 
 @pytest.mark.parametrize("smooth", ["kalman", "butterworth"])
-def test_joints_come_nearer_to_where_they_are(smooth: str) -> None:
+def test_smoothing_reduces_the_error_of_joints(smooth: str) -> None:
     frames, truth = walk(4)
     smoothed = list(smooth_tracks(frames, AssociationSettings(smooth=smooth)))  # type: ignore[arg-type]
     assert error(smoothed, truth) < 0.7 * error(frames, truth)
@@ -53,7 +53,7 @@ def test_joints_come_nearer_to_where_they_are(smooth: str) -> None:
     assert [seen.index for seen, _ in smoothed] == list(range(len(frames)))
 
 
-def test_in_blocks_it_is_the_same_as_in_one() -> None:
+def test_the_division_into_blocks_hardly_changes_the_result() -> None:
     frames, _ = walk(70, fps=10)
     whole = list(smooth_tracks(frames, KALMAN))
     later = list(smooth_tracks(frames[100:], KALMAN))  # other blocks: they begin ten seconds later
@@ -61,7 +61,7 @@ def test_in_blocks_it_is_the_same_as_in_one() -> None:
         np.testing.assert_allclose(one.poses.keypoints, other.poses.keypoints, atol=0.05)
 
 
-def test_what_is_missing_stays_missing_and_nobody_appears() -> None:
+def test_missing_joints_and_poses_stay_missing() -> None:
     frames, _ = walk(2)
     for index in range(20, 25):
         seen, people = frames[index]
@@ -76,7 +76,7 @@ def test_what_is_missing_stays_missing_and_nobody_appears() -> None:
         assert np.isfinite(after.poses.boxes).all()
 
 
-def test_people_without_joints_get_smooth_boxes() -> None:
+def test_boxes_of_people_without_joints_are_smoothed() -> None:
     frames, _ = walk(3)
     random = np.random.default_rng(1)
     for index, (seen, people) in enumerate(frames):
@@ -85,13 +85,13 @@ def test_people_without_joints_get_smooth_boxes() -> None:
         frames[index] = seen, replace(people, poses=poses)
     true = [np.array([w.box(seen.time_s) for w in WALKERS]) for seen, _ in frames]
 
-    def off(followed: list[FrameWithTracks]) -> float:
-        return float(np.std([people.poses.boxes - box for (_, people), box in zip(followed, true, strict=True)]))
+    def off(tracked: list[FrameWithTracks]) -> float:
+        return float(np.std([people.poses.boxes - box for (_, people), box in zip(tracked, true, strict=True)]))
 
     assert off(list(smooth_tracks(frames, KALMAN))) < 0.7 * off(frames)
 
 
-def test_nobody_and_no_frames_and_equal_times_survive() -> None:
+def test_empty_frames_no_frames_and_equal_times_are_accepted() -> None:
     assert list(smooth_tracks([], KALMAN)) == []
     frames, _ = walk(1)
     empty = [(seen, people[[]]) for seen, people in frames]
@@ -101,7 +101,7 @@ def test_nobody_and_no_frames_and_equal_times_survive() -> None:
     assert len(list(smooth_tracks(frames[:1], KALMAN))) == 1
 
 
-def test_none_changes_nothing_and_a_cut_off_that_the_frame_rate_cannot_hold_is_told() -> None:
+def test_none_changes_nothing_and_a_cut_off_too_high_for_the_frame_rate_is_refused() -> None:
     frames, _ = walk(2, fps=10)
     assert list(smooth_tracks(frames, AssociationSettings(smooth="none"))) == frames
     with pytest.raises(InputError, match="cut"):
@@ -118,7 +118,7 @@ def test_frames_of_the_same_time_are_smoothed_as_one_instant(smooth: Smoothing) 
     assert len(list(smooth_tracks(at_once, AssociationSettings(smooth=smooth)))) == len(frames)
 
 
-def test_live_smoothing_moves_joints_nearer_to_where_they_are() -> None:
+def test_online_smoothing_reduces_the_error_of_joints() -> None:
     frames, truth = walk(4)
     smooth = OnlineSmoothing()
     live = [(seen, smooth(people, seen.time_s)) for seen, people in frames]
@@ -126,7 +126,7 @@ def test_live_smoothing_moves_joints_nearer_to_where_they_are() -> None:
     assert [people.track_ids.tolist() for _, people in live] == [[7, 3]] * len(frames)
 
 
-def test_what_smooth_is_by_default_and_what_would_do_nothing_is_refused() -> None:
+def test_defaults_of_smooth_and_settings_without_effect() -> None:
     assert AssociationSettings().smoothing == AssociationSettings(smooth="kalman").smoothing == "kalman"
     assert AssociationSettings(offline=False).smoothing == "none"
     frames, _ = walk(0.5)
@@ -166,7 +166,7 @@ def test_what_smooth_is_by_default_and_what_would_do_nothing_is_refused() -> Non
     smooth=st.sampled_from(["auto", "butterworth", "one_euro"]),
 )
 @settings(max_examples=12, deadline=None)
-def test_a_clip_whose_clock_stands_still_at_times_is_followed(steps: list[float], smooth: Smoothing) -> None:
+def test_frames_of_equal_times_are_tracked_and_smoothed(steps: list[float], smooth: Smoothing) -> None:
     frames, _ = walk(len(steps) / 30)
     times_s = np.cumsum(steps)
     clip = [(people.poses, float(time_s)) for (_, people), time_s in zip(frames, times_s, strict=False)]

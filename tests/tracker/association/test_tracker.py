@@ -1,4 +1,4 @@
-"""Ids in invented worlds: one person, one id; then everything that once made two of them."""
+"""Online association in synthetic worlds: ids through crossings, gaps, camera motion and duplicates."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17
+from tests.pose_frames import CROSSING, ids_of_walkers, pose_frames
 from tests.worlds import Walker, World, line
 from tracker.association.follow import follow
 from tracker.association.tracker import Tracker, associate_online
@@ -22,134 +23,115 @@ from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import PRESETS, Assignment, AssociationSettings, Similarity
 
 
-def seen(world: World, shuffle: int | None = None, stride: int = 1) -> list[PoseFrame]:
-    """The world as a perfect see stage without flow would log it, people in any order."""
-    random = np.random.default_rng(shuffle)
-    frames = []
-    for index in range(0, world.num_frames, stride):
-        time_s = index / world.fps
-        there = [w for w in world.walkers if not w.missed(index)]
-        keypoints = np.array([w.keypoints(time_s) for w in there]).reshape(-1, 17, 2)
-        boxes = np.array([w.box(time_s) for w in there]).reshape(-1, 4)
-        scores = np.array([w.box_score(index) for w in there])
-        poses = Poses(keypoints, np.full(keypoints.shape[:2], 0.8), boxes, scores, np.zeros(len(there)))
-        if shuffle is not None:
-            poses = poses[random.permutation(len(poses))]
-        frames.append(PoseFrame(index, time_s, f"{index:06d}.jpg", poses, PropagatedPoses.empty(17)))
-    return frames
-
-
-def who(world: World, frames: list[PoseFrame], settings: AssociationSettings) -> list[dict[int, int]]:
-    """For every frame, walker -> id."""
-    followed = []
-    for frame, people in associate_online(frames, settings, COCO_17):
-        walkers = [world.walker_at(frame.index, box) for box in people.poses.boxes]
-        followed.append(dict(zip(walkers, people.track_ids.tolist(), strict=True)))
-    return followed
+def ids_online(world: World, frames: list[PoseFrame], settings: AssociationSettings) -> list[dict[int, int]]:
+    """For every frame, row of the walker -> track id, associated online."""
+    tracked = ((frame.index, each) for frame, each in associate_online(frames, settings, COCO_17))
+    return ids_of_walkers(world, tracked)
 
 
 DEFAULT = AssociationSettings()
-CROSSING = World(
-    (Walker(line((20, 60), (120, 0))), Walker(line((500, 75), (-120, 0))), Walker(line((300, 10), (0, 60)))),
-    num_frames=90,
-)
 
 
 @pytest.mark.parametrize("similarity", get_args(Similarity))
 @pytest.mark.parametrize("assignment", get_args(Assignment))
 def test_one_person_on_a_straight_line_has_one_id(similarity: Similarity, assignment: Assignment) -> None:
     world = World((Walker(line((20, 60), (120, 0))),), num_frames=60)
-    ids = who(world, seen(world), AssociationSettings(similarity=similarity, assignment=assignment))
+    ids = ids_online(world, pose_frames(world), AssociationSettings(similarity=similarity, assignment=assignment))
     assert ids == [{0: 1}] * 60
 
 
 def test_people_who_cross_keep_their_ids() -> None:
-    ids = who(CROSSING, seen(CROSSING), DEFAULT)
+    ids = ids_online(CROSSING, pose_frames(CROSSING), DEFAULT)
     assert all(frame == ids[0] for frame in ids)
 
 
-def test_the_order_of_people_in_a_frame_changes_no_id_that_is_seen() -> None:
-    expected = who(CROSSING, seen(CROSSING), DEFAULT)
+def test_the_order_of_people_in_a_frame_changes_only_the_numbering() -> None:
+    expected = ids_online(CROSSING, pose_frames(CROSSING), DEFAULT)
     for seed in range(5):
-        got = who(CROSSING, seen(CROSSING, shuffle=seed), DEFAULT)
+        got = ids_online(CROSSING, pose_frames(CROSSING, shuffle=seed), DEFAULT)
         names = {got[0][walker]: expected[0][walker] for walker in got[0]}  # ids of the first frame go by rows
         assert [{walker: names[i] for walker, i in frame.items()} for frame in got] == expected
 
 
-def test_half_the_frame_rate_keeps_who_is_who() -> None:
-    assert who(CROSSING, seen(CROSSING, stride=2), DEFAULT) == who(CROSSING, seen(CROSSING), DEFAULT)[::2]
+def test_half_the_frame_rate_gives_the_same_ids() -> None:
+    assert (
+        ids_online(CROSSING, pose_frames(CROSSING, stride=2), DEFAULT)
+        == ids_online(CROSSING, pose_frames(CROSSING), DEFAULT)[::2]
+    )
 
 
 @pytest.mark.parametrize("missing_frames", [1, 5, 20, 45])
-def test_somebody_unseen_for_a_while_comes_back_as_themselves(missing_frames: int) -> None:
+def test_a_person_keeps_the_id_across_a_gap(missing_frames: int) -> None:
     walker = Walker(line((20, 60), (120, 0)), missed=lambda f: 30 <= f < 30 + missing_frames)
     other = Walker(line((600, 200), (-60, 0)))
     world = World((walker, other), num_frames=100)
-    ids = who(world, seen(world), DEFAULT)
+    ids = ids_online(world, pose_frames(world), DEFAULT)
     assert {frame[0] for frame in ids if 0 in frame} == {1}
     assert {frame[1] for frame in ids} == {2}
 
 
-def test_somebody_unseen_for_longer_than_the_memory_is_somebody_new() -> None:
+def test_a_gap_longer_than_the_track_buffer_starts_a_new_track() -> None:
     world = World((Walker(line((20, 60), (0, 0)), missed=lambda f: 30 <= f < 70),), num_frames=90)
-    ids = who(world, seen(world), AssociationSettings(track_buffer_s=1.0))
+    ids = ids_online(world, pose_frames(world), AssociationSettings(track_buffer_s=1.0))
     assert {i for frame in ids for i in frame.values()} == {1, 2}
-    ids = who(world, seen(world), AssociationSettings(track_buffer_s=1.5))
+    ids = ids_online(world, pose_frames(world), AssociationSettings(track_buffer_s=1.5))
     assert {i for frame in ids for i in frame.values()} == {1}
 
 
-def test_a_low_score_continues_a_person_but_starts_nobody() -> None:
+def test_a_low_score_continues_a_track_but_starts_none() -> None:
     fading = Walker(line((20, 60), (60, 0)), box_score=lambda f: 0.9 if f < 10 else 0.1)
     faint = Walker(line((400, 60), (0, 0)), box_score=lambda _: 0.1)
     world = World((fading, faint), num_frames=30)
-    assert who(world, seen(world), DEFAULT) == [{0: 1}] * 30
+    assert ids_online(world, pose_frames(world), DEFAULT) == [{0: 1}] * 30
 
 
-def test_a_newcomer_is_confirmed_before_they_get_an_id() -> None:
+def test_a_track_gets_its_id_on_confirmation() -> None:
     late = Walker(line((400, 60), (0, 0)), missed=lambda f: f < 10)
     flicker = Walker(line((200, 200), (0, 0)), missed=lambda f: f != 15)
     world = World((Walker(line((20, 60), (0, 0))), late, flicker), num_frames=30)
-    ids = who(world, seen(world), AssociationSettings(confirmation_s=0.1))
+    ids = ids_online(world, pose_frames(world), AssociationSettings(confirmation_s=0.1))
     assert [1 in frame for frame in ids] == [False] * 13 + [True] * 17
     assert not any(2 in frame for frame in ids)
     assert {i for frame in ids for i in frame.values()} == {1, 2}
 
 
-def test_a_second_pose_of_somebody_starts_nobody() -> None:
+def test_a_duplicate_pose_starts_no_track() -> None:
     world = World(
         (Walker(line((20, 60), (0, 0))), Walker(line((26, 64), (0, 0)), missed=lambda f: f < 3)), num_frames=30
     )
-    assert who(world, seen(world), DEFAULT) == [{0: 1}] * 30
+    assert ids_online(world, pose_frames(world), DEFAULT) == [{0: 1}] * 30
 
 
-def test_a_carried_pose_continues_but_starts_nobody() -> None:
+def test_a_propagated_pose_continues_a_track_but_starts_none() -> None:
     world = World((Walker(line((20, 60), (0, 0))),), num_frames=10)
     propagated = [True] * 3 + [False] + [True] * 6
-    frames = [replace(f, poses=replace(f.poses, propagated=[c])) for f, c in zip(seen(world), propagated, strict=True)]
-    assert who(world, frames, AssociationSettings(confirmation_s=0)) == [{}] * 3 + [{0: 1}] * 7
+    frames = [
+        replace(f, poses=replace(f.poses, propagated=[c])) for f, c in zip(pose_frames(world), propagated, strict=True)
+    ]
+    assert ids_online(world, frames, AssociationSettings(confirmation_s=0)) == [{}] * 3 + [{0: 1}] * 7
 
 
-def test_people_without_a_sure_joint_are_followed_by_their_boxes() -> None:
+def test_people_without_joints_are_tracked_by_their_boxes() -> None:
     nowhere = np.full((17, 2), np.nan)
-    frames = [replace(f, poses=replace(f.poses, keypoints=[nowhere] * len(f.poses))) for f in seen(CROSSING)]
-    ids = who(CROSSING, frames[:40], DEFAULT)
+    frames = [replace(f, poses=replace(f.poses, keypoints=[nowhere] * len(f.poses))) for f in pose_frames(CROSSING)]
+    ids = ids_online(CROSSING, frames[:40], DEFAULT)
     assert all(frame == ids[0] for frame in ids)
 
 
-def test_flow_is_believed_where_it_carried_somebody() -> None:
-    """Somebody jumps farther than any reach between two frames, but flow saw where to."""
+def test_optical_flow_overrides_the_motion_model() -> None:
+    """A person jumps farther than the gate between two frames, but optical flow propagated the pose."""
     world = World((Walker(lambda t: (20 if t < 1 else 400, 60)),), num_frames=60)
-    frames = seen(world)
-    assert {i for frame in who(world, frames, DEFAULT) for i in frame.values()} == {1, 2}
+    frames = pose_frames(world)
+    assert {i for frame in ids_online(world, frames, DEFAULT) for i in frame.values()} == {1, 2}
     for before, now in pairwise(frames):
         flown = PropagatedPoses([before.index], [0], now.poses.keypoints)
         frames[now.index] = replace(now, propagated=flown)
-    assert who(world, frames, DEFAULT) == [{0: 1}] * 60
+    assert ids_online(world, frames, DEFAULT) == [{0: 1}] * 60
 
 
-def test_the_flow_queue_bridges_frames_that_missed_somebody() -> None:
+def test_the_queue_of_propagated_poses_bridges_missed_frames() -> None:
     world = World((Walker(line((20, 60), (0, 0)), missed=lambda f: 5 <= f < 8),), num_frames=20)
-    frames = seen(world)
+    frames = pose_frames(world)
     frames[8] = replace(frames[8], propagated=PropagatedPoses([4], [0], frames[8].poses.keypoints))
     preset = PRESETS["simple-baselines"].association
     for queue_frames, expected in ((1, {1, 2}), (4, {1})):
@@ -157,8 +139,8 @@ def test_the_flow_queue_bridges_frames_that_missed_somebody() -> None:
         assert {int(i) for _, people in followed for i in people.track_ids} == expected
 
 
-def test_joints_below_the_threshold_are_left_out_of_the_tracks() -> None:
-    frame = seen(CROSSING)[0]
+def test_joints_below_the_output_score_are_missing_in_the_tracks() -> None:
+    frame = pose_frames(CROSSING)[0]
     scores = np.linspace(0, 1, 17)
     frame = replace(frame, poses=replace(frame.poses, keypoint_scores=[scores] * 3, scores=np.ones(3)))
     people = Tracker(AssociationSettings(min_output_joint_score=0.5), COCO_17).update_frame(frame)
@@ -167,36 +149,36 @@ def test_joints_below_the_threshold_are_left_out_of_the_tracks() -> None:
 
 
 def test_frames_out_of_order_are_refused() -> None:
-    frames = seen(CROSSING)
+    frames = pose_frames(CROSSING)
     tracker = Tracker(DEFAULT, COCO_17)
     tracker.update_frame(frames[5])
     with pytest.raises(ValueError, match="in order"):
         tracker.update_frame(frames[4])
 
 
-def test_two_trackers_in_one_program_do_not_know_of_each_other() -> None:
+def test_two_trackers_are_independent() -> None:
     one, other = Tracker(DEFAULT, COCO_17), Tracker(DEFAULT, COCO_17)
-    frame = seen(CROSSING)[0]
+    frame = pose_frames(CROSSING)[0]
     assert one.update_frame(frame).track_ids.tolist() == other.update_frame(frame).track_ids.tolist() == [1, 2, 3]
 
 
 def moved(frame: PoseFrame, shift: tuple[float, float], scale: float) -> PoseFrame:
-    """The same people in a picture of another size and place."""
+    """The same people in a shifted and scaled image."""
     poses = frame.poses
     placed = replace(poses, keypoints=poses.keypoints * scale + shift, boxes=poses.boxes * scale + np.tile(shift, 2))
     return replace(frame, poses=placed)
 
 
-def seen_by_camera(
-    world: World, camera: Callable[[float], tuple[float, float, float]], *, told: bool
+def through_camera(
+    world: World, camera: Callable[[float], tuple[float, float, float]], *, known: bool
 ) -> list[PoseFrame]:
-    """The world as a camera that moves sees it: at a time in seconds it is moved by pixels x, y, and zoomed."""
+    """The world through a moving camera; `camera` gives its shift x, y in pixels and its zoom at a time in seconds."""
     frames, before = [], None
-    for frame in seen(world):
+    for frame in pose_frames(world):
         x, y, zoom = camera(frame.time_s)
         now = np.array([[zoom, 0, x], [0, zoom, y]])
         turn = np.eye(2, 3)
-        if before is not None and told:
+        if before is not None and known:
             ratio = zoom / before[2]
             turn = np.array([[ratio, 0, x - ratio * before[0]], [0, ratio, y - ratio * before[1]]])
         frames.append(replace(moved(frame, (now[0, 2], now[1, 2]), zoom), camera_motion=turn))
@@ -212,11 +194,11 @@ CAMERAS = {
 
 
 @pytest.mark.parametrize("name", CAMERAS)
-def test_people_seen_by_a_moving_camera_keep_their_ids(name: str) -> None:
-    """Somebody hidden for half a second, while the camera moves on, is looked for where the camera moved them."""
+def test_people_keep_their_ids_when_the_camera_moves(name: str) -> None:
+    """A person hidden for half a second is expected where the camera's motion leads."""
     hidden = Walker(line((300, 160), (30, 0)), missed=lambda f: 40 <= f < 55)
     world = World((hidden, *CROSSING.walkers), num_frames=80)
-    frames = seen_by_camera(world, CAMERAS[name], told=True)
+    frames = through_camera(world, CAMERAS[name], known=True)
     truth = [len(frame.poses) for frame in frames]
     tracker = Tracker(DEFAULT, COCO_17)
     ids = [set(tracker.update_frame(frame).track_ids.tolist()) for frame in frames]
@@ -224,58 +206,60 @@ def test_people_seen_by_a_moving_camera_keep_their_ids(name: str) -> None:
     assert set.union(*ids) == {1, 2, 3, 4}
 
 
-def test_the_crowd_tells_how_the_camera_moved_where_the_log_does_not() -> None:
+def test_common_motion_replaces_an_unknown_camera_motion() -> None:
     jump = {t: 90.0 if t >= 1.5 else 0.0 for t in (i / 30 for i in range(90))}
     hidden = Walker(line((300, 160), (0, 0)), missed=lambda f: 40 <= f < 55)
     others = tuple(Walker(line((60 + 120 * i, 20 + 10 * i), (5, 0))) for i in range(5))
     world = World((hidden, *others), num_frames=80)
-    frames = seen_by_camera(world, lambda t: (jump[t], 0.0, 1.0), told=False)
+    frames = through_camera(world, lambda t: (jump[t], 0.0, 1.0), known=False)
     tracker = Tracker(AssociationSettings(), COCO_17)
     assert set.union(*(set(tracker.update_frame(frame).track_ids.tolist()) for frame in frames)) == set(range(1, 7))
 
 
 @pytest.mark.parametrize(("shift", "scale"), [((1000.0, -300.0), 1.0), ((0.0, 0.0), 3.0), ((-50.0, 7.0), 0.5)])
-def test_shifting_and_scaling_the_picture_changes_no_id(shift: tuple[float, float], scale: float) -> None:
-    plain = [people.track_ids.tolist() for _, people in associate_online(seen(CROSSING, shuffle=1), DEFAULT, COCO_17)]
-    there = (moved(frame, shift, scale) for frame in seen(CROSSING, shuffle=1))
+def test_shifting_and_scaling_the_image_changes_no_id(shift: tuple[float, float], scale: float) -> None:
+    plain = [
+        people.track_ids.tolist() for _, people in associate_online(pose_frames(CROSSING, shuffle=1), DEFAULT, COCO_17)
+    ]
+    there = (moved(frame, shift, scale) for frame in pose_frames(CROSSING, shuffle=1))
     assert [people.track_ids.tolist() for _, people in associate_online(there, DEFAULT, COCO_17)] == plain
 
 
-def test_an_id_never_returns_after_it_was_retired() -> None:
-    """Everybody leaves for longer than they are remembered and comes back to the same places."""
+def test_ids_are_never_used_again() -> None:
+    """All people leave for longer than the track buffer and return to the same places."""
     world = World(tuple(Walker(w.path, missed=lambda f: 20 <= f < 90) for w in CROSSING.walkers[:2]), num_frames=120)
-    ids = who(world, seen(world), AssociationSettings(track_buffer_s=2.0))
+    ids = ids_online(world, pose_frames(world), AssociationSettings(track_buffer_s=2.0))
     before, after = ({i for frame in part for i in frame.values()} for part in (ids[:20], ids[90:]))
     assert before == {1, 2}
     assert after == {3, 4}
 
 
-def test_three_hundred_people_are_followed() -> None:
+def test_three_hundred_people_are_tracked() -> None:
     walkers = tuple(Walker(line((100 * (i % 20), 150 * (i // 20)), (20, 3 * (i % 5)))) for i in range(300))
-    ids = who(World(walkers, num_frames=4), seen(World(walkers, num_frames=4), shuffle=3), DEFAULT)
+    ids = ids_online(World(walkers, num_frames=4), pose_frames(World(walkers, num_frames=4), shuffle=3), DEFAULT)
     assert all(len(frame) == 300 and frame == ids[0] for frame in ids)
 
 
-def test_scores_of_zero_are_no_scores() -> None:
-    """A file without scores may have zeros in their place; with nothing to tell people apart by, all are people."""
-    frames = [replace(f, poses=replace(f.poses, scores=np.zeros(3))) for f in seen(CROSSING)]
-    ids = who(CROSSING, frames, DEFAULT)
+def test_if_all_scores_are_zero_every_pose_is_tracked() -> None:
+    """A file without scores may have zeros in their place; then no pose can be told from a false one by its score."""
+    frames = [replace(f, poses=replace(f.poses, scores=np.zeros(3))) for f in pose_frames(CROSSING)]
+    ids = ids_online(CROSSING, frames, DEFAULT)
     assert all(len(frame) == 3 and frame == ids[0] for frame in ids)
 
 
-@pytest.mark.parametrize("sure", [0.3, 0.6, 0.97])
-def test_what_is_sure_depends_on_the_clip(sure: float) -> None:
-    """One network calls people 0.3 where another says 0.97: who is far below the others is nobody with either."""
-    faint = Walker(line((300, 250), (0, 0)), box_score=lambda _: 0.25 * sure)
-    world = World((*(Walker(w.path, box_score=lambda _: sure) for w in CROSSING.walkers), faint), num_frames=60)
-    ids = who(world, seen(world), DEFAULT)
+@pytest.mark.parametrize("score", [0.3, 0.6, 0.97])
+def test_thresholds_adapt_to_the_scores_of_the_clip(score: float) -> None:
+    """Networks differ in the scores of correct poses; poses far below the others are dropped with any of them."""
+    faint = Walker(line((300, 250), (0, 0)), box_score=lambda _: 0.25 * score)
+    world = World((*(Walker(w.path, box_score=lambda _: score) for w in CROSSING.walkers), faint), num_frames=60)
+    ids = ids_online(world, pose_frames(world), DEFAULT)
     assert all(set(frame) == {0, 1, 2} for frame in ids)
 
 
-def test_a_pose_made_of_two_people_starts_nobody() -> None:
-    """Its left side is of one, its right side of the other: no single person explains it, both together do."""
+def test_a_pose_with_joints_of_two_people_starts_no_track() -> None:
+    """Its left side is of one person, its right side of the other: only both together explain it."""
     world = World((Walker(line((100, 60), (10, 0))), Walker(line((150, 60), (10, 0)))), num_frames=20)
-    frames = seen(world)
+    frames = pose_frames(world)
     for index in range(8, 20):
         poses = frames[index].poses
         left = np.array([name.startswith("left") for name in COCO_17.joints])
@@ -292,29 +276,29 @@ def test_a_pose_made_of_two_people_starts_nobody() -> None:
     assert set.union(*(set(tracker.update_frame(frame).track_ids.tolist()) for frame in frames)) == {1, 2}
 
 
-def test_someone_hidden_is_not_dragged_along_by_whoever_hides_them() -> None:
-    """While A stands still behind B, who walks by, one pose with joints of both is seen; A is where A was."""
+def test_a_hidden_person_does_not_move_with_the_one_in_front() -> None:
+    """One person stands still behind another who walks by, and is missed meanwhile."""
     standing = Walker(line((300, 60), (0, 0)), missed=lambda f: 30 <= f < 42)
     passing = Walker(line((20, 64), (240, 0)))
     world = World((standing, passing), num_frames=80)
-    ids = who(world, seen(world), DEFAULT)
+    ids = ids_online(world, pose_frames(world), DEFAULT)
     assert {frame[0] for frame in ids if 0 in frame} == {1}
     assert {frame[1] for frame in ids} == {2}
 
 
-def test_looks_tell_who_came_back() -> None:
-    """Two people leave together and come back with their places changed: only what they wear tells."""
+def test_appearance_identifies_people_after_a_gap() -> None:
+    """Two people leave and return with exchanged places: only their appearance identifies them."""
     away = lambda f: 30 <= f < 60  # noqa: E731
     one = Walker(lambda t: (100 if t < 1.5 else 150, 60), missed=away)
     other = Walker(lambda t: (150 if t < 1.5 else 100, 60), missed=away)
     world = World((one, other), num_frames=90)
-    looks = np.eye(2, 8, dtype=np.float32)
-    frames = [replace(frame, appearance=looks[: len(frame.poses)]) for frame in seen(world)]
+    embeddings = np.eye(2, 8, dtype=np.float32)
+    frames = [replace(frame, appearance=embeddings[: len(frame.poses)]) for frame in pose_frames(world)]
     frames = [replace(frame, appearance=np.zeros((0, 8))) if not len(frame.poses) else frame for frame in frames]
-    ids = who(world, frames, AssociationSettings(appearance_share=0.8))
+    ids = ids_online(world, frames, AssociationSettings(appearance_share=0.8))
     assert ids[0] == ids[-1] == {0: 1, 1: 2}
     without = [replace(frame, appearance=np.zeros((0, 0))) for frame in frames]
-    assert who(world, without, AssociationSettings(appearance_share=0.8))[-1] == {0: 2, 1: 1}
+    assert ids_online(world, without, AssociationSettings(appearance_share=0.8))[-1] == {0: 2, 1: 1}
 
 
 poses_at_random = st.builds(
@@ -324,7 +308,7 @@ poses_at_random = st.builds(
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(poses_at_random, max_size=6), st.sampled_from(sorted(PRESETS)), st.sampled_from(get_args(Similarity)))
-def test_whatever_comes_no_id_stands_twice_in_a_frame(
+def test_ids_are_unique_in_every_frame_of_random_poses(
     crowd: list[tuple[np.random.Generator, int]], preset: str, similarity: Similarity
 ) -> None:
     base = PRESETS[preset].association
@@ -338,13 +322,13 @@ def test_whatever_comes_no_id_stands_twice_in_a_frame(
         assert (people.track_ids > 0).all()
 
 
-def test_a_pose_without_a_box_is_followed_by_its_joints_and_one_with_nothing_by_nothing() -> None:
-    frames = [replace(f, poses=replace(f.poses, boxes=np.full((3, 4), np.nan))) for f in seen(CROSSING)]
+def test_poses_without_boxes_are_tracked_by_joints_and_empty_poses_are_dropped() -> None:
+    frames = [replace(f, poses=replace(f.poses, boxes=np.full((3, 4), np.nan))) for f in pose_frames(CROSSING)]
     people = [people.track_ids for _, people in associate_online(frames, DEFAULT, COCO_17)]
     assert all(sorted(ids.tolist()) == [1, 2, 3] for ids in people)
     nothing = [replace(f, poses=replace(f.poses, keypoints=np.full((3, 17, 2), np.nan))) for f in frames]
     assert not any(len(people) for _, people in associate_online(nothing, DEFAULT, COCO_17))
-    unscored = [replace(f, poses=replace(f.poses, scores=np.full(3, np.nan))) for f in seen(CROSSING)]
+    unscored = [replace(f, poses=replace(f.poses, scores=np.full(3, np.nan))) for f in pose_frames(CROSSING)]
     assert all(len(people) in (0, 3) for _, people in associate_online(unscored, DEFAULT, COCO_17))
 
 
@@ -353,14 +337,14 @@ def test_the_example_in_the_docstring_works() -> None:
     assert doctest.DocTestRunner().run(example) == (0, 4)  # failed, attempted
 
 
-def test_poses_alone_may_follow_frames_of_a_log() -> None:
-    tracker, frames = Tracker(), seen(CROSSING)
+def test_update_may_follow_update_frame() -> None:
+    tracker, frames = Tracker(), pose_frames(CROSSING)
     assert tracker.update_frame(frames[0]).track_ids.tolist() == [1, 2, 3]
     assert tracker.update(frames[1].poses, frames[1].time_s).track_ids.tolist() == [1, 2, 3]
 
 
 def test_poses_that_do_not_fit_the_earlier_ones_are_refused() -> None:
-    tracker, (frame, later, *_) = Tracker(), seen(CROSSING)
+    tracker, (frame, later, *_) = Tracker(), pose_frames(CROSSING)
     tracker.update_frame(frame)
     with pytest.raises(ValueError, match="poses: expected 17 joints, got 15"):
         tracker.update(Poses.empty(15), later.time_s)

@@ -91,20 +91,20 @@ MOVES = {
 
 
 @pytest.mark.parametrize("cameras", MOVES.values(), ids=list(MOVES))
-def test_the_motion_of_a_camera_is_told_within_a_pixel(cameras: list[np.ndarray]) -> None:
+def test_camera_motion_is_estimated_within_a_pixel(cameras: list[np.ndarray]) -> None:
     told = motions(cameras)
     assert np.array_equal(told[0], STILL)
     assert worst_error(told, cameras) < 0.5
 
 
 @pytest.mark.parametrize("cameras", MOVES.values(), ids=list(MOVES))
-def test_large_people_going_the_other_way_do_not_lead_it_astray(cameras: list[np.ndarray]) -> None:
+def test_large_people_in_opposite_motion_do_not_bias_the_estimate(cameras: list[np.ndarray]) -> None:
     """They fill half of the picture."""
     told = motions(cameras, lambda i: [(100 + 15 * i, 100, 500 + 15 * i, 720), (700 + 9 * i, 60, 1150 + 9 * i, 720)])
     assert worst_error(told, cameras) < 1.5
 
 
-def test_people_whom_nobody_has_seen_do_not_lead_it_astray() -> None:
+def test_undetected_people_do_not_bias_the_estimate() -> None:
     """They fill a third of the picture and have no boxes."""
     cameras = MOVES["pans"]
     camera = CameraMotion()
@@ -116,12 +116,12 @@ def test_people_whom_nobody_has_seen_do_not_lead_it_astray() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 2.0, 8.0])
-def test_a_camera_on_a_tripod_never_moves(noise: float) -> None:
+def test_a_static_camera_has_no_motion(noise: float) -> None:
     told = motions([view()] * 12, lambda i: [(100 + 15 * i, 100, 500 + 15 * i, 720)], noise=noise)
     assert (told == STILL).all()
 
 
-def test_a_tripod_stays_one_through_compression() -> None:
+def test_a_static_camera_has_no_motion_in_compressed_video() -> None:
     camera = CameraMotion()
     for i in range(12):
         image = picture(view(), [(100 + 15 * i, 100, 500 + 15 * i, 720)], seed=i)
@@ -130,7 +130,7 @@ def test_a_tripod_stays_one_through_compression() -> None:
         assert np.array_equal(camera.step(prepare_grey(image), NOBODY), STILL)
 
 
-def test_a_pan_too_slow_for_one_frame_is_told_in_steps() -> None:
+def test_a_slow_pan_is_reported_in_steps() -> None:
     cameras = [view(pan=(0.3 * i, 0)) for i in range(20)]
     told = motions(cameras)
     steps = (told != STILL).any(axis=(1, 2))
@@ -138,7 +138,7 @@ def test_a_pan_too_slow_for_one_frame_is_told_in_steps() -> None:
     assert worst_error(told, cameras) < 1.2
 
 
-def test_where_nothing_can_be_said_the_camera_stands_still() -> None:
+def test_without_usable_corners_the_motion_is_the_identity() -> None:
     random = np.random.default_rng(0)
     blank = np.full((720, 1280, 3), 127, np.uint8)
     noise = [np.clip(blank + random.normal(0, 3, blank.shape), 0, 255).astype(np.uint8) for _ in range(4)]
@@ -150,7 +150,7 @@ def test_where_nothing_can_be_said_the_camera_stands_still() -> None:
             assert np.array_equal(camera.step(prepare_grey(image), NOBODY), STILL)
 
 
-def test_one_textured_patch_does_not_speak_for_the_whole_picture() -> None:
+def test_one_textured_patch_does_not_dominate_the_estimate() -> None:
     camera = CameraMotion()
     for i in range(4):
         image = np.full((720, 1280, 3), 127, np.uint8)
@@ -158,7 +158,7 @@ def test_one_textured_patch_does_not_speak_for_the_whole_picture() -> None:
         assert np.array_equal(camera.step(prepare_grey(image), NOBODY), STILL)
 
 
-def test_after_a_cut_or_a_change_of_size_motion_is_told_again() -> None:
+def test_motion_is_estimated_again_after_a_cut_or_a_change_of_size() -> None:
     camera = CameraMotion()
     elsewhere = np.ascontiguousarray(WALL[::-1])
     images = [picture(view()), elsewhere[:720, :1280], elsewhere[:720, 12:1292], picture(view())[::2, ::2].copy()]
@@ -167,14 +167,14 @@ def test_after_a_cut_or_a_change_of_size_motion_is_told_again() -> None:
     assert told[2] == pytest.approx(np.array([[1, 0, -12], [0, 1, 0]]), abs=0.3)
 
 
-def test_sizes_that_look_alike_when_shrunk_are_not_taken_for_one() -> None:
+def test_image_sizes_that_shrink_to_the_same_size_are_distinguished() -> None:
     camera = CameraMotion()
     for scale in (1, 2):
         image = cv2.resize(picture(view()), None, fx=scale, fy=scale)
         assert np.array_equal(camera.step(prepare_grey(image), NOBODY), STILL)
 
 
-def test_the_same_pictures_give_the_same_motion_in_any_thread() -> None:
+def test_the_motion_does_not_depend_on_the_thread() -> None:
     def run(_: int) -> bytes:
         return motions(MOVES["does all at once"][:4]).tobytes()
 
@@ -183,7 +183,7 @@ def test_the_same_pictures_give_the_same_motion_in_any_thread() -> None:
 
 
 @pytest.mark.parametrize("name", ["pose2sim_cam01", "pose2sim_cam03", "sports2d_demo"])
-def test_the_cameras_of_the_real_clips_stand_on_tripods(shared, name: str) -> None:  # type: ignore[no-untyped-def]
+def test_the_static_cameras_of_the_real_clips_have_no_motion(shared, name: str) -> None:  # type: ignore[no-untyped-def]
     camera = CameraMotion()
     for frame in open_source(shared / "data" / "clips" / f"{name}.mp4", end_s=1.0, stride=2).frames():
         assert np.array_equal(camera.step(prepare_grey(frame.image), NOBODY), STILL)

@@ -1,4 +1,4 @@
-"""A generator run ahead in a thread gives the same items and leaves nothing running."""
+"""Prefetching in a thread: the same items, the same errors, and no thread that stays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_the_same_items_in_the_same_order() -> None:
     assert list(prefetch([], 1)) == []
 
 
-def test_an_error_comes_after_the_items_before_it() -> None:
+def test_an_error_is_raised_after_the_items_before_it() -> None:
     def items() -> Iterator[int]:
         yield 1
         yield 2
@@ -28,7 +28,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
     assert got == [1, 2]
 
 
-def test_leaving_early_closes_the_source_and_ends_the_thread() -> None:
+def test_closing_early_closes_the_source_and_ends_the_thread() -> None:
     closed = threading.Event()
 
     def items() -> Iterator[int]:
@@ -45,16 +45,16 @@ def test_leaving_early_closes_the_source_and_ends_the_thread() -> None:
     assert threading.active_count() == before
 
 
-def test_it_never_makes_more_than_it_may() -> None:
-    made_so_far = []
+def test_at_most_depth_items_are_produced_ahead() -> None:
+    produced = []
 
     def items() -> Iterator[int]:
         for i in range(100):
-            made_so_far.append(i)
+            produced.append(i)
             yield i
 
     for item in prefetch(items(), 3):
-        assert len(made_so_far) <= item + 1 + 3 + 2  # asked for, waiting, and one in each hand
+        assert len(produced) <= item + 1 + 3 + 2  # requested, queued, and one in each thread
 
 
 def test_a_depth_below_one_is_refused() -> None:

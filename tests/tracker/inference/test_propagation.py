@@ -1,4 +1,4 @@
-"""Flow carries people: a textured person moved by a known step is found there."""
+"""Propagation by optical flow: textured people who move by known steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WALK = World((Walker(line((100, 80), (240, 60)), size=(80, 200)),), num_frames=1
 
 
 @pytest.mark.parametrize("name", ["lk", "dis"])
-def test_a_walker_is_carried_to_where_they_are(name: str) -> None:
+def test_a_walker_is_propagated_to_the_true_position(name: str) -> None:
     flow = create_flow(name)  # type: ignore[arg-type]
     assert flow is not None
     walker = WALK.walkers[0]
@@ -24,12 +24,12 @@ def test_a_walker_is_carried_to_where_they_are(name: str) -> None:
     assert np.isfinite(moved).all()
 
 
-def test_no_flow_is_no_method() -> None:
+def test_flow_none_gives_no_method() -> None:
     assert create_flow("none") is None
 
 
 class Step(FlowMethod):
-    """Moves everything by (5, 0), and loses what is left of `edge`."""
+    """Moves everything by (5, 0), and loses points left of `edge`."""
 
     def __init__(self, edge: float) -> None:
         self.edge = edge
@@ -43,14 +43,14 @@ class Step(FlowMethod):
         return moved
 
 
-def test_a_lost_joint_moves_as_the_others_do_and_a_missing_one_stays_missing() -> None:
+def test_a_lost_joint_moves_like_the_others_and_a_missing_one_stays_missing() -> None:
     person = np.array([[[0, 0], [10, 0], [20, 0], [30, 0], [np.nan, np.nan]]], np.float32)
     moved = move_people(Step(edge=5), None, None, person)
     assert moved[0, :4, 0].tolist() == [5, 15, 25, 35]
     assert np.isnan(moved[0, 4]).all()
 
 
-def test_who_keeps_too_few_joints_is_lost_whole() -> None:
+def test_a_person_who_keeps_too_few_joints_is_lost() -> None:
     person = np.array([[[0, 0], [10, 0], [20, 0], [30, 0]]], np.float32)
     assert np.isnan(move_people(Step(edge=15), None, None, person)).all()
     nobody = np.full((2, 4, 2), np.nan, np.float32)
@@ -58,14 +58,14 @@ def test_who_keeps_too_few_joints_is_lost_whole() -> None:
     assert move_people(Step(edge=0), None, None, np.zeros((0, 4, 2), np.float32)).shape == (0, 4, 2)
 
 
-def test_a_box_grows_by_its_margin() -> None:
+def test_a_box_is_enlarged_by_the_margin() -> None:
     joints = np.array([[[0.0, 0], [100, 200]], [[np.nan, np.nan]] * 2])
     boxes = boxes_around(joints, 0.2)
     assert boxes[0].tolist() == [-10, -20, 110, 220]
     assert np.isnan(boxes[1]).all()
 
 
-def test_raft_asks_for_its_weights_in_one_line(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_raft_without_usable_weights_is_refused_in_one_line(tmp_path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match=r"models fetch torchvision:raft_small.* or give --flow-weights FILE"):
         create_flow("raft")
     with pytest.raises(InputError, match="models fetch torchvision:raft_large"):
@@ -77,7 +77,7 @@ def test_raft_asks_for_its_weights_in_one_line(tmp_path) -> None:  # type: ignor
         create_flow("raft", weights=tmp_path / "text.pth")
 
 
-def test_raft_carries_points_with_any_weights(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_raft_moves_points_with_random_weights(tmp_path) -> None:  # type: ignore[no-untyped-def]
     import torch
     from torchvision.models.optical_flow import raft_small
 
