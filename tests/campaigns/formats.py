@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from posetrail.skeletons import COCO_17
-from tests.eval_posetrack.test_readers import FORMATS, source
+from tests.pose_formats import FORMATS, source
 
 from ..fuzz_posetrack import seeds
 from ..media import numbered_image

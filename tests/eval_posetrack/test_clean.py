@@ -23,7 +23,7 @@ def test_inside_is_strict_on_every_side_and_corner(turn: int) -> None:
     assert inside(points, SQUARE[::turn]).tolist() == [True] + [False] * 9
 
 
-def test_a_polygon_that_crosses_itself_holds_what_an_odd_number_of_edges_encloses() -> None:
+def test_a_polygon_that_crosses_itself_follows_the_even_odd_rule() -> None:
     assert inside(np.array([[5.0, 1.0], [1.0, 5.0], [5.0, 5.0], [9.0, 5.0]]), BOW_TIE).tolist() == [
         False,
         True,
@@ -36,7 +36,7 @@ def test_a_polygon_that_crosses_itself_holds_what_an_odd_number_of_edges_enclose
     corners=st.lists(st.tuples(st.integers(-20, 20), st.integers(-20, 20)), min_size=3, max_size=8),
     shift=st.integers(0, 7),
 )
-def test_where_a_polygon_starts_and_which_way_it_turns_is_nothing(corners: list[tuple[int, int]], shift: int) -> None:
+def test_start_and_direction_of_a_polygon_do_not_matter(corners: list[tuple[int, int]], shift: int) -> None:
     points = np.stack(np.meshgrid(np.arange(-21, 22, 3), np.arange(-21, 22, 3)), axis=-1).reshape(-1, 2).astype(float)
     polygon = np.array(corners, float)
     answer = inside(points, polygon)
@@ -45,7 +45,7 @@ def test_where_a_polygon_starts_and_which_way_it_turns_is_nothing(corners: list[
     assert (inside(-points, -polygon) == answer).all()
 
 
-def test_frames_without_truth_go_and_so_do_people_in_ignore_regions() -> None:
+def test_frames_without_ground_truth_and_people_in_ignore_regions_are_dropped() -> None:
     ground_truth = clip_of([POSE, POSE + 500], frames=[1, 1], ids=[3, 4], num_frames=3)
     around = np.array([[400, 300], [700, 300], [700, 700], [400, 700]], float)
     ground_truth = replace(ground_truth, ignore_regions=((), (around,), ()))
@@ -57,7 +57,7 @@ def test_frames_without_truth_go_and_so_do_people_in_ignore_regions() -> None:
     assert scene.ground_truth.head_sizes.tolist() == [30]
 
 
-def test_single_joints_inside_a_region_go_alone() -> None:
+def test_only_the_joints_inside_an_ignore_region_are_dropped() -> None:
     region = np.array([[-200, 50], [200, 50], [200, 300], [-200, 300]], float)  # knees and ankles
     ground_truth = replace(clip_of([POSE]), ignore_regions=((region,),))
     scene = clean(ground_truth, clip_of([POSE]))
@@ -68,13 +68,13 @@ def test_single_joints_inside_a_region_go_alone() -> None:
     )
 
 
-def test_a_2021_file_counts_labelled_frames_with_and_without_people() -> None:
+def test_a_2021_file_scores_labelled_frames_with_and_without_people() -> None:
     ground_truth = clip_of([POSE, POSE], frames=[0, 2], num_frames=4)
     ground_truth = replace(ground_truth, version=2021, labeled=np.array([True, True, False, False]))
     assert clean(ground_truth, clip_of([POSE], num_frames=4)).frames.tolist() == [0, 1]
 
 
-def test_what_does_not_fit_is_said() -> None:
+def test_clips_that_do_not_fit_are_refused() -> None:
     ground_truth = clip_of([POSE, POSE + 500], num_frames=2)
     with pytest.raises(InputError, match="expected 2 predicted frames as in the ground truth, got 1"):
         clean(ground_truth, clip_of([POSE]))

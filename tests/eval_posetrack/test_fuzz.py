@@ -15,7 +15,7 @@ from tests.fuzz_posetrack import run, seeds
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_mutated_files_are_refused_in_one_line_or_mean_what_they_say(seed: int) -> None:
+def test_mutated_files_are_refused_in_one_line_or_read_as_written(seed: int) -> None:
     outcomes = run(150, seed)
     assert outcomes["refused"] > 20
     assert outcomes["scored"] > 10
@@ -33,7 +33,7 @@ def fields_of(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("which", range(6))
-def test_no_field_can_go_unnoticed(which: int, tmp_path: Path) -> None:
+def test_a_change_of_any_field_is_noticed(which: int, tmp_path: Path) -> None:
     path, _ = seeds(tmp_path)[which]
     original, data = read_clip(path), path.read_bytes()
     silent = set()

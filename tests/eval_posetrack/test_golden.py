@@ -36,7 +36,7 @@ def assert_official(figures: dict[str, Any], expected: dict[str, list[float]], k
 
 
 @pytest.mark.parametrize("version", ["17", "18"])
-def test_the_kit_of_2018_says_the_same_of_three_scenes(version: str) -> None:
+def test_three_scenes_have_the_figures_of_the_2018_kit(version: str) -> None:
     expected = SYNTH[f"pt{version}"]
     report = evaluate(GOLDEN / "synth" / f"gt{version}", GOLDEN / "synth" / f"pred{version}", mode="exact")
     assert list(report.sequences) == ["000001_mpii_test", "000002_mpii_test", "000003_bonn_test"]
@@ -47,7 +47,7 @@ def test_the_kit_of_2018_says_the_same_of_three_scenes(version: str) -> None:
 
 
 @pytest.mark.parametrize("case", EDGE)
-def test_the_kit_says_the_same_of_every_tiny_case(case: str) -> None:
+def test_edge_cases_have_the_figures_of_the_2018_kit(case: str) -> None:
     folder, expected = GOLDEN / "edge" / case, EDGE[case]
     if isinstance(expected, str):
         with pytest.raises(InputError, match=r"stops at|is there twice|frames pair by position") as error:
@@ -72,7 +72,7 @@ def digits(values: list[float], decimals: int) -> list[float]:
 
 
 @pytest.mark.parametrize(("block", "name"), [("map", "AP"), ("precision", "AP_precision"), ("recall", "AP_recall")])
-def test_posetrack21_prints_the_same_ap(posetrack21: Report, block: str, name: str) -> None:
+def test_ap_is_that_of_the_posetrack21_kit(posetrack21: Report, block: str, name: str) -> None:
     lines = TEXT.split(f"[{block}]")[1].splitlines()[1:6]
     rows = [figures[name] for figures in posetrack21.by_sequence.values()] + [posetrack21.total[name]]
     for line, figure in zip([*lines[:3], lines[4]], rows, strict=True):
@@ -88,7 +88,7 @@ HOTA_OVER_THRESHOLDS = (
 HOTA_AT_FIRST_THRESHOLD = ("HOTA(0)", "LocA(0)", "HOTALocA(0)")
 
 
-def test_posetrack21_prints_the_same_hota_of_every_sequence(posetrack21: Report) -> None:
+def test_hota_of_every_sequence_is_that_of_the_posetrack21_kit(posetrack21: Report) -> None:
     lines = TEXT.split("HOTAeypoints->evaluating")[1].splitlines()[2:5]
     for line, (name, figures), counts in zip(
         lines, posetrack21.by_sequence.items(), posetrack21.sequences.values(), strict=True
@@ -112,7 +112,7 @@ PRINTED_JOINTS = ["nose", "neck", "head_top"] + [
 
 
 @pytest.mark.parametrize("metric", [*HOTA_OVER_THRESHOLDS, *HOTA_AT_FIRST_THRESHOLD])
-def test_posetrack21_prints_the_same_hota_of_every_joint_and_in_total(posetrack21: Report, metric: str) -> None:
+def test_hota_per_joint_and_in_total_is_that_of_the_posetrack21_kit(posetrack21: Report, metric: str) -> None:
     summary = TEXT.split("HOTAeypoints->Summary")[1]
     (line,) = [line for line in summary.splitlines() if line.split()[:1] == [metric]]
     printed = [float(number) for number in line.split()[1:]]
@@ -121,7 +121,7 @@ def test_posetrack21_prints_the_same_hota_of_every_joint_and_in_total(posetrack2
     assert printed == digits([*ours, figure.total], 3)
 
 
-def test_one_labelled_frame_stops_the_official_tracking_but_not_its_ap() -> None:
+def test_one_labelled_frame_is_refused_for_official_tracking_but_not_for_ap() -> None:
     clips = [read_folder(GOLDEN / "edge/perfect" / name)[name[:-5]] for name in ("gt.json", "pred.json")]
     alone = [
         {

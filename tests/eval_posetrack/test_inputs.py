@@ -31,7 +31,7 @@ def headless(clip: Clip) -> Clip:
 # --- without head boxes -----------------------------------------------------------------------------------------------
 
 
-def test_without_head_boxes_people_are_scored_on_oks_by_hand() -> None:
+def test_without_head_boxes_people_are_scored_by_oks() -> None:
     # Two people over four frames. One is followed; of the other the id changes after the second frame.
     truth = headless(clip_of([POSE, POSE + 500] * 4, frames=[t for t in range(4) for _ in range(2)], ids=[0, 1] * 4))
     found = replace(truth, track_ids=np.array([5, 6, 5, 6, 5, 7, 5, 7]))
@@ -50,7 +50,7 @@ def test_without_head_boxes_people_are_scored_on_oks_by_hand() -> None:
     json.dumps(report.to_json(), allow_nan=False)
 
 
-def test_one_sequence_without_head_boxes_puts_all_on_oks_whatever_the_jobs() -> None:
+def test_one_sequence_without_head_boxes_makes_all_use_oks_with_any_number_of_jobs() -> None:
     truth = {name: crowd(people=3, frames=4, seed=i, shift=1000) for i, name in enumerate("abc")}
     found = {name: crowd(people=3, frames=4, seed=i, shift=1000, noise=4) for i, name in enumerate("abc")}
     mixed = truth | {"b": headless(truth["b"])}
@@ -62,7 +62,7 @@ def test_one_sequence_without_head_boxes_puts_all_on_oks_whatever_the_jobs() -> 
     assert set(evaluate(truth, found).total) >= {"AP", "MOTA", "IDF1", "HOTA"}  # with head boxes all is as ever
 
 
-def test_what_needs_head_boxes_and_nothing_else_is_refused_in_one_line() -> None:
+def test_only_metrics_that_need_head_boxes_are_refused_without_them() -> None:
     truth = headless(clip_of([POSE]))
     with pytest.raises(InputError, match=r"of MOTA; without them, choose among IDF1, HOTA, OKS, which then use OKS"):
         evaluate({"clip": truth}, {"clip": truth}, metrics=["MOTA"])
@@ -72,7 +72,7 @@ def test_what_needs_head_boxes_and_nothing_else_is_refused_in_one_line() -> None
         evaluate({"clip": truth}, {"clip": truth}, mode="exact")
 
 
-def test_two_runs_of_ours_are_compared_directly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_runs_of_posetrail_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, noise in (("one", 0.0), ("two", 3.0), ("three", 9.0)):
         (tmp_path / name).mkdir()
         write_clip(headless(crowd(people=3, frames=5, shift=1000, noise=noise)), tmp_path / name / "tracks.json")
@@ -88,7 +88,7 @@ def test_two_runs_of_ours_are_compared_directly(tmp_path: Path, capsys: pytest.C
 # --- metrics ----------------------------------------------------------------------------------------------------------
 
 
-def test_metrics_go_by_their_natural_names_in_any_case() -> None:
+def test_names_of_metrics_and_figures_are_accepted_in_any_case() -> None:
     assert metrics_of(["mota", "MOT", "idf1", "AssA"]) == ("MOT", "IDF1", "HOTA")
     assert metrics_of(METRICS) == METRICS
     with pytest.raises(InputError, match=r"unknown metric 'MOTTA'; did you mean 'MOTA'\? \(known: AP, MOTA, IDF1"):
@@ -108,7 +108,7 @@ def packed(path: Path, files: dict[str, bytes]) -> Path:
 
 
 @pytest.mark.parametrize("folder", ["", "submission/", "my team/val/"])
-def test_a_zip_is_read_as_it_is(folder: str, tmp_path: Path) -> None:
+def test_a_zip_file_is_read_without_unpacking(folder: str, tmp_path: Path) -> None:
     files = {f"{folder}{path.name}": path.read_bytes() for path in (GOLDEN / "pred18").glob("*.json")}
     junk = {f"__MACOSX/{folder}._000001_mpii_test.json": b"\0", f"{folder}.DS_Store": b"", f"{folder}notes.txt": b"hm"}
     path = packed(tmp_path / "submission.ZIP", files | junk)
@@ -160,7 +160,7 @@ def damaged(path: Path) -> Path:
         (lambda path: path.write_bytes(b"PK no zip"), "expected a zip file, got one that cannot be read"),
     ],
 )
-def test_a_zip_that_cannot_be_used_is_one_line(make: Callable[[Path], object], said: str, tmp_path: Path) -> None:
+def test_an_unusable_zip_file_is_refused_in_one_line(make: Callable[[Path], object], said: str, tmp_path: Path) -> None:
     path = tmp_path / "submission.zip"
     make(path)
     with pytest.raises(InputError, match=said) as refused:
@@ -174,7 +174,7 @@ def test_a_zip_that_cannot_be_used_is_one_line(make: Callable[[Path], object], s
 
 @pytest.mark.parametrize("people", [0, 1])
 @pytest.mark.parametrize("frames", [0, 1])
-def test_figures_of_nothing_are_none(people: int, frames: int) -> None:
+def test_figures_without_counts_are_null(people: int, frames: int) -> None:
     clip = clip_of([POSE] * (people * frames), num_frames=frames)
     nobody = clip_of([], num_frames=frames)
     for truth, found in ((clip, clip), (clip, nobody), (nobody, clip)):

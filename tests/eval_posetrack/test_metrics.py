@@ -41,7 +41,7 @@ TRUTH = walk([0, 0, 0, 0])
 # --- MOTA -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_id_halfway_is_one_switch_in_four_objects() -> None:
+def test_a_new_id_halfway_is_one_switch_in_four_joints() -> None:
     figures = totals(TRUTH, walk([3, 3, 3, 3], ids=[5, 5, 6, 6]))
     assert figures["MOTA"] == pytest.approx(75)
     assert figures["MOTP"] == pytest.approx(90)  # 3 px are 0.1 heads
@@ -56,7 +56,7 @@ def test_a_miss_between_matches_and_a_false_person() -> None:
     assert (figures["misses"], figures["false_positives"], figures["fragmentations"]) == (15, 15, 15)
 
 
-def test_the_last_partner_is_kept_though_another_is_nearer() -> None:
+def test_the_last_match_is_kept_although_another_is_nearer() -> None:
     predictions = clip_of([POSE, aside(6), aside(1)], frames=[0, 1, 1], ids=[5, 5, 6])
     figures = totals(walk([0, 0], of=2), predictions)
     assert figures["switches"] == 0
@@ -64,7 +64,7 @@ def test_the_last_partner_is_kept_though_another_is_nearer() -> None:
     assert figures["MOTA"] == pytest.approx(50)
 
 
-def test_a_switch_is_remembered_over_a_gap_of_any_length() -> None:
+def test_a_switch_counts_after_a_gap_of_any_length() -> None:
     predictions = walk([0, 0], ids=[5, 6], frames=[0, 3])
     assert totals(TRUTH, predictions)["MOTA"] == pytest.approx(100 * (1 - 3 / 4))  # two misses and a switch
 
@@ -86,12 +86,12 @@ def test_a_false_person_with_the_highest_score_costs_a_third() -> None:
 
 
 @pytest.mark.parametrize("order", [[POSE, FAR], [FAR, POSE]])
-def test_equal_scores_pass_together_whatever_their_order(order: list[np.ndarray]) -> None:
+def test_ap_does_not_depend_on_the_order_of_equal_scores(order: list[np.ndarray]) -> None:
     predictions = with_scores(clip_of(order), [0.5, 0.5])
     assert totals(clip_of([POSE]), predictions)["AP"] == pytest.approx(50)
 
 
-def test_of_two_equal_poses_the_nearer_takes_the_person_and_in_exact_mode_the_first() -> None:
+def test_between_equal_poses_the_nearer_is_assigned_and_in_exact_mode_the_first() -> None:
     ground_truth = walk([0, 0], of=2)
     predictions = with_scores(walk([6, 0, 6, 0], ids=[5, 6, 5, 6], frames=[0, 0, 1, 1], of=2), [0.9, 0.8, 0.9, 0.8])
     assert totals(ground_truth, predictions)["AP"] == pytest.approx(50)  # the sure one is the false one
@@ -102,7 +102,7 @@ def test_of_two_equal_poses_the_nearer_takes_the_person_and_in_exact_mode_the_fi
 # --- IDF1 -------------------------------------------------------------------------------------------------------------
 
 
-def test_two_people_who_swap_ids_halfway_are_followed_half_the_time() -> None:
+def test_two_people_who_swap_ids_halfway_have_idf1_50() -> None:
     poses = [POSE, POSE + 500] * 4
     frames = [t for t in range(4) for _ in range(2)]
     ground_truth = clip_of(poses, frames=frames, ids=[0, 1] * 4)
@@ -117,21 +117,21 @@ def test_a_missed_frame_counts_once_in_idf1() -> None:
     assert (figures["IDP"], figures["IDR"]) == pytest.approx((100, 75))
 
 
-def test_the_longer_of_two_ids_is_the_identity() -> None:
+def test_the_more_frequent_of_two_ids_is_the_identity() -> None:
     assert totals(TRUTH, walk([0, 0, 0, 0], ids=[5, 6, 6, 6]))["IDF1"] == pytest.approx(75)
 
 
 # --- HOTA -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_track_in_two_halves_is_found_fully_and_followed_by_half() -> None:
+def test_a_track_in_two_halves_has_full_deta_and_half_assa() -> None:
     figures = totals(TRUTH, walk([0, 0, 0, 0], ids=[5, 5, 6, 6]))
     assert figures["DetA"] == pytest.approx(100)
     assert figures["AssA"] == pytest.approx(50)
     assert figures["HOTA"] == pytest.approx(100 * np.sqrt(0.5))
 
 
-def test_a_return_to_a_former_id_breaks_a_fragment_and_a_miss_does_not() -> None:
+def test_a_return_to_an_earlier_id_ends_a_fragment_and_a_miss_does_not() -> None:
     figures = totals(TRUTH, walk([0, 0, 0, 0], ids=[5, 6, 5, 5]))
     assert figures["AssA"] == pytest.approx(100 * (3 * 3 / 4 + 1 / 4) / 4)
     assert figures["FragA"] == pytest.approx(100 * (1 * 1 / 4 + 2 * 2 / 4 + 1 / 4) / 4)
@@ -140,7 +140,7 @@ def test_a_return_to_a_former_id_breaks_a_fragment_and_a_miss_does_not() -> None
     assert missed["FragA"] == missed["AssA"] == pytest.approx(75)
 
 
-def test_half_a_match_away_passes_ten_of_nineteen_thresholds() -> None:
+def test_a_distance_of_half_the_match_distance_passes_ten_of_nineteen_thresholds() -> None:
     figures = totals(walk([0], of=1), walk([7.5], of=1))  # d = 0.25: similarity 1 - 0.25 / 0.5001, just above 0.5
     assert figures["HOTA"] == pytest.approx(100 * 10 / 19)
     assert figures["LocA"] == pytest.approx(100 * (10 * (1 - 0.25 / 0.5001) + 9) / 19)
@@ -148,7 +148,7 @@ def test_half_a_match_away_passes_ten_of_nineteen_thresholds() -> None:
     assert figures["LocA(0)"] == figures["HOTALocA(0)"] == pytest.approx(100 * (1 - 0.25 / 0.5001))
 
 
-def test_one_found_one_missed_one_invented() -> None:
+def test_a_match_a_miss_and_a_false_positive() -> None:
     ground_truth = clip_of([POSE, POSE + 500])
     figures = totals(ground_truth, clip_of([POSE, FAR]))
     assert figures["DetA"] == pytest.approx(100 / 3)
@@ -182,7 +182,7 @@ def test_pck_measures_in_torsos() -> None:
 # --- what the kits get wrong ------------------------------------------------------------------------------------------
 
 
-def test_a_joint_that_nobody_has_is_left_out_of_every_mean() -> None:
+def test_a_joint_that_is_never_annotated_is_left_out_of_every_mean() -> None:
     keypoints = POSE.copy()
     keypoints[NOSE] = np.nan
     report = evaluate({"clip": clip_of([keypoints])}, {"clip": clip_of([keypoints])})
@@ -192,7 +192,7 @@ def test_a_joint_that_nobody_has_is_left_out_of_every_mean() -> None:
     assert any("counts joints that are never annotated as 0" in line for line in report.deviations)
 
 
-def test_a_head_box_that_is_missing_is_borrowed_and_said() -> None:
+def test_a_missing_head_box_is_replaced_and_noted() -> None:
     heads = TRUTH.head_boxes.copy()
     heads[2] = np.nan
     report = evaluate({"clip": replace(TRUTH, head_boxes=heads)}, {"clip": walk([3, 3, 3, 3])})
@@ -200,7 +200,7 @@ def test_a_head_box_that_is_missing_is_borrowed_and_said() -> None:
     assert any("1 people have no head box" in note for note in report.notes)
 
 
-def test_predictions_without_ids_are_somebody_new_each_time() -> None:
+def test_predictions_without_ids_are_new_people_in_each_frame() -> None:
     report = evaluate({"clip": TRUTH}, {"clip": walk([0, 0, 0, 0], ids=[-1] * 4)})
     assert report.total["switches"].total == 3 * 15
     assert report.total["AP"].total == 100

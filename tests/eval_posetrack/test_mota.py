@@ -53,7 +53,7 @@ def as_the_paper_tells_it(scene: Scene, joint: int) -> list[float]:
 
 @given(seed=st.integers(0, 10**6), noise=st.floats(20, 90))
 @settings(max_examples=15, deadline=None)
-def test_the_fast_way_counts_what_the_paper_counts(seed: int, noise: float) -> None:
+def test_the_vectorised_mota_agrees_with_a_direct_implementation(seed: int, noise: float) -> None:
     rng = np.random.default_rng(seed)
     world = {"frames": 10, "seed": seed, "shown": 0.85, "joints_shown": 0.9, "size": (8.0, 14.0)}
     scene = clean(crowd(people=7, **world), crowd(people=9, noise=noise, scores=rng, **world))  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ def figures(truth: Clip, found: Clip) -> dict[str, float]:
     return oks_ap.count(clean(truth, found)).figures()
 
 
-def test_a_perfect_pose_before_a_wrong_one_costs_nothing_and_after_it_half() -> None:
+def test_a_wrong_pose_costs_nothing_behind_a_perfect_one_and_half_in_front_of_it() -> None:
     truth, wrong = crowd(people=1, frames=1), crowd(people=1, frames=1, shift=5000)
     for score, expected in ((0.1, 100.0), (0.9, 50.0)):
         found = clip_of([truth.keypoints[0], wrong.keypoints[0]], ids=[0, 1], scores=[0.5, score])
@@ -29,7 +29,7 @@ def test_a_perfect_pose_before_a_wrong_one_costs_nothing_and_after_it_half() -> 
         assert figures(truth, found)["AR"] == pytest.approx(100)
 
 
-def test_one_of_two_people_found_is_precision_one_up_to_recall_one_half() -> None:
+def test_one_of_two_people_detected_is_precision_one_up_to_recall_one_half() -> None:
     truth = crowd(people=2, frames=1)
     found = truth.with_people(truth.track_ids == 0)
     assert figures(truth, found)["AP"] == pytest.approx(100 * 51 / 101)  # recalls 0, 0.01, ..., 0.50
@@ -46,7 +46,7 @@ def test_one_joint_far_off_is_an_oks_of_14_in_15() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_pycocotools_says_the_same(seed: int) -> None:
+def test_figures_are_those_of_pycocotools(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth = crowd(people=30, frames=12, seed=seed, shown=0.8, joints_shown=0.9, size=(0.1, 2.5))
     found = crowd(people=36, frames=12, seed=seed, shown=0.9, noise=9.0, size=(0.1, 2.5), scores=rng)

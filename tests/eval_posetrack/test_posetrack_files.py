@@ -78,7 +78,7 @@ def test_what_is_written_reads_back(tmp_path: Path, version: int, seed: int, peo
     assert [p.name for p in tmp_path.iterdir()] == [path.name]  # nothing left beside it
 
 
-def test_the_three_dialects_of_one_scene_are_the_same_arrays() -> None:
+def test_the_three_versions_of_one_scene_are_the_same_arrays() -> None:
     scene = "000002_mpii_test.json"
     of_2017, of_2018 = (read_clip(GOLDEN / "synth" / folder / scene) for folder in ("gt17", "gt18"))
     assert len(of_2018) == 325
@@ -121,14 +121,14 @@ def test_frames_keep_the_order_of_the_list_and_joints_their_names(tmp_path: Path
     assert clip.notes == ("1 of 2 records have 'scores'",)
 
 
-def test_a_2021_file_says_with_its_place_that_a_joint_is_missing(tmp_path: Path) -> None:
+def test_in_2021_files_joints_outside_of_the_image_are_missing(tmp_path: Path) -> None:
     content = two_people()
     content["annotations"][0]["person_id"] = 1
     clip = read_clip(written(tmp_path, content))
     assert np.isnan(clip.keypoints[1, POSETRACK_15.index("head_top")]).all()
 
 
-def test_slots_without_ears_and_a_file_without_people_are_fine(tmp_path: Path) -> None:
+def test_files_without_ears_or_without_people_are_read(tmp_path: Path) -> None:
     content = two_people()
     names = content["categories"][0]["keypoints"]
     kept = [i for i, name in enumerate(names) if "ear" not in name]
@@ -180,7 +180,7 @@ def changed(**changes: Any) -> dict[str, Any]:
         (changed(bbox=[1, 2, 3]), "'bbox': expected 4 numbers"),
     ],
 )
-def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, content: Any, said: str) -> None:
+def test_unusable_files_are_refused_in_one_line(tmp_path: Path, content: Any, said: str) -> None:
     path = written(tmp_path, content)
     with pytest.raises(InputError, match=said) as error:
         read_clip(path)
@@ -188,7 +188,7 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, content: Any, s
     assert "\n" not in str(error.value)
 
 
-def test_faults_of_2017_points_name_frame_person_and_point(tmp_path: Path) -> None:
+def test_errors_in_2017_points_name_frame_person_and_point(tmp_path: Path) -> None:
     content = json.loads((GOLDEN / "edge/perfect/gt.json").read_text())
     point = content["annolist"][2]["annorect"][1]["annopoints"][0]["point"][3]
     for change, said in [
@@ -205,7 +205,7 @@ def test_faults_of_2017_points_name_frame_person_and_point(tmp_path: Path) -> No
         point.update(before)
 
 
-def test_a_file_is_complete_or_not_there(tmp_path: Path) -> None:
+def test_a_file_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
     good = clip(np.random.default_rng(0))
     bad = replace(good, image_names=("\ud800", "b", "c"))  # no such character: fails while writing
     with pytest.raises(TypeError):
@@ -218,7 +218,7 @@ def test_a_file_is_complete_or_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [2017, 2018, 2021])
-def test_a_file_written_in_stretches_is_the_one_written_at_once(tmp_path: Path, version: int) -> None:
+def test_a_file_written_in_parts_equals_one_written_at_once(tmp_path: Path, version: int) -> None:
     whole = clip(np.random.default_rng(3), people=20, frames=9)
     write_clip(whole, tmp_path / "clip.json", version=version)
     with (tmp_path / "stretches.json").open("wb") as file:
@@ -241,7 +241,7 @@ def frames_of(whole: Clip, first: int, end: int) -> Clip:
     )
 
 
-def test_people_beyond_the_hundredth_and_frames_beyond_the_last_have_ids_of_their_own(tmp_path: Path) -> None:
+def test_more_than_100_people_per_frame_and_10000_frames_have_distinct_ids(tmp_path: Path) -> None:
     crowd = clip(np.random.default_rng(4), frames=2)
     rows = np.arange(2 * 130) % len(crowd)
     many = replace(crowd.with_people(rows[:0]), **{
@@ -255,7 +255,7 @@ def test_people_beyond_the_hundredth_and_frames_beyond_the_last_have_ids_of_thei
     assert read_clip(tmp_path / "000007_crowd.json").track_ids.tolist() == many.track_ids.tolist()
 
 
-def test_a_written_file_has_what_the_official_kit_asks_for(tmp_path: Path) -> None:
+def test_a_written_file_has_the_fields_that_the_official_kit_needs(tmp_path: Path) -> None:
     write_clip(clip(np.random.default_rng(1), frames=2), tmp_path / "000007_mpii_test.json")
     content = json.loads((tmp_path / "000007_mpii_test.json").read_text())
     assert content["images"][1]["id"] == 10000070001
@@ -265,7 +265,7 @@ def test_a_written_file_has_what_the_official_kit_asks_for(tmp_path: Path) -> No
     assert len({person["id"] for person in content["annotations"]}) == 4
 
 
-def test_a_folder_is_read_by_name_and_its_faults_are_told(tmp_path: Path) -> None:
+def test_a_folder_is_read_by_name_and_errors_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got a path that does not exist"):
         read_folder(tmp_path / "no")
     with pytest.raises(InputError, match=r"files must end in \.json"):

@@ -48,7 +48,7 @@ def assert_same(a: dict[str, Figure], b: dict[str, Figure], tolerance: float = 1
 
 @given(seed=seeds, people=st.integers(1, 8))
 @settings(max_examples=20, deadline=None)
-def test_truth_against_itself_is_100_in_every_metric(seed: int, people: int) -> None:
+def test_ground_truth_scored_against_itself_is_100_in_every_metric(seed: int, people: int) -> None:
     truth, _ = world(seed, people)
     report = evaluate({"clip": truth}, {"clip": truth})
     for name in PERFECT:
@@ -64,7 +64,7 @@ def shuffled(clip: Clip, rng: np.random.Generator) -> Clip:
 
 @given(seed=seeds)
 @settings(max_examples=25, deadline=None)
-def test_the_order_of_people_changes_nothing(seed: int) -> None:
+def test_figures_do_not_depend_on_the_order_of_people(seed: int) -> None:
     truth, found = world(seed)
     rng = np.random.default_rng(seed)
     before = evaluate({"clip": truth}, {"clip": found})
@@ -75,7 +75,7 @@ def test_the_order_of_people_changes_nothing(seed: int) -> None:
 
 @given(seed=seeds)
 @settings(max_examples=10, deadline=None)
-def test_the_order_of_people_without_ids_and_scores_changes_nothing(seed: int) -> None:
+def test_figures_do_not_depend_on_the_order_of_people_without_ids_and_scores(seed: int) -> None:
     truth, found = world(seed)
     found = replace(found, track_ids=found.track_ids * 0 - 1, keypoint_scores=found.keypoint_scores * np.nan)
     rng = np.random.default_rng(seed)
@@ -86,7 +86,7 @@ def test_the_order_of_people_without_ids_and_scores_changes_nothing(seed: int) -
 
 @given(seed=seeds)
 @settings(max_examples=10, deadline=None)
-def test_the_order_of_files_changes_nothing_and_parts_add_up(seed: int) -> None:
+def test_figures_do_not_depend_on_the_order_of_files_and_counts_add_up(seed: int) -> None:
     worlds = {name: world(seed + i, name=name) for i, name in enumerate("abc")}
     truth, found = ({name: pair[side] for name, pair in worlds.items()} for side in (0, 1))
     whole = evaluate(truth, found)
@@ -97,7 +97,7 @@ def test_the_order_of_files_changes_nothing_and_parts_add_up(seed: int) -> None:
     assert Counts.join([part.counts for part in parts]).oks.figures() == pytest.approx(whole.oks, nan_ok=True)  # type: ignore[union-attr]
 
 
-def test_processes_change_nothing() -> None:
+def test_figures_do_not_depend_on_the_number_of_processes() -> None:
     worlds = {name: world(i, name=name) for i, name in enumerate("ab")}
     truth, found = ({name: pair[side] for name, pair in worlds.items()} for side in (0, 1))
     finished: list[str] = []
@@ -108,7 +108,7 @@ def test_processes_change_nothing() -> None:
 
 @given(seed=seeds)
 @settings(max_examples=15, deadline=None)
-def test_names_of_ids_are_nothing(seed: int) -> None:
+def test_figures_do_not_depend_on_the_values_of_ids(seed: int) -> None:
     truth, found = world(seed)
     names = np.random.default_rng(seed).permutation(1000)[:100]
     renamed = replace(found, track_ids=names[found.track_ids])
@@ -120,7 +120,7 @@ def test_names_of_ids_are_nothing(seed: int) -> None:
     seed=seeds,
 )
 @settings(max_examples=150, deadline=None)
-def test_the_assignment_is_the_best_of_all(pairs: list[tuple[int, int]], seed: int) -> None:
+def test_the_assignment_is_optimal(pairs: list[tuple[int, int]], seed: int) -> None:
     rows, columns = np.array(pairs, int).reshape(-1, 2).T
     weights = np.random.default_rng(seed).uniform(0.1, 1, len(pairs))
     table = dict(zip(pairs, weights.tolist(), strict=True))

@@ -68,7 +68,7 @@ def test_not_a_number_is_null_in_json() -> None:
     assert values["per_joint"]["nose"] == 100
 
 
-def test_each_oddity_that_changes_a_figure_is_told_with_by_how_much(report: Report) -> None:
+def test_each_deviation_that_changes_a_total_is_reported_with_both_values(report: Report) -> None:
     official = evaluate(GOLDEN / "gt18", GOLDEN / "pred18", mode="exact")
     assert not official.deviations
     assert [line.split(":")[0] for line in report.deviations] == [
@@ -81,20 +81,20 @@ def test_each_oddity_that_changes_a_figure_is_told_with_by_how_much(report: Repo
     assert "MOTA 58.80 instead of 58.57" in report.deviations[0]
 
 
-def test_a_perfect_evaluation_tells_nothing() -> None:
+def test_a_perfect_evaluation_reports_no_deviations() -> None:
     ground_truth = crowd(people=3, frames=4, shift=1000)
     report = evaluate({"clip": ground_truth}, {"clip": ground_truth})
     assert report.deviations == report.notes == ()
 
 
-def test_the_tidy_table_has_every_figure_once(report: Report) -> None:
+def test_the_tidy_table_has_every_figure_exactly_once(report: Report) -> None:
     frame = report.to_frame()
     assert not frame.duplicated(["sequence", "metric", "part"]).any()
     (value,) = frame.query("sequence == 'total' and metric == 'AP' and part == 'Head'")["value"]
     assert value == report.total["AP"].groups["Head"]
 
 
-def test_tables_are_the_benchmarks_in_three_styles(report: Report) -> None:
+def test_tables_have_the_layout_of_the_benchmark_in_three_styles(report: Report) -> None:
     ap, mota, *_ = benchmark_tables({"ours_1": report})
     assert ap.columns == ("", "Head", "Shou", "Elb", "Wri", "Hip", "Knee", "Ankl", "Total", "Prec", "Rec")
     assert mota.columns[-3:] == ("MOTP", "Prec", "Rec")
@@ -103,7 +103,7 @@ def test_tables_are_the_benchmarks_in_three_styles(report: Report) -> None:
     assert "| ours_1 | 73.1 | 73.8 |" in ap.to_markdown()
 
 
-def test_names_from_files_break_no_table_and_move_no_cursor() -> None:
+def test_control_characters_in_names_are_removed_from_tables() -> None:
     table = Table("t", ("", "a|b"), (("\x1b[2J[red]x\n&%", "1"),))
     assert "\x1b" not in table.to_markdown() + table.to_latex()
     assert table.to_markdown().count("\n") == 5
@@ -133,7 +133,7 @@ def one_of_each() -> tuple[Clip, Clip]:
     return ground_truth, predictions
 
 
-def test_every_fault_is_listed_worst_first() -> None:
+def test_all_errors_are_listed_most_costly_first() -> None:
     ground_truth, predictions = one_of_each()
     assert list(events(scenes({"clip": ground_truth}, {"clip": predictions}))) == [
         Event("miss", "clip", 1, 4, 0.1, 1, None, None, "all", 60),
@@ -142,7 +142,7 @@ def test_every_fault_is_listed_worst_first() -> None:
     ]
 
 
-def test_frames_of_events_are_frames_of_the_file() -> None:
+def test_frames_of_events_count_in_the_file() -> None:
     ground_truth, predictions = one_of_each()
     later = [replace(clip, frames=clip.frames + 7, **longer(clip, 13)) for clip in (ground_truth, predictions)]
     assert [event.first_frame for event in events(scenes({"c": later[0]}, {"c": later[1]}))] == [8, 8, 9]
@@ -161,7 +161,7 @@ def test_joints_that_fail_together_are_one_event() -> None:
     assert (only.kind, only.joints, only.joint_errors) == ("miss", "right_ankle right_knee", 8)
 
 
-def test_the_oracle_says_what_each_fault_costs() -> None:
+def test_the_oracle_gives_the_figures_without_each_kind_of_error() -> None:
     ground_truth, predictions = one_of_each()
     rows = oracle(scenes({"clip": ground_truth}, {"clip": predictions}), DEFAULT, METRICS)
     total = {name: {key: figure.total for key, figure in figures.items()} for name, figures in rows.items()}
@@ -173,7 +173,7 @@ def test_the_oracle_says_what_each_fault_costs() -> None:
     assert total["all three"]["IDF1"] == pytest.approx(100 * 2 * 8 / (8 + 12))
 
 
-def test_the_sweep_names_the_threshold_that_drops_the_false_people() -> None:
+def test_the_sweep_finds_the_threshold_that_removes_false_people() -> None:
     ground_truth = clip_of([POSE, POSE + 500])
     predictions = replace(clip_of([POSE, POSE + 500, FAR]), scores=np.array([0.9, 0.8, 0.35]))
     result = sweep(scenes({"clip": ground_truth}, {"clip": predictions}), DEFAULT)
@@ -184,7 +184,7 @@ def test_the_sweep_names_the_threshold_that_drops_the_false_people() -> None:
     assert result.mota[0, 0] == whole
 
 
-def test_predictions_without_scores_stay_in_a_sweep() -> None:
+def test_predictions_without_scores_are_kept_in_a_sweep() -> None:
     ground_truth = clip_of([POSE])
     predictions = replace(ground_truth, scores=np.array([np.nan]), keypoint_scores=np.full((1, 15), np.nan))
     assert (sweep(scenes({"clip": ground_truth}, {"clip": predictions}), DEFAULT).mota == 100).all()
@@ -205,7 +205,7 @@ def many(noise: list[float]) -> Report:
     return evaluate(ground_truth, predictions)
 
 
-def test_a_difference_is_significant_when_most_sequences_share_it() -> None:
+def test_a_difference_in_most_sequences_is_significant() -> None:
     good, bad, mixed = many([4.0] * 12), many([9.0] * 12), many([4.0, 4.5] * 6)
     assert {d.metric: d.is_significant for d in compare(good, bad)} == {
         "AP": True,
@@ -222,7 +222,7 @@ def test_a_difference_is_significant_when_most_sequences_share_it() -> None:
     assert compare(good, mixed) == compare(good, mixed)
 
 
-def test_too_few_sequences_that_differ_give_no_verdict() -> None:
+def test_a_difference_in_too_few_sequences_has_no_verdict() -> None:
     for n in (1, 2, MIN_SEQUENCES - 1):
         for difference in compare(many([4.0] * n), many([9.0] * n)):
             assert difference.sequences == n
@@ -239,12 +239,12 @@ def test_too_few_sequences_that_differ_give_no_verdict() -> None:
 
 
 @pytest.mark.parametrize(("name", "n"), [("MOTA", 5), ("IDF1, long tails", 5), ("MOTA, 1 of 5 differs", 20)])
-def test_the_interval_holds_the_true_difference_in_nine_of_ten_cases(name: str, n: int) -> None:
+def test_the_interval_contains_the_true_difference_in_nine_of_ten_cases(name: str, n: int) -> None:
     held = coverage(populations()[name], n, 400, {"ours": jackknife_interval}, differing=MIN_SEQUENCES)
     assert 0.9 <= held["ours"] <= 0.99
 
 
-def test_the_jackknife_of_a_mean_is_students_interval() -> None:
+def test_the_jackknife_interval_of_a_mean_is_that_of_student() -> None:
     values = np.array([1.0, 2.0, 4.0, 9.0])
     low, high = jackknife_interval(lambda weights: weights @ values / weights.sum(axis=1), 4)
     reach = 3.182446 * values.std(ddof=1) / 2  # Student's t of 3 degrees of freedom
@@ -263,7 +263,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "truth", tmp_path / "found"
 
 
-def test_one_command_writes_everything(
+def test_one_command_writes_all_outputs(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ground_truth, predictions = map(str, folders)
@@ -299,7 +299,7 @@ def test_one_command_writes_everything(
     assert (Path(outputs["--plots"]) / "groups.png").exists()
 
 
-def test_metrics_may_stand_with_commas_or_spaces_and_json_is_the_report(
+def test_metrics_are_separated_by_commas_or_spaces_and_json_holds_the_report(
     folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     ground_truth, predictions = map(str, folders)
@@ -319,7 +319,7 @@ def test_metrics_may_stand_with_commas_or_spaces_and_json_is_the_report(
         (["FOUND", "--json", "/no/such/place"], "/no/such/place: cannot be written"),
     ],
 )
-def test_what_cannot_be_used_is_one_line_and_exit_code_2(
+def test_unusable_arguments_give_one_line_and_exit_code_2(
     folders: tuple[Path, Path], flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [str(folders[0]), *(str(folders[1]) if flag == "FOUND" else flag for flag in flags)]
@@ -328,7 +328,7 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(
     assert said in error
 
 
-def test_missing_predictions_are_named_and_extra_ones_left_out(folders: tuple[Path, Path]) -> None:
+def test_missing_predictions_are_refused_and_extra_ones_left_out(folders: tuple[Path, Path]) -> None:
     ground_truth, predictions = folders
     write_clip(clip_of([POSE]), predictions / "more.json")
     report = evaluate(ground_truth, predictions)
