@@ -14,7 +14,7 @@ Numbers below are natural logarithms of odds unless noted; the result does not d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -81,29 +81,39 @@ def _in_blocks(evidence: Callable[[_Pairs], np.ndarray], pairs: _Pairs) -> np.nd
 
 def _candidates(tracklets: Tracklets, max_gap_s: float) -> _Pairs:
     """All pairs near enough in time and place to be worth a link; few for each tracklet."""
-    starts, ends = tracklets.starts[:, 0], tracklets.ends[:, -1]
-    by_end = np.argsort(tracklets.last, kind="stable")
-    first = np.searchsorted(ends[by_end, 0], starts[:, 0] - max_gap_s - 1e-9)
-    count = np.maximum(np.searchsorted(tracklets.last[by_end], tracklets.first) - first, 0)
     end_motion, start_motion = motion_at_end(tracklets.ends), motion_at_start(tracklets.starts)
     next_in_tracks = _next_in_tracks(tracklets)
     best_body = _SHAPE * (1 - _TYPICAL_OKS) + _APPEARANCE * (1 - _TYPICAL_COSINE) * bool(tracklets.appearance.any())
     parts = []
+    for pairs in _pairs_in_time(tracklets, max_gap_s):
+        votes = _votes(next_in_tracks, pairs)
+        kept = _are_near(tracklets, pairs) | (votes > 0)
+        pairs, votes = pairs[kept], votes[kept]
+        evidence = votes + _motion_evidence(pairs, end_motion, start_motion, np.zeros((len(votes), 2)))
+        parts.append(pairs[evidence + best_body + _MARGIN > 0])
+    return _Pairs(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(_Pairs)))
+
+
+def _pairs_in_time(tracklets: Tracklets, max_gap_s: float) -> Iterator[_Pairs]:
+    """All pairs that do not overlap in time and are at most `max_gap_s` apart, a block at a time."""
+    start_s, end_s = tracklets.starts[:, 0, 0], tracklets.ends[:, -1, 0]
+    by_end = np.argsort(tracklets.last, kind="stable")
+    first = np.searchsorted(end_s[by_end], start_s - max_gap_s - 1e-9)
+    count = np.maximum(np.searchsorted(tracklets.last[by_end], tracklets.first) - first, 0)
     block_of_tracklet = np.cumsum(count) // _PAIRS_AT_A_TIME
     for block in range(block_of_tracklet[-1] + 1):
         rows = np.flatnonzero(block_of_tracklet == block)
         later = np.repeat(rows, count[rows])
         within = np.arange(len(later)) - np.repeat(np.cumsum(count[rows]) - count[rows], count[rows])
         earlier = by_end[np.repeat(first[rows], count[rows]) + within]
-        pairs = _Pairs(earlier, later, starts[later, 0] - ends[earlier, 0])
-        distance = np.abs(starts[later, 1:3] - ends[earlier, 1:3]).max(axis=1)
-        size = np.maximum(starts[later, 3], ends[earlier, 3])
-        votes = _votes(next_in_tracks, pairs)
-        near = (distance < size * (_NEAR + _FAST * pairs.gap_s)) | (votes > 0)
-        pairs, votes = pairs[near], votes[near]
-        evidence = votes + _motion_evidence(pairs, end_motion, start_motion, np.zeros((len(votes), 2)))
-        parts.append(pairs[evidence + best_body + _MARGIN > 0])
-    return _Pairs(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(_Pairs)))
+        yield _Pairs(earlier, later, start_s[later] - end_s[earlier])
+
+
+def _are_near(tracklets: Tracklets, pairs: _Pairs) -> np.ndarray:
+    """Whether (L,) a person could get from the end of the earlier tracklet to the start of the later one."""
+    start, end = tracklets.starts[pairs.later, 0], tracklets.ends[pairs.earlier, -1]  # time_s, x, y, size
+    distance = np.abs(start[:, 1:3] - end[:, 1:3]).max(axis=1)
+    return distance < np.maximum(start[:, 3], end[:, 3]) * (_NEAR + _FAST * pairs.gap_s)
 
 
 def _next_in_tracks(tracklets: Tracklets) -> np.ndarray:

@@ -374,9 +374,9 @@ def test_a_slow_pan_ends_where_it_ends_in_one_piece(tmp_path: Path) -> None:
     ends = []
     for segment_s in (None, SEGMENT_S):
         run(open_source(tmp_path / "pan", fps=FPS), tmp_path / str(segment_s), segment_s=segment_s)
-        still_picture = Stabiliser()
+        stabiliser = Stabiliser()
         for frame in seen_in(tmp_path / str(segment_s)):
-            to_first = still_picture.add(frame.camera_motion)
+            to_first = stabiliser.add(frame.camera_motion)
         ends.append(transformed(np.array([100.0, 80.0]), to_first))
     assert np.linalg.norm(ends[0] - [100.0, 80.0]) > 1.5  # it did move
     assert np.linalg.norm(ends[1] - ends[0]) < 0.75
