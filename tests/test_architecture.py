@@ -17,6 +17,7 @@ from tests.conftest import REPOSITORY
 PACKAGES = ("posetrail", "detectors", "estimators", "eval_posetrack", "tracker")
 FOLDERS = sorted(path.parent.name for path in (REPOSITORY / "tracker").glob("*/__init__.py"))
 MAX_LEVELS = 5
+MAX_FOLDER_LEVELS = 6
 MAX_LINES = 400
 
 TOO_MANY_LEVELS = {"batch"}
@@ -59,6 +60,17 @@ def test_no_module_imports_itself_through_others(imports: dict[str, set[str]]) -
 def test_modules_of_a_folder_form_at_most_five_import_levels(imports: dict[str, set[str]], folder: str) -> None:
     chain = longest_chain(imports, {module for module in imports if module.startswith(f"tracker.{folder}.")})
     assert (len(chain) > MAX_LEVELS) == (folder in TOO_MANY_LEVELS), " -> ".join(chain)
+
+
+def test_folders_and_shared_modules_of_tracker_form_at_most_six_import_levels(imports: dict[str, set[str]]) -> None:
+    parts: dict[str, set[str]] = {}
+    for module, others in imports.items():
+        if module.startswith("tracker."):
+            part = parts.setdefault(module.split(".")[1], set())
+            part |= {other.split(".")[1] for other in others if other.startswith("tracker.")}
+    without_own = {part: others - {part} for part, others in parts.items()}
+    chain = longest_chain(without_own, set(without_own))
+    assert len(chain) <= MAX_FOLDER_LEVELS, " -> ".join(chain)
 
 
 def test_a_cycle_is_found_and_levels_are_counted() -> None:
