@@ -52,11 +52,11 @@ def same(a: PoseFrame, b: PoseFrame) -> bool:
     return a.index == b.index and content(a) == content(b)
 
 
-def settled_after(alike: list[bool], segments: tuple[Segment, ...]) -> list[int]:
+def settled_after(identical: list[bool], segments: tuple[Segment, ...]) -> list[int]:
     """For each border, the number of frames after it up to the last one of its segment that differs."""
     settled = []
     for segment in segments[1:]:
-        part = alike[segment.first : segment.end]
+        part = identical[segment.first : segment.end]
         settled.append(len(part) - next((i for i, each in enumerate(reversed(part)) if not each), len(part)))
     return settled
 
@@ -83,8 +83,8 @@ def row(source: Source, folder: Path, networks: Networks, segments: tuple[Segmen
     settings = Settings()
     run = run_clip(source, folder / f"lead {lead_s:g}", networks, settings, segments=segments)
     one, many = frames(folder / ONE), frames(run.folder)
-    alike = [same(a, b) for a, b in zip(one, many, strict=True)]
-    settled = settled_after(alike, segments)
+    identical = [same(a, b) for a, b in zip(one, many, strict=True)]
+    settled = settled_after(identical, segments)
     skeleton = networks.skeleton
     idf1, switches = same_ids(
         *(
@@ -93,7 +93,7 @@ def row(source: Source, folder: Path, networks: Networks, segments: tuple[Segmen
         )
     )
     return (
-        f"{lead_s:6.2f} s {len(segments):9d} {100 * statistics.mean(alike):12.2f} % {statistics.median(settled):8.0f}"
+        f"{lead_s:6.2f} s {len(segments):9d} {100 * np.mean(identical):12.2f} % {statistics.median(settled):8.0f}"
         f" {max(settled):6d} {idf1:8.2f} {switches:8d} {run.people:7d}"
     )
 

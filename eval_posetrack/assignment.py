@@ -61,7 +61,7 @@ def most_then_nearest(rows: np.ndarray, columns: np.ndarray, distances: np.ndarr
 
 
 def _numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels as 0, 1, ... in rising order, and how often each stands there."""
+    """Labels renumbered 0, 1, ... in increasing order, and how often each occurs."""
     if not len(labels):
         return labels.astype(int), np.zeros(0, int)
     low = labels.min()

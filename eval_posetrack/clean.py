@@ -184,14 +184,14 @@ def _check_unique_ids(predictions: Clip) -> None:
 def _check_as_official_kit(ground_truth: Clip, predictions: Clip) -> None:
     """Raise InputError where the official kit ends with a traceback."""
     for clip, side in ((ground_truth, "ground truth"), (predictions, "predictions")):
-        for wrong, fault in (
+        for wrong, problem in (
             (clip.track_ids < 0, "a person without track_id"),
             (clip.track_ids > _LARGEST_OFFICIAL_ID, "a track_id above 9999"),
             (np.isnan(clip.head_boxes[:, 0]) & (clip is ground_truth), "a person without head box"),
         ):
             if wrong.any():
                 raise InputError(
-                    f"{_place(clip, int(wrong.argmax()))} of the {side}: the official kit stops at {fault}; "
+                    f"{_place(clip, int(wrong.argmax()))} of the {side}: the official kit stops at {problem}; "
                     "the default mode does not"
                 )
 
@@ -209,8 +209,8 @@ def _in_id_order(people: People) -> tuple[People, list[str]]:
     ids[unknown | twice] = ids.max() + 1 + np.arange((unknown | twice).sum())
     people = replace(people, ids=ids)
     notes = [
-        f"{rows.sum()} people {fault}: each counts as a new person"
-        for rows, fault in (
+        f"{rows.sum()} people {problem}: each counts as a new person"
+        for rows, problem in (
             (unknown, "without track_id"),
             (twice, "with the track_id of another person in their frame"),
         )

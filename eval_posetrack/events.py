@@ -45,17 +45,17 @@ def events(scenes: Iterable[Scene], *, min_burst_frames: int = MIN_BURST_FRAMES)
         yield from _bursts(scene, near, tracking, min_burst_frames)
         yield from _false_tracks(scene, near, tracking)
 
-    faults = list(chain.from_iterable(map(of_scene, scenes)))
-    return sorted(faults, key=lambda event: (-event.joint_errors, event.clip, event.first_frame, event.kind))
+    errors = list(chain.from_iterable(map(of_scene, scenes)))
+    return sorted(errors, key=lambda event: (-event.joint_errors, event.clip, event.first_frame, event.kind))
 
 
-def write_events(faults: Mapping[str, list[Event]], path: Path | str) -> None:
+def write_events(errors: Mapping[str, list[Event]], path: Path | str) -> None:
     """Write the events of several predictions, by name, as a CSV file with one line per event, in the given order."""
     names = [field.name for field in fields(Event)]
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["predictions", *names])
-        for label, of_label in faults.items():
+        for label, of_label in errors.items():
             writer.writerows([label, *(getattr(event, name) for name in names)] for event in of_label)
 
 

@@ -136,8 +136,8 @@ def joints_per_frame(frames: np.ndarray, keypoints: np.ndarray, num_frames: int)
 def _clear_matches(scene: Scene, near: NearJoints, official: bool) -> np.ndarray:
     """(N,) bool: the pairs of CLEAR MOT.
 
-    Two joints that are near each other and nobody else are a match whatever happened before. So time is only walked
-    through where there is a choice.
+    Two joints that are near each other and no other joint match, whatever happened before. Frames are therefore
+    processed in order only where there is a choice.
     """
     matched = np.zeros(len(near), bool)
     possible = np.flatnonzero(near.distances <= MATCH_DISTANCE)

@@ -116,13 +116,13 @@ def _joint_columns(path: Path | Member, content: dict[str, Any]) -> np.ndarray:
     unknown = [name for name, k in zip(names, columns, strict=True) if k < 0 and name not in ("left_ear", "right_ear")]
     missing = [joint for k, joint in enumerate(POSETRACK_15.joints) if columns.count(k) != 1]
     if unknown or missing:
-        fault = (
+        problem = (
             f"unknown {shown(unknown[0])}"
             if unknown
             else f"{missing[0]!r} {columns.count(_POSITION[missing[0]])} times"
         )
         raise InputError(
-            f"{where}: expected each of the 15 joints of PoseTrack once, with or without ears, got {fault}"
+            f"{where}: expected each of the 15 joints of PoseTrack once, with or without ears, got {problem}"
         )
     return np.array(columns)
 

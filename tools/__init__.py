@@ -1,1 +1,1 @@
-"""Programs that made what is shipped: run by developers, not installed."""
+"""Programs for developers: CI, pins of dependencies, conversion of the included models. Not installed."""

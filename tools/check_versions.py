@@ -1,12 +1,12 @@
-"""Do the bounds in pyproject.toml hold? Runs posetrail with the oldest and with the newest packages that they allow.
+"""Tests posetrail with the oldest and with the newest versions of packages that pyproject.toml permits.
 
     uv run python -m tools.check_versions
     uv run python -m tools.check_versions lowest-direct --python 3.12
 
-Builds the wheel and installs it with the dependencies of all extras into temporary environments outside the checkout,
-where the pins under [tool.uv] do not count: once with every direct dependency at its lowest bound, once with everything
-at its newest. In each it runs the README's main command and the fast tests, and prints the versions and the result.
-Exit code 1: one of them failed.
+Builds the wheel and installs it with all optional dependencies into temporary environments outside the checkout, where
+the pins under [tool.uv] do not apply: once with every direct dependency at its lowest bound, once with the newest
+versions. Runs the main command of the README and the fast tests in each, and prints the versions and the results. Exit
+code 1 if one failed.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _FOR_TESTS = ("tests", "examples", "benchmarks", "tools")  # the packages themse
 
 
 def main() -> int:
-    """Check each resolution asked for."""
+    """Check the given resolutions."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "resolutions", nargs="*", metavar="RESOLUTION", help=f"{' or '.join(RESOLUTIONS)}; both if none"
+        "resolutions", nargs="*", metavar="RESOLUTION", help=f"{' or '.join(RESOLUTIONS)}; both if not given"
     )
     parser.add_argument("--python", default=sys.executable, help="version or path; the running Python by default")
     given = parser.parse_args()
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def holds(resolution: str, python: str, folder: Path) -> bool:
-    """Install the wheel as resolved, and run the main command and the fast tests; all in this folder."""
+    """Whether the main command and the fast tests pass with this resolution; everything is done in `folder`."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     environment, copy = folder / "environment", folder / "copy"
     programs = environment / "bin"
@@ -59,12 +59,12 @@ def holds(resolution: str, python: str, folder: Path) -> bool:
 
     if not _passes(["uv", "build", "--quiet", "--wheel", "--out-dir", folder, REPOSITORY], folder):
         return False
-    # As requirements of their own, because to uv those of a wheel are not direct.
+    # Given as separate requirements, because uv does not treat those of a wheel as direct.
     direct, test_tools = _requirements(project["project"]), project["dependency-groups"]["test"]
     if not (
         _passes(["uv", "venv", "--quiet", "--no-config", "--python", python, environment], folder)
         and _passes([*install, "--resolution", resolution, *direct], folder)
-        and _passes([*install, *test_tools], folder)  # at their newest; what is installed stays
+        and _passes([*install, *test_tools], folder)  # newest versions; installed packages are kept
         and _passes([*install, "--no-deps", next(folder.glob("*.whl"))], folder)
     ):
         return False
@@ -75,7 +75,7 @@ def holds(resolution: str, python: str, folder: Path) -> bool:
 
 
 def _print_versions(environment: Path, project: dict[str, Any], folder: Path) -> None:
-    """The version of every direct dependency, in one line."""
+    """Print the versions of the direct dependencies in one line."""
     freeze = ["uv", "pip", "freeze", "--python", environment]
     done = subprocess.run(freeze, cwd=folder, capture_output=True, text=True, check=True)
     direct = {_name(line) for line in _requirements(project)}
@@ -83,7 +83,7 @@ def _print_versions(environment: Path, project: dict[str, Any], folder: Path) ->
 
 
 def _requirements(project: dict[str, Any]) -> list[str]:
-    """All direct dependencies, those of extras too."""
+    """The names of all direct dependencies, including optional ones."""
     extras = project["optional-dependencies"].values()
     return [*project["dependencies"], *(line for extra in extras for line in extra)]
 

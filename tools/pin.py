@@ -1,9 +1,9 @@
-"""Pin every package, direct or not, to the version that resolves today: rewrites the list in pyproject.toml.
+"""Pins all direct and indirect dependencies to the versions that resolve today, in pyproject.toml.
 
     uv run python -m tools.pin
 
-The list stands under [tool.uv] as constraints, because a lock file would name the package host it was made from.
-`uv run` obeys it by itself; pip does with `-c`: `python -m tools.pin --print > constraints.txt`.
+The pins are constraints under [tool.uv], because a lock file would contain the address of the package index it was made
+from. `uv run` uses them automatically, pip with `-c`: `python -m tools.pin --print > constraints.txt`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LIST = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re
 
 
 def resolved(pyproject: str) -> list[str]:
-    """`name==version ; marker` of everything that this pyproject needs, on any platform."""
+    """`name==version ; marker` of all dependencies of this pyproject.toml on any platform."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "pyproject.toml").write_text(_LIST.sub("", pyproject), encoding="utf-8")
         command = ["uv", "export", "--all-groups", "--all-extras", "--no-hashes", "--no-emit-project", "--no-annotate"]

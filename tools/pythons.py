@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-# A released CPython with a global lock says its version; wheels of other builds are rare.
+# Prints the version of released CPythons with a global lock; few wheels exist for others.
 _PROBE = """
 import sys, sysconfig
 if sys.version_info.releaselevel == "final" and not sysconfig.get_config_var("Py_GIL_DISABLED"):
@@ -17,18 +17,18 @@ if sys.version_info.releaselevel == "final" and not sysconfig.get_config_var("Py
 
 
 def claimed_minors(pyproject: str) -> list[str]:
-    """The minor versions, such as 3.12, that the classifiers of a pyproject.toml claim, in its order."""
+    """The minor versions, such as 3.12, in the classifiers of a pyproject.toml, in its order."""
     return re.findall(r'"Programming Language :: Python :: (3\.\d+)"', pyproject)
 
 
 def find_python(minor: str) -> Path | None:
-    """An interpreter of this minor version that runs: on PATH, of pyenv, or known to uv; None where there is none."""
+    """A working interpreter of this minor version from PATH, pyenv or uv; None if there is none."""
     expected = f"cpython {minor}"
     return next((path for path in _candidates(minor) if _output(path, "-c", _PROBE) == expected), None)
 
 
 def _candidates(minor: str) -> Iterator[Path]:
-    """Places to look in, the usual ones first; a shim of pyenv may be among them that runs no Python."""
+    """Possible interpreters, the usual ones first; some may be shims of pyenv that do not run."""
     for folder in filter(None, os.environ.get("PATH", "").split(os.pathsep)):
         yield Path(folder, f"python{minor}")
     roots = filter(None, (os.environ.get("PYENV_ROOT"), Path.home() / ".pyenv"))
@@ -40,7 +40,7 @@ def _candidates(minor: str) -> Iterator[Path]:
 
 
 def _output(*command: str | Path) -> str:
-    """What a command prints, stripped; empty if it fails or there is no such command."""
+    """The stripped output of a command; empty if it fails or does not exist."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
