@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-STRIDES = (8, 16, 32)
-"""Input pixels per cell on the three levels."""
+from detectors.decode import STRIDES
+from posetrail.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+
 BINS = 11
 """Each distance is a distribution over 0, 1, .. 10 strides (Generalized Focal Loss, Li et al. 2020, section 3.2)."""
 
-_MEAN_RGB = (123.675, 116.28, 103.53)
-_STD_RGB = (58.395, 57.12, 57.375)
 _STAGES = ((32, 1, 1), (64, 2, 2), (128, 2, 2), (256, 2, 3))  # width, stride, pairs of convolutions
 _NECK_WIDTH = 128
 
@@ -83,8 +82,8 @@ class NanoDetNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(_MEAN_RGB).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(_STD_RGB).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
         self.stem = Conv(3, 32, stride=2)
         inputs = [32, *(2 * width for width, _, _ in _STAGES)]
         self.stages = nn.ModuleList(Stage(n, *stage) for n, stage in zip(inputs, _STAGES, strict=False))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detectors.decode import Candidates, decode_rtmdet, decode_yolox
+from detectors.decode import PERSON, STRIDES, Candidates, decode_rtmdet, decode_yolox
 from detectors.letterbox import Letterbox
 from posetrail.checkpoints import given_weights
 from posetrail.errors import InputError
@@ -21,8 +21,6 @@ Answer = tuple[np.ndarray, ...]
 Read = Callable[[Answer, float], list[Candidates]]
 """What the network answers for canvases and the lowest score of use, to boxes and scores of people in each."""
 
-_STRIDES = (8, 16, 32)
-_PERSON = 0
 _OPEN_SIZE = 640  # where a file leaves its input's size open
 _GREY = 114  # around images in training
 
@@ -65,8 +63,8 @@ class OnnxDetector:
         answer = file.run(np.full((1, 3, *size), _GREY, np.float32))
         self._read, usual = reader_for(path, answer, size)
         preprocessing = normalised(normalisation or usual, bgr=True)
-        self._file, self._feed = file, preprocessing
-        self._letterbox = Letterbox(max(size), square=True, rounding=0, canvas=size)
+        self._file, self._preprocessing = file, preprocessing
+        self._letterbox = Letterbox(max(size), square=True, rounding=int, canvas=size)
         self.weights = given_weights(path.name, path, source=f"person boxes, {file.provider}")
         self.min_score = min_score
         self.nms_iou = nms_iou
@@ -77,7 +75,7 @@ class OnnxDetector:
         found = [Detections.empty()] * len(images)
         for rows, batch in self._letterbox.batches(images):
             for row, (boxes, scores) in zip(
-                rows, self._read(self._file.run(self._feed(batch)), self.min_score), strict=True
+                rows, self._read(self._file.run(self._preprocessing(batch)), self.min_score), strict=True
             ):
                 found[row] = self._letterbox.people(boxes, scores, images[row], self.nms_iou)
         return found
@@ -94,7 +92,7 @@ def reader_for(path: Path, answer: Answer, size: tuple[int, int]) -> tuple[Read,
     Raises:
         InputError: it is no detector that is known here.
     """
-    cells = sum((size[0] // stride) * (size[1] // stride) for stride in _STRIDES)
+    cells = sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES)
     shapes = [output.shape for output in answer]
     match shapes:
         case [(1, A, channels)] if cells == A and channels > 5:
@@ -119,7 +117,7 @@ def _in_pixels(answer: np.ndarray, size: tuple[int, int]) -> bool:
 def _grid(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Corners (A, 2) x y, in cells, and strides (A, 1) of all cells, as YOLOX lays them in a row."""
     corners, strides = [], []
-    for stride in _STRIDES:
+    for stride in STRIDES:
         y, x = np.mgrid[: size[0] // stride, : size[1] // stride]
         corners.append(np.stack([x.ravel(), y.ravel()], axis=1))
         strides.append(np.full((y.size, 1), stride))
@@ -146,7 +144,7 @@ def _read_chosen(answer: Answer, min_score: float) -> list[Candidates]:
     """Boxes with scores (B, M, 5) and labels (B, M), best first; rows that are not needed have score 0 or label -1."""
     found = []
     for rows, labels in zip(*answer, strict=True):
-        people = rows[(labels == _PERSON) & (rows[:, 4] >= min_score)]
+        people = rows[(labels == PERSON) & (rows[:, 4] >= min_score)]
         people = people[np.argsort(-people[:, 4], kind="stable")]
         found.append((people[:, :4].astype(np.float32), people[:, 4].astype(np.float32)))
     return found

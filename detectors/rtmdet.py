@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detectors.decode import decode_rtmdet
-from detectors.letterbox import Letterbox
+from detectors.letterbox import Letterbox, half_up
 from detectors.networks import NETWORKS
 from detectors.published import PUBLISHED
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
@@ -53,7 +53,7 @@ class RTMDet:
     ) -> None:
         if network not in NAMES:
             raise unknown_name("network", network, NAMES)
-        self._letterbox = Letterbox(input_size or _INPUT_SIZES.get(network, 640), square, rounding=0.5)
+        self._letterbox = Letterbox(input_size or _INPUT_SIZES.get(network, 640), square, rounding=half_up)
         self.weights = given_weights(network, weights, source=_SOURCE, table=PUBLISHED)
         self.min_score = min_score
         self.nms_iou = nms_iou

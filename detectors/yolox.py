@@ -52,7 +52,7 @@ class YOLOX:
     ) -> None:
         if network not in NAMES:
             raise unknown_name("network", network, NAMES)
-        self._letterbox = Letterbox(input_size or _INPUT_SIZES.get(network, 640), square, rounding=0)
+        self._letterbox = Letterbox(input_size or _INPUT_SIZES.get(network, 640), square, rounding=int)
         self.weights = given_weights(network, weights, source=_SOURCE, table=PUBLISHED)
         self.min_score = min_score
         self.nms_iou = nms_iou

@@ -16,6 +16,7 @@ from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import unknown_name
 from posetrail.frame import Frame, Image
 from posetrail.poses import Poses
+from posetrail.preprocessing import IMAGENET_MEAN_1, IMAGENET_STD_1
 from posetrail.protocols import Embedder
 from posetrail.runtime import Runtime
 from posetrail.skeletons import Skeleton
@@ -28,7 +29,7 @@ EMBEDDERS = (NO_APPEARANCE, COLOUR_LAYOUT, *_OSNETS)
 
 _CROP_PX = (128, 256)  # width, height
 _CROPS_AT_ONCE = 32  # bounds the memory: OSNet also hands out its maps, 0.3 MB for a crop
-_MEAN, _STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)  # ImageNet's
+_MEAN, _STD = np.array(IMAGENET_MEAN_1, np.float32), np.array(IMAGENET_STD_1, np.float32)
 
 
 def create_embedder(

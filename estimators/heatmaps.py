@@ -253,30 +253,6 @@ def decode_soft_argmax(logits: np.ndarray, *, beta: float = 1.0) -> tuple[np.nda
     return np.stack([x, y], axis=2), probabilities.max(axis=(2, 3))
 
 
-def decode_mask_rcnn(logits: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joints of Mask R-CNN's keypoint head: the highest pixel of the map enlarged to the size of its box.
-
-    He et al. 2017, "Mask R-CNN", section 5, as Detectron and torchvision do it. Not among DECODERS, because it needs
-    the boxes. Memory: 8 K bytes for a pixel of the largest box.
-
-    Args:
-        logits: (N, K, H, W).
-        boxes: (N, 4) x1 y1 x2 y2 image pixels; a side shorter than a pixel counts as one.
-
-    Returns:
-        keypoints (N, K, 2) image pixels; logits there (N, K); their probabilities among the box's pixels (N, K) 0..1.
-    """
-    N, K, _, _ = logits.shape
-    keypoints, scores, probabilities = np.zeros((N, K, 2)), np.zeros((N, K), logits.dtype), np.zeros((N, K))
-    sizes = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
-    for i, (size, (width, height)) in enumerate(zip(sizes, np.ceil(sizes).astype(int), strict=True)):
-        fine = enlarged(logits[i : i + 1], (width, height))
-        cells, scores[i : i + 1] = highest_cells(fine)
-        keypoints[i] = (cells[0] + 0.5) * (size / (width, height)) + boxes[i, :2]
-        probabilities[i] = 1 / np.exp(fine[0] - scores[i, :, None, None]).sum(axis=(1, 2), dtype=np.float64)
-    return keypoints, scores, probabilities
-
-
 def _nan_where_flat(keypoints: np.ndarray, highest: np.ndarray) -> np.ndarray:
     return np.where((highest > 0)[..., None], keypoints, np.nan)
 

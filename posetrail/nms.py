@@ -1,6 +1,6 @@
 """Of people found twice, one remains: suppression by any measure of likeness, hard, soft, or by merging poses.
 
-`suppress(box_iou(boxes, boxes), ...)` is box NMS, `suppress(oks(keypoints, keypoints, ...), ...)` pose NMS.
+`nms(box_iou(boxes, boxes), ...)` is box NMS, `nms(oks(keypoints, keypoints, ...), ...)` pose NMS.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MIN_BEST_JOINT = 0.3
 _LEAST_SCORE = 1e-5  # of a joint that is there, so that it has a weight
 
 
-def suppress(similarity: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+def nms(similarity: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
     """Greedy non-maximum suppression: the best person stays, people more alike to it than `threshold` go, and so on.
 
     Args:
@@ -42,7 +42,7 @@ def suppress(similarity: np.ndarray, scores: np.ndarray, threshold: float) -> np
     return np.array(kept, dtype=int)
 
 
-def soft_suppress(
+def soft_nms(
     similarity: np.ndarray, scores: np.ndarray, spread: float, *, max_kept: int = 20
 ) -> tuple[np.ndarray, np.ndarray]:
     """Soft non-maximum suppression: nobody goes, but whoever is like a better one loses score.

@@ -32,7 +32,8 @@ class Preprocessing:
         return colour[::-1] if self.bgr else colour
 
 
-IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # RGB
+IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # RGB, of 0..255
+IMAGENET_MEAN_1, IMAGENET_STD_1 = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the same of 0..1
 
 IMAGENET = Preprocessing(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 ZERO_TO_ONE = Preprocessing(std=(255.0, 255.0, 255.0))

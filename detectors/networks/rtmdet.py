@@ -19,10 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from detectors.decode import STRIDES
 from posetrail.cspnext import Conv, CSPLayer, CSPNeXt, Separable
-
-STRIDES = (8, 16, 32)
-"""Input pixels per cell on the three levels."""
 
 _STACKED = 2  # convolutions of a branch of the head
 

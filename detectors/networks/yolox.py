@@ -16,11 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from detectors.decode import STRIDES
 from posetrail.cspnext import SpatialPyramid
 from posetrail.layers import ConvBnAct
 
-STRIDES = (8, 16, 32)
-"""Input pixels per cell on the three levels."""
 CLASSES = 80
 
 _EPS = 1e-3

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import create_detector
-from detectors.nanodet import NETWORK, NanoDet, decode, letterbox, to_image, with_close_ups
+from detectors.nanodet import NETWORK, NanoDet, decode, letterbox_of, with_close_ups
 from posetrail.errors import InputError
 from posetrail.poses import Detections
 from posetrail.runtime import Runtime
@@ -76,13 +76,14 @@ def test_nobody_is_an_empty_answer_for_every_image() -> None:
 def test_the_letterbox_keeps_the_shape_and_the_way_back_finds_the_border(
     height: int, width: int, input_size: int
 ) -> None:
-    canvas = letterbox(np.full((height, width, 3), 255, np.uint8), input_size)
+    letterbox = letterbox_of(input_size)
+    canvas = letterbox.put(np.full((height, width, 3), 255, np.uint8))
     assert canvas.shape[0] % 32 == canvas.shape[1] % 32 == 0
     assert max(canvas.shape) == input_size
     rows, columns = np.flatnonzero(canvas.any(axis=(1, 2))), np.flatnonzero(canvas.any(axis=(0, 2)))
     box = np.array([[0, 0, len(columns), len(rows)]], np.float32)
-    assert to_image(box, (height, width), input_size) == pytest.approx(np.array([[0, 0, width, height]]), rel=1e-5)
-    assert to_image(box * 3 - 1, (height, width), input_size).max() <= max(height, width)
+    assert letterbox.take(box, (height, width)) == pytest.approx(np.array([[0, 0, width, height]]), rel=1e-5)
+    assert letterbox.take(box * 3 - 1, (height, width)).max() <= max(height, width)
 
 
 def test_the_weights_give_the_numbers_they_gave_when_they_matched_the_original(each_backend: Runtime) -> None:
@@ -103,7 +104,7 @@ def test_network_and_boxes_equal_the_original_graph(each_backend: Runtime, share
         np.testing.assert_allclose(answer[0, 0], golden[f"nanodet_{frame}_person_logit_s{stride}"], atol=1e-3)
         np.testing.assert_allclose(answer[0, 1:], golden[f"nanodet_{frame}_bins_s{stride}"], atol=1e-2)
     [(boxes, scores)] = decode(answers, 0.3)
-    boxes = to_image(boxes, (994, 1768), 640)
+    boxes = letterbox_of(640).take(boxes, (994, 1768))
     nearest = box_iou(golden[f"nanodet_{frame}_boxes_in_frame_px"], boxes).argmax(axis=1)
     np.testing.assert_allclose(boxes[nearest], golden[f"nanodet_{frame}_boxes_in_frame_px"], atol=0.5)
     np.testing.assert_allclose(scores[nearest], golden[f"nanodet_{frame}_scores"], atol=1e-4)
@@ -160,5 +161,5 @@ def test_images_of_any_shape_give_boxes_inside_them(runtime: Runtime) -> None:
 def test_wrong_names_and_sizes_are_told_what_to_do(runtime: Runtime) -> None:
     with pytest.raises(InputError, match=r"unknown detector 'nanodt'; did you mean 'nanodet'\? \(known: nanodet"):
         create_detector("nanodt", runtime=runtime)
-    with pytest.raises(InputError, match="wanted a multiple of 32 such as 768, got 500"):
+    with pytest.raises(InputError, match="expected a multiple of 32 such as 640, got 500"):
         create_detector("nanodet", runtime=runtime, input_size=500)

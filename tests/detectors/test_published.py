@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from detectors import DETECTORS, NETWORKS, create_detector
 from detectors.decode import decode_rtmdet, decode_yolox
-from detectors.letterbox import Letterbox
+from detectors.letterbox import Letterbox, half_up
 from detectors.torchvision_models import _network
 from posetrail.errors import InputError
-from posetrail.nms import suppress
+from posetrail.nms import nms
 from posetrail.protocols import Detector
 from posetrail.runtime import Runtime
 from posetrail.similarity import box_area, box_iou
@@ -93,12 +93,12 @@ def test_yolox_boxes_and_suppression_equal_the_recorded_ones(rows: str, nms_iou:
     for class_id in range(80):
         found, nothing = decode_yolox(golden["pred"][..., :4], golden["pred"][..., 4:], 0.3, class_id)
         assert len(nothing[1]) == 0
-        kept = suppress(box_iou(found[0], found[0]), found[1], nms_iou if by_class else 1.0)
+        kept = nms(box_iou(found[0], found[0]), found[1], nms_iou if by_class else 1.0)
         boxes.append(found[0][kept])
         scores.append(found[1][kept])
         classes.append(np.full(len(kept), class_id))
     all_boxes, all_scores, all_classes = np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes)
-    order = suppress(box_iou(all_boxes, all_boxes), all_scores, 1.0 if by_class else nms_iou)
+    order = nms(box_iou(all_boxes, all_boxes), all_scores, 1.0 if by_class else nms_iou)
     wanted = golden[rows]
     np.testing.assert_allclose(all_boxes[order], wanted[:, :4], rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(all_scores[order], wanted[:, 4] * wanted[:, 5], rtol=1e-5)
@@ -107,14 +107,19 @@ def test_yolox_boxes_and_suppression_equal_the_recorded_ones(rows: str, nms_iou:
 
 def test_the_canvas_is_the_recorded_one() -> None:
     golden = recorded("yolox_postprocess")
-    canvas = Letterbox(64, square=True, rounding=0).put(golden["preproc_image"])
+    canvas = Letterbox(64, square=True, rounding=int).put(golden["preproc_image"])
     assert np.abs(canvas.transpose(2, 0, 1) - golden["preproc_out"]).max() <= 1  # another build of OpenCV rounds anew
 
 
 @settings(max_examples=40, deadline=None)
-@given(height=st.integers(1, 700), width=st.integers(1, 700), square=st.booleans(), rounding=st.sampled_from([0, 0.5]))
+@given(
+    height=st.integers(1, 700),
+    width=st.integers(1, 700),
+    square=st.booleans(),
+    rounding=st.sampled_from([int, half_up, round]),
+)
 def test_the_canvas_keeps_the_shape_and_the_way_back_finds_the_border(
-    height: int, width: int, square: bool, rounding: float
+    height: int, width: int, square: bool, rounding: Callable[[float], int]
 ) -> None:
     letterbox = Letterbox(160, square, rounding)
     canvas = letterbox.put(np.zeros((height, width, 3), np.uint8))
@@ -209,7 +214,7 @@ def test_missing_and_foreign_weights_and_wrong_sizes_are_told_in_one_line(
         ),
         ({"name": "yolox_s", "weights": "gone.pth"}, "weights gone.pth: cannot be read"),
         ({"name": "rtmdet_m", "weights": weights("yolox_nano")}, "are not those of RTMDet here: .* missing"),
-        ({"name": "yolox_nano", "weights": weights("yolox_nano"), "input_size": 100}, "wanted a multiple of 32"),
+        ({"name": "yolox_nano", "weights": weights("yolox_nano"), "input_size": 100}, "expected a multiple of 32"),
         ({"name": "torchvision:ssd300_vgg16", "weights": "x", "input_size": 640}, "takes no input_size"),
         ({"name": "torchvision:fcos"}, "unknown detector 'torchvision:fcos'; did you mean 'torchvision:"),
     ):

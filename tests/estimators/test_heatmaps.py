@@ -16,7 +16,6 @@ from estimators.heatmaps import (
     decode_cpn,
     decode_dark,
     decode_hourglass,
-    decode_mask_rcnn,
     decode_mspn,
     decode_quarter,
     decode_udp,
@@ -339,19 +338,6 @@ def test_cpn_as_published() -> None:
     in_image = cells_to_pixels(keypoints, SIZE, (96, 128), "middle") / [96, 128] * (high - low) + low
     np.testing.assert_allclose(in_image, golden["keypoints"][..., :2], atol=1e-6)
     np.testing.assert_allclose(scores / 255 + 0.5, golden["v_score"], atol=1e-6)
-
-
-def test_mask_rcnn_as_detectron_and_as_torchvision_published_it() -> None:
-    golden = recorded("detectron_keypoint_decode")
-    keypoints, scores, probabilities = decode_mask_rcnn(golden["maps"], golden["rois"])
-    detectron = golden["detectron"]  # rows x, y, logit, probability
-    np.testing.assert_allclose(keypoints, detectron[:, :2].transpose(0, 2, 1), atol=1e-4)
-    np.testing.assert_allclose(scores, detectron[:, 2], atol=1e-4)
-    np.testing.assert_allclose(probabilities, detectron[:, 3], atol=1e-5)
-    np.testing.assert_allclose(keypoints, golden["torchvision_xy"][..., :2], atol=1e-4)
-    np.testing.assert_allclose(scores, golden["torchvision_scores"], atol=1e-4)
-    nobody = decode_mask_rcnn(golden["maps"][:0], golden["rois"][:0])
-    assert [part.shape for part in nobody] == [(0, 6, 2), (0, 6), (0, 6)]
 
 
 def test_flip_average_as_published() -> None:

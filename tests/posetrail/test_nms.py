@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from posetrail.nms import merge_poses, soft_suppress, suppress
+from posetrail.nms import merge_poses, nms, soft_nms
 from posetrail.similarity import box_iou, keypoint_boxes, oks
 from posetrail.skeletons import COCO_17
 from tests.functions import recorded
@@ -30,19 +30,19 @@ def crowd(seed: int, people: int = 3, finds: int = 4) -> tuple[np.ndarray, np.nd
 
 def test_suppression_keeps_the_best_of_each_heap() -> None:
     similarity = np.array([[1, 0.9, 0], [0.9, 1, 0.6], [0, 0.6, 1]])
-    assert suppress(similarity, np.array([0.5, 0.9, 0.8]), 0.55).tolist() == [1]
-    assert suppress(similarity, np.array([0.9, 0.5, 0.8]), 0.55).tolist() == [0, 2]
-    assert suppress(np.zeros((0, 0)), np.zeros(0), 0.5).tolist() == []
+    assert nms(similarity, np.array([0.5, 0.9, 0.8]), 0.55).tolist() == [1]
+    assert nms(similarity, np.array([0.9, 0.5, 0.8]), 0.55).tolist() == [0, 2]
+    assert nms(np.zeros((0, 0)), np.zeros(0), 0.5).tolist() == []
 
 
 def test_soft_suppression_lets_the_double_wait_until_the_end() -> None:
     similarity = np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]])
-    rows, scores = soft_suppress(similarity, np.array([0.9, 0.8, 0.5]), 0.5)
+    rows, scores = soft_nms(similarity, np.array([0.9, 0.8, 0.5]), 0.5)
     assert rows.tolist() == [0, 2, 1]
     assert scores == pytest.approx([0.9, 0.5, 0.8 * np.exp(-0.81 / 0.5)])
-    rows, _ = soft_suppress(similarity, np.array([0.9, 0.8, 0.5]), 0.5, max_kept=2)
+    rows, _ = soft_nms(similarity, np.array([0.9, 0.8, 0.5]), 0.5, max_kept=2)
     assert rows.tolist() == [0, 2]
-    assert [len(part) for part in soft_suppress(np.zeros((0, 0)), np.zeros(0), 0.5)] == [0, 0]
+    assert [len(part) for part in soft_nms(np.zeros((0, 0)), np.zeros(0), 0.5)] == [0, 0]
 
 
 def test_merging_lets_a_clear_joint_mend_a_hidden_one() -> None:
@@ -83,13 +83,13 @@ def test_a_joint_the_best_pose_does_not_have_stays_missing() -> None:
 def test_suppression_is_final_and_knows_no_order(
     similarity: np.ndarray, scores: np.ndarray, threshold: float, order: np.ndarray
 ) -> None:
-    kept = suppress(similarity, scores, threshold)
+    kept = nms(similarity, scores, threshold)
     assert (np.diff(scores[kept]) < 0).all()
     among = similarity[np.ix_(kept, kept)]
     assert (among[~np.eye(len(kept), dtype=bool)] <= threshold).all()
     assert (similarity[:, kept].max(axis=1) >= np.where(np.isin(range(6), kept), 0, threshold)).all()
-    assert suppress(among, scores[kept], threshold).tolist() == list(range(len(kept)))
-    shuffled = suppress(similarity[np.ix_(order, order)], scores[order], threshold)
+    assert nms(among, scores[kept], threshold).tolist() == list(range(len(kept)))
+    shuffled = nms(similarity[np.ix_(order, order)], scores[order], threshold)
     assert order[shuffled].tolist() == kept.tolist()
 
 
@@ -97,11 +97,11 @@ def test_suppression_is_final_and_knows_no_order(
 def test_soft_suppression_takes_everybody_once_by_falling_scores_and_knows_no_order(
     similarity: np.ndarray, scores: np.ndarray, spread: float, order: np.ndarray
 ) -> None:
-    rows, kept_scores = soft_suppress(similarity, scores, spread)
+    rows, kept_scores = soft_nms(similarity, scores, spread)
     assert sorted(rows) == list(range(6))
     assert (np.diff(kept_scores) <= 0).all()
     assert (kept_scores <= scores[rows]).all()
-    _, shuffled_scores = soft_suppress(similarity[np.ix_(order, order)], scores[order], spread)
+    _, shuffled_scores = soft_nms(similarity[np.ix_(order, order)], scores[order], spread)
     np.testing.assert_allclose(shuffled_scores, kept_scores, rtol=1e-9)
 
 
@@ -142,8 +142,8 @@ def test_oks_nms_and_its_soft_kind_as_hrnet_published_them(threshold: str) -> No
     # Of equal scores it takes the last first: in reverse, ours does.
     similarity, scores = hrnet_similarity(golden)[::-1, ::-1], golden["scores"][::-1]
     last = len(scores) - 1
-    assert (last - suppress(similarity, scores, float(threshold))).tolist() == golden[f"keep_{threshold}"].tolist()
-    rows, _ = soft_suppress(similarity, scores, float(threshold))
+    assert (last - nms(similarity, scores, float(threshold))).tolist() == golden[f"keep_{threshold}"].tolist()
+    rows, _ = soft_nms(similarity, scores, float(threshold))
     assert (last - rows).tolist() == golden[f"softkeep_{threshold}"].tolist()
 
 
@@ -151,7 +151,7 @@ def test_oks_nms_and_its_soft_kind_as_hrnet_published_them(threshold: str) -> No
 def test_box_nms_as_hrnet_published_it(threshold: str) -> None:
     golden = recorded("oks_nms")
     boxes = golden["boxes"][:, :4] + [0, 0, 1, 1]  # its boxes include their last pixels
-    kept = suppress(box_iou(boxes, boxes), golden["boxes"][:, 4], float(threshold))
+    kept = nms(box_iou(boxes, boxes), golden["boxes"][:, 4], float(threshold))
     assert kept.tolist() == golden[f"boxkeep_{threshold}"].tolist()
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from posetrail.assignment import associate
 from posetrail.errors import InputError
 from posetrail.frame import Frame
-from posetrail.nms import suppress
+from posetrail.nms import nms
 from posetrail.poses import Detections, Poses, confident_keypoints
 from posetrail.protocols import BottomUp, Detector, Embedder, Estimator
 from posetrail.similarity import box_area, box_iou, oks
@@ -337,7 +337,7 @@ class _State:
         similarity = oks(confident, confident, box_area(poses.boxes), self._skeleton.oks_sigmas)
         # The OKS of the smaller person of a pair counts, so that a large box does not remove a small neighbour.
         similarity = np.minimum(similarity, similarity.T)
-        return poses[np.sort(suppress(similarity, poses.quality, self._settings.pose_nms_oks))]
+        return poses[np.sort(nms(similarity, poses.quality, self._settings.pose_nms_oks))]
 
 
 def _inside(boxes: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
