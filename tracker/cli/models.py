@@ -1,4 +1,4 @@
-"""`posetrail models`: which networks there are, and the files of weights that they need."""
+"""`posetrail models`: lists networks; fetches, verifies and exports their weights."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ models = App(name="models", help_flags=HELP_FLAGS, help="List networks; fetch, v
 
 @models.default
 def list_models(*, all: Annotated[bool, Parameter(negative=())] = False) -> int:
-    """Show what is built in, what can be fetched and what needs a file of your own.
+    """List networks: built in, with downloadable weights, and those that need a weights file of your own.
 
     Args:
-        all: Each file by itself, with its size, skeleton, expected score and address.
+        all: List each weights file with size, licence, skeleton, published score, URL and sha256.
     """
     from tracker.cli.models_list import page
 
@@ -38,12 +38,13 @@ models.command(list_models, name="list")
 
 @models.command
 def fetch(*names: str, to: Path | None = None, sha256: str | None = None) -> int:
-    """Download weights from their authors: whole and verified, or not at all.
+    """Download published weights from their authors and verify their sha256.
 
     Args:
-        names: As `posetrail models` shows them.
-        to: Fill this folder instead of the cache, for a machine without a network; there, set POSETRAIL_HOME to it.
-        sha256: Take the file that has this sum, of all 64 digits, whatever was published; for one name.
+        names: Names from `posetrail models`.
+        to: Folder to write to instead of the cache, for a machine without network access: copy it there
+            and set POSETRAIL_HOME to it.
+        sha256: Accept the file with this checksum (64 hexadecimal digits) instead of the recorded one; for one name.
     """
     from posetrail.published import find_published
     from posetrail.store import fetch, write_manifest
@@ -66,16 +67,16 @@ def fetch(*names: str, to: Path | None = None, sha256: str | None = None) -> int
             fetched.append(published)
             _say(f"{published.name}: {path} ({path.stat().st_size / 1e6:.1f} MB, {published.licence})")
     if to is not None and fetched:
-        _say(f"{write_manifest(fetched, to)}: carry the folder over and set POSETRAIL_HOME to it")
+        _say(f"{write_manifest(fetched, to)}: copy the folder to the other machine and set POSETRAIL_HOME to it there")
     return _told(faults)
 
 
 @models.command
 def verify(*names: str) -> int:
-    """Read weights and compare their sha256: those named, or all that are here.
+    """Compare weights files with their recorded sha256.
 
     Args:
-        names: As `posetrail models` shows them.
+        names: Names from `posetrail models` [default: all files present].
     """
     from posetrail.published import find_published
     from posetrail.store import state, stored_path
@@ -102,10 +103,10 @@ def verify(*names: str) -> int:
 
 @models.command
 def path(name: str) -> int:
-    """Print where the weights of a network are; a line tells how to get them if they are not here.
+    """Print the path of a weights file; if it is missing, an error says how to get it.
 
     Args:
-        name: As `posetrail models` shows it.
+        name: Name from `posetrail models`.
     """
     from tracker.cli.models_list import built_in
 
@@ -121,16 +122,16 @@ def export(
     *,
     weights: Path | None = None,
 ) -> int:
-    """Write a network as an ONNX file, and check that ONNX Runtime gives the network's numbers.
+    """Write a network as an ONNX file and compare its outputs in ONNX Runtime with those of the network.
 
-    The file takes images (batch, 3, height, width) prepared as the network's authors did, and gives the network's own
-    answers, such as heatmaps; the size is the one it was scored at. That of a built-in network takes one image
+    The input of the file is (batch, 3, height, width), normalised as the network's authors did, at the size of the
+    published score; its outputs are the network's own, such as heatmaps. The input of a built-in network is one image
     (1, height, width, 3) uint8 RGB.
 
     Args:
-        name: As `posetrail models` shows it.
+        name: Name from `posetrail models`.
         output: The .onnx file to write.
-        weights: Its weights; those in the cache when not given.
+        weights: Weights file [default: that in the cache].
     """
     from detectors import BUILT_IN as DETECTORS
     from detectors import NETWORKS as DETECTOR_NETWORKS
@@ -150,7 +151,9 @@ def export(
     published = find_published(name, published_weights())
     networks = {**DETECTOR_NETWORKS, **ESTIMATOR_NETWORKS}
     if published.network not in networks:
-        raise InputError(f"export: expected a network of ours, got {name}; torchvision's have an exporter of their own")
+        raise InputError(
+            f"export: expected a network of posetrail, got {name}; export networks of torchvision with torch.onnx"
+        )
     file = weights or _stored(name)
     network = networks[published.network]()
     load_into(network, load_checkpoint(file), file)
@@ -159,7 +162,7 @@ def export(
 
 
 def _stored(name: str) -> Path:
-    """The file of a published name; weights other than a network's own are asked for by their name."""
+    """The weights file of a published name."""
     from posetrail.published import find_published
     from posetrail.store import weights_file
     from tracker.runs.published import published_weights
@@ -190,7 +193,7 @@ def _say(line: object) -> None:
 
 @contextmanager
 def _bar(name: str) -> Iterator[OnProgress]:
-    """A bar on a terminal; nothing elsewhere."""
+    """A progress bar on a terminal; nothing otherwise."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

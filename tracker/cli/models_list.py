@@ -144,14 +144,14 @@ def _everything(home: Path | None) -> Iterator[RenderableType]:
         height, width = each.input_size
         skeleton = f", {each.skeleton}" if each.skeleton else ""
         yield f"{each.name}  ({each.kind}, {where}, about {each.megabytes:.0f} MB, {each.licence})"
-        yield f"    {each.score} at {height}x{width}{skeleton}; by {each.scored_by or 'nobody'}"
+        yield f"    {each.score} at {height}x{width}{skeleton}; by {each.scored_by or 'an unknown source'}"
         yield f"    {f'from {each.url}' if each.url else _by_hand(each)}"
-        yield f"    sha256 {' or '.join(each.sha256) or 'not told by anybody'}; kept at {kept.path}"
+        yield f"    sha256 {' or '.join(each.sha256) or 'not published'}; kept at {kept.path}"
 
 
 def _by_hand(each: Published) -> str:
     if not each.page:
-        return "nobody publishes weights for it"
+        return "no published weights"
     remark = f"; {each.remark}" if each.remark else ""
     return f"{each.file or 'files'} linked at {each.page}{remark}"
 

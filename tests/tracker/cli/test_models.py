@@ -85,7 +85,7 @@ def test_all_shows_each_file_with_its_address_and_score(home: Path, capsys: pyte
         assert f"\n{each.name}  ({each.kind}, " in shown
         assert (each.url or each.page) in shown
     assert "75.8 COCO AP at 256x192, coco_17; by MMPose's metafile" in shown
-    assert "nobody publishes weights for it" in shown
+    assert "no published weights" in shown
 
 
 def test_a_narrow_terminal_gets_a_narrow_page(home: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_folder_is_filled_for_a_machine_without_a_network(
         (["path", "yolox_m"], "`posetrail models fetch yolox_m` downloads them from https://github.com/Megvii"),
         (["verify", "yolox_m"], "`posetrail models fetch yolox_m`"),
         (["verify", "nothing"], "unknown weights"),
-        (["export", "torchvision:ssd300_vgg16", "-o", "x.onnx"], "expected a network of ours"),
+        (["export", "torchvision:ssd300_vgg16", "-o", "x.onnx"], "expected a network of posetrail"),
         (["export", "rtmpose_t", "-o", "x.onnx"], "`posetrail models fetch rtmpose_t`"),
         (["export", "rtmpose_t", "-o", "x.onnx", "--weights", "gone.pth"], "gone.pth: no such file"),
     ],
