@@ -1,7 +1,8 @@
-"""Skeletons of the data sets that networks speak: joint names in order, limbs, mirror pairs, OKS sigmas.
+"""Skeletons of the public data sets: joint names in order, limbs, mirror pairs, OKS sigmas.
 
-Joints of the same name lie at the same place in all of them, but for those in `posetrail.joint_mapping._MEANT`, which
-also takes the joints of one skeleton to those of another. Orders are those of each data set's own files.
+The order of the joints is that of each data set's own files. Joints of the same name are at the same place of the body
+in all skeletons, except for those in `posetrail.joint_mapping._MEANT`; that module also maps poses from one skeleton to
+another. The file has more than 400 lines because most of it is a table, one joint per line.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from posetrail import wholebody
 from posetrail.joint_mapping import mapped as mapped
 
-_UNKNOWN_SIGMA = 0.08  # of joints that nobody knows: about the mean of COCO's
+_UNKNOWN_SIGMA = 0.08  # OKS sigma of joints without a published one: about the mean of COCO's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Skeleton:
     joints: tuple[str, ...]
     limbs: tuple[tuple[str, str], ...]
     oks_sigmas: tuple[float, ...]  # the k_i / 2 of COCO's OKS: exp(-d^2 / (2 area (2 sigma)^2))
-    mirror_pairs: tuple[tuple[str, str], ...] = ()  # where none is given: left_NAME and right_NAME
+    mirror_pairs: tuple[tuple[str, str], ...] = ()  # default: every left_NAME with its right_NAME
 
     def __post_init__(self) -> None:
         if not self.mirror_pairs:
@@ -55,7 +56,7 @@ class Skeleton:
         return len(self.joints)
 
     def index(self, joint: str) -> int:
-        """Position of a joint; ValueError names the skeleton when it has no such joint."""
+        """Position of a joint in `joints`; raises ValueError if the skeleton has no such joint."""
         try:
             return self.joints.index(joint)
         except ValueError:
@@ -70,7 +71,7 @@ class Skeleton:
 
     @cached_property
     def mirror(self) -> np.ndarray:  # (K,) int
-        """For every joint, the position of its mirror image (itself when it has none)."""
+        """For every joint, the position of its mirror image, or its own if it has none."""
         mirror = np.arange(len(self))
         for left, right in self.mirror_pairs:
             mirror[[self.index(left), self.index(right)]] = self.index(right), self.index(left)
@@ -103,8 +104,8 @@ _FEET = tuple(
     (f"{side}_ankle", f"{side}_{part}") for side in ("left", "right") for part in ("big_toe", "small_toe", "heel")
 )
 
-# Published with COCO; those of the feet with COCO-WholeBody. Joints that neither has take those of what they lie
-# between: neck, thorax and head top the shoulder's, pelvis and spine the hip's.
+# Published with COCO; those of the feet with COCO-WholeBody. Joints that neither has take those of a joint nearby:
+# neck, thorax and head top the shoulder's, pelvis and spine the hip's.
 _SIGMAS = {
     "nose": 0.026,
     "left_eye": 0.025,
@@ -393,20 +394,20 @@ SKELETONS = {
 
 
 def coco_to_posetrack(keypoints: np.ndarray, keypoint_scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """COCO 17 joints as PoseTrack 15, in the 2017 order; neck and head top are made as `posetrail.joint_mapping` says.
+    """Map COCO's 17 joints to PoseTrack's 15 in the order of 2017; see `posetrail.joint_mapping` for neck and head top.
 
     Args:
         keypoints: (N, 17, 2) pixels, NaN where missing.
         keypoint_scores: (N, 17) 0..1, 0 where missing.
 
     Returns:
-        keypoints (N, 15, 2) and scores (N, 15) of the same kinds.
+        keypoints (N, 15, 2) and keypoint scores (N, 15).
     """
     return mapped(keypoints, keypoint_scores, COCO_17, POSETRACK_15)
 
 
 def skeleton_of_size(num_joints: int) -> Skeleton:
-    """The skeleton of poses that come without its name: COCO's or PoseTrack's, or one of so many nameless joints."""
+    """The skeleton of poses without a named one: COCO's (17), PoseTrack's (15), or one with unnamed joints."""
     known = {len(skeleton): skeleton for skeleton in (COCO_17, POSETRACK_15)}
     if num_joints in known:
         return known[num_joints]
