@@ -1,4 +1,4 @@
-"""The one exception that is the user's to mend: bad input, bad flag, missing file."""
+"""The exception for problems that a user can solve: unusable input, a wrong flag, a missing file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """Input that cannot be used. Its text is one line: what was wanted, what came, what to do. Exit code 2."""
+    """Input or a setting cannot be used. The message is one line: what was expected, what was given, what to do.
+
+    The command line prints it and ends with exit code 2.
+    """
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """What to raise for a name nobody has: "unknown detector 'nanodt'; did you mean 'nanodet'? (known: nanodet)"."""
+    """The error for an unknown name: "unknown detector 'nanodt'; did you mean 'nanodet'? (known: nanodet)"."""
     known = list(known)
     close = get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""

@@ -1,7 +1,7 @@
-"""What travels between the rooms: frozen dataclasses of parallel arrays, one row per person.
+"""The data that packages exchange: frozen dataclasses of parallel arrays, one row per person.
 
-`poses[rows]` selects people in every field; N == 0 is an empty frame; a missing joint is NaN with score 0. Shapes are
-checked once, on construction.
+`poses[rows]` selects people in every field. An empty frame has N == 0; a missing joint is NaN with score 0. Dtypes and
+shapes are validated once, on construction.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 
 
 class Rows:
-    """Selecting, counting and joining people, for dataclasses of parallel arrays."""
+    """Base of the dataclasses of parallel arrays: counts, selects and concatenates rows."""
 
     def __len__(self) -> int:
         return len(getattr(self, next(iter(self.__dataclass_fields__))))  # type: ignore[attr-defined]
 
     def __getitem__(self, rows: Any) -> Self:
-        """The people of a slice, a boolean mask (N,) or row numbers (M,)."""
+        """Select rows by a slice, a boolean mask (N,) or row numbers (M,)."""
         if isinstance(rows, (int, np.integer)):
-            raise TypeError(f"select people with a slice, a mask or a list of rows, not the single row {rows}")
+            raise TypeError(f"expected a slice, a mask or a list of rows, got the single row {rows}; write [[{rows}]]")
         rows = rows if isinstance(rows, slice) else np.asarray(rows)
         if isinstance(rows, np.ndarray) and rows.size == 0:
             rows = rows.astype(int)
-        # Rows of what was checked are as good as it: they are not checked again, which costs more than selecting them.
+        # Rows of a valid object are valid: validating them again would take longer than selecting them.
         chosen = object.__new__(type(self))
         for name in self.__dataclass_fields__:  # type: ignore[attr-defined]
             object.__setattr__(chosen, name, getattr(self, name)[rows])
@@ -34,7 +34,7 @@ class Rows:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """The people of all parts, in order; at least one part is needed."""
+        """Concatenate the rows of at least one part, in order."""
         names = [f.name for f in fields(cls)]  # type: ignore[arg-type]
         first = parts[0]
         if hasattr(getattr(first, names[0]), "concatenate"):
@@ -47,7 +47,11 @@ class Rows:
 
 
 def check_array(owner: object, name: str, dtype: type, shape: tuple[int | str, ...]) -> None:
-    """Turn a field into an array of this dtype and check its shape; letters in `shape` stand for any length."""
+    """Convert a field to an array of this dtype and check its shape; letters in `shape` stand for any length.
+
+    Raises:
+        ValueError: the shape differs.
+    """
     value = np.asarray(getattr(owner, name))
     if value.dtype != dtype:
         value = value.astype(dtype)
@@ -55,21 +59,25 @@ def check_array(owner: object, name: str, dtype: type, shape: tuple[int | str, .
     for want, have in zip(shape, value.shape, strict=False):
         fits &= isinstance(want, str) or have == want
     if not fits:
-        wanted = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
-        raise ValueError(f"{type(owner).__name__}.{name}: wanted shape {wanted}, got {value.shape}")
+        expected = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+        raise ValueError(f"{type(owner).__name__}.{name}: expected shape {expected}, got {value.shape}")
     object.__setattr__(owner, name, value)
 
 
 def check_same_length(owner: object, **lengths: int) -> None:
-    """Fields that must speak of the same people; ValueError names them where their lengths differ."""
+    """Check that fields have the same number of rows.
+
+    Raises:
+        ValueError: they differ; the message lists the lengths.
+    """
     if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{name} {n}" for name, n in lengths.items())
-        raise ValueError(f"{type(owner).__name__}: fields differ in their number of people: {said}")
+        listed = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        raise ValueError(f"{type(owner).__name__}: expected fields with the same number of people, got {listed}")
 
 
 @dataclass(frozen=True, eq=False)
 class Detections(Rows):
-    """Person boxes of one frame, as a detector found them."""
+    """Person boxes of one frame, as a detector returns them."""
 
     boxes: np.ndarray  # (N, 4) float32 x1 y1 x2 y2, pixels of the image
     scores: np.ndarray  # (N,) float32, 0..1
@@ -81,19 +89,19 @@ class Detections(Rows):
 
     @classmethod
     def empty(cls) -> Detections:
-        """Nobody."""
+        """No boxes."""
         return cls(np.zeros((0, 4)), np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
 class Poses(Rows):
-    """The people of one frame with their joints."""
+    """The poses of the people in one frame."""
 
     keypoints: np.ndarray  # (N, K, 2) float32 x y, pixels; NaN where missing
     keypoint_scores: np.ndarray  # (N, K) float32, 0..1; 0 where missing
-    boxes: np.ndarray  # (N, 4) float32 x1 y1 x2 y2, pixels: the box the joints were looked for in
-    scores: np.ndarray  # (N,) float32, 0..1: the box's score
-    propagated: np.ndarray  # (N,) bool: the box was propagated over from the last frame, not detected
+    boxes: np.ndarray  # (N, 4) float32 x1 y1 x2 y2, pixels: the box in which the joints were estimated
+    scores: np.ndarray  # (N,) float32, 0..1: of the box
+    propagated: np.ndarray  # (N,) bool: the box was propagated from the last frame by optical flow, not detected
 
     def __post_init__(self) -> None:
         check_array(self, "keypoints", np.float32, ("N", "K", 2))
@@ -110,33 +118,37 @@ class Poses(Rows):
 
     @property
     def quality(self) -> np.ndarray:
-        """How surely each row is a person (N,), 0..1: the geometric mean of box score and mean joint score.
+        """Confidence that each row is a person (N,), 0..1: the geometric mean of box score and mean joint score.
 
-        Either alone misleads: a weak detector's box around a real person has joints, a sure box around a tree has none.
-        A row without joints, of a detector alone, is as sure as its box.
+        Each score alone is unreliable: a real person may have a box of low score, and a confident box around a tree has
+        no confident joints. The quality of a row without joints is its box score.
         """
         jointless = np.isnan(self.keypoints).any(axis=2).all(axis=1)
         return np.where(jointless, self.scores, np.sqrt(self.scores * self.keypoint_scores.mean(axis=1)))
 
     @classmethod
     def empty(cls, num_joints: int) -> Poses:
-        """Nobody, of a skeleton with this many joints."""
+        """No poses, of a skeleton with this many joints."""
         none = np.zeros(0)
         return cls(np.zeros((0, num_joints, 2)), np.zeros((0, num_joints)), np.zeros((0, 4)), none, none)
 
 
 def confident_keypoints(poses: Poses, min_score: float) -> np.ndarray:
-    """Joints (N, K, 2) of at least this score; the others NaN."""
+    """Keypoints (N, K, 2) with joints below `min_score` set to NaN."""
     return np.where((poses.keypoint_scores >= min_score)[..., None], poses.keypoints, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
 class TrackedPoses(Rows):
-    """Poses with the id of the person each belongs to; an id stands at most once in a frame."""
+    """The poses of one frame with track ids, each at most once.
+
+    Raises:
+        ValueError: an id occurs twice, or fields differ in their number of people.
+    """
 
     poses: Poses
     track_ids: np.ndarray  # (N,) int64
-    interpolated: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (N,) bool: not seen here, put in between
+    interpolated: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (N,) bool: not observed
 
     def __post_init__(self) -> None:
         check_array(self, "track_ids", np.int64, ("N",))
@@ -147,9 +159,9 @@ class TrackedPoses(Rows):
             self, poses=len(self.poses), track_ids=len(self.track_ids), interpolated=len(self.interpolated)
         )
         if len(set(self.track_ids.tolist())) != len(self.track_ids):
-            raise ValueError(f"TrackedPoses: an id stands twice in one frame: {sorted(self.track_ids.tolist())}")
+            raise ValueError(f"TrackedPoses: expected each id once in a frame, got {sorted(self.track_ids.tolist())}")
 
     @classmethod
     def empty(cls, num_joints: int) -> TrackedPoses:
-        """Nobody, of a skeleton with this many joints."""
+        """No poses, of a skeleton with this many joints."""
         return cls(Poses.empty(num_joints), np.zeros(0))

@@ -37,11 +37,11 @@ def test_nobody_has_length_zero() -> None:
 
 
 def test_a_wrong_shape_names_the_field_what_it_wanted_and_what_came() -> None:
-    with pytest.raises(ValueError, match=r"Detections.boxes: wanted shape \(N, 4\), got \(2, 5\)"):
+    with pytest.raises(ValueError, match=r"Detections.boxes: expected shape \(N, 4\), got \(2, 5\)"):
         Detections(np.zeros((2, 5)), np.zeros(2))
     with pytest.raises(ValueError, match="boxes 2, scores 3"):
         Detections(np.zeros((2, 4)), np.zeros(3))
-    with pytest.raises(ValueError, match="an id stands twice"):
+    with pytest.raises(ValueError, match="expected each id once in a frame"):
         TrackedPoses(poses(2), [5, 5])
     with pytest.raises(TypeError, match="single row"):
         poses(2)[0]
