@@ -49,8 +49,8 @@ def unit(key: str, n: int, salt: str = "") -> np.ndarray:
     return numbers
 
 
-def interpolated(key: str, shape: Sequence[int], gain: float, salt: str = "") -> torch.Tensor:
-    """The number that the formula gives for an entry of a state dict."""
+def formula_weights(key: str, shape: Sequence[int], gain: float, salt: str = "") -> torch.Tensor:
+    """The values that the formula gives for an entry of a state dict."""
     last = key.rsplit(".", 1)[-1]
     if last == "num_batches_tracked":
         return torch.zeros(tuple(shape), dtype=torch.int64)
@@ -68,7 +68,7 @@ def interpolated(key: str, shape: Sequence[int], gain: float, salt: str = "") ->
 
 def sees_people_everywhere(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     """A state dict from the formula for a published detector."""
-    state = {key: interpolated(key, value.shape, 1.7) for key, value in network.state_dict().items()}
+    state = {key: formula_weights(key, value.shape, 1.7) for key, value in network.state_dict().items()}
     for key, value in state.items():
         if key == "backbone.backbone.stem.conv.conv.weight":
             value /= 1000  # its input is not normalised
@@ -90,7 +90,7 @@ def picture(shape: Sequence[int], salt: str = "") -> torch.Tensor:
 def fill(network: torch.nn.Module, name: str) -> dict[str, Any]:
     """Load the formula's numbers into a network, strictly by the keys and shapes of its golden; gives the manifest."""
     manifest = json.loads((golden_folder(name) / "manifest.json").read_text())
-    state = {key: interpolated(key, shape[0], manifest["gain"]) for key, shape in manifest["keys"].items()}
+    state = {key: formula_weights(key, shape[0], manifest["gain"]) for key, shape in manifest["keys"].items()}
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     assert shapes == {key: tuple(value.shape) for key, value in state.items()}
     network.load_state_dict(state, strict=True)
@@ -112,7 +112,7 @@ def outputs_by_name(outputs: Any, prefix: str = "out") -> dict[str, torch.Tensor
 
 
 def check_against_golden(network: torch.nn.Module, name: str, *, double: bool = False) -> None:
-    """The network, interpolated by the formula, gives what the published one gave.
+    """Check that the network, with weights of the formula, has the outputs of the published implementation.
 
     Args:
         network: fresh, any numbers in it.

@@ -85,9 +85,9 @@ def test_a_hidden_joint_is_missing_or_filled_from_the_whole_map() -> None:
     first = int(np.nanargmin(keypoints[:, 0, 0]))
     assert np.isnan(keypoints[first, 2]).all()
     assert scores[first, 2] == 0
-    interpolated, filled_scores, same = group_by_tags(heat, tags, TAG_RULES, shift=False)[0]
-    assert interpolated[first, 2].tolist() == [x, y]
-    assert filled_scores[first, 2] == pytest.approx(0.08)
+    completed, completed_scores, same = group_by_tags(heat, tags, TAG_RULES, shift=False)[0]
+    assert completed[first, 2].tolist() == [x, y]
+    assert completed_scores[first, 2] == pytest.approx(0.08)
     assert np.array_equal(same, person_scores)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from estimators import NETWORKS
-from tests.goldens import interpolated, picture
+from tests.goldens import formula_weights, picture
 
 
 def carried_out(layer: dict[str, Any], inputs: list[torch.Tensor], state: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -31,7 +31,7 @@ def carried_out(layer: dict[str, Any], inputs: list[torch.Tensor], state: dict[s
 def test_the_network_does_what_the_table_of_its_layers_says(shared: Path) -> None:
     table = json.loads((shared / "goldens/estimators/caffe_openpose_coco/layers.json").read_text())
     network = NETWORKS["caffe_openpose_coco"]()
-    state = {key: interpolated(key, value.shape, 1.4) for key, value in network.state_dict().items()}
+    state = {key: formula_weights(key, value.shape, 1.4) for key, value in network.state_dict().items()}
     network.load_state_dict(state)
     image = picture((1, 3, 64, 48))
     blobs = {table["inputs"]["input"][0]: image}

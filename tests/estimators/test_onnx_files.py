@@ -27,7 +27,7 @@ from posetrail.runtime import Runtime, _providers
 from posetrail.skeletons import COCO_17, COCO_WHOLEBODY_133, HALPE_26, MPII_16
 from tests.dots import BOX, DOTS, DotNetwork, picture
 from tests.frames import frames_of
-from tests.goldens import interpolated, sees_people_everywhere
+from tests.goldens import formula_weights, sees_people_everywhere
 
 PATH = Path("some.onnx")
 LEGACY = pytest.mark.filterwarnings(
@@ -75,7 +75,7 @@ def constant_file(path: Path, shapes: list[tuple[int, ...]], *, told: str = "", 
 def test_an_exported_hrnet_gives_the_joints_that_torch_gives(runtime: Runtime, tmp_path: Path) -> None:
     network = NETWORKS["hrnet_w32"]()
     shapes = {key: value.shape for key, value in network.state_dict().items()}
-    network.load_state_dict({key: interpolated(key, shape, 1.0) for key, shape in shapes.items()})
+    network.load_state_dict({key: formula_weights(key, shape, 1.0) for key, shape in shapes.items()})
     torch.save(network.state_dict(), tmp_path / "hrnet.pth")
     path = exported(network, (256, 192), tmp_path / "hrnet.onnx")
     image = np.random.default_rng(3).integers(0, 256, (400, 300, 3), dtype=np.uint8)

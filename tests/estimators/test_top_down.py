@@ -22,7 +22,7 @@ from posetrail.runtime import Runtime
 from posetrail.skeletons import COCO_17, MPII_16
 from tests.dots import BOX, DOTS, SIZE, DotNetwork, picture
 from tests.frames import frames_of
-from tests.goldens import interpolated
+from tests.goldens import formula_weights
 from tracker.cli.app import app
 
 KINDS = list({recipe: (name, recipe) for name, recipe in reversed(RECIPES.items())}.values())
@@ -44,7 +44,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str],
         path = folder / f"{name}{ending}"
         if not path.exists():
             shapes = {key: value.shape for key, value in NETWORKS[name]().state_dict().items()}
-            state = {key: interpolated(key, shape, 1.0) for key, shape in shapes.items()}
+            state = {key: formula_weights(key, shape, 1.0) for key, shape in shapes.items()}
             save_file(state, path) if ending == ".safetensors" else torch.save({"state_dict": state}, path)
         return path
 
