@@ -20,7 +20,7 @@ MAX_LEVELS = 5
 MAX_FOLDER_LEVELS = 6
 MAX_LINES = 400
 
-TOO_MANY_LEVELS = {"batch"}
+TOO_MANY_LEVELS: set[str] = set()
 TOO_LONG: set[str] = set()
 
 

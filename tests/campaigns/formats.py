@@ -63,8 +63,8 @@ def _earlier_batch(name: str) -> Callable[[Path, Path], Path]:
         for other in ("a", "b"):
             shutil.copy2(clip, folder / f"{other}.mkv")
             shutil.copytree(finished_run(shared), folder / "earlier" / other)
-        table = "clip,status,frames,seconds,people,warnings,input\n"
-        table += "".join(f"{each},complete,48,1.00,2,,{folder / each}.mkv\n" for each in "ab")
+        table = "clip,status,frames,seconds,people,warnings,input,log\n"
+        table += "".join(f"{each},complete,48,1.00,2,,{folder / each}.mkv,\n" for each in "ab")
         (folder / "earlier" / "batch.csv").write_text(table)
         return folder / "earlier" / name
 

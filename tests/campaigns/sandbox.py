@@ -264,8 +264,8 @@ def judge_words(ended: Ended, lines: int | None = 1) -> None:
     said = ended.out + ended.err
     if "Traceback (most recent call last)" in said:
         raise Finding(f"traceback: {said.strip().splitlines()[-1][:300]}")
-    if "a fault of posetrail" in said:
-        raise Finding(next(line for line in said.splitlines() if "a fault of posetrail" in line)[:300])
+    if "internal error" in said:
+        raise Finding(next(line for line in said.splitlines() if "internal error" in line)[:300])
     if ended.code not in (0, 2, 3, 130, 143, -signal.SIGKILL, -signal.SIGTERM):
         raise Finding(f"{ended.outcome}: {ended.err.strip()[-300:]}")
     own = [line for line in ended.err.splitlines() if line.startswith("posetrail: ")]

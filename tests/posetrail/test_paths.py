@@ -307,7 +307,7 @@ def test_a_table_names_no_folder_outside_the_output(world: Path) -> None:
             table.add(Row(clip=name, status="complete", input=printable(str(images))))
             [found] = find_clips([images], out)
             assert found.name == "a"
-            with pytest.raises(InputError, match=r"batch.csv: (expected|is no table)") as refused:
+            with pytest.raises(InputError, match=r"batch.csv: expected") as refused:
                 run_batch([found], task(out), progress="none", run_clips=in_this_process)
             assert len(str(refused.value).splitlines()) == 1
 

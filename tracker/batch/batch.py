@@ -1,11 +1,12 @@
-"""Many clips, one folder of results each: the batch as a whole, alone in its output folder.
+"""Many clips to one folder of results each, under a lock of the output folder.
 
-Who follows the clips - processes of this machine (tracker/batch/workers.py) or of several (tracker/batch/cluster.py) -
-is another matter: an engine takes them and gives a row for each as it ends.
+An engine tracks the clips and yields a row for each when it ends: processes on this machine (tracker/batch/workers.py)
+or a Ray cluster (tracker/batch/cluster.py).
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,9 +25,11 @@ from tracker.runs.locks import batch_lock
 from tracker.runs.record import LOG, RUN, read_record
 from tracker.runs.resume import differences, plain, weights_files, without_paths
 
+_log = logging.getLogger(__name__)
+
 EngineName = Literal["local", "ray"]
 Engine = Callable[..., Iterator[Row]]
-"""clips, task, jobs, watch, stopped=... -> rows."""
+"""A function of clips, task, jobs, watch and stopped=... that yields rows."""
 
 
 def run_batch(
@@ -44,36 +47,40 @@ def run_batch(
     stopped: Callable[[], bool] = lambda: False,
     run_clips: Engine | None = None,
 ) -> Table:
-    """Follow all clips, alone in the output folder, and write the table.
+    """Track all clips and write the table, under a lock of the output folder.
 
     Args:
         clips: all clips of the batch, of every shard.
-        task: what to do with each.
-        jobs: clips at a time, of processes here.
-        shard: "i/n", the part that is done here; its table is a file of its own.
-        retry_failed: only clips that stand as failed in the table; they do so until a retry has come to its end.
-        engine: processes of this machine, or Ray.
+        task: what to do with each clip.
+        jobs: number of processes on this machine.
+        shard: "i/n": the part of the clips that is tracked here, with a table of its own.
+        retry_failed: only clips that have the status failed in the table; they keep it until their retry ends.
+        engine: processes on this machine, or Ray.
         address: of the Ray cluster.
-        cpus: of a machine of the cluster that a clip takes.
-        gpus: likewise; parts of one are shared.
-        progress: how it is told.
-        stopped: asked a few times a second.
-        run_clips: instead of an engine's own function.
+        cpus: CPUs of the cluster for each clip.
+        gpus: GPUs of the cluster for each clip; a fraction shares one.
+        progress: how progress is shown.
+        stopped: called a few times a second; once it is true, the batch ends.
+        run_clips: replaces the function of the engine.
+
+    Returns:
+        The table, with a row for each clip.
 
     Raises:
-        InputError: another batch is at work there, all that is done was made with other settings, the networks cannot
-            be loaded, or nothing can be written.
+        InputError: another batch uses the folder, all clips begun there have other settings, the networks cannot be
+            loaded, or nothing can be written.
     """
     if jobs < 1:
-        raise InputError(f"--jobs: wanted 1 or more, got {jobs}")
+        raise InputError(f"--jobs: expected 1 or more, got {jobs}")
     if task.segment_s is not None and not task.segment_s > 0:
-        raise InputError(f"--segment-s: wanted seconds, more than 0, got {task.segment_s}")
+        raise InputError(f"--segment-s: expected seconds, more than 0, got {task.segment_s}")
     mine = select_shard(split_into_segments(clips, task), shard)
     name = f"batch.{shard.replace('/', 'of')}" if shard else "batch"
     if retry_failed and not (task.output / f"{name}.csv").is_file():
-        raise InputError(f"{task.output}: has no {name}.csv to tell what failed; leave out --retry-failed")
+        raise InputError(f"{task.output}: expected {name}.csv with failed clips, got none; leave out --retry-failed")
     _refuse_boxes_for_several_clips(clips, task)
     with batch_lock(task.output, name) as lock:
+        _log.info("%s: %d clips, engine %s", task.output, len(mine), engine)
         refuse_other_settings(clips, task)
         table = Table(task.output / f"{name}.csv")
         table.keep_only(clip.name for clip in mine)
@@ -83,18 +90,18 @@ def run_batch(
         with batch_progress(progress, len(wanted)) as watch:
             for row in run(wanted, task, jobs, watch, stopped=stopped):
                 lock.check()
-                table.add(_told(row, retry_failed))
+                table.add(_table_row(row, retry_failed))
             if not shard and not stopped():
-                for row in _follow_left(run, wanted, task, jobs, watch, table, stopped):
+                for row in _associate_left(run, wanted, task, jobs, watch, table, stopped):
                     lock.check()
-                    table.add(_told(row, retry_failed))
+                    table.add(_table_row(row, retry_failed))
         for clip in mine:
-            table.rows.setdefault(clip.name, _not_begun(clip, retry_failed))
+            table.rows.setdefault(clip.name, _pending(clip, retry_failed))
         table.write()
     return table
 
 
-def _follow_left(
+def _associate_left(
     run: Engine,
     wanted: Sequence[ListedClip],
     task: Task,
@@ -103,7 +110,7 @@ def _follow_left(
     table: Table,
     stopped: Callable[[], bool],
 ) -> Iterator[Row]:
-    """Follow clips that are seen, but a worker of an earlier batch, killed just now, was at them at that moment."""
+    """Associate clips whose segments are all inferred, but were locked by a worker of a batch that was just killed."""
     left = {clip.name: replace(clip, segment=0) for clip in wanted if table.status(clip.name) == INFERRED}
     return run(list(left.values()), task, jobs, watch, stopped=stopped) if left else iter(())
 
@@ -118,12 +125,12 @@ def _refuse_boxes_for_several_clips(clips: Sequence[ListedClip], task: Task) -> 
 
 
 def refuse_other_settings(clips: Sequence[ListedClip], task: Task) -> None:
-    """All that is done was made with other settings: a slip in the command, which would make new clips unlike the old.
+    """Refuse settings that differ from those of every clip begun so far, which suggests a mistake in the command.
 
-    Where some clips agree, those that do not were meant to differ, and fail in their rows.
+    If some clips have the same settings, the others fail one by one in their rows.
 
     Raises:
-        InputError: that is so, and the task does not replace results.
+        InputError: all clips differ, and the task does not replace results.
     """
     if task.if_exists != "continue":
         return
@@ -139,12 +146,12 @@ def refuse_other_settings(clips: Sequence[ListedClip], task: Task) -> None:
 
 
 def _changed_settings(folder: Path, task: Task, weights: Mapping[str, str]) -> list[str] | None:
-    """What is not as it was when the clip was begun; None if it was not.
+    """Differences from the settings with which the clip was begun; None if it was not begun.
 
     Args:
         folder: of the clip.
-        task: what to do now.
-        weights: sha256 of the files of weights that the task's settings name, by setting.
+        task: the new settings.
+        weights: sha256 of the files of weights that the new settings name, by setting.
     """
     try:
         header, _ = read_pose_log(folder / LOG)
@@ -152,11 +159,11 @@ def _changed_settings(folder: Path, task: Task, weights: Mapping[str, str]) -> l
         if (folder / RUN).is_file():
             was |= read_record(folder).settings.association
     except InputError:
-        return None  # or it cannot be told; its row will
+        return None  # an error is reported in the clip's row
     rooms = plain(asdict(task.settings))
     wanted = {setting: value for room in rooms.values() for setting, value in room.items()}
     wanted |= {"start_s": task.start_s, "end_s": task.end_s, "stride": task.stride}
-    wanted.pop("device")  # "auto" may be what it was
+    wanted.pop("device")  # "auto" may stand for the recorded one
     known = {model["sha256"] for model in header.models}
     others = {f"weights of {name}": sha256 for name, sha256 in weights.items() if sha256 not in known}
     if not others:  # the same content under other paths
@@ -166,24 +173,24 @@ def _changed_settings(folder: Path, task: Task, weights: Mapping[str, str]) -> l
     return changes + [f"{name} were others than {sha256[:12]}" for name, sha256 in others.items()]
 
 
-def _told(row: Row, retry_failed: bool) -> Row:
-    """A row as the table has it."""
-    if retry_failed and row.status == "interrupted":  # or the same command, which takes what failed, would not go on
-        row = replace(row, status="failed", warnings="stopped while it was tried again; the same command goes on")
+def _table_row(row: Row, retry_failed: bool) -> Row:
+    """A row as it is written to the table."""
+    if retry_failed and row.status == "interrupted":  # the same command continues failed clips only
+        row = replace(row, status="failed", warnings="stopped during its retry; the same command continues it")
     return replace(row, warnings=printable(row.warnings), input=printable(row.input))
 
 
-def _not_begun(clip: ListedClip, retry_failed: bool) -> Row:
+def _pending(clip: ListedClip, retry_failed: bool) -> Row:
     left_out = "left out by --retry-failed; the same command without it begins it"
-    said = left_out if retry_failed else "stopped before its turn; the same command begins it"
-    return Row(clip=clip.name, status="pending", warnings=said, input=printable(str(clip.path)))
+    why = left_out if retry_failed else "stopped before its turn; the same command begins it"
+    return Row(clip=clip.name, status="pending", warnings=why, input=printable(str(clip.path)))
 
 
 def _engine(engine: EngineName, jobs: int, address: str | None, cpus: float, gpus: float) -> Engine:
     if engine == "ray":
         if jobs != 1:
             raise InputError(
-                "--jobs: a Ray cluster follows as many clips as it has room for; leave it out, or see --cpus"
+                "--jobs: a Ray cluster tracks as many clips as its CPUs allow; leave it out, or see --cpus"
             )
         from tracker.batch.cluster import track_on_ray
 
@@ -194,7 +201,7 @@ def _engine(engine: EngineName, jobs: int, address: str | None, cpus: float, gpu
 
         return on_ray
     if address or (cpus, gpus) != (1, 0):
-        raise InputError("--address, --cpus and --gpus go with --engine ray")
+        raise InputError("--address, --cpus, --gpus: expected --engine ray with them, got local; leave them out")
     from tracker.batch.workers import track_in_processes
 
     return track_in_processes

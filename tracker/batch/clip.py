@@ -1,13 +1,15 @@
-"""What is done with one clip of a batch, or with a segment of one, by whichever process it falls to.
+"""One clip of a batch, or a segment of one, as a worker tracks it.
 
-`track_listed_clip` never fails for what a clip may hold, and goes on with what it finds half done.
+`track_listed_clip` reports errors in the clip's row instead of raising them, and continues unfinished runs.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,16 +26,21 @@ from tracker.runs.resume import IfExists
 from tracker.runs.segments import Segment, cut, infer_segment, is_inferred, is_joined
 from tracker.settings import Settings
 
-_CLIP_LOCK_S = 20.0  # a worker whose batch was killed notices at its next frame
+_log = logging.getLogger(__name__)
+
+OpenNetworks = Callable[[Settings], AbstractContextManager[Networks]]
+"""Loads the networks of a worker; `tracker.runs.networks.open_networks` unless a test replaces it."""
+
+_CLIP_LOCK_S = 20.0  # a worker whose batch was killed ends at its next frame
 
 
 class Stopped(Exception):
-    """Somebody asked for an end; what was seen is in the pose log."""
+    """Raised in a clip to end it on request; the frames inferred by then are in the pose log."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is to be done with every clip."""
+    """What to do with every clip."""
 
     output: Path
     settings: Settings
@@ -44,22 +51,22 @@ class Task:
     end_s: float | None = None
     stride: int = 1
     fps: float | None = None
-    segment_s: float | None = None  # longer clips are seen in segments of about this length
+    segment_s: float | None = None  # longer clips are inferred in segments of about this length
 
     def open(self, listed: ListedClip) -> Source:
-        """The clip, the part of it that is wanted."""
+        """Open the chosen part of the clip."""
         part = {"start_s": self.start_s, "end_s": self.end_s, "stride": self.stride, "fps": self.fps}
         if listed.images:
             return open_images(listed.path, listed.images, listed.name, **part)  # type: ignore[arg-type]
         return open_source(listed.path, **part)  # type: ignore[arg-type]
 
     def segments(self, source: Source) -> tuple[Segment, ...]:
-        """Those of a clip; none where it stays in one tracklet."""
+        """The segments of a clip; none if it is not cut."""
         return cut(source, self.settings.inference, self.segment_s)
 
 
 def split_into_segments(clips: Iterable[ListedClip], task: Task) -> list[ListedClip]:
-    """The same clips, long ones once for each of their segments, where the task wants that."""
+    """The same clips; those that the task cuts are listed once for each segment."""
     return [part for clip in clips for part in _parts(clip, task)]
 
 
@@ -67,7 +74,7 @@ def _parts(clip: ListedClip, task: Task) -> list[ListedClip]:
     try:
         segments = task.segments(task.open(clip)) if task.segment_s else ()
     except (InputError, OSError):
-        segments = ()  # what is wrong with it is told when it is its turn
+        segments = ()  # the error is reported when the clip is tracked
     return [replace(clip, segment=segment.number) for segment in segments] or [clip]
 
 
@@ -79,31 +86,36 @@ def track_listed_clip(
     on_open: Callable[[int | None], None] = lambda _: None,
     on_frame: OnFrame = lambda _: None,
 ) -> Row:
-    """Follow one clip, or go on with it, or find that it is done. Whatever is wrong with the clip stands in the row.
+    """Track one clip, continue it, or find it finished.
 
     Args:
-        listed: the clip, or a segment of it; whoever sees the last one that was missing follows the clip.
+        listed: the clip, or a segment of it; the worker that infers the last missing segment associates the clip.
         networks: opened with the task's settings.
-        task: what is to be done.
-        on_open: told the number of frames, where it is known.
-        on_frame: told the number of people of each frame; may raise `Stopped`.
+        task: what to do.
+        on_open: called with the number of frames, or None if it is not known.
+        on_frame: called with the number of people of each frame; may raise `Stopped`.
+
+    Returns:
+        The clip's row in the table, which holds any error too.
     """
     row = Row(clip=listed.name, status="failed", input=str(listed.path))
     started = time.perf_counter()
+    _log.debug("%s: begins", listed.label)
     try:
-        if not task.output.is_dir():  # the batch has made it
+        if not task.output.is_dir():  # the batch made it
             raise InputError(f"{task.output}: was removed while the batch was at work; give the same command again")
         source = task.open(listed)
         if listed.segment:
             return _infer_segment(listed, source, networks, task, row, on_open, on_frame)
-        on_open(source.num_frames and source.num_frames * (2 if task.video else 1))  # seen, and drawn
-        return _follow(listed, source, networks, task, row, on_frame, _CLIP_LOCK_S)
+        on_open(source.num_frames and source.num_frames * (2 if task.video else 1))  # inferred, then drawn
+        return _track(listed, source, networks, task, row, on_frame, _CLIP_LOCK_S)
     except Stopped:
-        return replace(row, status="interrupted", warnings="stopped; the same command goes on")
+        return replace(row, status="interrupted", warnings="stopped; the same command continues it")
     except (InputError, OSError, MemoryError) as error:
         return replace(row, seconds=time.perf_counter() - started, warnings=one_line(error))
-    except Exception as error:  # a fault of ours in one clip is no reason to lose the others
-        return replace(row, seconds=time.perf_counter() - started, warnings=internal_error(listed, task.output, error))
+    except Exception as error:  # an internal error in one clip must not end the others
+        warnings, log = internal_error(listed, task.output, error)
+        return replace(row, seconds=time.perf_counter() - started, warnings=warnings, log=log)
 
 
 def _infer_segment(
@@ -115,11 +127,11 @@ def _infer_segment(
     on_open: Callable[[int | None], None],
     on_frame: OnFrame,
 ) -> Row:
-    """See a segment; when that was the last one, follow the clip."""
+    """Infer a segment; if that was the last one, associate the clip."""
     segments, folder = task.segments(source), task.output / listed.name
     if listed.segment > len(segments):
         raise InputError(f"{source.path}: has become shorter since the batch began; give the same command again")
-    row = replace(row, status=INFERRED, warnings="followed when all its segments are seen")
+    row = replace(row, status=INFERRED, warnings="associated when all its segments are inferred")
     if not is_joined(segments, source, folder, networks, task.settings, task.if_exists):
         segment = segments[listed.segment - 1]
         on_open(segment.part_of(source).num_frames)
@@ -137,12 +149,12 @@ def _infer_segment(
         if not all(is_inferred(each, source, folder, networks, task.settings, task.if_exists) for each in segments):
             return row
     try:
-        return _follow(listed, source, networks, task, row, on_frame, 0.0)
-    except Locked:  # on this clip: who saw another segment at the same moment
+        return _track(listed, source, networks, task, row, on_frame, 0.0)
+    except Locked:  # the worker of another segment associates the clip
         return row
 
 
-def _follow(
+def _track(
     listed: ListedClip, source: Source, networks: Networks, task: Task, row: Row, on_frame: OnFrame, wait_s: float
 ) -> Row:
     outcome = run_clip(
@@ -168,20 +180,25 @@ def _follow(
     )
 
 
-def internal_error(listed: ListedClip, output: Path, error: BaseException) -> str:
-    """What a row says of a fault of ours; the traceback goes to a file, because a bug report needs it."""
-    said = f"a fault of posetrail: {one_line(error)}"
+def internal_error(listed: ListedClip, output: Path, error: BaseException) -> tuple[str, str]:
+    """Write the traceback of an internal error to a log file, because a bug report needs it.
+
+    Returns:
+        The line for the clip's row and the name of the log file, empty if it could not be written.
+    """
+    text = f"internal error: {one_line(error)}"
+    _log.error("%s: %s", listed.label, text, exc_info=error)
     log = output / BATCH_FOLDER / f"{listed.name}.log"
     try:
         log.parent.mkdir(exist_ok=True)
         log.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
     except OSError:
-        return said
-    return f"{said}; its traceback is in {log}"
+        return text, ""
+    return f"{text}; its traceback is in {log}", str(log)
 
 
 def logs_folder(output: Path) -> Path:
-    """The hidden folder of an output, made if need be: locks, and logs of what went wrong.
+    """The hidden folder of an output for locks and log files; made if it does not exist.
 
     Raises:
         InputError: it cannot be made.
@@ -195,7 +212,7 @@ def logs_folder(output: Path) -> Path:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
+    """The text of an exception, in one line."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'output'}: {error.strerror}"
     text = " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Which clips a batch is about, and in which folder the results of each go."""
+"""The clips of a batch and the names of their folders in the output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tracker.io.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from tracker.runs.record import RUN
 
 _LIST_SUFFIX = ".txt"
-# The batch's tables, locks and submission stand beside the clips.
+# Tables, locks and the submission of a batch are beside the folders of its clips.
 _OF_THE_BATCH = re.compile(r"batch(\.\d+of\d+)?(\.csv)?|submission(\.zip)?", re.IGNORECASE)
 
 
@@ -30,21 +30,21 @@ class ListedClip:
     path: Path  # a video file or a folder of images
     name: str  # of its folder in the output
     images: tuple[Path, ...] = ()  # exactly these, in this order, of the folder `path`
-    segment: int = 0  # only this one of its segments, counted from 1; 0: all of it
+    segment: int = 0  # number of one of its segments, from 1; 0: the whole clip
 
     @property
     def label(self) -> str:
-        """The name, and which segment."""
+        """The name and the number of the segment."""
         return f"{self.name} [{self.segment}]" if self.segment else self.name
 
 
 def find_clips(inputs: Sequence[str | Path], output: Path) -> list[ListedClip]:
     """All clips of directories, globs, lists and single paths, each once, in a fixed order.
 
-    A directory is searched with everything below it: each video file is a clip, and each folder with images and
-    without videos. Hidden files and folders are left out, as is the output. A list is a text file with one path a line,
-    relative to the list's folder; lines that begin with # are left out. A single path is a clip as it is, readable or
-    not, and so is a folder that cannot be looked into, so that what is wrong is told in the batch's table.
+    Directories are searched recursively: each video file is a clip, and each folder with images but no videos. Hidden
+    files and folders and the output are skipped. A list is a text file with one path per line, relative to its folder;
+    lines that begin with # are skipped. A single path is always a clip, and so is a folder that cannot be read: the
+    error is then reported in the table of the batch.
 
     Raises:
         InputError: a directory, glob or list has no clip, or a list cannot be read.
@@ -57,10 +57,10 @@ def find_clips(inputs: Sequence[str | Path], output: Path) -> list[ListedClip]:
 
 
 def select_shard(clips: Sequence[ListedClip], shard: str | None) -> list[ListedClip]:
-    """The clips of part i of n, "i/n" with i from 1: every n-th, so that each part has short and long ones.
+    """The clips of shard i of n, "i/n" with i from 1: every n-th clip.
 
     Raises:
-        InputError: it is not such a part.
+        InputError: `shard` has another form.
     """
     if shard is None:
         return list(clips)
@@ -69,19 +69,19 @@ def select_shard(clips: Sequence[ListedClip], shard: str | None) -> list[ListedC
     except ValueError:
         part, parts = 0, 0
     if not 1 <= part <= parts:
-        raise InputError(f"--shard: wanted i/n such as 1/4, with i from 1 to n; got {shard!r}")
+        raise InputError(f"--shard: expected i/n such as 1/4, with i from 1 to n, got {shard!r}")
     return list(clips[part - 1 :: parts])
 
 
 def folder_names(paths: Sequence[Path], kept: Mapping[Path, str] = MappingProxyType({})) -> list[str]:
-    """A folder's name for each path, no two alike, not even where case or accents are folded.
+    """A folder name for each path, all different even on file systems that fold case or accents.
 
-    The stem where that is enough, or the file's name, or as many folders before it as tell them apart; but a clip keeps
-    the folder that it has, whatever comes to stand beside it.
+    The name is the stem of the path if that is unique, else the file's name, else that with as many parent folders as
+    are needed. A clip keeps the folder that it already has.
 
     Args:
         paths: of the clips.
-        kept: the folders that some of them have.
+        kept: the folders that some clips already have.
     """
     longest = max((len(path.parts) for path in paths), default=0)
     ways: list[Callable[[Path], str]] = [lambda path: path.stem if _is_video(path) else path.name]
@@ -104,13 +104,13 @@ def _is_video(path: Path) -> bool:
 
 
 def folder_name(name: str) -> str:
-    """A safe name for a clip's folder, which stands beside the batch's own files."""
+    """A safe name for a clip's folder, different from the files of the batch beside it."""
     name = safe_name(name)
     return name + "_" * bool(_OF_THE_BATCH.fullmatch(name))
 
 
 def _expanded(given: Path, output: Path) -> Iterator[Path]:
-    if os.path.isdir(given):  # noqa: PTH112 what cannot be asked is told in the table
+    if os.path.isdir(given):  # noqa: PTH112 Path.is_dir raises an error of a path it cannot read
         yield from _required(_within(given, output), given, "no video and no folder of images in this directory")
     elif given.suffix.lower() == _LIST_SUFFIX and os.path.isfile(given):  # noqa: PTH113
         yield from _required(_listed(given), given, "no path in this list")
@@ -137,7 +137,7 @@ def _required(paths: Iterable[Path], given: Path, lack: str) -> list[Path]:
 
 def _listed(path: Path) -> Iterator[Path]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # names may hold what else splits lines
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # names may hold what splitlines splits at
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a list ({error}); write one path a line, as UTF-8") from None
     for line in map(str.strip, lines):

@@ -1,8 +1,8 @@
-"""A PoseTrack submission is a batch: a split's sequences in, a folder of predictions out that the official kit takes.
+"""PoseTrack submissions: the sequences of a split as a batch, and its predictions in the form the official kit reads.
 
 The layout is that of the data set: ROOT/annotations/SPLIT/NAME.json names the frames of each sequence as
-images/SPLIT/NAME/000000.jpg, seen from ROOT. The kit pairs files by name and frames by their position, so a prediction
-has its annotation's name and exactly its frames; one that could not be read has nobody in it.
+images/SPLIT/NAME/000000.jpg, relative to ROOT. The kit pairs files by name and frames by position, so a prediction has
+the name of its annotation and exactly its frames; a frame that could not be read has no people.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tracker.batch.clip_list import ListedClip, folder_name
 
 SUBMISSION, ZIP = "submission", "submission.zip"
 _TRACKS = "tracks.json"
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same files make the same zip
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # fixed, so that the same files give the same bytes
 
 
 def annotations_of(root: Path, split: str) -> Path:
@@ -53,91 +53,91 @@ def sequences(root: Path, split: str) -> dict[str, Clip]:
     return read_folder(folder)
 
 
-def listed_sequences(root: Path, truth: Mapping[str, Clip]) -> list[ListedClip]:
+def listed_sequences(root: Path, ground_truth: Mapping[str, Clip]) -> list[ListedClip]:
     """The sequences as clips of a batch: exactly their frames.
 
     Raises:
         InputError: an annotation names an image that is not below the root.
     """
-    root, folders = root.absolute(), folders_of(truth)
+    root, folders = root.absolute(), folders_of(ground_truth)
     return [
         ListedClip(root, folders[name], images=tuple(below(root, image, f"{name}.json") for image in clip.image_names))
-        for name, clip in truth.items()
+        for name, clip in ground_truth.items()
     ]
 
 
-def folders_of(truth: Iterable[str]) -> dict[str, str]:
+def folders_of(ground_truth: Iterable[str]) -> dict[str, str]:
     """The folder of each sequence's run in the output: its name, unless the batch has a file of that name."""
-    names = list(truth)
+    names = list(ground_truth)
     return dict(zip(names, distinct_names([folder_name(name) for name in names]), strict=True))
 
 
-def write_submission(output: Path, truth: Mapping[str, Clip]) -> list[str]:
+def write_submission(output: Path, ground_truth: Mapping[str, Clip]) -> list[str]:
     """Write OUTPUT/submission and OUTPUT/submission.zip from the runs in OUTPUT.
 
     Returns:
-        every complaint, one line each, with file and frame; none when all is as the official kit wants it.
+        One line for each deviation from what the official kit expects, with file and frame; empty if there is none.
     """
     folder = output / SUBMISSION
     folder.mkdir(parents=True, exist_ok=True)
     complaints = []
-    for name, run in folders_of(truth).items():
-        clip, prediction, tracks = truth[name], folder / f"{name}.json", output / run / _TRACKS
+    for name, run in folders_of(ground_truth).items():
+        clip, prediction, tracks = ground_truth[name], folder / f"{name}.json", output / run / _TRACKS
         if not tracks.is_file():
             prediction.unlink(missing_ok=True)
             continue
         found, missing = _with_frames_of(clip, read_clip(tracks))
-        complaints += [f"{prediction}: frame {frame}: was not followed, has nobody in it" for frame in missing]
+        complaints += [f"{prediction}: frame {frame}: was not tracked, has no people" for frame in missing]
         write_clip(found, prediction)
-    complaints += check_submission(folder, truth)
-    _pack(folder, truth, output / ZIP)
+    complaints += check_submission(folder, ground_truth)
+    _pack(folder, ground_truth, output / ZIP)
     return complaints
 
 
-def _with_frames_of(truth: Clip, found: Clip) -> tuple[Clip, list[str]]:
-    """A prediction on exactly the frames of the annotation, and the names of those that it lacked."""
-    position = {name: i for i, name in enumerate(truth.image_names)}
+def _with_frames_of(ground_truth: Clip, found: Clip) -> tuple[Clip, list[str]]:
+    """A prediction with exactly the frames of the annotation, and the names of the frames that it lacked."""
+    position = {name: i for i, name in enumerate(ground_truth.image_names)}
     strange = [name for name in found.image_names if name not in position]
     if strange:
-        raise InputError(f"{found.name}: followed {strange[0]}, which {truth.name} does not have; give --redo")
+        raise InputError(f"{found.name}: has frame {strange[0]}, which {ground_truth.name} does not have; give --redo")
     moved = np.array([position[name] for name in found.image_names], np.int64)
-    frames = truth.num_frames
+    frames = ground_truth.num_frames
     exact = replace(
         found,
-        name=truth.name,
-        image_names=truth.image_names,
+        name=ground_truth.name,
+        image_names=ground_truth.image_names,
         frames=moved[found.frames] if len(found) else found.frames,
         ignore_regions=((),) * frames,
         labeled=np.ones(frames, bool),
         times=None,
     )
-    return exact, [name for name in truth.image_names if name not in set(found.image_names)]
+    return exact, [name for name in ground_truth.image_names if name not in set(found.image_names)]
 
 
-def check_submission(folder: Path, truth: Mapping[str, Clip]) -> list[str]:
-    """What the official kit would stop at or count wrongly, one line each with file and frame."""
+def check_submission(folder: Path, ground_truth: Mapping[str, Clip]) -> list[str]:
+    """One line for each problem that the official kit would stop at or score wrongly, with file and frame."""
     complaints = []
-    for name, clip in truth.items():
+    for name, clip in ground_truth.items():
         path = folder / f"{name}.json"
         if not path.is_file():
-            complaints.append(f"{path}: is missing; a sequence without anybody needs a file too")
+            complaints.append(f"{path}: is missing; a sequence without people needs a file too")
             continue
         try:
             found = read_clip(path)
         except InputError as error:
             complaints.append(str(error))
             continue
-        complaints += [f"{path}: {said}" for said in _complaints(clip, found)]
-    strange = sorted(path.name for path in folder.glob("*") if path.stem not in truth or path.suffix != ".json")
+        complaints += [f"{path}: {problem}" for problem in _complaints(clip, found)]
+    strange = sorted(path.name for path in folder.glob("*") if path.stem not in ground_truth or path.suffix != ".json")
     return complaints + [f"{folder / name}: belongs to no sequence of the split" for name in strange]
 
 
-def _complaints(truth: Clip, found: Clip) -> Iterator[str]:
-    if found.num_frames != truth.num_frames:
-        yield f"has {found.num_frames} frames, the annotation {truth.num_frames}"
-    for wanted, got in zip(truth.image_names, found.image_names, strict=False):
+def _complaints(ground_truth: Clip, found: Clip) -> Iterator[str]:
+    if found.num_frames != ground_truth.num_frames:
+        yield f"expected {ground_truth.num_frames} frames as in the annotation, got {found.num_frames}"
+    for wanted, got in zip(ground_truth.image_names, found.image_names, strict=False):
         if wanted != got:
-            yield f"frame {got}: stands where {wanted} is wanted"
+            yield f"frame {got}: expected {wanted} in this place"
     again = np.zeros(len(found), bool)
     order = np.lexsort((found.track_ids, found.frames))
     again[order[1:]] = (np.diff(found.frames[order]) == 0) & (np.diff(found.track_ids[order]) == 0)
@@ -145,7 +145,7 @@ def _complaints(truth: Clip, found: Clip) -> Iterator[str]:
     for rows, fault in (
         (found.track_ids < 0, "a person without track_id"),
         (found.track_ids > LARGEST_TRACK_ID, f"a track_id above {LARGEST_TRACK_ID}"),
-        (again, "a track_id that stands twice"),
+        (again, "a track_id that occurs twice"),
         (~there.any(axis=1), "a person without joints"),
         ((there & ~np.isfinite(found.keypoint_scores)).any(axis=1), "a joint without score"),
     ):
@@ -159,10 +159,10 @@ def _pack(folder: Path, names: Iterable[str], path: Path) -> None:
             file = folder / f"{name}.json"
             if file.is_file():
                 packed.writestr(
-                    zipfile.ZipInfo(file.name, _LONG_AGO), file.read_bytes(), compress_type=zipfile.ZIP_DEFLATED
+                    zipfile.ZipInfo(file.name, _ZIP_TIME), file.read_bytes(), compress_type=zipfile.ZIP_DEFLATED
                 )
 
 
-def has_ground_truth(truth: Mapping[str, Clip]) -> bool:
-    """Whether there is somebody to score by."""
-    return any(len(clip) for clip in truth.values())
+def has_ground_truth(ground_truth: Mapping[str, Clip]) -> bool:
+    """Whether any person is annotated."""
+    return any(len(clip) for clip in ground_truth.values())

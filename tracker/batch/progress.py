@@ -1,4 +1,4 @@
-"""How far a batch is: a bar for all of it and one for each clip at work, plain lines, or JSON lines for programs."""
+"""Progress of a batch: a bar for the batch and one for each clip in progress, plain lines, or JSON lines."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _JSON_EVERY_S = 0.5
 
 
 class Watch(Protocol):
-    """Is called as a batch proceeds."""
+    """Callbacks of a batch."""
 
     def opened(self, label: str, total: int | None) -> None:
-        """Work on a clip, or on a segment of one, begins; it has so many frames, where that is known."""
+        """A clip or a segment begins; `total` is its number of frames, None if it is not known."""
 
     def advanced(self, label: str, frames: int, people: int) -> None:
-        """So many frames of it are done, with so many people in the last one."""
+        """`frames` frames are done, with `people` people in the last one."""
 
     def finished(self, label: str, row: Row) -> None:
-        """Work on it has ended."""
+        """The clip or segment has ended."""
 
     def warn(self, text: str) -> None:
-        """Something of the batch as a whole is not as it should be."""
+        """Show a warning about the batch as a whole."""
 
 
 @contextmanager
 def batch_progress(style: ProgressStyle, clips: int, stream: TextIO | None = None) -> Iterator[Watch]:
-    """Tell of a batch of so many clips on `stream`, stderr when not given; "auto" as for one clip."""
+    """Show the progress of a batch of so many clips on `stream` (stderr if not given); `style` as for one clip."""
     stream = stream or sys.stderr
     if style == "auto":
         style = "bar" if stream.isatty() else "lines"
@@ -43,29 +43,29 @@ def batch_progress(style: ProgressStyle, clips: int, stream: TextIO | None = Non
         with _bars(clips, stream) as watch:
             yield watch
     elif style == "none":
-        yield _WarningsAlone(stream)
+        yield _OnlyWarnings(stream)
     else:
         yield (_Json if style == "json" else _Lines)(clips, stream)
 
 
 class Silent:
-    """Shows nothing."""
+    """Ignores all callbacks."""
 
     def opened(self, label: str, total: int | None) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def advanced(self, label: str, frames: int, people: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def finished(self, label: str, row: Row) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def warn(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
-class _WarningsAlone(Silent):
-    """Shows no progress."""
+class _OnlyWarnings(Silent):
+    """Shows warnings, no progress."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -75,7 +75,7 @@ class _WarningsAlone(Silent):
 
 
 class _Lines:
-    """A line for each clip that ends, and now and then one for a clip at work."""
+    """A line for each clip that ends, and every few seconds one for each clip in progress."""
 
     every_s = _LINE_EVERY_S
 
@@ -176,7 +176,7 @@ def _bars(clips: int, stream: TextIO) -> Iterator[Watch]:
             if row.status not in FINE:
                 self._bad += 1
                 self._bars.console.print(escape(f"{label}: {row.status}: {row.warnings}"), highlight=False)
-            self._bars.update(self._all, advance=1, shown=f"{self._bad} with trouble" if self._bad else "")
+            self._bars.update(self._all, advance=1, shown=f"{self._bad} with problems" if self._bad else "")
 
         def warn(self, text: str) -> None:
             self._bars.console.print(escape(f"posetrail: {text}"), highlight=False)

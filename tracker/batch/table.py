@@ -1,4 +1,4 @@
-"""batch.csv: how it went with each clip of a batch."""
+"""batch.csv: one row for each clip of a batch, with how it ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from posetrail.files import written_whole
 from posetrail.paths import folded, is_safe_name
 from posetrail.wording import counted
 
-INFERRED = "inferred"  # a segment of the clip, while others are missing: who sees the last one follows the clip
+INFERRED = "inferred"  # a segment was inferred, others are missing; the worker of the last one associates the clip
 FINE = frozenset({"complete", INFERRED})
 _WRITE_TABLE_EVERY_S = 2.0
 _SHOWN = 100  # characters of a name in an error line
@@ -24,40 +24,41 @@ _SHOWN = 100  # characters of a name in an error line
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """How it went with one clip."""
+    """How one clip ended."""
 
     clip: str  # name of its folder
-    status: str  # complete, damaged (what could be read was followed), failed, interrupted, pending, or `INFERRED`
+    status: str  # complete, damaged (the readable part was tracked), failed, interrupted, pending, or `INFERRED`
     frames: int = 0
     seconds: float = 0.0
     people: int = 0
-    warnings: str = ""  # what went wrong, or is not as asked for; of several joined by "; "
+    warnings: str = ""  # errors and warnings, joined by "; "
     input: str = ""
+    log: str = ""  # file with the traceback of an internal error, or the output of a worker that died
 
 
 class Table:
-    """batch.csv: a row for each clip, written anew every few seconds while there is news, whole at any time.
+    """batch.csv, which is rewritten every few seconds while rows are added, and complete at any time.
 
-    Rows of clips that are not at work now are kept from the file as it was.
+    Rows of an earlier batch stay until their clip is tracked again.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, Row] = {row.clip: row for row in read_table(path)} if path.is_file() else {}
-        self._ended: set[str] = set()  # clips of which this batch knows the end
+        self._ended: set[str] = set()  # clips that have ended in this batch
         self._written = 0.0
 
     def keep_only(self, clips: Iterable[str]) -> None:
-        """Forget clips that are no longer asked for."""
+        """Remove the rows of all other clips."""
         wanted = set(clips)
         self.rows = {clip: row for clip, row in self.rows.items() if clip in wanted}
 
     def status(self, clip: str) -> str:
-        """Of a clip; empty where it has no row."""
+        """Status of a clip; empty if it has no row."""
         return self.rows[clip].status if clip in self.rows else ""
 
     def add(self, row: Row) -> None:
-        """A clip is done with, or a segment of it, which may be told of after the last one."""
+        """Add the row of a clip, or of a segment; a segment may be reported after its clip."""
         if row.status == INFERRED and row.clip in self._ended:
             return
         if row.status != INFERRED:
@@ -67,7 +68,7 @@ class Table:
             self.write()
 
     def write(self) -> None:
-        """Write it, in the order of the names."""
+        """Write the file, in the order of the names."""
         with written_whole(self.path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
             table.writeheader()
@@ -81,7 +82,7 @@ def read_table(path: Path) -> list[Row]:
     """The rows of a batch.csv.
 
     Raises:
-        InputError: it cannot be read, is none, or names a folder that no batch makes.
+        InputError: it cannot be read, is no such table, or has an unsafe name of a folder.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -94,13 +95,16 @@ def read_table(path: Path) -> list[Row]:
                     people=int(row["people"]),
                     warnings=row["warnings"],
                     input=row["input"],
+                    log=row["log"],
                 )
                 for row in csv.DictReader(file)
             ]
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); run the batch first") from None
     except (KeyError, TypeError, ValueError, csv.Error):
-        raise InputError(f"{path}: is no table of a batch; remove it and run the batch again") from None
+        raise InputError(
+            f"{path}: expected the table of a batch, got another file; remove it and run the batch again"
+        ) from None
     for row in rows:
         if not is_safe_name(row.clip):  # it would be a folder to write to
             raise InputError(
@@ -111,7 +115,7 @@ def read_table(path: Path) -> list[Row]:
 
 
 def counts(table: Table) -> dict[str, int]:
-    """How many clips ended how, the most frequent first."""
+    """Number of clips by status, the most frequent first."""
     return dict(Counter(row.status for row in table.rows.values()).most_common())
 
 
@@ -122,7 +126,7 @@ def summary(table: Table) -> str:
 
 
 def printable(text: str, encoding: str = "utf-8") -> str:
-    """A path as tables and terminals take it: what they cannot - control characters, bytes that are no UTF-8 - escaped.
+    """A path for tables and terminals, with control characters and bytes that are not UTF-8 escaped.
 
     >>> printable(os.fsdecode(b"clip\\xff\\n.mp4"))
     'clip\\\\udcff\\\\n.mp4'
@@ -132,10 +136,10 @@ def printable(text: str, encoding: str = "utf-8") -> str:
 
 
 def previous_names(output: Path) -> dict[str, str]:
-    """The folder of each clip of earlier batches in an output, by its path as the tables have it; one for each."""
+    """The folders of clips of earlier batches in an output, by the paths in their tables; left out if ambiguous."""
     tables = []
     for path in sorted(output.glob("batch*.csv")):
-        with suppress(InputError):  # whoever writes it will tell
+        with suppress(InputError):  # the batch that writes it reports the error
             tables += read_table(path)
     names = {row.input: row.clip for row in tables}
     clips_of_name = Counter(map(folded, names.values()))

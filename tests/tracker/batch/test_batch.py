@@ -203,7 +203,7 @@ def test_shards_share_the_clips(clips: Path, undisturbed: dict[str, bytes], tmp_
     assert files == undisturbed
     listed = find_clips([clips], tmp_path)
     for wrong in ("0/2", "3/2", "2", "a/b", "1/0"):
-        with pytest.raises(InputError, match="wanted i/n"):
+        with pytest.raises(InputError, match="expected i/n"):
             select_shard(listed, wrong)
 
 

@@ -23,7 +23,7 @@ from eval_posetrack.files import read_clip
 from tests.batch_worlds import WORLD, batch, data_files, in_this_process, task
 from tests.conftest import REPOSITORY
 from tests.media import add_silence, write_video
-from tests.tracker.batch.test_clip_list import write_odd_names
+from tests.odd_names import write_odd_names
 from tests.worlds import write_images
 from tracker.batch.clip_list import ListedClip
 from tracker.batch.table import Row, printable, read_table

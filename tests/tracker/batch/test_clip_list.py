@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from posetrail.errors import InputError
+from tests.odd_names import write_odd_names
 from tracker.batch.clip_list import find_clips, folder_names
 from tracker.batch.table import Row, Table, printable
 
@@ -62,44 +63,6 @@ def test_a_clip_keeps_the_folder_it_has_when_another_of_its_name_comes(tmp_path:
     assert [(clip.path.parent.name, clip.name) for clip in both] == [("mon", "a"), ("tue", "a.mp4")]
     elsewhere = find_clips([tmp_path / "in"], tmp_path / "elsewhere")
     assert [clip.name for clip in elsewhere] == ["mon__a.mp4", "tue__a.mp4"]
-
-
-ODD_NAMES = (
-    b"two  spaces.mp4",
-    b"new\nline.mp4",
-    b"quotes\"'`.mp4",
-    b"-dash.mp4",
-    b"--jobs.mp4",
-    b"dot..mp4",
-    b"semi;colon, comma.mp4",
-    b"[red]markup[bold].mp4",
-    b"\x1b[31mcolour.mp4",
-    "\N{FAMILY}\N{PEDESTRIAN}\N{ZERO WIDTH JOINER}\N{MALE SIGN}.mp4".encode(),
-    "e\N{COMBINING ACUTE ACCENT}.mp4".encode(),
-    "\N{LATIN SMALL LETTER E WITH ACUTE}.mp4".encode(),
-    "line\N{LINE SEPARATOR}separator.mp4".encode(),
-    b"not UTF-8 \xff.mp4",
-    b"not UTF-8 \xfe.mp4",
-    b"n" * 251 + b".mp4",
-    "\N{CJK UNIFIED IDEOGRAPH-8D70}".encode() * 83 + b".mp4",
-    b"batch.mp4",
-    b"batch.csv.mp4",
-    b"Batch.1of2.mp4",
-)
-
-
-def write_odd_names(folder: Path) -> list[Path]:
-    """Empty files; of those names that this file system takes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name in ODD_NAMES:
-        path = folder / os.fsdecode(name)
-        try:
-            path.touch(exist_ok=False)
-        except (OSError, UnicodeError):
-            continue
-        written.append(path)
-    return written
 
 
 def test_every_name_is_found_and_becomes_a_folder_that_any_disk_takes(tmp_path: Path) -> None:

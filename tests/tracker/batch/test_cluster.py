@@ -120,7 +120,7 @@ def test_a_cluster_writes_what_one_process_writes_though_a_worker_is_killed(
 def test_what_belongs_to_the_other_engine_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="leave it out, or see --cpus"):
         run_batch([], task(tmp_path), engine="ray", jobs=2, progress="none")
-    with pytest.raises(InputError, match="go with --engine ray"):
+    with pytest.raises(InputError, match="expected --engine ray"):
         run_batch([], task(tmp_path), cpus=2, progress="none")
 
 

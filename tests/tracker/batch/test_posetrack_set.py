@@ -94,7 +94,7 @@ def test_a_frame_that_cannot_be_read_has_nobody_in_it_and_is_told(root: Path) ->
     assert [table.rows[name].status for name in NAMES] == ["damaged", "complete"]
     (complaint,) = write_submission(out, truth)
     assert complaint.endswith(
-        f"{NAMES[0]}.json: frame images/val/{NAMES[0]}/000004.png: was not followed, has nobody in it"
+        f"{NAMES[0]}.json: frame images/val/{NAMES[0]}/000004.png: was not tracked, has no people"
     )
     found = read_clip(out / "submission" / f"{NAMES[0]}.json")
     assert found.image_names == truth[NAMES[0]].image_names
@@ -118,11 +118,11 @@ def test_every_fault_is_told_with_file_and_frame(root: Path) -> None:
     (folder / "notes.txt").touch()
     complaints = check_submission(folder, truth)
     assert f"{NAMES[0]}.json: frame {one.image_names[2]}: a person without track_id" in complaints[0]
-    assert f"{NAMES[0]}.json: frame {one.image_names[0]}: a track_id that stands twice" in complaints[1]
-    assert len([line for line in complaints if f"{NAMES[1]}.json: frame" in line and "is wanted" in line]) == FRAMES
+    assert f"{NAMES[0]}.json: frame {one.image_names[0]}: a track_id that occurs twice" in complaints[1]
+    assert len([line for line in complaints if f"{NAMES[1]}.json: frame" in line and "in this place" in line]) == FRAMES
     assert "notes.txt: belongs to no sequence" in complaints[-1]
     (folder / f"{NAMES[1]}.json").unlink()
-    assert "a sequence without anybody needs a file too" in " ".join(check_submission(folder, truth))
+    assert "a sequence without people needs a file too" in " ".join(check_submission(folder, truth))
 
 
 def test_a_missing_image_fails_its_sequence_alone(root: Path) -> None:

@@ -41,7 +41,13 @@ def bad_first(marks: Path, count: int, how: str, settings: Settings) -> Iterator
         if how == "killed":
             os.write(2, b"out of everything\n")
             os.kill(os.getpid(), 9)
-        raise {"missing": OSError(CUDA), "input": InputError("unknown estimator 'x'"), "exit": SystemExit(0)}[how]
+        errors: dict[str, BaseException] = {
+            "missing": OSError(CUDA),
+            "input": InputError("unknown estimator 'x'"),
+            "exit": SystemExit(0),
+            "bug": TypeError("a bug"),
+        }
+        raise errors[how]
     with truth(settings) as networks:
         yield networks
 
@@ -82,7 +88,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
         from tracker.batch.clip_list import find_clips
         folder = Path(sys.argv[1])
         clips = find_clips([folder / "clips"], folder)
-        cases = [(how, 9) for how in ("killed", "missing", "input", "exit")] + [("killed", 1), ("missing", 1)]
+        cases = [(how, 9) for how in ("killed", "missing", "input", "exit", "bug")] + [("killed", 1), ("missing", 1)]
         print(json.dumps({f"{how} {count}": outcome(folder, clips, how, count, 2) for how, count in cases}))
     """
     folder = tmp_path_factory.mktemp("workers")
@@ -101,17 +107,18 @@ def test_one_worker_that_cannot_begin_is_a_warning(ends: dict[str, dict[str, Any
     assert (end["rows"], end["error"]) == (["complete"] * 2, "")
     if how != "killed":  # there another one took its place, in whatever order they came
         (warning,) = end["warnings"]
-        assert warning.endswith("the batch goes on with the workers it has")
+        assert warning.endswith("the batch continues with the workers it has")
 
 
 @posix
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("killed", "died (SIGKILL, as when memory runs out: out of everything; all it wrote is in "),
+        ("killed", "died (SIGKILL, as when memory runs out: out of everything; its whole output is in "),
         ("missing", f"a worker could not load the networks: OSError: {CUDA}"),
         ("input", "unknown estimator 'x'"),
         ("exit", "SystemExit"),
+        ("bug", "a worker could not load the networks: TypeError: a bug; its traceback is in "),
     ],
 )
 def test_where_no_worker_can_begin_the_error_names_the_cause(
@@ -120,7 +127,14 @@ def test_where_no_worker_can_begin_the_error_names_the_cause(
     end = ends[f"{how} 9"]
     assert words in end["error"]
     assert (end["rows"], end["warnings"]) == ([], [])
-    assert len(end["logs"]) == (4 if how == "killed" else 0)  # two workers, two replacements
+    assert len(end["logs"]) == {"killed": 4, "bug": 2}.get(how, 0)  # killed: two workers, two replacements
+
+
+@posix
+def test_the_log_of_a_worker_with_an_internal_error_holds_the_traceback(ends: dict[str, dict[str, Any]]) -> None:
+    log = Path(ends["bug 9"]["error"].rpartition("its traceback is in ")[2])
+    assert "Traceback (most recent call last)" in log.read_text()
+    assert log.read_text().rstrip().endswith("TypeError: a bug")
 
 
 def test_a_fault_of_ours_keeps_its_traceback(tmp_path: Path) -> None:
@@ -136,5 +150,6 @@ def test_a_fault_of_ours_keeps_its_traceback(tmp_path: Path) -> None:
         )
     log = tmp_path / "out" / ".posetrail" / "clip 0.log"
     assert row.status == "failed"
-    assert f"a fault of posetrail: ZeroDivisionError: a fault of ours; its traceback is in {log}" in row.warnings
+    assert row.warnings == f"internal error: ZeroDivisionError: a fault of ours; its traceback is in {log}"
+    assert row.log == str(log)
     assert "Traceback" in log.read_text()

@@ -15,9 +15,9 @@ from estimators.movenet import MoveNet
 from eval_posetrack.files import read_clip
 from posetrail.errors import InputError
 from posetrail.skeletons import COCO_17
+from tests.truth_networks import truth_networks
 from tests.worlds import TruthDetector, TruthEstimator, Walker, World, line, write_images
 from tracker.association.tracker import Tracker
-from tracker.inference.propagation import create_flow
 from tracker.io.pose_log import is_complete, read_pose_log
 from tracker.io.video import open_source
 from tracker.io.writers import WRITERS
@@ -39,12 +39,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_images(WORLD, tmp_path_factory.mktemp("worlds") / "two walkers")
 
 
-def networks(world: World = WORLD) -> Networks:
-    return Networks(TruthDetector(world), TruthEstimator(world), create_flow("lk"), (), "cpu")
-
-
 def run(images: Path, folder: Path, settings: Settings | None = None, **options: object) -> Outcome:
-    return run_clip(open_source(images), folder, networks(), settings or Settings(), **options)  # type: ignore[arg-type]
+    return run_clip(open_source(images), folder, truth_networks(WORLD), settings or Settings(), **options)  # type: ignore[arg-type]
 
 
 def data_files(folder: Path) -> dict[str, bytes]:
@@ -266,7 +262,7 @@ def test_what_cannot_begin_leaves_nothing_behind(images: Path, tmp_path: Path) -
         run(images, tmp_path / "out" / "clip", formats=("cvs",))
     source = open_source(images, start_s=0.71, end_s=0.72)
     with pytest.raises(InputError, match="expected frames between"):
-        run_clip(source, tmp_path / "out" / "clip", networks(), Settings())
+        run_clip(source, tmp_path / "out" / "clip", truth_networks(WORLD), Settings())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 

@@ -283,7 +283,7 @@ def test_long_clips_are_listed_once_for_each_segment(clips: Path, tmp_path: Path
 
 def test_segments_of_no_length_are_refused_before_anything_is_done(clips: Path, tmp_path: Path) -> None:
     for wrong in (0.0, -1.0, float("nan")):
-        with pytest.raises(InputError, match="--segment-s: wanted seconds"):
+        with pytest.raises(InputError, match="--segment-s: expected seconds"):
             batch(clips, tmp_path / "out", task=replace(task(tmp_path / "out"), segment_s=wrong))
     assert not (tmp_path / "out").exists()
 

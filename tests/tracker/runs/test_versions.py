@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tracker.runs.test_run import networks
+from tests.truth_networks import truth_networks
 from tests.worlds import Walker, World, line, write_images
 from tracker.io.video import open_source
 from tracker.runs.folder import run_clip
@@ -55,7 +55,7 @@ def test_a_run_ends_well_whichever_build_is_installed(
     images = write_images(world, tmp_path / "images")
     really = version(usual)
     swap(monkeypatch, usual, variant)
-    outcome = run_clip(open_source(images), tmp_path / "out", networks(world), Settings())
+    outcome = run_clip(open_source(images), tmp_path / "out", truth_networks(world), Settings())
     assert outcome.status == "complete"
     recorded = json.loads((tmp_path / "out" / "run.json").read_text())["versions"]
     assert recorded[usual] == "absent"
