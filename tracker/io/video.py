@@ -1,26 +1,27 @@
-"""Video in: a file, a folder of images or a glob becomes frames with true times, or one line saying why not.
+"""Video in: a video file, a folder of images or a glob to frames with presentation times.
 
-What was decided here (of files, more stands in tracker/io/video_files.py):
+Conventions (those of files are continued in tracker/io/video_files.py):
 
-- Frames come in presentation order. Times are the file's own and never decrease: one that runs backwards becomes the
-  time before it, one that is missing the time before it plus 1 / fps; a clock that is set back goes on. Where a file
-  stores no times (bare streams; AVI with B-frames) they are index / fps.
-- Pixels are those stored, turned and mirrored as the display matrix (or EXIF) asks, but never stretched to the sample
-  aspect ratio, so that joints can be drawn on the stored picture. Interlaced pictures stay woven, alpha is dropped.
-- Colours follow the stream's tags; untagged YUV is BT.601 of limited range, as FFmpeg and OpenCV take it.
-- `start_s` decodes from the beginning and drops frames. Seeking is faster, but no container tells the number of the
-  frame that a seek lands on, and one that counts wrongly is worse than a slow one.
-- Damage is reported, never hidden: packets that do not decode or only with repairs, a file shorter than its container
-  says or without its end mark, an end earlier than promised. What promises nothing (raw, MPEG and FLV streams, WMV,
-  fragments of a live recording) can be cut between two packets unnoticed, and no codec sees every wrong bit: VP8 and
-  VP9 hardly any.
-- What is no damage but may surprise - times that were derived, recordings that were joined, files left out - stands in
-  `Source.notes`, which follow from the source alone, however and how often its frames are read.
+- Frames are in presentation order. Times are those of the file and never decrease: a time that runs backwards is
+  replaced by the one before it, a missing one by the one before it plus 1 / fps; a clock that is set back is continued.
+  If a file stores no times (raw streams, AVI with B-frames), they are index / fps.
+- Pixels are stored pixels, rotated and mirrored as the display matrix or EXIF says, but not stretched to the sample
+  aspect ratio, so that joints can be drawn on the stored image. Interlaced images stay interlaced, alpha is dropped.
+- Colours are converted as the stream's tags say; untagged YUV is BT.601 of limited range, as in FFmpeg and OpenCV.
+- `start_s` decodes from the beginning and drops frames, because containers do not store the number of the frame that a
+  seek lands on.
+- Damage is reported: packets that do not decode or only with repairs, a file shorter than its container says or without
+  its end mark, frames missing at the end. Formats without a stored length (raw, MPEG and FLV streams, WMV, fragments of
+  a live recording) can be cut between two packets without notice. No codec detects every wrong bit, VP8 and VP9 hardly
+  any.
+- `Source.notes` reports what is no damage but may surprise: derived times, joined recordings, ignored files. It depends
+  on the source only, not on how its frames are read.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -33,6 +34,7 @@ from av.video.frame import VideoFrame
 
 from posetrail.errors import InputError
 from posetrail.frame import Frame
+from tracker.io.checks import check_part, check_readable, check_start
 from tracker.io.containers import holds_several_pictures
 from tracker.io.image_files import (
     IMAGE_SUFFIXES,
@@ -69,33 +71,35 @@ __all__ = [
     "open_source",
 ]
 
+_log = logging.getLogger(__name__)
+
 _MAGIC = frozenset("*?[")
 _MICROSECOND = 1e-6  # the precision of FFmpeg's clock of a whole file, so a frame may be as much too early
 
 
 class DamagedInput(InputError):
-    """The source broke off or is damaged in places. Raised after the last frame it gave: what was read may be kept."""
+    """The source is damaged. Raised after its last readable frame, so that the frames before can be kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A video file, or the images of a folder or glob, and the part of it that is wanted. Made by `open_source`."""
+    """A video file, or the images of a folder or glob, and the chosen part of it. Made by `open_source`."""
 
     path: Path  # the video file, or the folder of the images
     name: str  # of the clip: the file without its suffix, or the folder
     images: tuple[Path, ...]  # in natural order; empty for a video file
-    fps: float  # nominal frames a second: of a video the average
-    timed_by_fps: bool  # times are index / fps: images, videos without times, or a rate was given
+    fps: float  # nominal frames per second: of a video the average
+    timed_by_fps: bool  # times are index / fps: of images, of videos without times, or if a rate was given
     width: int  # pixels of the first frame, upright
     height: int
-    origin_s: float  # the time from which start and end count: 0, but MPEG-TS starts its clock anywhere
-    total_frames: int | None  # of the whole source, as its header says; None when that says nothing
+    origin_s: float  # time from which start and end count: 0, except in MPEG-TS, whose clock starts anywhere
+    total_frames: int | None  # of the whole source, from its header; None if it has no such value
     start_s: float | None = None
     end_s: float | None = None
     stride: int = 1
-    first_index: int = 0  # frames before this one are left out, too ...
-    end_index: int | None = None  # ... and those from this one on: a part that somebody else reads
-    notes_on_opening: tuple[str, ...] = ()  # of `notes`, those that are known without reading all of it
+    first_index: int = 0  # frames before this index are left out too ...
+    end_index: int | None = None  # ... and frames from this index on: other workers read them
+    notes_on_opening: tuple[str, ...] = ()  # the part of `notes` that does not need the whole file
 
     @property
     def is_video(self) -> bool:
@@ -124,7 +128,7 @@ class Source:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What is no damage but may surprise, one line each; reads all of the file up to the end, on first use."""
+        """What is no damage but may surprise, one line each; reads the file up to the end on first use."""
         if not self.is_video:
             return (*self.notes_on_opening, *note_on_animations(self.path, self.images))
         # The file's clock counts where the times are the file's own.
@@ -132,11 +136,11 @@ class Source:
         return (*self.notes_on_opening, *found.notes(self.path, of_clock=not self.timed_by_fps))
 
     def frames(self) -> Iterator[Frame]:
-        """The wanted frames, in order, read as they are asked for. The file is closed however the iterator ends.
+        """The chosen frames, in order, decoded as they are iterated. The file is closed however the iteration ends.
 
         Raises:
-            DamagedInput: after the last frame that could be read, where there should have been more or better ones.
-            InputError: the start lies beyond the last frame.
+            DamagedInput: after the last frame that could be read, if frames are missing or damaged.
+            InputError: the start is after the last frame.
         """
         yield from _video_frames(self) if self.is_video else _image_frames(self)
 
@@ -146,7 +150,7 @@ class Source:
     def _has_ended(self, time_s: float) -> bool:
         return self.end_s is not None and time_s - self.origin_s >= self.end_s - _MICROSECOND
 
-    def _wants(self, index: int, time_s: float) -> bool:
+    def _includes(self, index: int, time_s: float) -> bool:
         return index >= self.first_index and index % self.stride == 0 and self._has_started(time_s)
 
 
@@ -158,34 +162,36 @@ def open_source(
     stride: int = 1,
     fps: float | None = None,
 ) -> Source:
-    """Look at a video file, an image, a folder of images or a glob such as "clip/*.png", without reading all of it.
+    """Open a video file, an image, a folder of images or a glob such as "clip/*.png", without reading all of it.
 
-    Images are taken in natural order (2 before 10), the n-th at n / fps; they may differ in size. An existing
-    path is never taken for a glob.
+    Images are sorted in natural order (2 before 10), the n-th is at n / fps; they may differ in size. An existing path
+    is not treated as a glob.
 
     Args:
         path: what to read.
         start_s: leave out frames before this time, in seconds from the start of the clip.
         end_s: leave out frames from this time on.
         stride: keep the frames whose index is a multiple of it.
-        fps: rate of images (30 when not given); for a video, replaces its own times by index / fps.
+        fps: frames per second of images (30 if not given); of a video, replaces its times by index / fps.
 
     Raises:
-        InputError: there is no video or image there, it cannot be read, or an argument makes no sense.
+        InputError: there is no video or image, it cannot be read, or an argument is out of range.
     """
-    _check_part(start_s, end_s, stride, fps)
+    check_part(start_s, end_s, stride, fps)
     path = Path(path)
     if not path.exists() and not _MAGIC.isdisjoint(str(path)):
-        whole = _look_at_images(*images_of_glob(path), fps)
+        whole = _open_images(*images_of_glob(path), fps)
     elif path.is_dir():
         images, notes = images_of_folder(path)
-        whole = replace(_look_at_images(path, images, fps), notes_on_opening=notes)
+        whole = replace(_open_images(path, images, fps), notes_on_opening=notes)
     else:
-        _check_readable(path)
-        whole = _look_at_image(path, fps) if path.suffix.lower() in IMAGE_SUFFIXES else _look_at_video(path, fps)
+        check_readable(path)
+        whole = _open_image(path, fps) if path.suffix.lower() in IMAGE_SUFFIXES else _open_video(path, fps)
     if start_s is not None and whole.total_frames is not None and start_s >= whole.total_frames / whole.fps:
-        _check_start(path, start_s, _length_s(whole))
-    return replace(whole, start_s=start_s, end_s=end_s, stride=stride)
+        check_start(path, start_s, _length_s(whole))
+    source = replace(whole, start_s=start_s, end_s=end_s, stride=stride)
+    _log.info("%s: opened, %s frames of %dx%d pixels at %g fps", path, *_figures_of(source))
+    return source
 
 
 def open_images(
@@ -201,48 +207,20 @@ def open_images(
     """These images in this order, as `open_source` opens all of a folder; frames are named relative to the folder.
 
     Raises:
-        InputError: one of them is missing, none can be read, or an argument makes no sense.
+        InputError: an image is missing, none can be read, or an argument is out of range.
     """
-    _check_part(start_s, end_s, stride, fps)
+    check_part(start_s, end_s, stride, fps)
     missing = [image for image in images if not image.is_file()]
     if missing:
         raise InputError(f"{missing[0]}: no such image, one of {len(missing)} missing ones of {len(images)}")
-    whole = replace(_look_at_images(folder, tuple(images), fps), name=name)
+    whole = replace(_open_images(folder, tuple(images), fps), name=name)
     if start_s is not None:
-        _check_start(folder, start_s, len(images) / whole.fps)
+        check_start(folder, start_s, len(images) / whole.fps)
     return replace(whole, start_s=start_s, end_s=end_s, stride=stride)
 
 
-def _check_part(start_s: float | None, end_s: float | None, stride: int, fps: float | None) -> None:
-    for name, value in (("start", start_s), ("end", end_s)):
-        if value is not None and not (math.isfinite(value) and value >= 0):
-            raise InputError(f"{name} must be seconds from the start of the clip, 0 or more; got {value}")
-    if end_s is not None and end_s <= (start_s or 0):
-        raise InputError(f"end must be later than start; got start {start_s or 0} s and end {end_s} s")
-    if stride < 1 or stride != int(stride):
-        raise InputError(f"stride must be a whole number, 1 or more; got {stride}")
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise InputError(f"fps must be frames per second, more than 0; got {fps}")
-
-
-def _check_readable(path: Path) -> None:
-    if path.is_symlink() and not path.exists():
-        raise InputError(f"{path}: a link to {path.readlink()}, which is not there; mend or remove it")
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder; check the path")
-    if not path.is_file():
-        raise InputError(f"{path}: neither a file nor a folder; give a video file, a folder of images or a glob")
-    if not path.stat().st_size:
-        raise InputError(f"{path}: the file is empty; copy or download it again")
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-
-
-def _check_start(path: Path, start_s: float, length_s: float) -> None:
-    if start_s >= length_s:
-        raise InputError(f"{path}: start {start_s} s is beyond the end; the clip is {length_s:.2f} s long")
+def _figures_of(source: Source) -> tuple[object, ...]:
+    return source.num_frames, source.width, source.height, source.fps
 
 
 def _sha256(path: Path) -> str:
@@ -253,15 +231,15 @@ def _sha256(path: Path) -> str:
 # Images -------------------------------------------------------------------------------------------------------------
 
 
-def _look_at_image(path: Path, fps: float | None) -> Source:
-    """One image; an animation is a video where this FFmpeg can read it, otherwise its first picture and a note."""
+def _open_image(path: Path, fps: float | None) -> Source:
+    """One image. An animation is read as a video if FFmpeg can do that, otherwise as its first image."""
     with suppress(InputError):
         if holds_several_pictures(path) and is_animation(path):
-            return _look_at_video(path, fps)
-    return _look_at_images(path.parent, (path,), fps)
+            return _open_video(path, fps)
+    return _open_images(path.parent, (path,), fps)
 
 
-def _look_at_images(folder: Path, images: tuple[Path, ...], fps: float | None) -> Source:
+def _open_images(folder: Path, images: tuple[Path, ...], fps: float | None) -> Source:
     readable = (image for image in map(read_image, images) if image is not None)
     first = next(readable, None)
     if first is None:
@@ -286,7 +264,7 @@ def _name_in(folder: Path, image: Path) -> str:
 
 
 def _text(name: str) -> str:
-    """A name that files can hold: of one that is not UTF-8, the bytes that are not as escapes."""
+    """A name as UTF-8 text; other bytes become escapes."""
     return name.encode(errors="backslashreplace").decode()
 
 
@@ -296,7 +274,7 @@ def _image_frames(source: Source) -> Iterator[Frame]:
         time_s = index / source.fps
         if source._has_ended(time_s) or index == source.end_index:
             break
-        if source._wants(index, time_s):
+        if source._includes(index, time_s):
             image = read_image(path)
             if image is None:
                 broken.append(path.name)
@@ -311,7 +289,7 @@ def _image_frames(source: Source) -> Iterator[Frame]:
 # Video files --------------------------------------------------------------------------------------------------------
 
 
-def _look_at_video(path: Path, fps: float | None) -> Source:
+def _open_video(path: Path, fps: float | None) -> Source:
     with open_container(path) as container:
         stream = video_stream(container, path)
         first = next(pictures(container, stream, Flaws(path), clock_of(container, stream)), None)
@@ -320,7 +298,7 @@ def _look_at_video(path: Path, fps: float | None) -> Source:
                 f"{path}: no frame of its {stream.codec_context.name} video decodes; copy it again or re-encode it"
             )
         timeless = lacks_times(container, stream, first)
-        # Without times FFmpeg averages over times of its own making; the stream's headers know better.
+        # Without times, FFmpeg averages over times that it made up; the headers of the stream are better.
         own_fps = float((stream.guessed_rate if timeless else stream.average_rate) or ASSUMED_FPS)
         length_s = float((stream.duration or 0) * (stream.time_base or 0)) or container_length_s(container)
         total = max(stream.frames, round(length_s * own_fps))  # a fragmented file counts its first fragment only
@@ -349,7 +327,7 @@ def _why_timeless(container: str) -> str:
 
 
 def _origin_s(start_time: int | None, first: VideoFrame) -> float:
-    """When the clip starts: with its longest stream, but no later than with its first picture."""
+    """Time at which the clip starts: that of its longest stream, but not after its first image."""
     first_s = float((first.pts or 0) * (first.time_base or 0))
     return min(first_s, max(0.0, (start_time or 0) / av.time_base))
 
@@ -362,7 +340,7 @@ def _video_frames(source: Source) -> Iterator[Frame]:
         stream = video_stream(container, source.path)
         for index, picture in enumerate(pictures(container, stream, flaws, clock_of(container, stream))):
             if index == source.end_index:
-                return  # whoever reads what follows reads this, too, and tells of its damage
+                return  # the worker that reads the rest decodes this part too, and reports its damage
             next_s = _time(source, index, picture, time_s)
             if source._has_ended(next_s):
                 break
@@ -372,12 +350,12 @@ def _video_frames(source: Source) -> Iterator[Frame]:
                 flaws.reasons.append(f"{change} at {next_s:.2f} s: cut the clip there")
                 break
             count, time_s = index + 1, next_s
-            if source._wants(index, time_s):
+            if source._includes(index, time_s):
                 yield Frame(index, time_s, f"{index:06d}.jpg", upright(picture))
         else:
             flaws.reasons += missing_at_the_end(container, source.fps, flaws)
             if source.start_s is not None and not source._has_started(time_s) and not flaws.sentences():
-                _check_start(source.path, source.start_s, time_s - source.origin_s + 1 / source.fps)
+                check_start(source.path, source.start_s, time_s - source.origin_s + 1 / source.fps)
     if flaws.sentences():
         read = f"{count} frames read" + (f", up to {time_s:.2f} s" if count else "")
         raise DamagedInput(f"{source.path}: damaged: {read}; {'; '.join(flaws.sentences())}")
@@ -392,7 +370,7 @@ def _time(source: Source, index: int, picture: VideoFrame, last_s: float) -> flo
 
 
 def _length_s(source: Source) -> float:
-    """How long a clip is. The headers of videos may know of the first of several joined recordings only."""
+    """Length of a clip. The headers of a video may describe only the first of several joined recordings."""
     if source.is_video and (end_s := scan(source.path).clock.end_s) is not None:
         return end_s - source.origin_s
     return (source.total_frames or 0) / source.fps
