@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import Skeleton, skeleton_of_size
 from tracker.association.offline import associate_offline
-from tracker.association.tracker import associate_online
+from tracker.association.tracker import associate_online, association_settings
 from tracker.frames import FrameWithTracks, PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings, Settings
 
@@ -54,7 +54,7 @@ def follow(
         ValueError: something else than such frames, a time before that of the last frame, or poses with different
             numbers of joints.
     """
-    settings = settings.association if isinstance(settings, Settings) else settings
+    settings = association_settings(settings)
     clip = [_pose_frame(index, frame) for index, frame in enumerate(frames)]
     if not clip:
         return []

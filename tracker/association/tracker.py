@@ -82,7 +82,7 @@ class Tracker:
         *,
         queue_frames: int = 1,
     ) -> None:
-        self._settings = settings.association if isinstance(settings, Settings) else settings
+        self._settings = association_settings(settings)
         smooth = self._settings.smooth
         if smooth not in ("auto", "one_euro", "none"):
             raise InputError(
@@ -304,6 +304,18 @@ def associate_online(
     tracker = Tracker(settings, skeleton, queue_frames=queue_frames)
     for frame in frames:
         yield frame, tracker.update_frame(frame)
+
+
+def association_settings(settings: AssociationSettings | Settings) -> AssociationSettings:
+    """The association settings of `settings`, which may be those of all stages.
+
+    Raises:
+        ValueError: `settings` is something else.
+    """
+    chosen = settings.association if isinstance(settings, Settings) else settings
+    if not isinstance(chosen, AssociationSettings):
+        raise ValueError(f"settings: expected AssociationSettings or Settings, got {settings!r:.80}; see PRESETS")
+    return chosen
 
 
 def without_low_score_joints(poses: Poses, settings: AssociationSettings) -> Poses:

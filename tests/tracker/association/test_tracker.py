@@ -355,5 +355,8 @@ def test_poses_that_do_not_fit_the_earlier_ones_are_refused() -> None:
     assert tracker.update_frame(later).track_ids.tolist() == [1, 2, 3]
     with pytest.raises(ValueError, match="queue_frames: expected 1 or more, got 0"):
         Tracker(queue_frames=0)
+    for wrong in (Tracker, lambda settings: follow([], settings)):
+        with pytest.raises(ValueError, match="settings: expected AssociationSettings or Settings, got 'bytetrack'"):
+            wrong("bytetrack")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"frames\[1\]: expected a pair \(Poses, time in seconds\), got Poses"):
         follow([(frame.poses, 0.0), later.poses])  # type: ignore[list-item]
