@@ -41,12 +41,13 @@ app["--help"].help = f"Show help. `posetrail COMMAND {ALL_FLAG}` lists all flags
 app["--version"].help = "Show the version."
 
 app.command(track_command, name="track", sort_key=1)
-app.command(batch_command, name="batch", sort_key=2)
+app.command(batch_command, name="batch", usage="posetrail batch [OPTIONS] INPUTS...", sort_key=2)
 app.command(follow_command, name="follow", sort_key=3)
 app.command(draw_command, name="draw", sort_key=4)
 app.command(
     "eval_posetrack.cli:eval_command",
     name="eval",
+    usage="posetrail eval [OPTIONS] GROUND_TRUTH PREDICTIONS...",
     help="Score PoseTrack files against ground truth: AP, MOTA, IDF1, HOTA, OKS AP, PCK.",
     sort_key=5,
 )

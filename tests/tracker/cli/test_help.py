@@ -83,3 +83,12 @@ def test_every_setting_has_a_text_that_names_only_settings() -> None:
     source = inspect.getsource(inspect.getmodule(NetworkSettings))  # type: ignore[arg-type]
     for name in re.findall(r"[Ss]ee (?:also )?([a-z]+(?:_[a-z]+)+)", source):
         assert name in NAMES, name
+
+
+def test_usage_names_the_arguments(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for command, usage in {
+        "track": "posetrail track [OPTIONS] INPUT",
+        "batch": "posetrail batch [OPTIONS] INPUTS...",
+        "eval": "posetrail eval [OPTIONS] GROUND_TRUTH PREDICTIONS...",
+    }.items():
+        assert shown(capsys, monkeypatch, command, "--help").startswith(f"Usage: {usage}\n")
