@@ -68,7 +68,7 @@ def test_a_python_on_the_path_or_known_to_uv_is_found(tmp_path: Path, monkeypatc
     assert find_python(THIS) == found
 
 
-def test_what_is_claimed_is_what_may_be_installed_and_the_readme_has_the_main_command() -> None:
+def test_claimed_pythons_match_requires_python_and_the_readme_has_the_main_command() -> None:
     pyproject = (REPOSITORY / "pyproject.toml").read_text()
     claimed = claimed_minors(pyproject)
     assert claimed == sorted(claimed, key=lambda minor: int(minor.split(".")[1]))
@@ -79,7 +79,7 @@ def test_what_is_claimed_is_what_may_be_installed_and_the_readme_has_the_main_co
 
 
 @pytest.mark.parametrize("failing", ["", "sync", "track", "fast", "suite"])
-def test_any_step_that_fails_fails_ci(
+def test_ci_fails_if_any_step_fails(
     failing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps: list[str] = []

@@ -1,4 +1,4 @@
-"""The benchmark of estimators: invented folders in every format, and estimators that know the truth or parts of it."""
+"""The benchmark of estimators: synthetic folders in every format, and estimators that return ground truth."""
 
 from __future__ import annotations
 
@@ -130,7 +130,9 @@ def detect(frames: Sequence[Frame]) -> list[Detections]:
 
 @pytest.mark.parametrize("name", ANNOTATED)
 @pytest.mark.parametrize("detector", [None, detect], ids=["annotated boxes", "detected boxes"])
-def test_the_truth_scores_100(folder: Callable[[str], Path], name: str, detector: object) -> None:
+def test_an_estimator_that_returns_the_ground_truth_scores_100(
+    folder: Callable[[str], Path], name: str, detector: object
+) -> None:
     data = read_annotated(folder(name))
     assert data.name == name
     assert data.counted.sum() == 3
@@ -139,7 +141,7 @@ def test_the_truth_scores_100(folder: Callable[[str], Path], name: str, detector
     assert average_precision(data, predictions) == pytest.approx({"AP": 100, "AP50": 100, "AP75": 100})
 
 
-def test_joints_far_off_score_nothing_and_a_forgotten_person_costs_their_share(
+def test_joints_far_off_score_0_and_a_missed_person_costs_their_share(
     folder: Callable[[str], Path],
 ) -> None:
     data = read_annotated(folder("coco"))
@@ -149,7 +151,7 @@ def test_joints_far_off_score_nothing_and_a_forgotten_person_costs_their_share(
     assert average_precision(data, predictions)["AP"] == pytest.approx(100 * 67 / 101)
 
 
-def test_joints_are_those_of_the_data_whatever_the_estimator_calls_them(folder: Callable[[str], Path]) -> None:
+def test_joints_are_converted_to_the_skeleton_of_the_data_set(folder: Callable[[str], Path]) -> None:
     data = read_annotated(folder("crowdpose"))
     predictions = find_people(data, Truth(FORMATS["mpii"]))
     head = data.skeleton.index("head_top")
@@ -170,7 +172,7 @@ def test_pckh_counts_joints_within_half_a_head(folder: Callable[[str], Path]) ->
     assert pckh(data, find_people(data, Truth(data.skeleton, forgotten=[1]))) == pytest.approx(100 * 28 / 41)
 
 
-def test_who_is_found_in_an_ignore_region_does_not_count(folder: Callable[[str], Path]) -> None:
+def test_people_in_an_ignore_region_are_not_scored(folder: Callable[[str], Path]) -> None:
     root = folder("posetrack18")
     path = root / "annotations" / "val" / "000001_x.json"
     content = json.loads(path.read_text())
@@ -184,7 +186,7 @@ def test_who_is_found_in_an_ignore_region_does_not_count(folder: Callable[[str],
     assert average_precision(data, predictions)["AP"] == pytest.approx(100)
 
 
-def test_the_format_may_be_said_and_the_file_chosen(folder: Callable[[str], Path]) -> None:
+def test_the_format_and_the_file_can_be_chosen(folder: Callable[[str], Path]) -> None:
     root = folder("coco")
     assert read_annotated(root, format="ochuman").name == "ochuman"
     (root / "again.json").write_text(json.dumps(coco("coco")))
@@ -193,7 +195,7 @@ def test_the_format_may_be_said_and_the_file_chosen(folder: Callable[[str], Path
     assert read_annotated(root, annotations=root / "again.json").name == "coco"
 
 
-def test_a_wrong_folder_is_told_in_one_line(folder: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_wrong_folder_is_refused_in_one_line(folder: Callable[[str], Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got a path that is not a folder"):
         read_annotated(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
@@ -217,7 +219,7 @@ def test_a_wrong_folder_is_told_in_one_line(folder: Callable[[str], Path], tmp_p
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_samples_of_every_data_set_are_read_and_found(shared: Path, name: str) -> None:
+def test_the_samples_of_every_data_set_are_read_and_scored(shared: Path, name: str) -> None:
     data = read_annotated(shared / "data" / "samples" / name)
     assert data.name == name
     predictions = find_people(data, TruthOf(data.skeleton, data.keypoints[data.counted], data.boxes[data.counted]))

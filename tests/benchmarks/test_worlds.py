@@ -36,7 +36,7 @@ def crowd() -> World:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_seed_makes_one_world(kind: str) -> None:
+def test_a_seed_determines_the_world(kind: str) -> None:
     a, b, other = (world(kind, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(a.people.keypoints, b.people.keypoints)
     assert (
@@ -47,7 +47,7 @@ def test_a_seed_makes_one_world(kind: str) -> None:
         np.testing.assert_array_equal(x.keypoints, y.keypoints)
 
 
-def test_truth_scored_against_itself_is_100() -> None:
+def test_ground_truth_scored_against_itself_is_100() -> None:
     made = seen("dance")
     clip = made.ground_truth
     ground_truth = {(t, i): row for row, (t, i) in enumerate(zip(clip.frames, clip.track_ids, strict=True))}
@@ -68,7 +68,7 @@ def test_truth_scored_against_itself_is_100() -> None:
     assert min(row.mota, row.idf1, row.hota) > 99
 
 
-def test_people_have_the_height_they_say_and_their_box_holds_them() -> None:
+def test_people_have_their_stated_height_and_are_inside_their_box() -> None:
     people = world("walk").people
     whole = people[people.in_view.all(axis=1)]
     box = keypoint_boxes(whole.keypoints)
@@ -78,7 +78,7 @@ def test_people_have_the_height_they_say_and_their_box_holds_them() -> None:
     assert (whole.boxes[:, 2:] >= box[:, 2:]).all()
 
 
-def test_the_nearer_hide_the_farther() -> None:
+def test_nearer_people_hide_farther_ones() -> None:
     people = world("crowd", people=30).people
     hidden = people.hidden.any(axis=1)
     assert 0.1 < hidden.mean() < 0.9
@@ -87,7 +87,7 @@ def test_the_nearer_hide_the_farther() -> None:
     assert people.hidden[rows].mean() < people.hidden.mean() / 2
 
 
-def test_the_camera_matrix_moves_the_background_as_the_picture_does() -> None:
+def test_the_camera_matrix_moves_the_background_as_the_image_does() -> None:
     still = make_world(replace(KINDS["walk"], camera=("static",)), np.random.default_rng(0), people=2, frames=10)
     moving = make_world(replace(KINDS["walk"], camera=("pan",)), np.random.default_rng(0), people=2, frames=10)
     if np.abs(still.camera - np.eye(2, 3)).max() > 1e-6:
@@ -114,14 +114,14 @@ def test_of_the_annotated_16_percent_are_missing_in_bursts_of_at_most_15_frames(
         assert not run <= gone or run & hardly  # longer only for who is hidden anyway
 
 
-def test_false_and_double_people_are_as_many_as_said(crowd: World) -> None:
+def test_false_and_duplicate_people_have_the_given_rates(crowd: World) -> None:
     found = observe_with_owners(crowd, HARD, "usual", np.random.default_rng(0))
     nobodys = sum((owners < 0).sum() for _, owners in found)
     annotated = crowd.people.annotated.any(axis=1).sum()
     assert nobodys / annotated == pytest.approx(HARD.false + HARD.duplicates, abs=0.015)
 
 
-def test_rows_stand_in_no_order_that_would_tell_who_is_who(crowd: World) -> None:
+def test_the_order_of_rows_does_not_reveal_identities(crowd: World) -> None:
     found = observe_with_owners(crowd, HARD, "usual", np.random.default_rng(0))
     sorted_pairs = [np.mean(np.diff(owners[owners >= 0]) > 0) for _, owners in found]
     assert np.mean(sorted_pairs) == pytest.approx(0.5, abs=0.06)
@@ -136,7 +136,7 @@ def test_true_people_score_higher_but_not_always(crowd: World) -> None:
         assert 0.75 < better < 0.98, profile
 
 
-def test_without_noise_everything_is_found_where_it_is() -> None:
+def test_without_noise_all_visible_joints_are_observed_exactly() -> None:
     made = world("stand")
     for t, (poses, owners) in enumerate(observe_with_owners(made, NO_NOISE, "usual", np.random.default_rng(0))):
         people = made.people[made.people.frames == t]
@@ -145,7 +145,7 @@ def test_without_noise_everything_is_found_where_it_is() -> None:
             assert np.nanmax(np.abs(keypoints - true)) < 1e-2
 
 
-def test_perfect_ids_are_the_best_there_is_and_a_box_belongs_to_its_joints() -> None:
+def test_perfect_ids_score_highest_and_boxes_are_scored_by_their_joints() -> None:
     made = [seen("crowd"), seen("sport")]
     best, ours, greedy = (
         score(made, f) for f in (perfect, Posetrail(AssociationSettings(offline=False)), Greedy("iou", 1, 0.3))
@@ -158,7 +158,7 @@ def test_perfect_ids_are_the_best_there_is_and_a_box_belongs_to_its_joints() -> 
     assert score(boxes, Greedy("iou", 1, 0.3)).mota == score(joints, Greedy("iou", 1, 0.3)).mota
 
 
-def test_boxes_are_counted_as_by_hand() -> None:
+def test_counts_of_boxes_are_those_computed_by_hand() -> None:
     """Two people whose ids are exchanged in the end; one of them is missed once, and one box is false."""
     left, right, nowhere = ([0.0, 0, 10, 10], [100.0, 0, 110, 10], [500.0, 0, 510, 10])
     ground_truth = [(np.array([1, 2]), np.array([left, right]))] * 4
