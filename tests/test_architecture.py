@@ -1,8 +1,4 @@
-"""The structure that import-linter's contracts cannot express: import levels, cycles, what an import loads, file sizes.
-
-The lists of exceptions are meant to be empty: an entry is something to repair, and a test fails as soon as it is
-repaired and still listed.
-"""
+"""Structure beyond import-linter's contracts: import levels, cycles, what an import loads, sizes of files."""
 
 from __future__ import annotations
 
@@ -19,9 +15,6 @@ FOLDERS = sorted(path.parent.name for path in (REPOSITORY / "tracker").glob("*/_
 MAX_LEVELS = 5
 MAX_FOLDER_LEVELS = 6
 MAX_LINES = 400
-
-TOO_MANY_LEVELS: set[str] = set()
-TOO_LONG: set[str] = set()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +50,7 @@ def test_no_module_imports_itself_through_others(imports: dict[str, set[str]]) -
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_modules_of_a_folder_form_at_most_five_import_levels(imports: dict[str, set[str]], folder: str) -> None:
     chain = longest_chain(imports, {module for module in imports if module.startswith(f"tracker.{folder}.")})
-    assert (len(chain) > MAX_LEVELS) == (folder in TOO_MANY_LEVELS), " -> ".join(chain)
+    assert len(chain) <= MAX_LEVELS, " -> ".join(chain)
 
 
 def test_folders_and_shared_modules_of_tracker_form_at_most_six_import_levels(imports: dict[str, set[str]]) -> None:
@@ -84,7 +77,7 @@ def test_a_file_of_more_than_400_lines_states_the_reason_in_its_docstring() -> N
             text = path.read_text()
             if len(text.splitlines()) > MAX_LINES and "400 lines" not in (ast.get_docstring(ast.parse(text)) or ""):
                 long.add(path.relative_to(REPOSITORY).as_posix())
-    assert long == TOO_LONG
+    assert not long
 
 
 def modules_of(folder: str) -> list[str]:
