@@ -1,4 +1,4 @@
-"""CI finds the Pythons that run, and fails if any of its steps does."""
+"""CI finds working Python interpreters and fails if one of its steps fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every benchmark is a program whose help shows how to call it."""
+"""The help of every benchmark program shows its command line."""
 
 from __future__ import annotations
 

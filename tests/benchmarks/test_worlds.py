@@ -1,4 +1,4 @@
-"""The worlds of the association benchmark: the same from the same seed, true to themselves, noisy as they say."""
+"""The worlds of the association benchmark are reproducible and consistent, and their noise has the stated rates."""
 
 from __future__ import annotations
 

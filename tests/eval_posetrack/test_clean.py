@@ -1,4 +1,4 @@
-"""What counts: frames, regions, ids."""
+"""The selection of frames, joints and people that are scored."""
 
 from __future__ import annotations
 

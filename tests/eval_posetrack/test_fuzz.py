@@ -1,4 +1,4 @@
-"""Files with something wrong in them: a fixed sample of the fuzzer, and every field taken away once."""
+"""Damaged PoseTrack files: a fixed sample of the fuzzer, and every field removed once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact mode against the official programs, on the same files: every figure they print."""
+"""Exact mode gives every figure that the official programs print for the same files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people hand to `eval`: ground truth without head boxes, runs, zips, metrics by their natural names, nothing."""
+"""Inputs of `eval`: ground truth without head boxes, runs, zip files, names of metrics, empty clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every metric of joints against tables worked out by hand. A head is 30 px: 15 px off is just a match."""
+"""Metrics of joints against values computed by hand. Head size is 30 px, so that 15 px is just a match."""
 
 from __future__ import annotations
 

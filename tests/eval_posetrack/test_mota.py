@@ -1,4 +1,4 @@
-"""CLEAR MOT a second time, one joint and one frame after the other as the paper tells it, in a crowd."""
+"""CLEAR MOT against a direct implementation of the paper, joint by joint and frame by frame, in a crowd."""
 
 from __future__ import annotations
 

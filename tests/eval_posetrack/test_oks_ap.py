@@ -1,4 +1,4 @@
-"""OKS AP: three tables worked out by hand, and pycocotools on the same people."""
+"""OKS AP against values computed by hand and against pycocotools."""
 
 from __future__ import annotations
 

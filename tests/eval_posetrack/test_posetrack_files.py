@@ -1,4 +1,4 @@
-"""PoseTrack files: what is written reads back, and what cannot be read is said in one line."""
+"""PoseTrack files: written clips are read back unchanged, and unusable files are refused in one line."""
 
 from __future__ import annotations
 

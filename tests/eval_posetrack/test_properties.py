@@ -1,4 +1,4 @@
-"""What must hold of any evaluation: truth is 100, order is nothing, sums are sums."""
+"""Properties of any evaluation: ground truth scores 100, order has no effect, counts add up."""
 
 from __future__ import annotations
 

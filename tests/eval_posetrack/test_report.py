@@ -1,4 +1,4 @@
-"""What comes out: JSON, tables, pictures, the error list, oracle, sweep, comparison, and the command line."""
+"""Outputs of an evaluation: JSON, tables, plots, list of errors, oracle, sweep, comparison, command line."""
 
 from __future__ import annotations
 
