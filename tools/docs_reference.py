@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # MkDocs runs hooks without the repository on the path
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))  # MkDocs runs hooks without the repository on the path
 
 COMMANDS = {
     "track": (),
@@ -36,7 +37,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages; MkDocs calls this."""
     from mkdocs.structure.files import File
 
-    for path, page in {"reference/settings.md": settings_page(), "reference/cli.md": cli_page()}.items():
+    pages = {
+        "reference/settings.md": settings_page(),
+        "reference/cli.md": cli_page(),
+        "changelog.md": (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "contributing.md": (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8"),
+    }
+    for path, page in pages.items():
         files.append(File.generated(config, path, content=page))
     return files
 
