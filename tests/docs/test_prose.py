@@ -30,6 +30,7 @@ PAGES = {
     for page in (
         REPOSITORY / "README.md",
         REPOSITORY / "CONTRIBUTING.md",
+        REPOSITORY / "pyproject.toml",
         *sorted((REPOSITORY / "docs").rglob("*.md")),
         *sorted((REPOSITORY / "examples").glob("*.py")),
         *(file for folder in FOLDERS for file in sorted((REPOSITORY / folder).rglob("*.py"))),
