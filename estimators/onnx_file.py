@@ -71,7 +71,7 @@ class OnnxEstimator(TopDown):
         height, width = file.input_size or _OPEN_SIZE
         answer = file.run(np.zeros((1, 3, height, width), np.float32))
         recipe = recipe_for(path, answer, (width, height))
-        known = PUBLISHED.get(file.told.get("name", ""))
+        known = PUBLISHED.get(file.metadata.get("name", ""))
         if known is not None and known.network in RECIPES:
             recipe = replace(RECIPES[known.network], input_size=recipe.input_size)
         if normalisation is not None:

@@ -1,4 +1,4 @@
-"""Checkpoints of other projects, as files the user has: read without running what is in them, loaded strictly."""
+"""Checkpoints of other projects: read without executing code in them, loaded strictly."""
 
 from __future__ import annotations
 
@@ -17,36 +17,35 @@ from posetrail.weights import Weights
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Training programs put the state dict beside the optimizer and the epoch, under one of these names. The running mean of
-# the weights (ema) is what was published and scored where a file holds both; in mmengine's files it is `state_dict`.
+# Training programs store the state dict under one of these names, beside the optimizer and the epoch. If a file has the
+# running mean of the weights (ema) too, that is the published one; in mmengine's files it is `state_dict`.
 _WRAPPERS = ("state_dict", "ema", "model_state_dict", "model", "net", "network", "params", "module")
-# What stands before every key: torch's parallel training, a trainer around the network (Newell's), a Sequential around
-# it that made it half precise (HigherHRNet's).
+# Prefixes of all keys: of torch's parallel training, a trainer around the network (Newell), and a Sequential for half
+# precision (HigherHRNet).
 _PREFIXES = ("module.", "model.module.", "1.")
 _HEAD_OF_MMPOSE_0 = re.compile(r"^keypoint_head\.")
-_SHOWN = 3  # keys of each kind that an error names
+_SHOWN = 3  # keys of each kind in an error message
 
 
 def load_checkpoint(path: Path | str) -> dict[str, Tensor]:
-    """The state dict of a checkpoint, out of what training programs wrap around it.
+    """Read the state dict of a checkpoint, without the wrappers of training programs.
 
     Args:
-        path: .safetensors, or any file of torch.save (.pth, .pt, .tar, .ckpt, ...), which is read as numbers alone: a
-            pickle that would run code is refused.
+        path: .safetensors, or a file of torch.save (.pth, .pt, .tar, .ckpt, ...); a pickle that would execute code is
+            refused.
 
     Returns:
-        key -> tensor on the CPU, in the file's order; what training puts before every key, such as `module.`, is taken
-        away.
+        key -> tensor on the CPU, in the order of the file; prefixes of training such as `module.` are removed.
 
     Raises:
-        InputError: there is no such file, it is damaged, it would run code, or no state dict is in it.
+        InputError: the file is missing, damaged, would execute code, or has no state dict.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"weights {path}: no such file; give a .safetensors or .pth file")
     state = _unwrapped(_read(path))
     if not state or not _is_state(state):
-        raise InputError(f"weights {path}: wanted a state dict (names to tensors), found {_described(state)}")
+        raise InputError(f"weights {path}: expected a state dict (names to tensors), got {_described(state)}")
     for prefix in _PREFIXES:
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}
@@ -54,27 +53,27 @@ def load_checkpoint(path: Path | str) -> dict[str, Tensor]:
 
 
 def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> None:
-    """Put a state dict into a network, every key in its place; no partial load.
+    """Load a state dict into a network; every key must match.
 
-    Files older than torch 0.4.1 have no `num_batches_tracked`, which only training reads; it may be missing. What
-    MMPose's first versions called `keypoint_head.` is `head.` to networks that know no other.
+    `num_batches_tracked` may be missing: files older than torch 0.4.1 do not have it, and only training reads it. The
+    prefix `keypoint_head.` of early versions of MMPose is read as `head.`.
 
     Args:
         network: changed in place.
-        state: of `load_checkpoint`.
-        path: named in the error.
+        state: from `load_checkpoint`.
+        path: named in the error message.
 
     Raises:
-        InputError: a key is missing, too many, or of another shape; the first of each kind are named.
+        InputError: keys are missing, unexpected or of another shape; the message names the first of each kind.
     """
-    wanted = network.state_dict()
-    state = {key if key in wanted else _HEAD_OF_MMPOSE_0.sub("head.", key): value for key, value in state.items()}
-    missing = [key for key in wanted if key not in state and not key.endswith(".num_batches_tracked")]
-    unexpected = [key for key in state if key not in wanted]
+    expected = network.state_dict()
+    state = {key if key in expected else _HEAD_OF_MMPOSE_0.sub("head.", key): value for key, value in state.items()}
+    missing = [key for key in expected if key not in state and not key.endswith(".num_batches_tracked")]
+    unexpected = [key for key in state if key not in expected]
     reshaped = [
-        f"{key} wanted {tuple(wanted[key].shape)} got {tuple(value.shape)}"
+        f"{key} expected {tuple(expected[key].shape)} got {tuple(value.shape)}"
         for key, value in state.items()
-        if key in wanted and value.shape != wanted[key].shape
+        if key in expected and value.shape != expected[key].shape
     ]
     faults = [
         f"{len(keys)} {kind} ({', '.join(keys[:_SHOWN])}{', ...' if len(keys) > _SHOWN else ''})"
@@ -82,8 +81,10 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path | str)
         if keys
     ]
     if faults:
-        raise InputError(f"weights {path} are not those of {type(network).__name__} here: {'; '.join(faults)}")
-    network.load_state_dict(dict(state), strict=False)  # strict but for num_batches_tracked: checked above
+        raise InputError(
+            f"weights {path}: expected weights of {type(network).__name__}, got others: {'; '.join(faults)}"
+        )
+    network.load_state_dict(dict(state), strict=False)  # strict except for num_batches_tracked: checked above
 
 
 def given_weights(
@@ -130,13 +131,15 @@ def _read(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise InputError(
-            f"weights {path}: wanted numbers alone, but the file is damaged or would run code; "
-            "save its state dict, or .safetensors, where it was made"
+            f"weights {path}: expected tensors only, got a file that is damaged or would execute code; "
+            "save its state dict, or a .safetensors file, with the program that made it"
         ) from error
-    # torch.load lets through whatever its zip and pickle readers raise on a damaged file.
+    # torch.load does not wrap the errors of its zip and pickle readers.
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
         first_line = str(error).partition("\n")[0]
-        raise InputError(f"weights {path}: cannot be read as a checkpoint ({first_line}); is it whole?") from error
+        raise InputError(
+            f"weights {path}: cannot be read as a checkpoint ({first_line}); it may be incomplete"
+        ) from error
 
 
 def _unwrapped(content: Any) -> Any:

@@ -1,4 +1,4 @@
-"""CSPNeXt, the body that RTMDet (detectors) and RTMPose (estimators) share.
+"""CSPNeXt, the backbone of RTMDet (detectors) and RTMPose (estimators).
 
 Paper: Lyu et al. 2022, "RTMDet: An Empirical Study of Designing Real-Time Object Detectors"; original code:
 open-mmlab/mmdetection and mmpose, Apache-2.0. Keys as there. Batch norm's eps is 1e-5, SiLU everywhere.
@@ -23,7 +23,7 @@ Separable = partial(SeparableConv, activation=F.silu)
 
 
 class CSPNeXtBlock(nn.Module):
-    """3x3, then a separable 5x5; the input is added (`shortcut`) without an activation behind it."""
+    """3x3, then separable 5x5 convolution; with `shortcut` the input is added, without an activation."""
 
     def __init__(self, width: int, *, shortcut: bool, separable: bool = False) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class ChannelAttention(nn.Module):
 
 
 class CSPLayer(nn.Module):
-    """Half of the channels through blocks, half past them (cross stage partial), weighed and mixed by a 1x1."""
+    """Half of the channels pass the blocks (cross stage partial); then attention and a 1x1 convolution."""
 
     def __init__(
         self, inputs: int, outputs: int, blocks: int, *, shortcut: bool, attention: bool, separable: bool = False
@@ -71,7 +71,7 @@ class CSPLayer(nn.Module):
 
 
 class SpatialPyramid(nn.Module):
-    """The map beside its maxima over three neighbourhoods, so that the last stage sees far (He et al. 2014)."""
+    """Spatial pyramid pooling (He et al. 2014): the map with its maxima over three neighbourhoods."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class CSPNeXt(nn.Module):
     Args:
         deepen: factor on the number of blocks per stage.
         widen: factor on the number of channels.
-        separable: separable 3x3 convolutions behind the stem (RTMDet nano).
+        separable: separable 3x3 convolutions after the stem (RTMDet nano).
     """
 
     def __init__(self, deepen: float, widen: float, *, separable: bool = False) -> None:

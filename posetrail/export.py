@@ -1,7 +1,6 @@
-"""A network as an ONNX file of its own that gives the same numbers, which ONNX Runtime checks.
+"""Exports networks as ONNX files and checks them with ONNX Runtime.
 
-A torch network is written by torch's own exporter; of a network that travels with the package, graph and weights are
-put into one file.
+Torch networks are exported by torch; for a network of the package, its graph and weights are written to one file.
 """
 
 from __future__ import annotations
@@ -25,38 +24,38 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-_TOLERANCE = 1e-3  # of an output's largest number; single precision in another order of sums is 1e-5 off
+_TOLERANCE = 1e-3  # of an output's largest value; a different order of sums in single precision gives 1e-5
 
 _OPEN_SIDE_PX = 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was written, and how well it agrees."""
+    """An exported file and how well it agrees with the network."""
 
     path: Path
     outputs: tuple[tuple[object, ...], ...]
-    """Shape of each output; the batch is a name."""
+    """Shape of each output; the batch size is a name."""
     max_difference: float
-    """Between the network and the file, over every number of every output for noise as input."""
+    """Largest difference between the outputs of network and file, for noise as input."""
     largest: float
-    """Of the numbers that were compared."""
+    """Largest absolute value among the outputs."""
 
 
 def export_onnx(
-    network: torch.nn.Module, image_size: tuple[int, int], path: Path, *, told: Mapping[str, str] | None = None
+    network: torch.nn.Module, image_size: tuple[int, int], path: Path, *, metadata: Mapping[str, str] | None = None
 ) -> Exported:
-    """Write a network, weights included, for any batch of one image size; and check it.
+    """Export a network with its weights, for any batch of one image size, and check the file.
 
     Args:
-        network: images (B, 3, H, W) to tensors (B, ...), nested in lists, tuples or dicts as it likes.
+        network: maps images (B, 3, H, W) to tensors (B, ...), in any nesting of lists, tuples and dicts.
         image_size: H and W.
-        path: the .onnx file; it appears whole or not at all.
-        told: what the file says of itself (ONNX's metadata).
+        path: the .onnx file; it appears complete or not at all.
+        metadata: ONNX metadata of the file.
 
     Raises:
         InputError: onnx and onnxscript are not installed.
-        RuntimeError: the file gives other numbers than the network.
+        RuntimeError: the outputs of the file differ from those of the network.
     """
     _require("onnx", "onnxscript")
     import torch
@@ -67,7 +66,7 @@ def export_onnx(
         with _silence():
             torch.onnx.export(
                 network,
-                (torch.from_numpy(noise[:2]),),  # a batch of one would be taken for a constant
+                (torch.from_numpy(noise[:2]),),  # a batch size of 1 would be exported as a constant
                 beside,
                 input_names=["images"],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -75,7 +74,7 @@ def export_onnx(
                 external_data=False,
                 verbose=False,
             )
-        _say_of_itself(beside, told or {})
+        _add_metadata(beside, metadata or {})
         with torch.inference_mode():
             wanted = [tensor.numpy() for tensor in _flat(network(torch.from_numpy(noise)))]
         shapes, difference, largest = _compared(beside, noise, wanted, path)
@@ -83,17 +82,17 @@ def export_onnx(
 
 
 def export_built_in(network: Network, path: Path) -> Exported:
-    """Write a network that travels with the package, weights included; and check it.
+    """Export a network of the package with its weights, and check the file.
 
-    The file takes what the network takes: one image (1, H, W, 3) uint8 RGB.
+    The file takes one image (1, H, W, 3) uint8 RGB.
 
     Args:
-        network: its graph and weights.
-        path: the .onnx file; it appears whole or not at all.
+        network: graph and weights.
+        path: the .onnx file; it appears complete or not at all.
 
     Raises:
         InputError: onnx is not installed, or the weights are damaged.
-        RuntimeError: the file gives other numbers than the network.
+        RuntimeError: the outputs of the file differ from those of the network.
     """
     _require("onnx")
     import onnx
@@ -109,7 +108,7 @@ def export_built_in(network: Network, path: Path) -> Exported:
     with written_whole(path) as beside:
         onnx.save(model, beside)
         about = network.weights
-        _say_of_itself(beside, {"name": about.name, "licence": about.licence, "source": about.source})
+        _add_metadata(beside, {"name": about.name, "licence": about.licence, "source": about.source})
         shapes, difference, largest = _compared(beside, image, wanted, path)
     return Exported(path=path, outputs=shapes, max_difference=difference, largest=largest)
 
@@ -117,11 +116,11 @@ def export_built_in(network: Network, path: Path) -> Exported:
 def _require(*packages: str) -> None:
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        raise InputError(f"export needs {' and '.join(missing)}: pip install 'posetrail[export]'")
+        raise InputError(f"export: needs {' and '.join(missing)}; pip install 'posetrail[export]'")
 
 
 def _image_shape(model: onnx.ModelProto) -> tuple[int, ...]:
-    """Of the one input; sides that the file leaves open are taken as some that suit every stride."""
+    """Shape of the input; open sides get a size that suits every stride."""
     sides = model.graph.input[0].type.tensor_type.shape.dim
     return tuple(side.dim_value or _OPEN_SIDE_PX for side in sides)
 
@@ -129,14 +128,14 @@ def _image_shape(model: onnx.ModelProto) -> tuple[int, ...]:
 def _compared(
     file: Path, images: np.ndarray, wanted: Sequence[np.ndarray], path: Path
 ) -> tuple[tuple[tuple[object, ...], ...], float, float]:
-    """Shapes of the file's outputs, how far they are from those of the network, and the largest of these numbers.
+    """Shapes of the file's outputs, their largest difference from the network's, and the largest absolute value.
 
     Raises:
-        RuntimeError: they differ by more than rounding.
+        RuntimeError: they differ by more than rounding errors.
     """
     import onnxruntime
 
-    # From bytes: a session would look for an ending that the file has only when it is whole.
+    # From bytes, because the temporary file does not have the suffix that a session expects.
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     found = session.run(None, {session.get_inputs()[0].name: images})
     if [each.shape for each in found] != [each.shape for each in wanted]:
@@ -144,21 +143,23 @@ def _compared(
     difference = max(float(np.abs(f - w).max()) for f, w in zip(found, wanted, strict=True))
     largest = max(float(np.abs(w).max()) for w in wanted)
     if not difference <= _TOLERANCE * largest:
-        raise RuntimeError(f"{path}: the file's numbers differ by {difference:.2g}, of at most {largest:.2g}")
+        raise RuntimeError(
+            f"{path}: outputs of the file differ from the network's by {difference:.2g}, largest value {largest:.2g}"
+        )
     return tuple(tuple(output.shape) for output in session.get_outputs()), difference, largest
 
 
-def _say_of_itself(path: Path, told: Mapping[str, str]) -> None:
+def _add_metadata(path: Path, metadata: Mapping[str, str]) -> None:
     import onnx
 
     model = onnx.load(path)
-    for name, value in told.items():
+    for name, value in metadata.items():
         model.metadata_props.add(key=name, value=value)
     onnx.save(model, path)
 
 
 def _flat(answer: Any) -> Iterator[torch.Tensor]:
-    """Tensors in the order in which the exporter names them."""
+    """The tensors of an output in the order of the exporter."""
     if isinstance(answer, Mapping):
         answer = list(answer.values())
     if isinstance(answer, list | tuple):
@@ -170,7 +171,7 @@ def _flat(answer: Any) -> Iterator[torch.Tensor]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """The exporter prints its steps, and warns of torch's own innards."""
+    """Suppress the exporter's output and its warnings about torch's internals."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

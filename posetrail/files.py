@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, and whether they are those they were."""
+"""Files that appear complete or not at all, and their digests."""
 
 from __future__ import annotations
 
@@ -14,54 +14,55 @@ from posetrail.errors import InputError
 
 @contextmanager
 def folder_made(folder: Path) -> Iterator[None]:
-    """Make a folder; after an error, folders that were made and hold nothing go again.
+    """Create a folder; on an exception, remove the folders that were created and are still empty.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: the folder cannot be created.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another output folder") from None
+        raise InputError(f"{folder}: cannot be created ({error.strerror}); choose another output folder") from None
     for path in missing:
         sync_folder(path.parent)
     try:
         yield
     except BaseException:
         for path in missing:
-            with suppress(OSError):  # it holds something, or is gone already
+            with suppress(OSError):  # not empty, or removed already
                 path.rmdir()
         raise
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; on leaving it becomes `path`, on an exception it is removed.
+    """Yield a temporary path beside `path`; it is renamed to `path` on leaving and removed on an exception.
 
     >>> with written_whole(Path("tracks.json")) as beside:
     ...     beside.write_text("{}")
 
-    Whatever stood at `path` stays until the new file is whole; a crash leaves at most the file beside. On return the
-    file and its name are on the disk, so what is written next never survives a power cut that this did not.
+    An existing file stays until the new one is complete. After a crash, at most the temporary file is left. On return,
+    the content and the name are synced to disk, so nothing that is written later can survive a power cut that this file
+    does not.
     """
     beside = path.with_name(f".{path.name}.part")
     try:
         yield beside
         with beside.open("rb") as file:
-            sync_file(file.fileno())  # or a power cut could leave the new name with none of the content
+            sync_file(file.fileno())  # else a power cut could leave the new name without the content
         _rename(beside, path)
         sync_folder(path.parent)
     except BaseException:
-        with suppress(OSError):  # the error that counts is the first one
+        with suppress(OSError):  # the first error is the one to report
             beside.unlink(missing_ok=True)
         raise
 
 
 def _rename(beside: Path, path: Path) -> None:
-    """Rename a file; an error is none where the file has its new name.
+    """Rename a file; ignore an error if the file has its new name nevertheless.
 
-    A network file system repeats a request whose answer was lost, and then finds nothing to rename.
+    A network file system repeats a request whose reply was lost; the second request then finds nothing to rename.
     """
     file = beside.stat()
     try:
@@ -75,10 +76,10 @@ def _rename(beside: Path, path: Path) -> None:
 
 
 def sync_file(descriptor: int) -> None:
-    """Put what was written to an open file on the disk, where the file system knows that request.
+    """Sync an open file to disk, if the file system supports that.
 
     Raises:
-        OSError: the disk could not take it.
+        OSError: the data cannot be written.
     """
     try:
         os.fsync(descriptor)
@@ -88,12 +89,12 @@ def sync_file(descriptor: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put the names of a folder's files on the disk, where the system has a way to ask for it."""
+    """Sync the entries of a folder to disk, if the system supports that."""
     if os.name == "nt":
         return
     entry = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network file systems refuse it of a folder
+        with suppress(OSError):  # some network file systems refuse it for folders
             os.fsync(entry)
     finally:
         os.close(entry)
@@ -106,5 +107,5 @@ def digest(path: Path) -> str:
 
 
 def fits(found: str, sha256: Sequence[str]) -> bool:
-    """Whether a digest is one of those wanted, whole or by its first digits; any is, where none is wanted."""
+    """Whether a digest starts with one of those given; True if none is given."""
     return not sha256 or any(found.startswith(wanted.lower()) for wanted in sha256 if wanted)

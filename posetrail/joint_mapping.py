@@ -1,7 +1,7 @@
-"""Joints of one skeleton as those of another: by name, and the one place where joints are made that nobody annotated.
+"""Maps the joints of one skeleton to another: by name, and by computing some that the source does not have.
 
-Made joints, where the source has none of its own (`f` is the face's centre, the score-weighted mean of nose, eyes and
-ears; `s` the shoulders' middle, `h` the hips'):
+Computed joints, if the source has none of its own (`f` is the centre of the face, the score-weighted mean of nose, eyes
+and ears; `s` the middle of the shoulders, `h` that of the hips):
 
     thorax     s
     pelvis     h
@@ -9,9 +9,9 @@ ears; `s` the shoulders' middle, `h` the hips'):
     neck       s + 0.3 (f - s)
     head_top   s + 1.6 (f - s)
 
-The two factors were read off annotated images: head_top lies about 1.6 times as far above the shoulders as the face's
-centre does, the neck 0.3 times. The bias that remains: people seen from above or below, and heads turned far aside.
-All that a joint is made of must be seen, of the face one joint; its score is the mean of theirs.
+The two factors were measured on annotated images: relative to the shoulders, head_top is about 1.6 times as high as the
+centre of the face, the neck 0.3 times. They are biased for people seen from above or below and for heads turned far
+aside. A joint is computed only if all its parts are present (of the face, at least one joint); its score is their mean.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 _MEANT = {
     ("posetrack_18", "head_bottom"): "neck",
-    ("body_25", "neck"): "thorax",  # OpenPose makes it of the shoulders
+    ("body_25", "neck"): "thorax",  # computed from the shoulders in OpenPose, too
     ("openpose_18", "neck"): "thorax",
 }
-"""What a joint is called elsewhere, where its own name would mislead."""
+"""Names of joints whose position differs from that of the joint of the same name elsewhere."""
 
 _NECK_PER_FACE_HEIGHT = 0.3
 _HEAD_TOP_PER_FACE_HEIGHT = 1.6
@@ -39,15 +39,15 @@ _FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 def mapped(
     keypoints: np.ndarray, keypoint_scores: np.ndarray, source: Skeleton, target: Skeleton
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Joints of `source` as those of `target`: of the same name as they are, some others made, the rest missing.
+    """Map joints of `source` to `target`: equal names are copied, some others computed, the rest are missing.
 
     >>> keypoints, scores = mapped(keypoints, scores, BODY_25, H36M_17)
 
     Args:
         keypoints: (N, K, 2) pixels or (N, K, 3) metres, NaN where missing.
         keypoint_scores: (N, K) 0..1, 0 where missing.
-        source: of the K joints.
-        target: wanted; its M joints.
+        source: skeleton of the K joints.
+        target: skeleton of the M joints returned.
 
     Returns:
         keypoints (N, M, 2 or 3) and scores (N, M) of the same kinds.
@@ -70,14 +70,14 @@ def _meaning(skeleton: Skeleton, joint: str) -> str:
 
 
 class _Body:
-    """Joints by name, whichever of them there are."""
+    """The given joints that the skeleton has."""
 
     def __init__(self, keypoints: np.ndarray, scores: np.ndarray, columns: dict[str, int]) -> None:
         self._keypoints, self._scores, self._columns = keypoints, scores, columns
         self._seen = np.isfinite(keypoints).all(axis=2) & (scores > 0)
 
     def between(self, *joints: str) -> tuple[np.ndarray, np.ndarray]:
-        """The middle (N, D) of joints and their mean score (N,); NaN and 0 unless all of them are seen."""
+        """The mean (N, D) of joints and their mean score (N,); NaN and 0 unless all are present."""
         if not set(joints) <= set(self._columns):
             return np.full((len(self._keypoints), self._keypoints.shape[2]), np.nan), np.zeros(len(self._keypoints))
         rows = [self._columns[joint] for joint in joints]
@@ -86,7 +86,7 @@ class _Body:
         return np.where(whole[:, None], middle, np.nan), np.where(whole, self._scores[:, rows].mean(axis=1), 0.0)
 
     def face(self) -> tuple[np.ndarray, np.ndarray]:
-        """The score-weighted centre (N, D) of the seen joints of the face, and the mean of their scores (N,)."""
+        """The score-weighted mean (N, D) of the joints of the face that are present, and their mean score (N,)."""
         rows = [self._columns[joint] for joint in _FACE if joint in self._columns]
         seen = self._seen[:, rows]
         weights = np.where(seen, self._scores[:, rows], 0.0)

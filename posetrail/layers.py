@@ -1,4 +1,4 @@
-"""Layers that networks of several folders share; torch is imported here, so only files of networks import this."""
+"""Layers that detectors and estimators share; imports torch, so only modules of networks import this one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ConvBnAct(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias)
-        # some networks put another norm here
+        # some networks replace it by another norm
         self.bn: nn.Module = nn.BatchNorm2d(outputs, eps=eps) if norm else nn.Identity()
         self.activation = activation
 
@@ -43,7 +43,7 @@ class ConvBnAct(nn.Module):
 
 
 class SeparableConv(nn.Module):
-    """One filter per channel, then 1x1, with batch norm and activation each; keys as in mmcv."""
+    """Depthwise and pointwise convolution, each with batch norm and activation; keys as in mmcv."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, activation: Activation | None = F.relu
@@ -58,11 +58,11 @@ class SeparableConv(nn.Module):
 
 
 class FromBytes(nn.Module):
-    """What stands before a published network, so that it is fed bytes and the device does the arithmetic.
+    """A network with its preprocessing, so that it takes uint8 images and preprocessing runs on the device.
 
     Args:
         network: takes (N, 3, H, W) float32.
-        preprocessing: what it was trained on.
+        preprocessing: the one it was trained with.
     """
 
     mean: Tensor
@@ -80,6 +80,6 @@ class FromBytes(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Any:
-        """(N, H, W, 3) uint8 RGB -> the network's own answers."""
+        """(N, H, W, 3) uint8 RGB -> the outputs of the network."""
         ordered = images.flip(3) if self.bgr else images
         return self.network((ordered.permute(0, 3, 1, 2).float() - self.mean) / self.std)

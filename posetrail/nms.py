@@ -1,4 +1,4 @@
-"""Of people found twice, one remains: suppression by any measure of likeness, hard, soft, or by merging poses.
+"""Non-maximum suppression by any similarity: greedy, soft, or by merging poses.
 
 `nms(box_iou(boxes, boxes), ...)` is box NMS, `nms(oks(keypoints, keypoints, ...), ...)` pose NMS.
 """
@@ -8,28 +8,30 @@ from __future__ import annotations
 import numpy as np
 
 # RMPE's parameters as published with AlphaPose for 17 joints, learnt from COCO; distances in pixels.
-_SAME_PLACE_PX = 1.0  # nearer than this, how sure both are counts ...
-_SURENESS_SPREAD = 1.0  # ... under a tanh of this spread
+_SAME_PLACE_PX = 1.0  # below this distance, the scores of both joints count ...
+_SURENESS_SPREAD = 1.0  # ... through a tanh with this scale
 _DISTANCE_WEIGHT, _DISTANCE_SPREAD_PX = 1.7, 2.65
 _MIN_SIMILARITY = 22.48
 _MIN_SHARED_JOINTS = 5
-_REACH_OF_BOX = 0.1  # of the longer side: how far apart two finds of one joint may be, at most ...
-_MAX_REACH_PX = 7.0  # ... this far to count as the same
-_MAX_MERGE_REACH_PX = 15.0  # ... and this far to be merged
+_REACH_OF_BOX = 0.1  # of the longer box side: largest distance of two estimates of one joint ...
+_MAX_REACH_PX = 7.0  # ... at most this, to count as the same joint
+_MAX_MERGE_REACH_PX = 15.0  # ... and at most this, to be merged
 _MIN_BEST_JOINT = 0.3
-_LEAST_SCORE = 1e-5  # of a joint that is there, so that it has a weight
+_LEAST_SCORE = 1e-5  # of a joint with score 0, so that it has a weight
 
 
 def nms(similarity: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Greedy non-maximum suppression: the best person stays, people more alike to it than `threshold` go, and so on.
+    """Greedy non-maximum suppression.
+
+    The row with the highest score is kept and rows more similar to it than `threshold` are removed, repeatedly.
 
     Args:
         similarity: (N, N) 0..1, any measure: box IoU gives box NMS, OKS gives pose NMS.
-        scores: (N,) who is better; equal scores keep their order.
+        scores: (N,); of equal scores the first row is kept.
         threshold: 0..1.
 
     Returns:
-        rows kept, best first.
+        the rows kept, highest score first.
     """
     order = np.argsort(-scores, kind="stable")
     alive = np.ones(len(scores), bool)
@@ -45,20 +47,20 @@ def nms(similarity: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndar
 def soft_nms(
     similarity: np.ndarray, scores: np.ndarray, spread: float, *, max_kept: int = 20
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Soft non-maximum suppression: nobody goes, but whoever is like a better one loses score.
+    """Soft non-maximum suppression; not used by the pipeline yet.
 
-    Bodla et al. 2017, "Soft-NMS", section 3: the best is taken, the others' scores are multiplied by
-    exp(-similarity^2 / spread), and so on. For crowds, where a hard threshold either keeps doubles or loses people
-    behind others; whom to keep is then a question of the score alone.
+    Bodla et al. 2017, "Soft-NMS", section 3: instead of being removed, rows similar to a better one lose score. The
+    highest score is taken and the others are multiplied by exp(-similarity^2 / spread), repeatedly. Useful in crowds,
+    where a hard threshold either keeps duplicates or removes occluded people.
 
     Args:
-        similarity: (N, N) 0..1; row i tells how alike the others are to i.
-        scores: (N,) 0 or more; of equal ones the first is taken first.
-        spread: more than 0; the smaller, the more is lost.
-        max_kept: people at most.
+        similarity: (N, N) 0..1.
+        scores: (N,) 0 or more; of equal scores the first row is taken first.
+        spread: more than 0; with a smaller spread, scores decrease more.
+        max_kept: largest number of rows returned.
 
     Returns:
-        rows (M,), best first; their scores (M,) as they were when they were taken, falling.
+        rows (M,) and their reduced scores (M,), highest first.
     """
     left = scores.astype(np.float64)
     rows: list[int] = []
@@ -76,20 +78,21 @@ def soft_nms(
 def merge_poses(
     keypoints: np.ndarray, keypoint_scores: np.ndarray, boxes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Parametric pose NMS: the pose of the best mean score takes in those like it, joint by joint, and so on.
+    """Parametric pose NMS with merging; not used by the pipeline yet.
 
     Fang et al. 2017, "RMPE: Regional Multi-person Pose Estimation", section 3.3, with the merging of AlphaPose's
-    published code. For detectors that give several boxes to a person: a joint hidden in one crop may be clear in
-    another. A pose is like another where the soft count of equation 8 to 10 is high, or five joints lie together.
-    Poses none of whose joints reaches 0.3 go.
+    published code. The pose with the highest mean score is merged, joint by joint, with the poses similar to it,
+    repeatedly. Useful if a detector gives a person several boxes: a joint hidden in one crop may be visible in another.
+    Poses are similar if the soft count of equations 8 to 10 is high, or if five joints coincide. Poses without a joint
+    of at least 0.3 are removed.
 
     Args:
-        keypoints: (N, K, 2) pixels, NaN where missing. The parameters are for 17 joints of people in photographs.
+        keypoints: (N, K, 2) pixels, NaN where missing. The parameters were learnt for 17 joints on COCO.
         keypoint_scores: (N, K) 0..1, 0 where missing.
-        boxes: (N, 4) x1 y1 x2 y2 pixels: how large each person is.
+        boxes: (N, 4) x1 y1 x2 y2 pixels; they give the size of each person.
 
     Returns:
-        rows (M,) of the poses that took others in, best first; merged keypoints (M, K, 2); scores (M, K).
+        rows (M,) of the poses kept, highest mean score first; merged keypoints (M, K, 2); scores (M, K).
     """
     N, K, _ = keypoints.shape
     found = np.isfinite(keypoints).all(axis=2)
@@ -114,7 +117,7 @@ def merge_poses(
 
 
 def _like(best: int, distances: np.ndarray, scores: np.ndarray, reach: float) -> np.ndarray:
-    """Which poses (N,) are the same person as row `best`, from their joints' distances (N, K) to its."""
+    """Which poses (N,) are the same person as row `best`, by the distances (N, K) of their joints to its joints."""
     surely = np.tanh(scores[best] / _SURENESS_SPREAD) * np.tanh(scores / _SURENESS_SPREAD)
     near = np.exp(-distances / _DISTANCE_SPREAD_PX).sum(axis=1)
     similarity = np.where(distances <= _SAME_PLACE_PX, surely, 0).sum(axis=1) + _DISTANCE_WEIGHT * near
@@ -125,7 +128,7 @@ def _like(best: int, distances: np.ndarray, scores: np.ndarray, reach: float) ->
 def _merged(
     keypoints: np.ndarray, scores: np.ndarray, distances: np.ndarray, reach: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The mean (K, 2) and score (K,) of poses (G, K, 2), each joint over those near, weighted by their scores."""
+    """Mean (K, 2) and score (K,) of poses (G, K, 2): each joint averaged over the near ones, weighted by score."""
     masked = np.where(distances <= min(reach, _MAX_MERGE_REACH_PX), scores, 0)
     total = masked.sum(axis=0)
     weights = masked / np.where(total > 0, total, 1)

@@ -1,13 +1,12 @@
-"""A first try of an ONNX file of somebody else's, in a process of its own whose time and memory are limited.
+"""Tries an ONNX file from the user in a separate process with limited time and memory.
 
-ONNX Runtime computes whatever is constant while it loads a file, so that a small one can take all memory or never end
-before any code of ours is asked; and shapes that are harmless on paper can grow in the first run. Loops and branches
-are in honest exports as well, so what a file does is tried, rather than what it may hold judged: it is loaded and
-answers one image, within the limits, before the program itself touches it. What a file does only for certain pictures,
-or on another device, the trial cannot tell.
+ONNX Runtime evaluates constant expressions while it loads a file, so a small file can use all memory or never finish
+loading; tensors can also grow in the first run. As legitimate exports contain loops and branches too, the file is not
+inspected but executed: before the program uses it, it is loaded and run on one image within the limits. The trial does
+not cover behaviour that depends on the image or on the device.
 
-This file runs as a program, on the standard library, NumPy and ONNX Runtime alone: `python onnx_trial.py FILE HEIGHT
-WIDTH BYTES SECONDS`; it says in one line on stdout what was wrong, and nothing where all went well.
+This file is a program that needs only the standard library, NumPy and ONNX Runtime: `python onnx_trial.py FILE HEIGHT
+WIDTH BYTES SECONDS`. It prints one line on stdout if something was wrong, and nothing otherwise.
 """
 
 from __future__ import annotations
@@ -19,34 +18,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TIME_LIMIT_S = 120.0
-_BASE_BYTES = 4 << 30  # Python, its libraries, and what a network of usual size takes for one image
-_BYTES_PER_BYTE = 4  # of the file: its weights as read, and as ONNX Runtime lays them out
+_BASE_BYTES = 4 << 30  # Python, its libraries, and a network of usual size on one image
+_BYTES_PER_BYTE = 4  # of the file: its weights as read, and in ONNX Runtime's layout
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # their buffers would count
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What the trial of a file may take."""
+    """Limits of the trial of a file."""
 
     bytes: int
     seconds: float = TIME_LIMIT_S
 
 
 def limits_for(path: Path) -> Limits:
-    """Limits that honest files stay well below; of memory, systems without `resource` (Windows) set none."""
+    """Limits well above those of usual networks; systems without `resource` (Windows) do not limit memory."""
     return Limits(bytes=_BASE_BYTES + _BYTES_PER_BYTE * path.stat().st_size)
 
 
 def try_file(path: Path, size: tuple[int, int], limits: Limits) -> str:
-    """Load a file and let it answer one image, in another process.
+    """Load a file and run it on one image, in another process.
 
     Args:
         path: the file.
-        size: height and width of the image where the file leaves them open, pixels.
-        limits: of that process.
+        size: height and width of the image, pixels, if the file accepts any.
+        limits: of the process.
 
     Returns:
-        what was wrong, in one line; empty when nothing was.
+        the error in one line; empty if there was none.
     """
     command = [sys.executable, "-P", __file__, str(path), *map(str, (*size, limits.bytes, limits.seconds))]
     here = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **dict.fromkeys(_THREAD_VARIABLES, "1")}
@@ -61,12 +60,12 @@ def try_file(path: Path, size: tuple[int, int], limits: Limits) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"it takes more than {limits.seconds:g} s to load and to answer one image"
+        return f"loading it and running it on one image takes more than {limits.seconds:g} s"
     said = " ".join(done.stdout.decode(errors="replace").split())
     if done.returncode == 0 or said:
         return said
     return (
-        f"it ends its process ({done.returncode}) when it is loaded and answers one image; "
+        f"loading it or running it on one image ends the process ({done.returncode}); "
         f"the process may take {limits.bytes >> 20} MiB of memory"
     )
 
@@ -79,7 +78,7 @@ def _limit(max_bytes: int, seconds: float) -> None:
     for kind, limit in ((resource.RLIMIT_AS, max_bytes), (resource.RLIMIT_CPU, int(seconds) + 1)):
         try:
             resource.setrlimit(kind, (limit, limit))
-        except (OSError, ValueError):  # macOS has no limit of memory that can be set, or a lower one is in force
+        except (OSError, ValueError):  # macOS cannot limit memory, or a lower limit is in force
             continue
 
 
@@ -93,12 +92,12 @@ def _main(path: str, height: str, width: str, max_bytes: str, seconds: str) -> s
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a class for every cause and no common one but this
+    except Exception as error:  # ONNX Runtime's errors have no common base class but this
         return str(error).partition("\n")[0] or type(error).__name__
     inputs = session.get_inputs()
     shape = inputs[0].shape if len(inputs) == 1 and inputs[0].type == "tensor(float)" else []
     if len(shape) != 4:
-        return ""  # no network of images, which whoever loads it says better
+        return ""  # not a network for images; the caller reports that
     usual = (1, 3, int(height), int(width))
     sides = [side if isinstance(side, int) else expected for side, expected in zip(shape, usual, strict=True)]
     try:
@@ -112,4 +111,4 @@ if __name__ == "__main__":
     message = _main(*sys.argv[1:])
     sys.stdout.write(message)
     sys.stdout.flush()
-    os._exit(0)  # ONNX Runtime may need more memory to end than it is allowed
+    os._exit(0)  # ONNX Runtime may need more memory than allowed to shut down

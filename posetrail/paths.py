@@ -1,8 +1,8 @@
-"""Names that come from files and from other people's folders: what they may name, decided here and nowhere else.
+"""Safe use of names that come from files and from input folders.
 
-Two questions, a function each. `safe_name`: what is a folder or file of ours called after this text? `below`: may this
-name, read in a file, be opened? A link inside a folder of the user's is followed, wherever it leads, because the user
-made it; a name in a file never climbs out.
+`safe_name` turns a text into a name for a file or folder. `below` checks a relative path that was read from a file.
+Symbolic links in the folders of the user are followed, because the user made them; a path in a file must stay below its
+root.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from posetrail.errors import InputError
 
-_LONGEST_NAME = 120  # bytes; file systems take 255, and files are written beside under longer names
+_LONGEST_NAME = 120  # bytes; file systems allow 255, and temporary files have longer names
 _NOT_IN_NAMES = frozenset('/\\:*?"<>|')
-# Windows opens a device under these names, whatever their ending.
+# On Windows these names are devices, whatever their suffix.
 _DEVICE = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL
 )
@@ -26,10 +26,10 @@ _DRIVE = re.compile(r"[a-zA-Z]:")
 
 
 def safe_name(text: str) -> str:
-    """One path component after any text, as every file system takes it: never empty, hidden, `..`, or a device.
+    """Turn a text into a path component that every file system accepts: never empty, hidden, `..` or a device.
 
-    Characters that some system refuses become _, dots and spaces at either end go, and where the name is too long a
-    hash takes the place of its middle. A safe name stays as it is.
+    Characters that some system does not accept become _, dots and spaces at the ends are removed, and the middle of a
+    long name is replaced by a hash. A safe name is returned unchanged.
 
     >>> safe_name("../a:b.")
     '_a_b'
@@ -47,12 +47,12 @@ def safe_name(text: str) -> str:
 
 
 def folded(name: str) -> str:
-    """What two names have in common that some file system takes for the same: case and accents do not count."""
+    """A key that is equal for names that some file system considers equal: case and accents do not count."""
     return unicodedata.normalize("NFKC", name).casefold()
 
 
 def distinct_names(texts: Sequence[str]) -> list[str]:
-    """A safe name for each text, in order; no two are the same on any file system, not even those of equal texts."""
+    """A safe name for each text, in order; all are different on every file system, also for equal texts."""
     names: list[str] = []
     taken: set[str] = set()
     numbers: Counter[str] = Counter()
@@ -67,20 +67,20 @@ def distinct_names(texts: Sequence[str]) -> list[str]:
 
 
 def is_safe_name(text: str) -> bool:
-    """Whether a text is one path component that `safe_name` leaves as it is."""
+    """Whether `safe_name` returns a text unchanged."""
     return text == safe_name(text)
 
 
 def below(root: Path, name: str, where: object) -> Path:
-    """The path of a name that stands in a file: relative to `root`, and below it.
+    """The path of a name read from a file, which must be relative to `root` and below it.
 
     Args:
-        root: folder that the file may speak of.
+        root: the folder that contains the path.
         name: relative path, parts separated by / or \\.
-        where: the file that has the name, for the error line.
+        where: the file with the name, for the error message.
 
     Raises:
-        InputError: the name is empty, absolute, has a drive or a `..` in it, or can be no path at all.
+        InputError: the name is empty, absolute, contains a drive or `..`, or is not a valid path.
     """
     parts = name.replace("\\", "/").split("/")
     climbs = any(".." in part and not part.strip(" .") for part in parts)  # Windows takes "..  ." for ".."

@@ -1,4 +1,4 @@
-"""What networks want to be fed: published ones disagree on the order of channels, the mean and the deviation."""
+"""Preprocessing of images: channel order, mean and standard deviation, which differ between published networks."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from posetrail.errors import unknown_name
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """How an image becomes a network's input: (channel - mean) / std, channels first."""
+    """Preprocessing of an image: (channel - mean) / std, channels first."""
 
     bgr: bool = False
-    """Blue before green before red."""
+    """Channels are in the order blue, green, red."""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Of 0..255, in the order that the channels are fed in."""
+    """In units of 0..255, in the channel order of the network."""
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Images (N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32; `posetrail.layers.FromBytes` is the same in torch."""
+        """(N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32; `posetrail.layers.FromBytes` is the same in torch."""
         ordered = images[..., ::-1] if self.bgr else images
-        fed = (ordered - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(fed.transpose(0, 3, 1, 2))
+        x = (ordered - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
     @property
     def grey(self) -> np.ndarray:
-        """(3,) uint8 RGB: what the network sees as zero, or nearly."""
+        """(3,) uint8 RGB: the colour that becomes about zero."""
         colour = np.round(self.mean).astype(np.uint8)
         return colour[::-1] if self.bgr else colour
 
@@ -39,14 +39,14 @@ IMAGENET = Preprocessing(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 ZERO_TO_ONE = Preprocessing(std=(255.0, 255.0, 255.0))
 
 NORMALISATIONS = {"imagenet": IMAGENET, "0..1": ZERO_TO_ONE, "0..255": Preprocessing()}
-"""Of RGB images, by what users call them."""
+"""Preprocessing of RGB images by its name in the settings."""
 
 
 def normalised(name: str, *, bgr: bool = False) -> Preprocessing:
-    """A preprocessing by the name of its numbers.
+    """The preprocessing of this name.
 
     Raises:
-        InputError: no normalisation has this name.
+        InputError: the name is unknown.
     """
     if name not in NORMALISATIONS:
         raise unknown_name("normalisation", name, NORMALISATIONS)

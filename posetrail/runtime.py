@@ -1,7 +1,8 @@
-"""Where networks run: the one place that decides between ONNX Runtime on the CPU and torch on a GPU.
+"""Runs networks: by ONNX Runtime on the CPU, by torch on a GPU.
 
-On a CPU every sample is one task of one thread, whatever batch it came in: measured, batching gains nothing there, two
-one-thread streams match one two-thread session, and every number is the same for any batch size and thread count.
+On a CPU every sample is one task on one thread, whatever its batch: in measurements, batching gained nothing there and
+two one-thread streams were as fast as one two-thread session. Results are identical for any batch size and number of
+threads.
 """
 
 from __future__ import annotations
@@ -37,54 +38,54 @@ Run = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A network in the two forms it runs in; both take their numbers from the same weights."""
+    """A network in the package: an ONNX graph and a torch module that load the same weights."""
 
     weights: Weights
     graph: Path
-    """ONNX file of the structure alone, for one sample: its initializers have the weights' names and no numbers."""
+    """ONNX file of the graph for one sample, whose initializers have the names of the weights and no values."""
     module: Callable[[], torch.nn.Module]
-    """Builds the torch module; torch is imported when this is called, not before."""
+    """Builds the torch module; imports torch when it is called."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxFile:
-    """An ONNX file of somebody else's, ready to run; it takes one input (B, C, H, W) float32."""
+    """A loaded ONNX file from the user; it takes one input (B, C, H, W) float32."""
 
     run: Run
     input_size: tuple[int, int] | None
-    """Height and width, pixels; None where the file leaves them open."""
+    """Height and width, pixels; None if the file accepts any."""
     provider: str
-    """What it runs on, as ONNX Runtime calls it."""
-    told: dict[str, str]
-    """What it says of itself: ONNX's metadata."""
+    """ONNX Runtime's execution provider."""
+    metadata: dict[str, str]
+    """Metadata of the file."""
 
 
 class Runtime:
-    """Owns the worker threads that all networks of one program share; a context manager.
+    """Loads networks and owns the worker threads that they share; a context manager.
 
     >>> with Runtime(device="cpu") as runtime:
     ...     run = runtime.load(network)
     ...     heat, centre, regress, offset = run(crops)
 
-    A loaded network may be called from several threads at once; the workers are shared, so the CPU is never asked to do
-    more than `threads` things at a time. On a CPU the outputs for a sample do not depend on the batch, to the last bit;
-    on a GPU libraries may choose another algorithm for another batch size, and they agree to about 1e-4.
+    A loaded network may be called from several threads; all share the workers, so at most `threads` samples are
+    computed at a time. On a CPU the outputs for a sample are independent of the batch, to the last bit. On a GPU,
+    libraries may choose another algorithm for another batch size; outputs then agree to about 1e-4.
 
     Args:
-        device: "auto" takes a CUDA device where there is one.
-        threads: samples computed at once on a CPU; the CPUs this process may use when not given.
-        backend: "onnx" or "torch"; when not given, ONNX Runtime on a CPU (for 4 crops 57 ms against torch's 284 on two
-            cores, and it is imported in a quarter of a second where torch takes four) and torch on CUDA.
+        device: "auto" uses a CUDA device if there is one.
+        threads: samples computed at a time on a CPU; by default the number of CPUs this process may use.
+        backend: "onnx" or "torch"; by default ONNX Runtime on a CPU, which takes 57 ms for 4 crops on two cores where
+            torch takes 284, and a quarter of a second to import where torch takes four, and torch on CUDA.
 
     Raises:
-        InputError: no such device here.
+        InputError: this machine has no such device.
     """
 
     def __init__(self, device: Device = "auto", threads: int | None = None, backend: Backend | None = None) -> None:
         if device not in ("auto", "cpu", "cuda"):
             raise InputError(f"unknown device {device!r} (known: auto, cpu, cuda)")
         if threads is not None and threads < 1:
-            raise InputError(f"threads: wanted 1 or more, got {threads}")
+            raise InputError(f"threads: expected 1 or more, got {threads}")
         has_cuda = device != "cpu" and _cuda_driver_loads() and _torch_finds_cuda()
         if device == "cuda" and not has_cuda:
             raise InputError("device cuda: no CUDA device that torch can use was found; use --device cpu")
@@ -97,7 +98,7 @@ class Runtime:
         self._cuda_lock = threading.Lock()
         self._torch_lock = threading.Lock()
         self._torch_is_single = False
-        self._tried: set[tuple[str, tuple[int, int]]] = set()  # sha256 of ONNX files that may be loaded
+        self._tried: set[tuple[str, tuple[int, int]]] = set()  # sha256 of ONNX files that passed the trial
 
     def __enter__(self) -> Self:
         return self
@@ -106,11 +107,11 @@ class Runtime:
         self.close()
 
     def close(self) -> None:
-        """Let the workers finish and end them."""
+        """Wait for the workers and end them."""
         self._workers.shutdown()
 
     def load(self, network: Network) -> Run:
-        """Read the weights (checked) and make the network callable on this device.
+        """Load a network of the package onto this device, after checking its weights.
 
         Raises:
             InputError: the weight file is missing or damaged.
@@ -120,30 +121,30 @@ class Runtime:
         return self.load_module(_torch_module(network))
 
     def load_file(self, path: Path, open_size: tuple[int, int] = (640, 640), limits: Limits | None = None) -> OnnxFile:
-        """Make the network of an ONNX file callable, with the numbers in it, whatever the backend.
+        """Load an ONNX file of the user, whatever the backend.
 
-        Before that it is tried in a process of its own, whose time and memory are limited (posetrail/onnx_trial.py).
+        It is first tried in a process with limited time and memory (posetrail/onnx_trial.py).
 
-        It runs on CUDA where this runtime does and ONNX Runtime was installed with it, else by OpenVINO where ONNX
-        Runtime was installed with that, else on the CPU: sample by sample, one thread for each, so that the outputs
-        depend on neither batch nor threads. On CUDA a batch is one call where the file allows it.
+        It runs on CUDA if this runtime does and ONNX Runtime supports it, else with OpenVINO if ONNX Runtime was built
+        with it, else on the CPU: one thread per sample, so that outputs depend on neither the batch nor the number of
+        threads. On CUDA a batch is one call if the file allows it.
 
         Args:
             path: the file.
-            open_size: height and width, pixels, that it is tried with where it leaves them open.
-            limits: of the trial; enough for any honest file when not given.
+            open_size: height and width, pixels, for the trial of a file that accepts any.
+            limits: of the trial; the default suffices for usual networks.
 
         Raises:
-            InputError: the file cannot be read, takes more time or memory than the trial allows, or does not take one
-                image (N, 3, H, W) float32.
+            InputError: the file cannot be read, exceeds the limits of the trial, or does not take one image
+                (N, 3, H, W) float32.
         """
         self._try_file(path, open_size, limits)
         session = _session_of_file(path, self.device)
         inputs = session.get_inputs()
         shape = inputs[0].shape
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not _is_of_images(shape):
-            told = ", ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
-            raise InputError(f"{path}: wanted a network of one image (N, 3, H, W) float32, this one takes {told}")
+            described = ", ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
+            raise InputError(f"{path}: expected a network for one image (N, 3, H, W) float32, got {described}")
         provider = session.get_providers()[0]
 
         def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -154,7 +155,7 @@ class Runtime:
             run=run if whole_batches else self._sample_by_sample(run),
             input_size=(shape[2], shape[3]) if all(isinstance(side, int) for side in shape[2:]) else None,
             provider=provider,
-            told=dict(session.get_modelmeta().custom_metadata_map),
+            metadata=dict(session.get_modelmeta().custom_metadata_map),
         )
 
     def _try_file(self, path: Path, open_size: tuple[int, int], limits: Limits | None) -> None:
@@ -168,11 +169,11 @@ class Runtime:
         self._tried.add(tried)
 
     def load_module(self, module: torch.nn.Module) -> Run:
-        """Make a torch module callable on this device, with the numbers it has, whatever the backend.
+        """Run a torch module on this device, whatever the backend.
 
         Args:
-            module: images (B, ...) to a tensor, a tuple of tensors or a dict of them, each (B, ...); it is moved to the
-                device and must not be changed later.
+            module: maps images (B, ...) to a tensor, or a tuple or dict of tensors, each (B, ...). It is moved to the
+                device and must not be changed afterwards.
         """
         module = module.eval()
         if self.device == "cuda":
@@ -181,14 +182,14 @@ class Runtime:
         return self._sample_by_sample(lambda sample: _run_torch(module, sample))
 
     def _make_torch_single(self) -> None:
-        """One thread of torch for each worker: more would fight over the CPU, and their number would move the numbers.
+        """Limit torch to one thread in each worker: more would compete for the CPU and change results.
 
-        torch keeps a number of threads for each thread that calls it, and a default for new ones, which is put back.
+        torch stores the number of threads for each calling thread and a default for new ones, which is restored.
         """
         import torch
 
         def be_single(_: int) -> None:
-            all_here.wait()  # so that every worker takes one of these tasks
+            all_here.wait()  # every worker executes one of these tasks
             torch.set_num_threads(1)
 
         with self._torch_lock:
@@ -202,7 +203,7 @@ class Runtime:
     def _sample_by_sample(self, run_one: Run) -> Run:
         def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
             if len(batch) == 0:
-                raise ValueError("a batch needs at least one sample")
+                raise ValueError("expected a batch of at least one sample")
             answers = list(self._workers.map(run_one, (batch[i : i + 1] for i in range(len(batch)))))
             return tuple(np.concatenate(output) for output in zip(*answers, strict=True))
 
@@ -214,8 +215,8 @@ class Runtime:
         module = module.to("cuda").to(memory_format=torch.channels_last)
 
         def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
-            # TF32 rounds to 10 bits and moves joints; torch allows it in convolutions unless told otherwise, and the
-            # switch is one for the whole process: it is turned under a lock and turned back.
+            # TF32 rounds to 10 bits and moves joints. torch allows it in convolutions by default, and the
+            # setting is global to the process, so it is changed under a lock and restored.
             with self._cuda_lock, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
                 return _run_torch(module, batch)
 
@@ -223,17 +224,17 @@ class Runtime:
 
 
 def usable_cpus() -> int:
-    """CPUs this process may run on; fewer than the machine's inside a container or a job."""
+    """Number of CPUs this process may use; in a container or a job it may be less than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _cuda_driver_loads() -> bool:
-    """False only where CUDA is impossible, found out without importing torch (4 s, 640 MB).
+    """Whether CUDA may be available, determined without importing torch (4 s, 640 MB).
 
-    torch itself needs the driver's library to reach a device. AMD's builds call their devices cuda too and need another
-    library; /dev/kfd is what they look for.
+    torch needs the library of the driver to use a device. AMD's builds call their devices cuda too and need another
+    library; they use /dev/kfd.
     """
     if sys.platform == "darwin":
         return False
@@ -254,13 +255,13 @@ def _one_thread() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # Threads that spin while they wait are ruinous under load: 361 ms against 114 for 4 crops.
+    # Spinning threads are slow under load: 361 ms instead of 114 for 4 crops.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
 def _providers(device: str, available: Sequence[str]) -> list[str | tuple[str, dict[str, str]]]:
-    """What a file is to run on, the best first, of what this installation of ONNX Runtime has."""
+    """Execution providers to use, preferred first, among those of this installation of ONNX Runtime."""
     wished: list[str | tuple[str, dict[str, str]]] = []
     if device == "cuda" and _CUDA in available:
         wished.append((_CUDA, {"use_tf32": "0"}))  # as with torch: TF32 moves joints
@@ -278,23 +279,23 @@ def _is_of_images(shape: Sequence[int | str | None]) -> bool:
 
 def _session_of_file(path: Path, device: str) -> onnxruntime.InferenceSession:
     options = _one_thread()
-    options.log_severity_level = 4  # what is wrong is told below, in one line
+    options.log_severity_level = 4  # errors are reported below, in one line
     try:
         return onnxruntime.InferenceSession(
             path, options, providers=_providers(device, onnxruntime.get_available_providers())
         )
-    except Exception as error:  # ONNX Runtime has a class for every cause and no common one but this
+    except Exception as error:  # ONNX Runtime's errors have no common base class but this
         first_line = str(error).partition("\n")[0]
         raise InputError(f"{path}: cannot be read as an ONNX file ({first_line}); export it again") from error
 
 
 class _OnnxSession:
-    """The graph with the weights put in, on one thread."""
+    """A session of the graph with the weights inserted, on one thread."""
 
     def __init__(self, network: Network) -> None:
         options = _one_thread()
         weights = network.weights.load()
-        # Held here because a session may read them in place, without owning them.
+        # Kept alive here because a session may use them without owning them.
         self._values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
         options.add_external_initializers(list(weights), self._values)
         self._session = onnxruntime.InferenceSession(network.graph, options, providers=["CPUExecutionProvider"])

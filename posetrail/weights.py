@@ -1,4 +1,4 @@
-"""Weight files that networks are loaded from: where they came from, under which licence, and that they are whole."""
+"""Weights of networks: source, licence and digest of the file they are loaded from."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from posetrail.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """A named safetensors file and what a user should know of it."""
+    """A file of weights and its description."""
 
     name: str
-    path: Path  # beside the network it belongs to
+    path: Path
     sha256: str
     licence: str
-    source: str  # who made it, and how it came here
-    about: str  # what it does, what it wants to be fed, how well it scored
+    source: str  # authors and origin
+    about: str  # what the network does, its input, its published score
 
     @property
     def size_bytes(self) -> int:
@@ -29,10 +29,10 @@ class Weights:
         return self.path.stat().st_size if self.path.is_file() else 0
 
     def load(self) -> dict[str, np.ndarray]:
-        """The numbers, as float32: what the file says is checked against `sha256` first.
+        """Load a safetensors file as float32 arrays, after checking its digest.
 
         Raises:
-            InputError: the file is missing, cut off or another one.
+            InputError: the file is missing, or its digest differs.
         """
         try:
             content = self.path.read_bytes()
@@ -43,7 +43,7 @@ class Weights:
         found = hashlib.sha256(content).hexdigest()
         if found != self.sha256:
             raise InputError(
-                f"weights {self.name}: {self.path} is damaged or another file: wanted sha256 {self.sha256[:16]}..., "
+                f"weights {self.name}: {self.path} is damaged or another file: expected sha256 {self.sha256[:16]}..., "
                 f"got {found[:16]}... ({len(content)} bytes); reinstall posetrail"
             )
         return {key: value.astype(np.float32) for key, value in load_safetensors(content).items()}

@@ -1,7 +1,7 @@
-"""What COCO-WholeBody adds to COCO's joints: feet, face and hands (Jin et al., ECCV 2020), in the order of its files.
+"""Joints of COCO-WholeBody beyond COCO's 17: feet, face and hands (Jin et al., ECCV 2020), in the order of its files.
 
-The 68 points of the face are those of 300-W (Sagonas et al., ICCVW 2013); the side is the person's own, and numbers
-count from the ear to the chin, from the temple to the nose, from the wrist to the finger's tip.
+The 68 points of the face are those of 300-W (Sagonas et al., ICCVW 2013). Left and right are those of the person;
+numbers count from the ear to the chin, from the temple to the nose, and from the wrist to the fingertip.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Numbers with their nouns."""
+"""Numbers with nouns in the singular or plural."""
 
 from __future__ import annotations
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """The number and its noun, which is in the plural but for one.
+    """A number with its noun in the right form.
 
     >>> counted(1, "person", "people"), counted(0, "frame")
     ('1 person', '0 frames')

@@ -225,7 +225,7 @@ def test_bad_files_are_told_in_one_line(runtime: Runtime, tmp_path: Path) -> Non
     for make in (create_estimator, create_detector):
         refused(tmp_path / "none.onnx", "no such file; give an ONNX file", make)
         refused(garbage, "cannot be read as an ONNX file", make)
-        refused(constant_file(tmp_path / "two.onnx", [(1, 17, 2)], inputs=2), "wanted a network of one image", make)
+        refused(constant_file(tmp_path / "two.onnx", [(1, 17, 2)], inputs=2), "expected a network for one image", make)
     fine = constant_file(tmp_path / "fine.onnx", [(1, 17, 64, 48)])
     refused(fine, r"wanted YOLOX \(1, 1008, 5 \+ classes\).* answers \(1, 17, 64, 48\)", create_detector)
     refused(fine, "takes images 256 high and 192 wide", create_detector, input_size=640)

@@ -191,7 +191,7 @@ def test_what_cannot_be_is_told_in_one_line(
         InputError, match=r"rtmpose_t: its weights are not on this machine.*posetrail models fetch rtmpose_t"
     ):
         create_estimator("rtmpose_t", runtime=runtime)
-    with pytest.raises(InputError, match="are not those of RTMPose here"):
+    with pytest.raises(InputError, match="expected weights of RTMPose, got others"):
         create_estimator("rtmpose_t", runtime=runtime, weights=checkpoint("litehrnet_18", ".pth"))
     with pytest.raises(InputError, match="unknown estimator 'hrnet32'; did you mean 'hrnet_w32'"):
         create_estimator("hrnet32", runtime=runtime)

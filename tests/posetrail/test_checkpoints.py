@@ -80,7 +80,7 @@ class Evil:
 
 def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path: Path) -> None:
     path = saved(tmp_path, {"state_dict": network().state_dict(), "hook": Evil(tmp_path / "made")})
-    with pytest.raises(InputError, match=r"weights .*weights.pth: wanted numbers alone"):
+    with pytest.raises(InputError, match=r"weights .*weights.pth: expected tensors only"):
         load_checkpoint(path)
     assert not (tmp_path / "made").exists()
 
@@ -95,11 +95,11 @@ def test_unusable_files_are_told_in_one_line(tmp_path: Path) -> None:
     saved(tmp_path, {"epoch": 3, "meta": {}}, "no_state.pth")
     for name, said in {
         "gone.pth": "no such file",
-        "cut.pth": "is it whole|damaged",
+        "cut.pth": "it may be incomplete|damaged",
         "page.pth": "damaged",
-        "empty.pth": "is it whole",
-        "cut.safetensors": "is it whole",
-        "list.pth": "wanted a state dict .* found a list",
+        "empty.pth": "it may be incomplete",
+        "cut.safetensors": "it may be incomplete",
+        "list.pth": "expected a state dict .* got a list",
         "no_state.pth": "found the keys epoch, meta",
     }.items():
         with pytest.raises(InputError, match=said) as told:
@@ -117,8 +117,8 @@ def test_a_file_of_another_network_names_the_first_keys_that_do_not_fit() -> Non
     with pytest.raises(InputError) as told:
         load_into(fresh, state, "some.pth")
     assert str(told.value) == (
-        "weights some.pth are not those of Sequential here: 1 missing (conv.weight); 1 unexpected (head.weight); "
-        "1 of another shape (bn.weight wanted (4,) got (7,))"
+        "weights some.pth: expected weights of Sequential, got others: 1 missing (conv.weight); 1 unexpected (head.weight); "
+        "1 of another shape (bn.weight expected (4,) got (7,))"
     )
     assert all(torch.equal(value, before[key]) for key, value in fresh.state_dict().items())
     with pytest.raises(InputError, match=r"6 missing \(conv.weight, conv.bias, bn.weight, ...\)$"):

@@ -99,7 +99,7 @@ def test_what_cannot_be_had_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch)
         Runtime(device="cuda")
     with pytest.raises(InputError, match="unknown device 'gpu'"):
         Runtime(device="gpu")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="threads: wanted 1 or more, got 0"):
+    with pytest.raises(InputError, match="threads: expected 1 or more, got 0"):
         Runtime(threads=0)
     with Runtime(device="auto") as runtime:
         assert (runtime.device, runtime.backend, runtime.threads) == ("cpu", "onnx", usable_cpus())

@@ -288,7 +288,7 @@ def test_a_fetched_file_becomes_a_detector_and_a_foreign_one_says_what_differs(
             store.fetch(published, patience=QUICK)
         create_detector("yolox_nano", runtime=runtime)
         with pytest.raises(
-            InputError, match=r"rtmdet_nano.*\.pth are not those of RTMDet here: \d+ missing \(backbone"
+            InputError, match=r"rtmdet_nano.*\.pth: expected weights of RTMDet, got others: \d+ missing \(backbone"
         ):
             create_detector("rtmdet_nano_person", runtime=runtime)
         store.stored_path(DETECTORS["yolox_nano"]).write_bytes(content[: len(content) // 2])

@@ -45,7 +45,7 @@ def test_a_missing_a_truncated_and_a_wrong_file_are_each_told_in_one_line(tmp_pa
     cut_off = replace(whole, path=tmp_path / "cut.safetensors")
     cut_off.path.write_bytes(whole.path.read_bytes()[:1000])
     wrong = replace(BUILT_IN[1], sha256=whole.sha256)
-    for weights, said in ((missing, "cannot read"), (cut_off, "1000 bytes"), (wrong, "wanted sha256")):
+    for weights, said in ((missing, "cannot read"), (cut_off, "1000 bytes"), (wrong, "expected sha256")):
         with pytest.raises(InputError, match=said) as told:
             weights.load()
         assert "\n" not in str(told.value)

@@ -157,8 +157,8 @@ def export(
     file = weights or _stored(name)
     network = networks[published.network]()
     load_into(network, load_checkpoint(file), file)
-    told = {"name": name, "weights": file.name, "licence": published.licence, "source": published.page}
-    return _exported(export_onnx(network, published.input_size, output, told=told), "torch")
+    metadata = {"name": name, "weights": file.name, "licence": published.licence, "source": published.page}
+    return _exported(export_onnx(network, published.input_size, output, metadata=metadata), "torch")
 
 
 def _stored(name: str) -> Path:
