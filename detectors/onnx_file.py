@@ -1,4 +1,4 @@
-"""Person detectors in ONNX files: YOLOX and RTMDet, with their last steps or without, told by the file's own shapes."""
+"""Person detectors in ONNX files: YOLOX and RTMDet, with or without decoding, recognised by their output shapes."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from posetrail.runtime import Runtime
 
 Answer = tuple[np.ndarray, ...]
 Read = Callable[[Answer, float], list[Candidates]]
-"""What the network answers for canvases and the lowest score of use, to boxes and scores of people in each."""
+"""Outputs of the network and the lowest score to keep, to the boxes and scores of people in each image."""
 
-_OPEN_SIZE = 640  # where a file leaves its input's size open
-_GREY = 114  # around images in training
+_OPEN_SIZE = 640  # for files that accept any input size
+_GREY = 114  # around images, as in training
 
 
 class OnnxDetector:
-    """Person boxes by an ONNX file that takes images (N, 3, H, W) float32 BGR; a posetrail.protocols.Detector.
+    """Person detector in an ONNX file that takes images (N, 3, H, W) float32 BGR; a posetrail.protocols.Detector.
 
-    Its kind is read off what it answers for a canvas of H x W pixels: (N, A, 5 + C) is YOLOX, by cells or by pixels;
-    (N, M, 5) with labels (N, M) are boxes that the file has chosen already, as MMDeploy makes them of RTMDet; maps by
-    levels are RTMDet without its last steps. Person is the first class, or the only one.
+    Its kind is recognised by its outputs for a canvas of H x W pixels: (N, A, 5 + C) is YOLOX, in cells or in pixels;
+    (N, M, 5) with labels (N, M) are boxes after NMS, as MMDeploy exports RTMDet; maps per level are RTMDet without
+    decoding. Person is the first class, or the only one.
 
     Args:
         runtime: where it runs.
         path: the file.
-        normalisation: "imagenet", "0..1" or "0..255"; when not given "0..255" for YOLOX, "imagenet" for the others. A
-            YOLOX that chooses its boxes itself looks like RTMDet: say "0..255".
-        input_size: the image's longer side is scaled to so many pixels, for files that leave it open.
-        min_score: boxes below it are not reported (0..1).
-        nms_iou: of two boxes that overlap more than this only the better stays (box IoU, 0..1).
+        normalisation: "imagenet", "0..1" or "0..255"; by default "0..255" for YOLOX and "imagenet" for the others. A
+            YOLOX exported with NMS has the outputs of RTMDet: give "0..255" for it.
+        input_size: pixels of the longer image side, for files that accept any size.
+        min_score: boxes with a lower score are left out (0..1).
+        nms_iou: of two boxes with a higher IoU, the one with the lower score is removed (0..1).
 
     Raises:
-        InputError: the file cannot be read, is of another kind, or an option has an unusable value.
+        InputError: the file cannot be read, its kind is unknown, or an option is unusable.
     """
 
     def __init__(
@@ -58,7 +58,9 @@ class OnnxDetector:
         file = runtime.load_file(path, (input_size or _OPEN_SIZE,) * 2)
         if file.input_size and input_size not in (None, max(file.input_size)):
             height, width = file.input_size
-            raise InputError(f"{path}: takes images {height} high and {width} wide, and no input_size {input_size}")
+            raise InputError(
+                f"{path}: has fixed inputs {height} high and {width} wide, got input_size {input_size}; leave it out"
+            )
         size = file.input_size or (input_size or _OPEN_SIZE,) * 2
         answer = file.run(np.full((1, 3, *size), _GREY, np.float32))
         self._read, usual = reader_for(path, answer, size)
@@ -82,15 +84,15 @@ class OnnxDetector:
 
 
 def reader_for(path: Path, answer: Answer, size: tuple[int, int]) -> tuple[Read, str]:
-    """How a file is read, by what it answered for a grey canvas, and the normalisation of its kind.
+    """Choose how to decode a file by its outputs for a grey canvas, and the usual normalisation of its kind.
 
     Args:
-        path: for the error.
+        path: for the error message.
         answer: its outputs.
         size: height and width of the canvas, pixels.
 
     Raises:
-        InputError: it is no detector that is known here.
+        InputError: the kind of detector is unknown.
     """
     cells = sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES)
     shapes = [output.shape for output in answer]
@@ -104,18 +106,18 @@ def reader_for(path: Path, answer: Answer, size: tuple[int, int]) -> tuple[Read,
         case [(1, _, _, _), (1, 4, _, _), (1, _, _, _), (1, 4, _, _), (1, _, _, _), (1, 4, _, _)]:
             return _read_rtmdet, "imagenet"
     raise InputError(
-        f"{path}: wanted YOLOX (1, {cells}, 5 + classes), or boxes (1, M, 5) and labels (1, M), or RTMDet's six maps; "
-        f"for an image of {size[1]} x {size[0]} it answers {', '.join(map(str, shapes))}"
+        f"{path}: expected YOLOX (1, {cells}, 5 + classes), or boxes (1, M, 5) and labels (1, M), or six maps; "
+        f"for an image of {size[1]} x {size[0]} got {', '.join(map(str, shapes))}"
     )
 
 
 def _in_pixels(answer: np.ndarray, size: tuple[int, int]) -> bool:
-    """Whether boxes are in pixels already, not steps within cells: their middles are spread over the canvas then."""
+    """Whether boxes are in pixels rather than in cells: their centres are then spread over the canvas."""
     return bool(np.median(answer[0, :, :2]) > min(size) / 8)
 
 
 def _grid(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Corners (A, 2) x y, in cells, and strides (A, 1) of all cells, as YOLOX lays them in a row."""
+    """Corners (A, 2) x y in cells and strides (A, 1) of all cells, in YOLOX's order."""
     corners, strides = [], []
     for stride in STRIDES:
         y, x = np.mgrid[: size[0] // stride, : size[1] // stride]
@@ -141,7 +143,7 @@ def _read_rtmdet(answer: Answer, min_score: float) -> list[Candidates]:
 
 
 def _read_chosen(answer: Answer, min_score: float) -> list[Candidates]:
-    """Boxes with scores (B, M, 5) and labels (B, M), best first; rows that are not needed have score 0 or label -1."""
+    """Boxes with scores (B, M, 5) and labels (B, M) after NMS; unused rows have score 0 or label -1."""
     found = []
     for rows, labels in zip(*answer, strict=True):
         people = rows[(labels == PERSON) & (rows[:, 4] >= min_score)]

@@ -1,4 +1,4 @@
-"""RTMDet as a person detector, with weights that the user has. The network is in networks/rtmdet.py."""
+"""RTMDet as a person detector; the network is in networks/rtmdet.py."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from posetrail.runtime import Runtime
 NAMES = tuple(name for name in NETWORKS if name.startswith("rtmdet"))
 
 _SOURCE = "https://github.com/open-mmlab/mmdetection/tree/main/configs/rtmdet and mmpose's projects, Apache-2.0"
-_INPUT_SIZES = {"rtmdet_nano_person": 320}  # at which it was scored; the others at 640
-_FEED = Preprocessing(bgr=True, mean=IMAGENET_MEAN[::-1], std=IMAGENET_STD[::-1])
+_INPUT_SIZES = {"rtmdet_nano_person": 320}  # of the published score; 640 for the others
+_PREPROCESSING = Preprocessing(bgr=True, mean=IMAGENET_MEAN[::-1], std=IMAGENET_STD[::-1])
 
 
 class RTMDet:
-    """Person boxes by RTMDet; a posetrail.protocols.Detector.
+    """Person detector RTMDet; a posetrail.protocols.Detector.
 
     Args:
         runtime: where the network runs.
         network: "rtmdet_tiny", "rtmdet_s" or "rtmdet_m" for COCO's 80 classes; "rtmdet_nano_person" or
-            "rtmdet_m_person" for people alone.
-        weights: a checkpoint of this network.
-        input_size: the image's longer side is scaled to so many pixels; a multiple of 32.
-        square: fill up to a square, as was done when it was scored; False takes 3/5 of the time for 16:9 images.
-        min_score: boxes below it are not reported (0..1). Low, since the tracker has thresholds of its own.
-        nms_iou: of two boxes that overlap more than this only the better stays (box IoU, 0..1).
+            "rtmdet_m_person" for people only.
+        weights: a checkpoint of this network; the stored one by default.
+        input_size: pixels of the longer image side; a multiple of 32.
+        square: pad to a square, as for the published score; without, 16:9 images take 3/5 of the time.
+        min_score: boxes with a lower score are left out (0..1). Low, because the tracker has thresholds of its own.
+        nms_iou: of two boxes with a higher IoU, the one with the lower score is removed (0..1).
 
     Raises:
-        InputError: no such network; no weights, or not those of this network; `input_size` is no multiple of 32.
+        InputError: the network is unknown, the weights are missing or of another network, or `input_size` is not a
+            multiple of 32.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class RTMDet:
 
         module = NETWORKS[network]()
         load_into(module, load_checkpoint(self.weights.path), self.weights.path)
-        self._run = runtime.load_module(FromBytes(module, _FEED))
+        self._run = runtime.load_module(FromBytes(module, _PREPROCESSING))
 
     def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         """Return one Detections per frame: boxes in pixels, inside the image, highest score first."""

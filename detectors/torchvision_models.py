@@ -1,8 +1,7 @@
-"""torchvision's detectors as person detectors, with weights that the user has; nothing is downloaded.
+"""torchvision's detectors as person detectors; nothing is downloaded.
 
-Source: torchvision, BSD-3-Clause; each network's paper stands in its documentation. Classes are COCO's as torchvision
-counts them: 91 with the background first, person 1. Its files of weights are at download.pytorch.org/models, under the
-names that `torchvision.models.get_weight("...").url` gives.
+Source: torchvision, BSD-3-Clause; its documentation names the paper of each network. Classes are COCO's, as torchvision
+numbers them: 91 with the background first, person 1. `torchvision.models.get_weight("...").url` is the URL of a file.
 """
 
 from __future__ import annotations
@@ -36,27 +35,28 @@ NAMES = (
     "ssdlite320_mobilenet_v3_large",
 )
 
-# torchvision trained these before its frozen batch norm added 1e-5 to the variance, and takes it away for these files.
+# torchvision trained these before its frozen batch norm added 1e-5 to the variance; it removes it for these files.
 _NO_EPS = ("fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
-_LONGER_SIDE = 1333 / 800  # of the shorter one, at most: torchvision's limits
+_LONGER_SIDE = 1333 / 800  # of the shorter side, at most: torchvision's limits
 
 
 class TorchvisionDetector:
-    """Person boxes by a detector of torchvision; a posetrail.protocols.Detector.
+    """Person detector from torchvision; a posetrail.protocols.Detector.
 
     Args:
         runtime: where the network runs.
         network: one of NAMES.
-        weights: its state dict.
-        input_size: the image's shorter side is scaled to so many pixels, the longer to at most 5/3 of it; 800 when not
-            given (320 for ..._320_fpn). The SSDs look at 300 or 320 pixels and take none.
-        min_score: boxes below it are not reported (0..1). Low, since the tracker has thresholds of its own.
-        nms_iou: of two boxes that overlap more than this only the better stays (box IoU, 0..1); torchvision's own for
-            this network when not given.
-        classes: what the weights tell apart, the background included; the person is number 1.
+        weights: its state dict; the stored one by default.
+        input_size: pixels of the shorter image side, the longer being at most 5/3 of it; by default 800 (320 for
+            ..._320_fpn). The SSDs have a fixed size of 300 or 320 pixels and do not take it.
+        min_score: boxes with a lower score are left out (0..1). Low, because the tracker has thresholds of its own.
+        nms_iou: of two boxes with a higher IoU, the one with the lower score is removed (0..1); by default
+            torchvision's value for this network.
+        classes: number of classes of the weights, with the background; person is class 1.
 
     Raises:
-        InputError: no such network; no weights, or not those of this network; an SSD and an `input_size`.
+        InputError: the network is unknown, the weights are missing or of another network, or an SSD is given an
+            `input_size`.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class TorchvisionDetector:
             options[f"{prefix}nms_thresh"] = nms_iou
         if input_size is not None:
             if network.startswith("ssd"):
-                raise InputError(f"{network} takes no input_size: its size is fixed")
+                raise InputError(f"input_size: {network} has a fixed size; leave it out")
             options |= {"min_size": input_size, "max_size": round(input_size * _LONGER_SIDE)}
         self.weights = given_weights(
             f"torchvision:{network}", weights, source="torchvision, BSD-3-Clause", table=PUBLISHED

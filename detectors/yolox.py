@@ -1,4 +1,4 @@
-"""YOLOX as a person detector, with weights that the user has. The network is in networks/yolox.py."""
+"""YOLOX as a person detector; the network is in networks/yolox.py."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from posetrail.runtime import Runtime
 NAMES = tuple(name for name in NETWORKS if name.startswith("yolox"))
 
 _SOURCE = "https://github.com/Megvii-BaseDetection/YOLOX/releases (0.1.1rc0), Apache-2.0"
-_INPUT_SIZES = {"yolox_nano": 416, "yolox_tiny": 416}  # at which they were scored; the others at 640
+_INPUT_SIZES = {"yolox_nano": 416, "yolox_tiny": 416}  # of the published scores; 640 for the others
 
 
 class YOLOX:
-    """Person boxes by YOLOX; a posetrail.protocols.Detector.
+    """Person detector YOLOX; a posetrail.protocols.Detector.
 
     Args:
         runtime: where the network runs.
         network: "yolox_nano", "yolox_tiny", "yolox_s" or "yolox_m".
-        weights: a checkpoint of this network for COCO's 80 classes, of release 0.1.1rc0 or later: earlier ones want
-            their input normalised.
-        input_size: the image's longer side is scaled to so many pixels; a multiple of 32.
-        square: fill up to a square, as was done when it was scored; False takes 3/5 of the time for 16:9 images.
-        min_score: boxes below it are not reported (0..1). Low, since the tracker has thresholds of its own.
-        nms_iou: of two boxes that overlap more than this only the better stays (box IoU, 0..1).
+        weights: a checkpoint of this network for COCO's 80 classes; the stored one by default. Releases before 0.1.1rc0
+            need normalised input and do not fit.
+        input_size: pixels of the longer image side; a multiple of 32.
+        square: pad to a square, as for the published score; without, 16:9 images take 3/5 of the time.
+        min_score: boxes with a lower score are left out (0..1). Low, because the tracker has thresholds of its own.
+        nms_iou: of two boxes with a higher IoU, the one with the lower score is removed (0..1).
 
     Raises:
-        InputError: no such network; no weights, or not those of this network; `input_size` is no multiple of 32.
+        InputError: the network is unknown, the weights are missing or of another network, or `input_size` is not a
+            multiple of 32.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class YOLOX:
         images = images_of(frames)
         found = [Detections.empty()] * len(images)
         for rows, batch in self._letterbox.batches(images):
-            _, sure, decoded = self._run(batch)
-            for row, (boxes, scores) in zip(rows, decode_yolox(decoded, sure, self.min_score), strict=True):
+            _, confidences, decoded = self._run(batch)
+            for row, (boxes, scores) in zip(rows, decode_yolox(decoded, confidences, self.min_score), strict=True):
                 found[row] = self._letterbox.people(boxes, scores, images[row], self.nms_iou)
         return found

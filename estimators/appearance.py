@@ -1,4 +1,4 @@
-"""How people look, as numbers, by name: colours of the clothes, or a re-identification network."""
+"""Appearance embeddings by name: colours of the clothes, or a re-identification network."""
 
 from __future__ import annotations
 
@@ -25,27 +25,26 @@ COLOUR_LAYOUT = "colour_layout"
 _OSNETS = tuple(name for name in NETWORKS if name.startswith("osnet"))
 NO_APPEARANCE = "none"
 EMBEDDERS = (NO_APPEARANCE, COLOUR_LAYOUT, *_OSNETS)
-"""Embedders by name; all but the first two need weights, from a file or from the store."""
+"""Names of embedders; all but the first two need weights, from a file or from the store."""
 
 _CROP_PX = (128, 256)  # width, height
-_CROPS_AT_ONCE = 32  # bounds the memory: OSNet also hands out its maps, 0.3 MB for a crop
+_CROPS_AT_ONCE = 32  # limits the memory: OSNet also returns its maps, 0.3 MB per crop
 _MEAN, _STD = np.array(IMAGENET_MEAN_1, np.float32), np.array(IMAGENET_STD_1, np.float32)
 
 
 def create_embedder(
     name: str, *, runtime: Runtime, skeleton: Skeleton, weights: Path | str | None = None
 ) -> Embedder | None:
-    """What tells how people look; None for "none".
+    """Create an embedder by its name; None for "none".
 
     Args:
         name: one of EMBEDDERS.
-        runtime: where a network runs.
-        skeleton: of the poses to come.
-        weights: checkpoint of an OSNet trained for re-identification, .pth or .safetensors; the one in the store, see
-            `posetrail.store`, when not given.
+        runtime: loads the network.
+        skeleton: skeleton of the poses.
+        weights: checkpoint of an OSNet trained for re-identification; the stored one by default.
 
     Raises:
-        InputError: an unknown name, or no usable file of weights for a network.
+        InputError: the name is unknown, or the weights are missing or unusable.
     """
     if name not in EMBEDDERS:
         raise unknown_name("appearance", name, EMBEDDERS)
@@ -57,29 +56,29 @@ def create_embedder(
 
 
 class OSNetEmbedder:
-    """What OSNet (Zhou et al., ICCV 2019) says of each person's box; a posetrail.protocols.Embedder.
+    """Embeddings of person boxes by OSNet (Zhou et al., ICCV 2019); a posetrail.protocols.Embedder.
 
     Args:
-        name: which OSNet, a name in estimators.NETWORKS.
-        weights: its checkpoint; the one in the store when None.
-        runtime: where it runs.
+        name: name of the OSNet in estimators.NETWORKS.
+        weights: its checkpoint; the stored one if None.
+        runtime: loads the network.
 
     Raises:
-        InputError: the file is missing, damaged or of another network.
+        InputError: the weights are missing, damaged or of another network.
     """
 
     size = 512
 
     def __init__(self, name: str, weights: Path | str | None, runtime: Runtime) -> None:
-        self.weights = given_weights(name, weights, source="how a person looks, as 512 numbers", table=PUBLISHED)
+        self.weights = given_weights(name, weights, source="appearance embeddings of 512 numbers", table=PUBLISHED)
         network, state = NETWORKS[name](), load_checkpoint(self.weights.path)
-        # Tells the people of the training set apart, however many they were: nobody will ask.
+        # The classifier of the training set, of any number of people, is not used: any values do.
         unused = {key: value for key, value in network.state_dict().items() if key.startswith("classifier.")}
         load_into(network, {**state, **unused}, self.weights.path)
         self._run = runtime.load_module(network)
 
     def __call__(self, frames: Sequence[Frame], poses: Sequence[Poses]) -> list[np.ndarray]:
-        """How everybody looks, as (N, 512) unit vectors; zeros for boxes that have nothing of the image in them."""
+        """Return (N, 512) unit vectors per frame; zeros for boxes outside the image."""
         found = [np.zeros((len(each), self.size), np.float32) for each in poses]
         places = [
             (i, row)
@@ -95,7 +94,7 @@ class OSNetEmbedder:
 
 
 def _crop(image: Image, box: np.ndarray) -> np.ndarray:
-    """What of the box (4,) lies within the image, stretched to what the network takes: (3, 256, 128) float32."""
+    """The part of the box (4,) within the image, resized to the input of the network: (3, 256, 128) float32."""
     height, width = image.shape[:2]
     x1, y1 = np.clip(np.floor(box[:2]), 0, [width - 1, height - 1]).astype(int)
     x2, y2 = np.clip(np.ceil(box[2:]), [x1 + 1, y1 + 1], [width, height]).astype(int)

@@ -1,4 +1,4 @@
-"""Everybody's joints in one pass over the image, and then whose they are: associative embedding and affinity fields."""
+"""Bottom-up networks: joints of all people in one pass, grouped by associative embedding or part affinity fields."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ from posetrail.weights import Weights
 
 Answer = tuple[np.ndarray, ...]
 People = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Of one image: keypoints (P, K, 2) in pixels of the canvas, NaN where missing; their scores (P, K); scores (P,)."""
+"""People of one image: keypoints (P, K, 2) in pixels of the canvas, NaN where missing; scores (P, K) and (P,)."""
 
-_SURE = 0.1  # joints below this were interpolated in, and may be anywhere: no box is drawn around them
-_BOX_MARGIN = 0.25  # around the joints: heads and feet reach beyond
-_LONGEST = 4  # sides: no image is shown larger than this many times the side that is fixed
+_MIN_BOX_JOINT_SCORE = 0.1  # joints below it are guesses of the grouping and do not enter the box
+_BOX_MARGIN = 0.25  # around the joints: head and feet extend beyond them
+_LONGEST = 4  # largest longer side of the canvas, relative to the fixed side
 
 _K = len(COCO_17)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WholeImage:
-    """How a bottom-up network is shown an image, and how its answer is read."""
+    """Input and decoding of a bottom-up network."""
 
     side: Literal["shorter", "longer", "height"]
-    """Which side of the image becomes so many pixels:"""
+    """The side of the image that is scaled to `side_px` pixels."""
     side_px: int
     multiple: int
-    """Both sides of the canvas are multiples of so many pixels; the image lies at the top left."""
+    """Both sides of the canvas are multiples of this many pixels; the image is at the top left."""
     preprocessing: Preprocessing
     read: Callable[[Answer, Answer | None], list[People]]
-    """The network's answer and that for the mirrored canvas, to the people of each image."""
+    """Decodes the outputs for the canvas and, with a flip test, for the mirrored canvas to the people of each image."""
     flips: bool = True
-    """The flip test was published for it."""
+    """Whether a flip test was published for the network."""
 
     def scale(self, image: Image) -> float:
-        """Pixels of the canvas for a pixel of the image."""
+        """Pixels of the canvas per pixel of the image."""
         height, width = image.shape[:2]
         fixed = {"shorter": min(height, width), "longer": max(height, width), "height": height}[self.side]
         return min(self.side_px / fixed, _LONGEST * self.side_px / max(height, width))
 
     def canvas(self, image: Image) -> Image:
-        """(H, W, 3) uint8 with the image in it, the rest in the colour that the network sees as zero."""
+        """Canvas (H, W, 3) uint8 with the scaled image; the rest has the colour that preprocessing maps to zero."""
         scale = self.scale(image)
         height, width = (self._whole(side * scale) for side in image.shape[:2])
         grey = self.preprocessing.grey.tolist()
@@ -68,13 +68,13 @@ class WholeImage:
 
 
 class BottomUpNetwork:
-    """Images to people with their joints; a posetrail.protocols.BottomUp.
+    """Bottom-up network with grouping of joints; a posetrail.protocols.BottomUp.
 
     Args:
-        run: canvases (B, H, W, 3) uint8 RGB to what `way.read` reads, each (B, ...).
-        way: how it is fed and read.
-        weights: their description, for a run's folder.
-        flip_test: look at the mirrored image too: twice the cost.
+        run: maps canvases (B, H, W, 3) uint8 RGB to outputs for `way.read`, each (B, ...).
+        way: input and decoding.
+        weights: description for the record of a run.
+        flip_test: average with the mirrored image; takes twice the time.
     """
 
     def __init__(self, run: Run, way: WholeImage, *, weights: Weights | None = None, flip_test: bool = False) -> None:
@@ -104,14 +104,14 @@ class BottomUpNetwork:
 
 
 def _in_image(people: People, scale: float, image: Image) -> Poses:
-    """People with boxes, in pixels of the image; those of whom one joint is known, or none, are left out."""
+    """People with boxes, in pixels of the image; those with fewer than two joints are left out."""
     keypoints, scores, person_scores = people
     keypoints, scores = keypoints / scale, np.clip(scores, 0, 1)
-    boxes = keypoint_boxes(np.where((scores >= _SURE)[..., None], keypoints, np.nan))
+    boxes = keypoint_boxes(np.where((scores >= _MIN_BOX_JOINT_SCORE)[..., None], keypoints, np.nan))
     height, width = image.shape[:2]
     boxes = np.clip(grown_boxes(boxes, _BOX_MARGIN), 0, [width, height, width, height])
-    nobody = np.zeros(len(boxes))
-    poses = Poses(keypoints, scores, boxes, np.clip(person_scores, 0, 1), nobody)
+    not_propagated = np.zeros(len(boxes))
+    poses = Poses(keypoints, scores, boxes, np.clip(person_scores, 0, 1), not_propagated)
     poses = poses[box_area(boxes) > 0]
     return poses[np.argsort(-poses.scores, kind="stable")]
 
@@ -137,7 +137,7 @@ _OPENPOSE_LIMBS = (
     *(("neck", "nose"), ("nose", "right_eye"), ("right_eye", "right_ear"), ("nose", "left_eye")),
     *(("left_eye", "left_ear"), ("right_shoulder", "right_ear"), ("left_shoulder", "left_ear")),
 )
-"""In the order in which people are put together from them; `_OPENPOSE_FIELDS` has the network's field for each."""
+"""In the order of grouping; `_OPENPOSE_FIELDS` gives the field of the network for each limb."""
 _OPENPOSE_FIELDS = (6, 10, 7, 8, 11, 12, 0, 1, 2, 3, 4, 5, 14, 15, 17, 16, 18, 9, 13)
 _OPENPOSE_STRIDE = 8
 
@@ -149,7 +149,7 @@ def _read_fields(answer: Answer, mirrored: Answer | None) -> list[People]:
     fields = fields.reshape(len(fields), -1, 2, *fields.shape[2:])[:, list(_OPENPOSE_FIELDS)]
     limbs = np.array([[OPENPOSE_18.index(joint) for joint in limb] for limb in _OPENPOSE_LIMBS])
     return [
-        # A person's score counts its joints and its limbs, of which there are about as many.
+        # The score of a person sums joints and limbs, whose numbers are about equal.
         (*mapped(keypoints, scores, OPENPOSE_18, COCO_17), person_scores / 2)
         for keypoints, scores, person_scores in group_by_limbs(heatmaps[:, :-1], fields, limbs)
     ]
@@ -179,7 +179,7 @@ WAYS: dict[str, WholeImage] = {
         flips=False,
     ),
 }
-"""By the names in `networks.NETWORKS`."""
+"""By name, as in `networks.NETWORKS`."""
 
 
 def published(
@@ -190,17 +190,17 @@ def published(
     input_size: int | None = None,
     flip_test: bool = False,
 ) -> BottomUpNetwork:
-    """A network of WAYS, with weights that the user has.
+    """Create a bottom-up network of WAYS.
 
     Args:
         runtime: where it runs.
         name: in WAYS.
-        weights: a checkpoint of this network.
-        input_size: pixels of the side that is fixed, where the weights are for another than the published one.
+        weights: a checkpoint of this network; the stored one by default.
+        input_size: pixels of the fixed side, for weights of another size than the published one.
         flip_test: as of BottomUpNetwork.
 
     Raises:
-        InputError: no weights, or not those of this network; no flip test for it.
+        InputError: the weights are missing or of another network, or it has no flip test.
     """
     from estimators.networks.people_maps import AssociativeMaps, HigherHRNetMaps
     from posetrail.layers import FromBytes

@@ -1,6 +1,6 @@
-"""From a person's box to the network's crop, and from the crop's joints back to the image.
+"""Square crops around boxes, and joints from crops back to the image.
 
-A crop is written as the box it covers in the image, x1 y1 x2 y2 in pixels, which may reach over the border.
+A crop is given by the box it covers in the image, x1 y1 x2 y2 in pixels, which may extend beyond the border.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 from posetrail.frame import Image
 from posetrail.poses import Poses
 
-_CROPS_AT_ONCE = 32  # bounds the memory: a crop's maps take about a megabyte
-_GREY = 128  # the middle of uint8: what the networks see as zero
+_CROPS_AT_ONCE = 32  # limits the memory: the maps of a crop take about 1 MB
+_GREY = 128  # middle of uint8, which preprocessing maps to about zero
 
 
 def usable_boxes(boxes: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """Which boxes (N, 4) a crop can be cut from, (N,) bool: finite, at least a pixel wide or high, within the image.
+    """Which boxes (N,) can be cropped: finite, at least one pixel wide or high, overlapping the image.
 
     Args:
-        boxes: (N, 4) x1 y1 x2 y2 pixels, of any quality.
+        boxes: (N, 4) x1 y1 x2 y2 pixels, with any values.
         image_size: height and width in pixels.
     """
     height, width = image_size
@@ -37,13 +37,13 @@ def in_usable_boxes(
     num_joints: int,
     place: Callable[[list[Image], np.ndarray], tuple[np.ndarray, np.ndarray]],
 ) -> list[Poses]:
-    """Joints of every box, a few boxes at a time; all are missing in boxes without anything in them.
+    """Estimate the joints in every box, a few boxes at a time; all are missing in unusable boxes.
 
     Args:
         images: (H, W, 3) uint8, of any sizes.
-        boxes: per image (N, 4) x1 y1 x2 y2 pixels, of any quality.
+        boxes: per image (N, 4) x1 y1 x2 y2 pixels, with any values.
         num_joints: K.
-        place: usable boxes (B, 4), with the image of each, to keypoints (B, K, 2) in its pixels and scores (B, K).
+        place: maps usable boxes (B, 4) and the image of each to keypoints (B, K, 2) in its pixels and scores (B, K).
 
     Returns:
         one Poses per image, row i of it for box i; scores are 1.
@@ -65,7 +65,7 @@ def in_usable_boxes(
 
 
 def square_crops(boxes: np.ndarray, scale: float) -> np.ndarray:
-    """Squares (N, 4) float64 around the boxes' centres, `scale` times as large as their longer sides."""
+    """Squares (N, 4) float64 around the centres of boxes; their side is `scale` times the longer side of the box."""
     boxes = boxes.astype(np.float64)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) * scale / 2
@@ -73,13 +73,13 @@ def square_crops(boxes: np.ndarray, scale: float) -> np.ndarray:
 
 
 def cut(image: Image, crop: np.ndarray, size: int, keep: np.ndarray | None = None) -> Image:
-    """The crop (4,) of the image as (size, size, 3) uint8, black beyond the image's border.
+    """Crop a region (4,) of the image as (size, size, 3) uint8, black beyond the border of the image.
 
     Args:
         image: (H, W, 3) uint8.
         crop: (4,) x1 y1 x2 y2 image pixels.
-        size: pixels of the answer's sides.
-        keep: (4,) x1 y1 x2 y2 image pixels; what lies outside of it is painted grey.
+        size: side of the result in pixels.
+        keep: (4,) x1 y1 x2 y2 image pixels; the crop is painted grey outside of it.
     """
     scale = size / (crop[2:] - crop[:2])
     to_crop = np.array([[scale[0], 0, -crop[0] * scale[0]], [0, scale[1], -crop[1] * scale[1]]])
@@ -95,6 +95,6 @@ def cut(image: Image, crop: np.ndarray, size: int, keep: np.ndarray | None = Non
 
 
 def to_image(points: np.ndarray, crops: np.ndarray, size: int) -> np.ndarray:
-    """Points (N, K, 2) from pixels of their crops (N, 4) to pixels of the image, the way back of `cut`."""
+    """Points (N, K, 2) from pixels of their crops (N, 4) to pixels of the image, the inverse of `cut`."""
     scale = (crops[:, 2:] - crops[:, :2]) / size
     return points * scale[:, None] + crops[:, None, :2]

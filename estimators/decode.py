@@ -1,20 +1,20 @@
-"""From a network's maps to joints: pure functions on batches of arrays."""
+"""Decoding of MoveNet's maps to joints."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_CELL_PX = 4  # MoveNet's maps have one cell for 4 x 4 pixels of the crop
+_CELL_PX = 4  # pixels of the crop per cell of MoveNet's maps
 _NEARNESS = 1.8  # cells; MoveNet's constant in 1 / (distance + 1.8)
 
 
 def decode_movenet(
     heat: np.ndarray, centre: np.ndarray, regress: np.ndarray, offset: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Joints from MoveNet's four maps, as its published graph finds them.
+    """Decode MoveNet's four maps as its published graph does.
 
-    The person is where `centre` is high and near the crop's middle. From that cell `regress` says about where each
-    joint is; the joint's cell is where its `heat` is high and near there; `offset` refines within the cell.
+    The person is at the cell where `centre` is high and near the middle of the crop. `regress` predicts each joint from
+    that cell; the cell of a joint is where `heat` is high and near the prediction; `offset` refines within the cell.
 
     Args:
         heat: (N, K, H, W) 0..1.
@@ -44,22 +44,22 @@ def decode_movenet(
 def average_with_mirrored(
     maps: tuple[np.ndarray, ...], mirrored: tuple[np.ndarray, ...], mirror: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """MoveNet's maps of the crops averaged with those of the crops seen in a mirror.
+    """Average MoveNet's maps with those of the mirrored crops (flip test).
 
-    Whole maps are averaged before joints are looked for: averaging the joints themselves puts a joint that the two
-    views see in two places between them, where nothing is.
+    Maps are averaged rather than joints: if the two crops give different positions for a joint, the mean position would
+    be in between, where there is no joint.
 
     Args:
         maps: heat, centre, regress, offset as in `decode_movenet`.
-        mirrored: the same of the mirrored crops.
-        mirror: (K,) each joint's position on the other side of the body.
+        mirrored: the same for the mirrored crops.
+        mirror: (K,) index of each joint's mirror image.
     """
     heat, centre, regress, offset = (turned[..., ::-1] for turned in mirrored)
 
     def joints_swapped(displacement: np.ndarray) -> np.ndarray:
         N, _, H, W = displacement.shape
         pairs = displacement.reshape(N, -1, 2, H, W)[:, mirror].copy()
-        # Pixel p comes to lie at 4 W - 1 - p, cell c at W - 1 - c: a step of d cells becomes 3/4 - d.
+        # Pixel p moves to 4 W - 1 - p and cell c to W - 1 - c, so an offset of d cells becomes 3/4 - d.
         pairs[:, :, 1] = (_CELL_PX - 1) / _CELL_PX - pairs[:, :, 1]
         return pairs.reshape(displacement.shape)
 

@@ -1,8 +1,7 @@
-"""Mask R-CNN with a head for keypoints, torchvision's: boxes and COCO's joints by one network, with a file of weights.
+"""Keypoint R-CNN from torchvision, a bottom-up network: boxes and COCO's joints of all people.
 
-He et al. 2017, "Mask R-CNN", section 5. Source: torchvision, BSD-3-Clause; its file of weights is at
-download.pytorch.org/models, under the name that `torchvision.models.get_weight("KeypointRCNN_ResNet50_FPN_Weights.
-COCO_V1").url` gives.
+He et al. 2017, "Mask R-CNN", section 5. Source: torchvision, BSD-3-Clause; its weights are
+`torchvision.models.get_weight("KeypointRCNN_ResNet50_FPN_Weights.COCO_V1").url`.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ if TYPE_CHECKING:
 
 NAME = "torchvision:keypointrcnn_resnet50_fpn"
 
-_LONGER_SIDE = 1333 / 800  # of the shorter one, at most: torchvision's limits
-_MIN_SCORE = 0.05  # low, since the tracker has thresholds of its own
-_UNSURE_LOGIT = 2.0  # from which on Detectron draws a joint: here a score of a half
+_LONGER_SIDE = 1333 / 800  # of the shorter side, at most: torchvision's limits
+_MIN_SCORE = 0.05  # low, because the tracker has thresholds of its own
+_LOGIT_OF_HALF = 2.0  # gets the score 0.5; Detectron draws joints from this logit on
 
 
 class KeypointRCNN:
-    """Images to people with their joints; a posetrail.protocols.BottomUp.
+    """Keypoint R-CNN; a posetrail.protocols.BottomUp.
 
     Args:
-        run: images (B, H, W, 3) uint8 RGB to boxes (B, M, 4), their scores (B, M), 0 where nobody is, keypoints
+        run: maps images (B, H, W, 3) uint8 RGB to boxes (B, M, 4), their scores (B, M), 0 for unused rows, keypoints
             (B, M, 17, 2) and their logits (B, M, 17).
-        weights: their description, for a run's folder.
+        weights: description for the record of a run.
     """
 
     def __init__(self, run: Run, *, weights: Weights | None = None) -> None:
@@ -62,24 +61,23 @@ class KeypointRCNN:
 
 
 def _people(boxes: np.ndarray, scores: np.ndarray, keypoints: np.ndarray, logits: np.ndarray) -> Poses:
-    """Those of the rows (M, ...) in which somebody is, surest first."""
-    sure = 1 / (1 + np.exp(np.clip(_UNSURE_LOGIT - logits, -50, 50)))
-    poses = Poses(keypoints, sure, boxes, scores, np.zeros(len(boxes)))
+    """Poses from the used rows (M, ...), highest score first."""
+    confidence = 1 / (1 + np.exp(np.clip(_LOGIT_OF_HALF - logits, -50, 50)))
+    poses = Poses(keypoints, confidence, boxes, scores, np.zeros(len(boxes)))
     poses = poses[(scores > 0) & (box_area(boxes) > 0)]
     return poses[np.argsort(-poses.scores, kind="stable")]
 
 
 def published(runtime: Runtime, *, weights: Path | str | None = None, input_size: int | None = None) -> KeypointRCNN:
-    """Keypoint R-CNN with weights that the user has.
+    """Create Keypoint R-CNN.
 
     Args:
         runtime: where it runs.
-        weights: its state dict.
-        input_size: the image's shorter side is scaled to so many pixels, the longer to at most 5/3 of it; 800 when not
-            given.
+        weights: its state dict; the stored one by default.
+        input_size: pixels of the shorter image side, the longer being at most 5/3 of it; 800 by default.
 
     Raises:
-        InputError: no weights, or not those of this network.
+        InputError: the weights are missing or of another network.
     """
     from estimators.networks.rcnn_people import RcnnPeople
 
@@ -103,6 +101,6 @@ def _network(input_size: int) -> nn.Module:
     )
     for module in network.modules():
         if isinstance(module, BatchNorm2d):
-            # torchvision trained it before its frozen batch norm added 1e-5 to the variance.
+            # The published weights were trained before torchvision's frozen batch norm added 1e-5 to the variance.
             module.eps = 0.0
     return network

@@ -1,4 +1,4 @@
-"""Published networks with the weights that the user has."""
+"""Loads published networks with their weights."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def loaded(name: str, weights: Path | str | None) -> tuple[nn.Module, Weights]:
-    """A network of NETWORKS with its numbers, and where they are from.
+    """Build a network of NETWORKS, load its weights and describe them.
 
     Raises:
-        InputError: no weights, or not those of this network.
+        InputError: the weights are missing or of another network.
     """
     known = given_weights(name, weights, source="its authors' page", table=PUBLISHED)
     network = NETWORKS[name]()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _CROP_PX = 256
 
-# On 43 frames of three clips, 66 of 935 joints lay on the same joint of another person without a mask, 46 with this one
-# (some truly do, where one person hides another); jittered boxes moved the joints no more than without.
+# On 43 frames of three clips, 66 of 935 joints coincided with the same joint of another person without a mask, 46 with
+# it (some truly do, where people overlap); the joints were no more sensitive to jittered boxes than without.
 _MASK_MARGIN = 0.2
 
 
@@ -50,17 +50,17 @@ NETWORK = Network(
 
 
 class MoveNet:
-    """Joints by MoveNet Thunder; a posetrail.protocols.Estimator.
+    """Pose estimator MoveNet Thunder; a posetrail.protocols.Estimator.
 
     Args:
         runtime: where the network runs.
-        crop_scale: the square crop is so many times as large as the box's longer side.
-        crop_mask_margin: what lies outside the box, made longer by this share of its sides, is painted grey, so that a
-            neighbour within the square crop lends no joints; None paints nothing.
-        flip_test: average with the mirrored crop: twice the cost.
+        crop_scale: side of the square crop, relative to the longer side of the box.
+        crop_mask_margin: paint the crop grey outside the box enlarged by this share of its sides, so that joints of
+            neighbours are not used; None for no mask.
+        flip_test: average with the mirrored crop; takes twice the time.
 
     Raises:
-        InputError: an option has an unusable value, or the weights are damaged.
+        InputError: an option is unusable, or the weights are damaged.
     """
 
     network = NETWORK
@@ -75,9 +75,9 @@ class MoveNet:
         flip_test: bool = False,
     ) -> None:
         if crop_scale <= 0:
-            raise InputError(f"movenet crop_scale: wanted more than 0, such as 1.25, got {crop_scale}")
+            raise InputError(f"crop_scale: expected more than 0, such as 1.25, got {crop_scale}")
         if crop_mask_margin is not None and crop_mask_margin < 0:
-            raise InputError(f"movenet crop_mask_margin: wanted 0 or more, such as 0.2, got {crop_mask_margin}")
+            raise InputError(f"crop_mask_margin: expected 0 or more, such as 0.2, got {crop_mask_margin}")
         self.crop_scale = crop_scale
         self.crop_mask_margin = crop_mask_margin
         self.flip_test = flip_test
@@ -89,7 +89,7 @@ class MoveNet:
         return COCO_17
 
     def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
-        """Joints of every box; all are missing where a box is empty, not finite or outside its image.
+        """Estimate the joints in every box; all are missing if a box is empty, not finite or outside the image.
 
         Args:
             frames: the batch; images of any sizes.

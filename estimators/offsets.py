@@ -1,4 +1,4 @@
-"""Maps of joints with maps of offsets beside them, which say how far and where from a cell the joint truly is."""
+"""Decoding of heatmaps with offset maps, which give the vector from a cell to the joint; not used by a network yet."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from estimators.heatmaps import highest_cells, smoothed, values_at
 def decode_offset_votes(
     heatmaps: np.ndarray, offsets: np.ndarray, *, radius_cells: float, votes_per_cell: int = 8
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Every cell votes, as much as its map says, for where its offset points; the joint is where most votes fall.
+    """Hough voting: every cell votes, weighted by its heatmap, for the position its offset points to.
 
     Papandreou et al. 2017, "Towards Accurate Multi-person Pose Estimation in the Wild" (G-RMI), section 3.2, equation
     1: f(x) = sum over cells j of G(x_j + F(x_j) - x) h(x_j) / (pi R^2), G bilinear. The map is trained as a disk of
-    radius R around the joint, so that no cell has to be best: many weak witnesses agree. Right to half a node of the
-    voting grid, 1 / (2 votes_per_cell) cells, where the offsets are.
+    radius R around the joint, so many cells contribute. With exact offsets the result is accurate to half a node of the
+    voting grid, 1 / (2 votes_per_cell) cells.
 
     Args:
         heatmaps: (N, K, H, W) probabilities 0..1.
         offsets: (N, K, 2, H, W) x y cells, from the middle of each cell to the joint.
         radius_cells: R.
-        votes_per_cell: nodes of the voting grid in a cell's width; with the network's stride, one for each pixel.
+        votes_per_cell: nodes of the voting grid per cell; the stride of the network gives one node per pixel.
 
     Returns:
-        keypoints (N, K, 2) float64 x y in cells, (3, 5) the middle of heatmaps[..., 5, 3], within the map, NaN where
-        nothing voted there; scores (N, K), f at the joint: about 1 where all of a full disk's cells agree on a node.
+        keypoints (N, K, 2) float64 x y in cells, (3, 5) being the centre of heatmaps[..., 5, 3], within the map, NaN
+        without votes; scores (N, K), f at the joint: about 1 if all cells of a full disk vote for one node.
     """
     N, K, H, W = heatmaps.shape
     width, height = (W - 1) * votes_per_cell + 1, (H - 1) * votes_per_cell + 1
@@ -48,16 +48,16 @@ def decode_offset_votes(
 def decode_udp_offsets(
     heatmaps: np.ndarray, offsets: np.ndarray, *, radius_cells: float, kernel: int = 11
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The highest cell of the smoothed map plus the smoothed offset there: G-RMI's maps, read as UDP reads them.
+    """Highest cell of the smoothed heatmap plus the smoothed offset there: G-RMI's maps decoded as in UDP.
 
     Huang et al. 2020, "The Devil is in the Details", section 4 ("combined classification and regression"). Cheaper than
-    voting; the smoothing takes the votes' part in making neighbours agree.
+    voting; smoothing replaces the agreement of neighbouring votes.
 
     Args:
         heatmaps: (N, K, H, W) probabilities 0..1.
         offsets: (N, K, 2, H, W) x y, in units of the disk's radius.
-        radius_cells: the radius; the published networks have 3.5 cells on maps 64 high (0.0546875 of the height).
-        kernel: cells the offsets are smoothed over; the maps are over 2 kernel + 1.
+        radius_cells: radius of the disk; published networks have 3.5 cells on maps 64 high (0.0546875 of the height).
+        kernel: size in cells of the smoothing of offsets; that of heatmaps is 2 kernel + 1.
 
     Returns:
         keypoints (N, K, 2) float64 x y in cells, NaN where the map is not above 0; scores (N, K) of the smoothed maps.

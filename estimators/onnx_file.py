@@ -1,4 +1,4 @@
-"""Top-down estimators in ONNX files: SimCC as of RTMPose, heatmaps or coordinates, told by the file's own shapes."""
+"""Top-down estimators in ONNX files: SimCC, heatmaps or coordinates, recognised by the shapes of their outputs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from posetrail.skeletons import (
     Skeleton,
 )
 
-_OPEN_SIZE = (256, 192)  # height and width, where a file leaves them open
+_OPEN_SIZE = (256, 192)  # height and width, for files that accept any
 
-# The one that most files with so many joints speak; of 14 joints CrowdPose, for which MMPose has more than for AIC.
+# The most common skeleton for each number of joints; for 14 CrowdPose, for which MMPose has more networks than for AIC.
 _SKELETONS = {
     len(skeleton): skeleton
     for skeleton in (AIC_14, CROWDPOSE_14, POSETRACK_15, MPII_16, COCO_17, BODY_25, HALPE_26, COCO_WHOLEBODY_133)
@@ -36,24 +36,24 @@ _SKELETONS = {
 
 
 class OnnxEstimator(TopDown):
-    """Joints by an ONNX file that takes crops (N, 3, H, W) float32 RGB; a posetrail.protocols.Estimator.
+    """Pose estimator in an ONNX file that takes crops (N, 3, H, W) float32 RGB; a posetrail.protocols.Estimator.
 
-    Its kind is read off what it answers: two vectors (N, K, b W) and (N, K, b H) for each joint are SimCC; maps
-    (N, K, h, w) are heatmaps; (N, K, 2) are x y as shares of the crop, (N, K, 4) with their spreads. The skeleton is
-    the one that is known by K joints. Crops are 1.25 times as large as the box. A file of `posetrail models export`
-    says which network it is, and is fed and read as that.
+    Its kind is recognised by its outputs: vectors (N, K, b W) and (N, K, b H) are SimCC; (N, K, h, w) are heatmaps;
+    (N, K, 2) are x y as shares of the crop, (N, K, 4) with their spreads. The number of joints K gives the skeleton.
+    Crops are 1.25 times as large as the box. A file of `posetrail models export` names its network, whose recipe is
+    used.
 
     Args:
         runtime: where it runs.
         path: the file.
-        normalisation: "imagenet", "0..1" or "0..255"; "imagenet" when neither this nor the file says.
+        normalisation: "imagenet", "0..1" or "0..255"; by default that of the named network, or "imagenet".
         crop_scale: as of TopDown.
         crop_mask_margin: as of TopDown.
         flip_test: as of TopDown.
-        decoder: as of TopDown; "quarter" for heatmaps when not given. "udp" for networks trained so.
+        decoder: as of TopDown; "quarter" by default. Give "udp" for networks trained with UDP.
 
     Raises:
-        InputError: the file cannot be read, is of another kind, or an option has an unusable value.
+        InputError: the file cannot be read, its kind is unknown, or an option is unusable.
     """
 
     def __init__(
@@ -91,15 +91,15 @@ class OnnxEstimator(TopDown):
 
 
 def recipe_for(path: Path, answer: tuple[np.ndarray, ...], crop_size: tuple[int, int]) -> Recipe:
-    """How a file is read, by what it answered for one crop.
+    """Choose the recipe of a file by its outputs for one crop.
 
     Args:
-        path: for the error.
+        path: for the error message.
         answer: its outputs.
         crop_size: width and height, pixels.
 
     Raises:
-        InputError: it is no estimator that is known here.
+        InputError: the kind of estimator is unknown.
     """
     width, height = crop_size
     shapes = [output.shape for output in answer]
@@ -111,13 +111,13 @@ def recipe_for(path: Path, answer: tuple[np.ndarray, ...], crop_size: tuple[int,
         case [*_, (1, joints, rows, columns)] | [(1, _, joints, rows, columns)] if rows * width == columns * height:
             return Recipe(input_size=crop_size, skeleton=_skeleton_of(joints, path))
     raise InputError(
-        f"{path}: wanted SimCC (1, K, {width} b), (1, K, {height} b), or heatmaps (1, K, h, w), or coordinates "
-        f"(1, K, 2); for a crop of {width} x {height} it answers {', '.join(map(str, shapes))}"
+        f"{path}: expected SimCC (1, K, {width} b), (1, K, {height} b), or heatmaps (1, K, h, w), or coordinates "
+        f"(1, K, 2); for a crop of {width} x {height} got {', '.join(map(str, shapes))}"
     )
 
 
 def _skeleton_of(joints: int, path: Path) -> Skeleton:
     if joints not in _SKELETONS:
         known = ", ".join(f"{K} {skeleton.name}" for K, skeleton in sorted(_SKELETONS.items()))
-        raise InputError(f"{path}: has {joints} joints, and no skeleton of so many is known ({known})")
+        raise InputError(f"{path}: expected the number of joints of a known skeleton ({known}), got {joints}")
     return _SKELETONS[joints]

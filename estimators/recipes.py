@@ -1,7 +1,7 @@
-"""The published top-down networks, a line for each: how it is fed and read, as its authors' code or paper has it.
+"""Published top-down networks with their recipes: preprocessing, crop and decoding as in the authors' code or paper.
 
-A network for which a recipe is right to the letter gives the joints its authors scored. Adding one: its file in
-`networks/` and its line in TOP_DOWN.
+A network reaches its published score only with exactly its recipe. To add one, write its file in `networks/`, a
+function in `makers` and a line in TOP_DOWN.
 """
 
 from __future__ import annotations
@@ -22,73 +22,75 @@ if TYPE_CHECKING:
 Crop = Literal["plain", "unbiased"]
 Output = Literal["heatmaps", "simcc", "coordinates"]
 
-_CELL_PX = 32  # of the coarsest maps: sides of crops are multiples
+_CELL_PX = 32  # pixels per cell of the coarsest maps; sides of crops are multiples of it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """From a box to a crop, and from the network's answer to joints."""
+    """Crop, preprocessing and decoding of a top-down network."""
 
     input_size: tuple[int, int] = (192, 256)
     """Width and height of the crop, pixels."""
     any_size: bool = True
-    """The same weights fit crops of other sizes."""
+    """Whether the same weights can be used with crops of other sizes."""
     preprocessing: Preprocessing = IMAGENET
     padding: tuple[float, float] = (1.25, 1.25)
-    """The crop is so many times as wide and as high as the box, before it is made longer on one side to fit."""
+    """Factors on width and height of the box, before one side is enlarged to the aspect ratio of the crop."""
     crop: Crop = "plain"
-    """Image 0..w upon crop 0..w, or first and last pixels upon each other (UDP): see `affine`."""
+    """Whether the crop maps 0..w to 0..w, or the centres of first and last pixels to each other (UDP); see `affine`."""
     output: Output = "heatmaps"
-    """Maps (N, K, h, w), the last where there are several, or of stacks (N, S, K, h, w) the last; two vectors for each
-    joint; or x y as shares of the crop, perhaps with their spreads."""
+    """Kind of output: maps (N, K, h, w) or stacks (N, S, K, h, w), of which the last counts; two vectors per joint; or
+    x y as shares of the crop, optionally with their spreads."""
     decoder: str = "quarter"
-    """How a joint is read off its heatmap, a name in `heatmaps.DECODERS`."""
+    """Decoder of heatmaps, a name in `heatmaps.DECODERS`."""
     alignment: Alignment = "corner"
-    """Where the cells of a map lie in the crop: see `heatmaps.cells_to_pixels`."""
+    """Position of the cells of a map in the crop; see `heatmaps.cells_to_pixels`."""
     flip_shift: bool = True
-    """The flip test moves the mirrored maps by a cell: see `heatmaps.flip_average`."""
+    """Whether the flip test shifts the mirrored maps by a cell; see `heatmaps.flip_average`."""
     highest: float = 1.0
-    """What a map is trained to be at the joint; scores are shares of it."""
+    """Value of a trained map at the joint; scores are divided by it."""
     skeleton: Skeleton = COCO_17
 
     def with_decoder(self, decoder: str | None) -> Recipe:
-        """Another way of reading heatmaps; "udp" changes crop, alignment and flip test too, as its training did.
+        """The recipe with another decoder of heatmaps; "udp" changes crop, alignment and flip test too.
 
         Raises:
-            InputError: no decoder has this name, or the network has no heatmaps.
+            InputError: the decoder is unknown, or the network has no heatmaps.
         """
         if decoder is None:
             return self
         if decoder not in DECODERS:
             raise unknown_name("decoder", decoder, DECODERS)
         if self.output != "heatmaps":
-            raise InputError(
-                f"decoder {decoder}: reads heatmaps, this network answers with {self.output}; leave it out"
-            )
+            raise InputError(f"decoder: {decoder} is for heatmaps, this network outputs {self.output}; leave it out")
         if decoder == "udp":
             return replace(self, decoder=decoder, crop="unbiased", alignment="ends", flip_shift=False)
         return replace(self, decoder=decoder)
 
     def of_height(self, height: int | None) -> Recipe:
-        """Crops of another size and the same shape.
+        """The recipe with crops of another height and the same aspect ratio.
 
         Args:
-            height: pixels; None leaves the size.
+            height: pixels; None keeps the size.
 
         Raises:
-            InputError: the network knows one size, or the sides are no multiples of 32.
+            InputError: the network has a fixed size, or the sides are not multiples of 32.
         """
         if height is None or height == self.input_size[1]:
             return self
         if not self.any_size:
-            raise InputError(f"input_size {height}: this network takes crops {self.input_size[1]} high and no others")
+            raise InputError(
+                f"input_size: expected {self.input_size[1]}, the fixed height of this network's crops, got {height}"
+            )
         width, rest = divmod(height * self.input_size[0], self.input_size[1])
         if rest or width % _CELL_PX or height % _CELL_PX:
-            raise InputError(f"input_size {height}: wanted a height such that both sides are multiples of 32, as 384")
+            raise InputError(
+                f"input_size: expected a height for which both sides are multiples of 32, such as 384, got {height}"
+            )
         return replace(self, input_size=(width, height))
 
 
-# The authors of Simple Baselines read images as BGR and normalise them by the numbers for RGB.
+# The authors of Simple Baselines read images as BGR and normalise them with the values for RGB.
 _SIMPLE = Recipe(preprocessing=Preprocessing(bgr=True, mean=IMAGENET_MEAN, std=IMAGENET_STD))
 _SIMPLE_MPII = replace(_SIMPLE, input_size=(256, 256), skeleton=MPII_16)
 _HRNET = Recipe()
@@ -97,7 +99,7 @@ _DEEPPOSE = replace(_MMPOSE, output="coordinates")
 _UDP = Recipe(crop="unbiased", decoder="udp", alignment="ends", flip_shift=False)
 _VITPOSE = replace(_UDP, any_size=False)
 _RTMPOSE = replace(_MMPOSE, output="simcc", any_size=False)
-# Its mean is in the order BGR, taken from RGB, and there is no deviation.
+# As published: the mean of BGR is subtracted from RGB, without a division.
 _FASTPOSE = Recipe(preprocessing=Preprocessing(mean=(0.406 * 255, 0.457 * 255, 0.480 * 255), std=ZERO_TO_ONE.std))
 _OF_255 = Recipe(alignment="middle", flip_shift=False, highest=255.0)
 _CPN = replace(
@@ -162,7 +164,7 @@ TOP_DOWN: dict[str, tuple[Recipe, Callable[[], nn.Module]]] = {
     "vitpose_s_vitae": (_VITPOSE, lambda: makers.vitpose_vitae(384)),
     "vitpose_b_vitae": (_VITPOSE, lambda: makers.vitpose_vitae(768)),
 }
-"""By name, how each is fed and read and what makes it with random numbers; for one of your own: `top_down.TopDown`."""
+"""Recipe and maker of each network by name. For a network of your own, use `top_down.TopDown`."""
 
 RECIPES = {name: recipe for name, (recipe, _) in TOP_DOWN.items()}
 """The recipes of TOP_DOWN by name."""

@@ -1,7 +1,7 @@
-"""SimCC's two vectors for each joint, one along x and one along y, to joints in pixels of the crop.
+"""Decoding of SimCC: two vectors per joint, along x and y, to joints in pixels of the crop.
 
-Li et al. 2022, "SimCC: a Simple Coordinate Classification Perspective for Human Pose Estimation"; as RTMPose (Jiang et
-al. 2023) uses it. Instead of a map, whose cells are coarse, a fine bin is chosen for x and for y by themselves.
+Li et al. 2022, "SimCC: a Simple Coordinate Classification Perspective for Human Pose Estimation"; used by RTMPose
+(Jiang et al. 2023). Instead of a map with coarse cells, fine bins are classified for x and y separately.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import correlate1d
 
-_RANGE = (1e-3, 50.0)  # DARK bounds a vector by these before its logarithm is taken
+_RANGE = (1e-3, 50.0)  # DARK clips a vector to these values before its logarithm
 
 
 def decode_simcc(
@@ -20,18 +20,18 @@ def decode_simcc(
     bins_per_pixel: float = 2.0,
     dark_kernels: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The highest bin of each vector (section 3.2); the less sure of the two is the joint's score.
+    """Decode by the highest bin of each vector (section 3.2); the score is the lower of the two heights.
 
-    Where a vector has no bin above 0 the keypoint is NaN. Some runtimes take the mean of both heights for the score;
-    the minimum tells when one axis is lost.
+    The keypoint is NaN if a vector has no bin above 0. Some runtimes use the mean of both heights as the score; the
+    minimum is low as soon as one axis fails.
 
     Args:
         simcc_x: (N, K, bins of x).
         simcc_y: (N, K, bins of y).
         bins_per_pixel: the paper's splitting factor k.
-        dark_kernels: refine between the bins by DARK's Newton step (see `heatmaps.decode_dark`), after smoothing x and
-            y over so many bins (odd; `dark_kernel` knows how many); None: leave the joint on the bin, which at two bins
-            to a pixel is enough.
+        dark_kernels: refine between bins by DARK's Newton step (see `heatmaps.decode_dark`), after smoothing x and y
+            over this many bins (odd, see `dark_kernel`). None uses the centre of the bin, which is accurate enough for
+            two bins per pixel.
 
     Returns:
         keypoints (N, K, 2) float64 x y in crop pixels; scores (N, K).
@@ -49,7 +49,7 @@ def decode_simcc(
 
 
 def dark_kernel(sigma_bins: float) -> int:
-    """Bins to smooth over before DARK's step, for vectors trained with Gaussians of this spread."""
+    """Number of bins to smooth over before DARK's step, for vectors trained with Gaussians of this spread."""
     kernel = int((sigma_bins * 20 - 7) // 3)
     return kernel - 1 + kernel % 2
 
@@ -57,19 +57,19 @@ def dark_kernel(sigma_bins: float) -> int:
 def flip_average_simcc(
     vectors: tuple[np.ndarray, np.ndarray], mirrored: tuple[np.ndarray, np.ndarray], mirror: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors of the crops averaged with those of the crops seen in a mirror: the flip test.
+    """Average vectors with those of the mirrored crops (flip test).
 
     Args:
         vectors: simcc_x, simcc_y as in `decode_simcc`.
-        mirrored: the same of the mirrored crops.
-        mirror: (K,) each joint's position on the other side of the body.
+        mirrored: the same for the mirrored crops.
+        mirror: (K,) index of each joint's mirror image.
     """
     x, y = mirrored[0][:, mirror, ::-1], mirrored[1][:, mirror]
     return (vectors[0] + x) / 2, (vectors[1] + y) / 2
 
 
 def _newton_step(vectors: np.ndarray, kernel: int) -> np.ndarray:
-    """From the highest bin to the top of the Gaussian through it, (N, K) bins, of vectors (N, K, bins)."""
+    """Offsets (N, K) in bins from the highest bin to the peak of the Gaussian through it, of vectors (N, K, bins)."""
     N, K, B = vectors.shape
     weights = cv2.getGaussianKernel(kernel, 0, cv2.CV_64F)[:, 0]
     smooth = correlate1d(vectors.astype(np.float64), weights, axis=2, mode="constant")
@@ -82,5 +82,5 @@ def _newton_step(vectors: np.ndarray, kernel: int) -> np.ndarray:
         return log[np.arange(N)[:, None], np.arange(K), np.clip(peak + step, 0, B - 1)]
 
     first = (beside(1) - beside(-1)) / 2
-    second = (beside(2) - 2 * beside(0) + beside(-2)) / 4 + 1e-9  # never divides by 0
+    second = (beside(2) - 2 * beside(0) + beside(-2)) / 4 + 1e-9  # avoids a division by 0
     return -first / second

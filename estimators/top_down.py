@@ -1,4 +1,4 @@
-"""Joints by any network that is shown a crop of one person, as its recipe says."""
+"""Top-down estimation with any network that takes crops of single people, according to its recipe."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ Joints = tuple[np.ndarray, np.ndarray]
 
 
 class TopDown:
-    """Joints by a network that sees one person at a time; a posetrail.protocols.Estimator.
+    """Pose estimator with a network for crops of single people; a posetrail.protocols.Estimator.
 
     >>> recipe = Recipe(input_size=(192, 256))
     >>> estimator = TopDown(run_of(my_module, recipe, runtime), recipe)
 
     Args:
-        run: crops (B, height, width, 3) uint8 RGB to what `recipe.output` says, each (B, ...).
+        run: maps crops (B, height, width, 3) uint8 RGB to the outputs that `recipe.output` describes, each (B, ...).
         recipe: preprocessing and decoding.
-        weights: their description, for a run's folder.
-        crop_scale: the crop is so many times as large as the box; the recipe's own padding when not given.
-        crop_mask_margin: what lies outside the box, its sides made longer by this share, is painted in the colour that
-            the network sees as zero; None, as published networks were trained, paints nothing.
-        flip_test: average with the mirrored crop: twice the cost.
-        decoder: a name in `heatmaps.DECODERS`; the recipe's own when not given.
+        weights: description for the record of a run.
+        crop_scale: size of the crop relative to the box; the recipe's padding by default.
+        crop_mask_margin: paint the crop outside the box enlarged by this share of its sides, in the colour that
+            preprocessing maps to zero; None, as published networks were trained, for no mask.
+        flip_test: average with the mirrored crop; takes twice the time.
+        decoder: a name in `heatmaps.DECODERS`; the recipe's by default.
 
     Raises:
-        InputError: an option has an unusable value.
+        InputError: an option is unusable.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class TopDown:
         decoder: str | None = None,
     ) -> None:
         if crop_scale is not None and crop_scale <= 0:
-            raise InputError(f"crop_scale: wanted more than 0, such as 1.25, got {crop_scale}")
+            raise InputError(f"crop_scale: expected more than 0, such as 1.25, got {crop_scale}")
         if crop_mask_margin is not None and crop_mask_margin < 0:
-            raise InputError(f"crop_mask_margin: wanted 0 or more, such as 0.2, got {crop_mask_margin}")
+            raise InputError(f"crop_mask_margin: expected 0 or more, such as 0.2, got {crop_mask_margin}")
         recipe = recipe.with_decoder(decoder)
         self.recipe = recipe if crop_scale is None else replace(recipe, padding=(crop_scale, crop_scale))
         self.weights = weights
@@ -82,11 +82,11 @@ class TopDown:
 
     @property
     def skeleton(self) -> Skeleton:
-        """The recipe's."""
+        """The skeleton of the recipe."""
         return self.recipe.skeleton
 
     def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
-        """Joints of every box; all are missing where a box is empty, not finite or outside its image.
+        """Estimate the joints in every box; all are missing if a box is empty, not finite or outside the image.
 
         Args:
             frames: the batch; images of any sizes.
@@ -122,20 +122,20 @@ def published(
     flip_test: bool = False,
     decoder: str | None = None,
 ) -> TopDown:
-    """A network of RECIPES, with weights that the user has.
+    """Create an estimator with a network of RECIPES.
 
     Args:
         runtime: where it runs.
         name: in RECIPES.
-        weights: a checkpoint of this network.
-        input_size: height of the crops, pixels, where the weights are for another than the recipe's.
+        weights: a checkpoint of this network; the stored one by default.
+        input_size: height of the crops in pixels, for weights of another size than the recipe's.
         crop_scale: as of TopDown.
         crop_mask_margin: as of TopDown.
         flip_test: as of TopDown.
         decoder: as of TopDown.
 
     Raises:
-        InputError: no weights, or not those of this network; an option has an unusable value.
+        InputError: the weights are missing or of another network, or an option is unusable.
     """
     recipe = RECIPES[name].of_height(input_size).with_decoder(decoder)
     module, known = loaded(name, weights)
@@ -150,7 +150,7 @@ def published(
 
 
 def run_of(module: nn.Module, recipe: Recipe, runtime: Runtime) -> Run:
-    """A torch module that takes (N, 3, H, W) float32, made callable for TopDown."""
+    """Load a torch module that takes (N, 3, H, W) float32 for use in TopDown."""
     from estimators.networks.last_answer import LastAnswer
     from posetrail.layers import FromBytes
 
@@ -160,7 +160,7 @@ def run_of(module: nn.Module, recipe: Recipe, runtime: Runtime) -> Run:
 
 
 def crops_of(boxes: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Matrices (N, 2, 3) that take points of the image to points of the crops around boxes (N, 4)."""
+    """Matrices (N, 2, 3) from image to crop, for crops around boxes (N, 4)."""
     padded = (boxes[:, 2:] - boxes[:, :2]) * (np.array(recipe.padding) - 1) / 2
     padded = np.concatenate([boxes[:, :2] - padded, boxes[:, 2:] + padded], axis=1)
     width, height = recipe.input_size
@@ -170,7 +170,7 @@ def crops_of(boxes: np.ndarray, recipe: Recipe) -> np.ndarray:
 
 
 def _mask(crops: np.ndarray, kept: np.ndarray, recipe: Recipe) -> None:
-    """Paint crops (N, h, w, 3) outside of boxes (N, 2, 2), of which each is top left and bottom right, x y."""
+    """Paint crops (N, h, w, 3) outside boxes (N, 2, 2), given by top left and bottom right corner x y."""
     corners = np.clip(np.round(kept), 0, recipe.input_size).astype(int)
     for crop, ((x1, y1), (x2, y2)) in zip(crops, corners, strict=True):
         inside = crop[y1:y2, x1:x2].copy()
@@ -188,7 +188,7 @@ def _read_heatmaps(answer: Answer, mirrored: Answer | None, recipe: Recipe) -> J
 
 
 def _last_maps(answer: Answer) -> np.ndarray:
-    """(N, K, h, w): of stacks (N, S, K, h, w) the last one."""
+    """Heatmaps (N, K, h, w): the last output, or its last stack (N, S, K, h, w)."""
     return answer[-1] if answer[-1].ndim == 4 else answer[-1][:, -1]
 
 
@@ -209,7 +209,7 @@ def _read_coordinates(answer: Answer, mirrored: Answer | None, recipe: Recipe) -
 
 
 def _scaled(answer: np.ndarray, recipe: Recipe) -> Joints:
-    """From shares of the crop (N, K, 2 or 4); the surer, the smaller the spread (Li et al. 2021, RLE's code)."""
+    """Joints from shares of the crop (N, K, 2 or 4); a smaller spread scores higher (Li et al. 2021, RLE's code)."""
     spreads = 1 / (1 + np.exp(-np.maximum(answer[..., 2:], -50)))  # exp overflows beyond 88
     scores = 1 - spreads.mean(axis=2) if spreads.shape[2] else np.ones(answer.shape[:2])
     return answer[..., :2] * np.array(recipe.input_size), scores

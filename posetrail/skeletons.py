@@ -21,7 +21,7 @@ _UNKNOWN_SIGMA = 0.08  # OKS sigma of joints without a published one: about the 
 
 @dataclass(frozen=True, kw_only=True)
 class Skeleton:
-    """The joints of one annotation convention, in the order of its files.
+    """The joints of one annotation format, in the order of its files.
 
     Raises:
         ValueError: two joints have one name, sigmas do not match the joints or are not positive, a limb or a mirror
@@ -66,7 +66,7 @@ class Skeleton:
 
     @cached_property
     def limb_indices(self) -> np.ndarray:  # (L, 2) int
-        """Limbs as pairs of joint positions."""
+        """Limbs as pairs of joint indices."""
         return np.array([[self.index(a), self.index(b)] for a, b in self.limbs], dtype=int).reshape(-1, 2)
 
     @cached_property

@@ -213,9 +213,9 @@ def test_missing_and_foreign_weights_and_wrong_sizes_are_told_in_one_line(
             "yolox_s: its weights are not on this machine; `posetrail models fetch yolox_s` downloads them from https",
         ),
         ({"name": "yolox_s", "weights": "gone.pth"}, "weights gone.pth: cannot be read"),
-        ({"name": "rtmdet_m", "weights": weights("yolox_nano")}, "are not those of RTMDet here: .* missing"),
+        ({"name": "rtmdet_m", "weights": weights("yolox_nano")}, "expected weights of RTMDet, got others: .* missing"),
         ({"name": "yolox_nano", "weights": weights("yolox_nano"), "input_size": 100}, "expected a multiple of 32"),
-        ({"name": "torchvision:ssd300_vgg16", "weights": "x", "input_size": 640}, "takes no input_size"),
+        ({"name": "torchvision:ssd300_vgg16", "weights": "x", "input_size": 640}, "ssd300_vgg16 has a fixed size"),
         ({"name": "torchvision:fcos"}, "unknown detector 'torchvision:fcos'; did you mean 'torchvision:"),
     ):
         with pytest.raises(InputError, match=said) as told:

@@ -123,7 +123,7 @@ def test_with_the_flip_test_a_mirrored_image_gives_the_mirrored_pose(runtime: Ru
 def test_wrong_names_and_options_are_told_what_to_do(runtime: Runtime) -> None:
     with pytest.raises(InputError, match="unknown estimator 'movenet'; did you mean 'movenet_thunder'"):
         create_estimator("movenet", runtime=runtime)
-    with pytest.raises(InputError, match="crop_scale: wanted more than 0"):
+    with pytest.raises(InputError, match="crop_scale: expected more than 0"):
         create_estimator("movenet_thunder", runtime=runtime, crop_scale=0.0)
-    with pytest.raises(InputError, match="crop_mask_margin: wanted 0 or more"):
+    with pytest.raises(InputError, match="crop_mask_margin: expected 0 or more"):
         create_estimator("movenet_thunder", runtime=runtime, crop_mask_margin=-1.0)

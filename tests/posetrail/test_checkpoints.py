@@ -100,7 +100,7 @@ def test_unusable_files_are_told_in_one_line(tmp_path: Path) -> None:
         "empty.pth": "it may be incomplete",
         "cut.safetensors": "it may be incomplete",
         "list.pth": "expected a state dict .* got a list",
-        "no_state.pth": "found the keys epoch, meta",
+        "no_state.pth": "got the keys epoch, meta",
     }.items():
         with pytest.raises(InputError, match=said) as told:
             load_checkpoint(tmp_path / name)
@@ -117,8 +117,8 @@ def test_a_file_of_another_network_names_the_first_keys_that_do_not_fit() -> Non
     with pytest.raises(InputError) as told:
         load_into(fresh, state, "some.pth")
     assert str(told.value) == (
-        "weights some.pth: expected weights of Sequential, got others: 1 missing (conv.weight); 1 unexpected (head.weight); "
-        "1 of another shape (bn.weight expected (4,) got (7,))"
+        "weights some.pth: expected weights of Sequential, got others: 1 missing (conv.weight); "
+        "1 unexpected (head.weight); 1 of another shape (bn.weight expected (4,) got (7,))"
     )
     assert all(torch.equal(value, before[key]) for key, value in fresh.state_dict().items())
     with pytest.raises(InputError, match=r"6 missing \(conv.weight, conv.bias, bn.weight, ...\)$"):
