@@ -1,4 +1,4 @@
-"""Online and offline side by side, from the same poses: what associate_offline changes."""
+"""Online and offline association of the same poses, side by side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from tracker.runs.follow import follow_poses
 from tracker.runs.record import Outcome
 from tracker.settings import AssociationSettings
 
-_SCORES = ("MOTA", "IDF1", "HOTA", "IDF1 (OKS)", "HOTA (OKS)")  # by whether the ground ground_truth has head boxes
+_SCORES = (
+    "MOTA",
+    "IDF1",
+    "HOTA",
+    "IDF1 (OKS)",
+    "HOTA (OKS)",
+)  # the ground truth's head boxes decide which
 _METRICS = ("MOTA", "IDF1", "HOTA")
 
 
@@ -25,21 +31,21 @@ def follow_both(
     more_formats: Sequence[str] = (),
     ground_truth: Path | None = None,
 ) -> tuple[dict[str, Outcome], Table]:
-    """Follow the same poses both ways, into `output`/online and `output`/offline.
+    """Associate the same poses online and offline, into `output`/online and `output`/offline.
 
     Args:
         poses: as of `tracker.runs.follow.follow_poses`.
-        settings: who is who; `offline` is not looked at.
+        settings: association settings; `offline` is ignored.
         output: folder for both runs.
         fps: as of `follow_poses`.
         more_formats: as of `follow_poses`.
-        ground_truth: PoseTrack file with the ground_truth, to score both.
+        ground_truth: PoseTrack file with the ground truth, to score both.
 
     Returns:
-        How both ended, by name, and a table with a row for each.
+        The outcome of each, by name, and a table with a row for each.
 
     Raises:
-        InputError: as of `follow_poses`, or the ground_truth cannot be used.
+        InputError: as of `follow_poses`, or the ground truth cannot be used.
     """
     online, offline = replace(settings, offline=False), replace(settings, offline=True)
     ways = {"online": follow_poses(poses, online, output=output / "online", fps=fps, more_formats=more_formats)}

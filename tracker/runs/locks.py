@@ -1,8 +1,8 @@
-"""Locks: one process at a time writes a run's folder or leads a batch, and sees when that folder is taken away.
+"""Locks of runs and batches: one process at a time writes a folder, and detects that the folder was removed.
 
 A lock is a file inside the folder that it protects, so every path to the folder leads to the same lock and nothing is
-written beside it. The file is held open with `flock` and removed on release. The operating system releases the lock of
-a process that died; the file that it leaves behind stops nobody. Where a file system has no locks, work goes on.
+written beside the folder. The file is held open with `flock` and removed on release. The operating system releases the
+lock of a process that died; the remaining file does not block others. On file systems without locks, nothing is locked.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ else:
 _NAME = ".posetrail.lock"  # in a run's folder
 BATCH_FOLDER = ".posetrail"  # folder in a batch's output
 _POLL_S = 0.02
-_GRACE_S = 0.2  # a reader that leaves holds the lock alone for a moment
+_GRACE_S = 0.2  # a reader holds the lock exclusively for a moment when it releases it
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Locked(InputError):
-    """Another process is at work on the same run or batch."""
+    """Another process uses the same run or batch."""
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that is held."""
+    """A held lock."""
 
-    folder: Path  # what it protects, as messages name it
+    folder: Path  # what it protects, for messages
     file: Path
     descriptor: int
 
     @property
     def is_lost(self) -> bool:
-        """Whether its file is no longer there: the folder was removed, moved or replaced."""
+        """Whether its file has gone, because the folder was removed, moved or replaced."""
         try:
             there, held = self.file.stat(), os.fstat(self.descriptor)
         except OSError:
@@ -54,10 +54,10 @@ class Lock:
         return (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino)
 
     def check(self) -> None:
-        """Look whether the folder is still there; costs a few microseconds.
+        """Check that the folder still exists; takes a few microseconds.
 
         Raises:
-            InputError: it is not.
+            InputError: it was removed, moved or replaced.
         """
         if self.is_lost:
             raise InputError(
@@ -65,7 +65,7 @@ class Lock:
             )
 
     def checking(self, on_frame: Callable[[int], None]) -> Callable[[int], None]:
-        """The same callback, which looks first whether the folder is still there."""
+        """The same callback, which first checks that the folder still exists."""
 
         def check_and_call(people: int) -> None:
             self.check()
@@ -76,15 +76,15 @@ class Lock:
 
 @contextmanager
 def write_lock(folder: Path, *, wait_s: float = 0.0) -> Iterator[Lock]:
-    """Alone with a run's folder, which is made if need be; after an error, a folder that was made empty goes again.
+    """Lock a run's folder for writing; it is made if it does not exist, and removed after an error if it is empty.
 
     Args:
         folder: of the run.
-        wait_s: seconds to wait for another process at work there.
+        wait_s: seconds to wait for another process that uses the folder.
 
     Raises:
-        Locked: another process writes there, or reads.
-        InputError: the folder cannot be made or written to, or it was removed meanwhile, whatever failed for that.
+        Locked: another process writes or reads there.
+        InputError: the folder cannot be made or written to, or was removed meanwhile.
     """
     with folder_made(folder), _held(folder, folder / _NAME, wait_s=wait_s) as lock:
         yield lock
@@ -92,9 +92,9 @@ def write_lock(folder: Path, *, wait_s: float = 0.0) -> Iterator[Lock]:
 
 @contextmanager
 def read_lock(folder: Path) -> Iterator[None]:
-    """Beside other readers of a run's folder, while no process writes there.
+    """Lock a run's folder for reading, together with other readers.
 
-    Where no lock file can be made or opened, as on a read-only place, the folder is read all the same.
+    If no lock file can be made or opened, as on a read-only file system, the folder is read without a lock.
 
     Raises:
         Locked: another process writes there.
@@ -113,10 +113,10 @@ def read_lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[Lock]:
-    """Alone with a file that is made outside of any run's folder.
+    """Lock a file outside of run folders for writing.
 
     Raises:
-        Locked: another process makes the same file.
+        Locked: another process writes the same file.
         InputError: nothing can be written there, or the folder was removed meanwhile.
     """
     with _held(path, path.with_name(f".{path.name}.lock")) as lock:
@@ -125,10 +125,10 @@ def file_lock(path: Path) -> Iterator[Lock]:
 
 @contextmanager
 def batch_lock(output: Path, name: str) -> Iterator[Lock]:
-    """Alone with a batch, or a shard of one, of this output folder, which is made if need be.
+    """Lock a batch, or a shard of one, in an output folder, which is made if it does not exist.
 
     Raises:
-        Locked: another process has it.
+        Locked: another process holds the lock.
         InputError: nothing can be written there, or the folder was removed meanwhile.
     """
     folder = output / BATCH_FOLDER
@@ -147,7 +147,7 @@ def _held(
     try:
         yield lock
     except Exception:
-        lock.check()  # what failed may be due to that
+        lock.check()  # a removed folder may be the cause
         raise
     else:
         lock.check()
@@ -166,11 +166,11 @@ def _acquire(folder: Path, file: Path, *, shared: bool = False, wait_s: float = 
 
 
 def _attempt(file: Path, shared: bool) -> int | None:
-    """The descriptor of the lock file, locked; None where another process has it."""
+    """The locked descriptor of the lock file; None if another process holds it."""
     descriptor = _opened(file, shared)
     try:
         locked = _lock(descriptor, shared)
-        # The process that had it may have removed the file between our opening and locking it.
+        # The previous holder may have removed the file after it was opened and before it was locked.
         if locked and not Lock(file, file, descriptor).is_lost:
             return descriptor
     except BaseException:
@@ -200,18 +200,18 @@ def _release(file: Path, descriptor: int, *, shared: bool = False) -> None:
 
 
 def _lock(descriptor: int, shared: bool) -> bool:
-    """Lock the open file; whether no other process has it."""
+    """Lock the open file; returns False if another process holds it."""
     try:
         _flock(descriptor, shared)
     except OSError as error:
-        return error.errno not in _BUSY  # any other: this file system has no locks
+        return error.errno not in _BUSY  # any other error: the file system has no locks
     return True
 
 
 if sys.platform == "win32":
 
     def _flock(descriptor: int, shared: bool) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # readers exclude one another, too
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # excludes other readers too
 
 else:
 

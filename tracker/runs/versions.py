@@ -1,4 +1,4 @@
-"""Versions of what a run depends on, for run.json and `posetrail doctor`."""
+"""Versions of the packages that a run depends on, for run.json and `posetrail doctor`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 ABSENT = "absent"
 _RECORDED = ("posetrail", "numpy", "opencv-python-headless", "av", "onnxruntime", "torch", "lap", "pyarrow")
-# The same module under other names: whoever has a GPU, or other software, may have installed one of these instead.
+# Other distributions of the same modules, such as those for GPUs, which may be installed instead.
 _VARIANTS = (
     "onnxruntime-cann",
     "onnxruntime-directml",
@@ -24,7 +24,7 @@ _VARIANTS = (
 
 
 def installed_versions() -> dict[str, str]:
-    """Name of a distribution to its version, or to "absent"; variants are in it if they are installed."""
+    """Versions by distribution, "absent" if it is not installed; variants are listed only if they are."""
     found = {name: _version(name) for name in (*_RECORDED, *_VARIANTS)}
     recorded = {name: text for name, text in found.items() if name in _RECORDED or text != ABSENT}
     return {"python": platform.python_version(), **recorded}
