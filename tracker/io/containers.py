@@ -1,7 +1,7 @@
-"""What the bytes of a video or image file say of the whole, where FFmpeg and OpenCV read what is there without a word.
+"""Completeness of video and image files by their bytes, because FFmpeg and OpenCV read truncated files silently.
 
-The outermost headers of a format tell how many bytes should follow, or how the file should end. WMV, FLV, MPEG streams
-and bare H.264 say neither, so that a file cut off between two packets cannot be noticed there.
+The outermost headers of most formats hold the size of the file or define how it ends. WMV, FLV, MPEG streams and raw
+H.264 have neither, so a file of these that is cut between two packets is not detected.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _MP4_BOXES = frozenset(
 )
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
-_CHUNKS_WALKED = 64  # between two packets: where streams lie one behind the other there are thousands
+_CHUNKS_WALKED = 64  # between two packets; there are thousands if streams are stored one after the other
 
-# How a file begins, of the formats of which FFmpeg reads no second file behind the first.
+# First bytes of formats of which FFmpeg does not read a second file after the first.
 _HEADS = {
     "mov": rb"\0\0\0[\x08-\xff]ftyp",
     "matroska": rb"\x1a\x45\xdf\xa3[\x80-\xff]\x42",
@@ -31,7 +31,7 @@ _HEADS = {
 
 
 def cut_off(path: Path, container: str) -> str:
-    """Why a file is not whole, by its headers or its end; empty where it is, or where they do not tell.
+    """Why a file is incomplete, by its headers or its end; empty if it is complete or the format does not tell.
 
     Args:
         path: the file.
@@ -46,7 +46,7 @@ def cut_off(path: Path, container: str) -> str:
 
 
 def next_file(path: Path, container: str, start: int) -> int | None:
-    """The byte at which another file of the same format begins behind this one; None where there is none.
+    """The byte at which another file of the same format begins after this one; None if there is none.
 
     Args:
         path: the file.
@@ -96,11 +96,11 @@ def bytes_in_no_chunk(path: Path, begin: int, end: int) -> int:
     return 0
 
 
-# Headers that tell how many bytes should follow -----------------------------------------------------------------------
+# Sizes in headers -----------------------------------------------------------------------------------------------------
 
 
 def _promised_bytes(file: BinaryIO, container: str, size: int) -> int:
-    """The least size a whole file has, by its outermost headers; 0 for containers that do not say."""
+    """The smallest size of the complete file, by its outermost headers; 0 if the format has none."""
     if "mp4" in container:
         return _promised_by_mp4(file)
     if container == "apng":
@@ -149,7 +149,7 @@ def _promised_by_matroska(head: bytes) -> int:
 
 
 def _ebml_element(head: bytes, start: int) -> tuple[bytes, bool, int]:
-    """Id, whether the size is known (live recordings leave it open), and where the element ends."""
+    """Id, whether the size is stored (live recordings leave it open), and the end of the element."""
     field = head[start + 4 : start + 12]
     length = 9 - field[0].bit_length() if field else 0
     largest = (1 << 7 * length) - 1
@@ -173,7 +173,7 @@ def _gif_has_its_end(file: BinaryIO) -> bool:
 
 
 def _colour_bytes(flags: bytes) -> int:
-    """Bytes of the colour table that these flags tell of."""
+    """Size in bytes of the colour table that these flags describe."""
     bits = int.from_bytes(flags)
     return 3 << (bits & 7) + 1 if bits & 0x80 else 0
 
@@ -185,7 +185,7 @@ def _ogg_has_its_end(file: BinaryIO) -> bool:
     going_on = set()
     while len(page := file.read(27)) == 27:
         if page[:4] != b"OggS":
-            return True  # damage, of which FFmpeg tells
+            return True  # damage that FFmpeg reports
         serial = page[14:18]
         if page[5] & 4:
             going_on.discard(serial)
@@ -199,7 +199,7 @@ def _ogg_has_its_end(file: BinaryIO) -> bool:
 
 
 def _png_is_animated(file: BinaryIO) -> bool:
-    """Whether a chunk acTL stands before the first data (PNG, 11.3.6)."""
+    """Whether there is an acTL chunk before the first data (PNG, 11.3.6)."""
     file.seek(len(_PNG_HEAD))
     while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
         if head[4:] == b"acTL":

@@ -1,8 +1,8 @@
-"""People drawn into a picture: limbs in the colour of their id, the id beside the head, a trail of where they were.
+"""Drawing of tracked people: limbs in the colour of the track id, the id beside the head, a trail of recent positions.
 
-The left side of the body is lighter than the right, unsure limbs fade, near people cover far ones, and no label covers
-a face that it can avoid. The label of a propagated person is hollow; a interpolated one, whom nobody saw here, is pale
-besides. Of somebody without joints the box is drawn. Everything scales with the picture and the person.
+The left side of the body is lighter than the right, limbs of low score fade, near people cover far ones, and labels
+avoid faces. The label of a propagated pose is an outline; an interpolated pose is pale too. Without joints, the box is
+drawn. Line widths scale with the image and the person.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from posetrail.skeletons import Skeleton
 
 Colour = tuple[float, ...]  # red, green, blue, 0..255
 
-_SUBPIXELS = 16  # OpenCV draws to fractions of a pixel, so that slow limbs glide rather than jump
-_FAR = 1e6  # pixels: OpenCV counts those fractions in 32 bits
+_SUBPIXELS = 16  # OpenCV draws to fractions of a pixel, so that slow limbs do not jump
+_FAR = 1e6  # pixels; OpenCV stores these fractions in 32 bits
 _GOLDEN_RATIO = (5**0.5 - 1) / 2  # the hues of any few successive ids lie far apart (Knuth, TAOCP 3, 6.4)
 _LEFT, _MIDDLE, _RIGHT, _DARK = 0, 1, 2, 3
 _SATURATION = (0.60, 0.85, 0.95, 0.60)  # of left, middle, right and outline ...
-_VALUE = (1.00, 0.97, 0.76, 0.16)  # ... so that they stand out from each other, and all from black and from white
+_VALUE = (1.00, 0.97, 0.76, 0.16)  # ... so that they differ from each other, from black and from white
 _FIRST_HUE = 0.9  # the first ids are cyan, amber, violet, green: far from skin
 _FADE = 0.25  # a joint is opaque when its score is so far above the threshold; below it fades to nothing
-_FILLED_OPACITY = 0.4
+_INTERPOLATED_OPACITY = 0.4
 _TRAIL_OPACITY = 0.8
 _TRAIL_JOINT_SCORE = 0.3
-_TRAIL_FREE_PENS = 10.0  # so many widths of a limb around the body the trail fades
+_TRAIL_FREE_PENS = 10.0  # widths of a limb around the body within which the trail fades
 _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top")
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 class Trails:
-    """Where everybody's hips were during the last seconds."""
+    """The hip positions of each track during the last seconds."""
 
     def __init__(self, seconds: float = 1.0) -> None:
         self._seconds = seconds
@@ -45,7 +45,7 @@ class Trails:
         self._now = 0.0
 
     def add(self, time_s: float, people: TrackedPoses, skeleton: Skeleton) -> None:
-        """Remember where these people are, and forget what is too long ago."""
+        """Add the positions of these people and drop old ones."""
         self._now = time_s
         for track_id, point in zip(people.track_ids.tolist(), _hip_centres(people, skeleton), strict=True):
             if np.isfinite(point).all():
@@ -57,7 +57,7 @@ class Trails:
                 del self._points[track_id]
 
     def of(self, track_id: int) -> tuple[np.ndarray, np.ndarray]:
-        """A person's points (P, 2), oldest first, and how fresh each is (P,): 1 now, 0 about to be forgotten."""
+        """Points of a track (P, 2), oldest first, and their freshness (P,): 1 now, 0 at the end of the trail."""
         points = self._points.get(track_id, ())
         places = np.array([point for _, point in points]).reshape(-1, 2)
         ages = self._now - np.array([time_s for time_s, _ in points])
@@ -65,13 +65,13 @@ class Trails:
 
 
 def _hip_centres(people: TrackedPoses, skeleton: Skeleton) -> np.ndarray:
-    """(N, 2) middle of the hips, NaN where one is not sure; the middle of the box's bottom if the skeleton has none."""
+    """(N, 2) centre of the hips, NaN if one has a low score; the bottom centre of the box if the skeleton has none."""
     if not {"left_hip", "right_hip"} <= set(skeleton.joints):
         boxes = people.poses.boxes
         return np.stack([boxes[:, [0, 2]].mean(axis=1), boxes[:, 3]], axis=1)
     hips = [skeleton.index("left_hip"), skeleton.index("right_hip")]
-    sure = (people.poses.keypoint_scores[:, hips] >= _TRAIL_JOINT_SCORE).all(axis=1, keepdims=True)
-    return np.where(sure, people.poses.keypoints[:, hips].mean(axis=1), np.nan)
+    is_confident = (people.poses.keypoint_scores[:, hips] >= _TRAIL_JOINT_SCORE).all(axis=1, keepdims=True)
+    return np.where(is_confident, people.poses.keypoints[:, hips].mean(axis=1), np.nan)
 
 
 def draw_people(
@@ -82,19 +82,19 @@ def draw_people(
     trails: Trails | None = None,
     min_joint_score: float = 0.2,
 ) -> Image:
-    """A new picture (H, W, 3) uint8 RGB with the people drawn in; `image` stays as it is.
+    """Draw people on a copy of an image.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        people: who is where.
-        skeleton: their joints.
-        trails: where they were, this frame included.
+        image: (H, W, 3) uint8 RGB; not changed.
+        people: the tracked poses.
+        skeleton: of the poses.
+        trails: their recent positions, this frame included.
         min_joint_score: joints below it are not drawn (0..1).
     """
     drawn = image.copy()
     bones = _bones(skeleton)
     figures = [_figure(people, row, skeleton, min_joint_score, image) for row in range(len(people))]
-    figures.sort(key=lambda figure: figure.box[3])  # whose feet are lower in the picture stands nearer
+    figures.sort(key=lambda figure: figure.box[3])  # people whose feet are lower in the image are nearer
     if trails is not None:
         for figure in figures:
             _draw_trail(drawn, figure, trails)
@@ -151,7 +151,7 @@ def _figure(people: TrackedPoses, row: int, skeleton: Skeleton, min_joint_score:
     keypoints = np.clip(people.poses.keypoints[row], -_FAR, _FAR)
     points, scores = _with_neck(keypoints, people.poses.keypoint_scores[row], skeleton)
     opacities = np.clip((scores - min_joint_score) / _FADE, 0, 1) * np.isfinite(points).all(axis=1)
-    opacity = _FILLED_OPACITY if people.interpolated[row] else 1.0
+    opacity = _INTERPOLATED_OPACITY if people.interpolated[row] else 1.0
     return _Figure(
         track_id=track_id,
         hollow=bool(people.poses.propagated[row] or people.interpolated[row]),
@@ -233,7 +233,7 @@ def _draw_box(image: Image, figure: _Figure) -> None:
 def _draw_trail(image: Image, figure: _Figure, trails: Trails) -> None:
     points, freshness = trails.of(figure.track_id)
     if len(points) > 1:
-        # Fading towards the body: the trail of someone who stands would be a scribble of the hips' small errors.
+        # Fade towards the body: the trail of a standing person would show only the small errors of the hips.
         distances = np.linalg.norm(points - points[-1], axis=1) / (_TRAIL_FREE_PENS * figure.pen)
         opacities = _TRAIL_OPACITY * freshness * np.clip(distances - 0.5, 0, 1)
         lines = np.stack([points[:-1], points[1:]], axis=1)

@@ -81,7 +81,7 @@ def _is_animation(image: Path) -> bool:
     try:
         return holds_several_pictures(image)
     except OSError:
-        return False  # that it cannot be read is told where it is read
+        return False  # reading it reports the error
 
 
 def _note_on_videos(folder: Path, videos: Sequence[str]) -> tuple[str, ...]:

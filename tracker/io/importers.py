@@ -1,23 +1,23 @@
-"""Poses and boxes that other programs found, as a pose log: from there on they are followed like any others.
+"""Poses and boxes of other programs as a pose log, which is then associated like any other.
 
-- PoseTrack files, 2017, 2018 and 2021, joints in the order of POSETRACK_15. The ids in them are not looked at.
+- PoseTrack files, 2017, 2018 and 2021, joints in the order of POSETRACK_15. Their ids are ignored.
 - MOTChallenge text: one box a line, frame, id, left, top, width, height, score and whatever else; frames and pixels
   count from 1. Boxes have no joints: all are missing, and people are followed by their boxes. Of a ground truth (nine
-  columns) only the lines that count are read. A seqinfo.ini beside the file, or in the folder above, is believed.
-- A pose log, as a run leaves it that was killed.
+  columns) only the lines that count are read. A seqinfo.ini beside the file, or in the folder above, is used.
+- A pose log, that of a killed run included.
 
-What was decided here:
+Conventions:
 
-- Scores may lie in any range. Within 0..1 they stay; otherwise a score becomes the share of the file's scores that are
-  no greater. That keeps their order, is the same for a network's logits as for its probabilities, and no outlier
-  squeezes the others together. No score (none, -1 where no other is negative, -9999) counts as 1; so do all if equal.
-- A frame's number is the one its name ends with, as long as these rise; then frames left out of the file are gaps in
-  time. Without such names frames follow each other. Frames of MOT without a box are frames with nobody;
-  of files that number far more frames than they have boxes, long stretches of those are left out (posetrail/sparse.py).
-- Times are the file's own, or else number / fps.
-- Person boxes that hold less than half of their joints are dummies, which programs write for want of a box: the joints'
-  own bounding box, a little larger, takes their place, as it does where there is none.
-- The size of the pictures is not in these files: it is as far as people reach.
+- Scores within 0..1 are kept. Other scores are replaced by the share of the file's scores that are not greater. This
+  keeps their order, is the same for logits and probabilities, and is robust to outliers. A missing score (none, -1 if
+  no other is negative, -9999) becomes 1; so do all scores if they are equal.
+- A frame's number is the number at the end of its name, if these numbers increase; frames that are left out of the file
+  are then gaps in time. Otherwise frames are numbered by position. Frames of MOT without a box have no people; if a
+  file numbers far more frames than it has boxes, long stretches of such frames are left out (posetrail/sparse.py).
+- Times are those of the file, or else number / fps.
+- Person boxes that contain less than half of their joints are placeholders of programs without boxes. They are replaced
+  by the enlarged bounding box of the joints, as are missing boxes.
+- These files do not hold the size of the images; it is estimated from the extent of the people.
 """
 
 from __future__ import annotations
@@ -56,35 +56,35 @@ _LEAST_SIDE = 4.0  # pixels, of a box around a joint or two
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Foreign:
-    """Poses from elsewhere, checked, and how to make a pose log of them."""
+class ImportedPoses:
+    """Checked poses of another program, and a function that writes their pose log."""
 
     header: PoseLogHeader
     write_log: Callable[[Path], LogEnd]
-    formats: tuple[str, ...]  # formats that suit them
+    formats: tuple[str, ...]  # file formats that suit them
     notes: tuple[str, ...] = ()  # one line each: what was assumed
-    cut_off: bool = False  # a pose log that nobody ended
+    cut_off: bool = False  # whether a pose log has no end mark
 
 
-def read_poses(path: Path, *, fps: float | None = None) -> Foreign:
+def read_poses(path: Path, *, fps: float | None = None) -> ImportedPoses:
     """Poses or boxes of one clip: .json of PoseTrack, .txt or .csv of MOTChallenge, poses.arrow of a run.
 
     Args:
         path: the file.
-        fps: frames per second; replaces times that the file tells. 30 when nobody tells, and a note says so.
+        fps: frames per second; replaces the times in the file. Without both it is 30, with a note.
 
     Raises:
         InputError: it cannot be read or used.
     """
     if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise InputError(f"fps must be frames per second, more than 0; got {fps}")
+        raise InputError(f"fps: expected frames per second, more than 0, got {fps}")
     readers = {".json": _read_posetrack, ".txt": _read_mot, ".csv": _read_mot, ".arrow": _read_log}
     reader = readers.get(path.suffix.lower())
     if not path.is_file() or reader is None:
         came = "a file of another kind" if path.is_file() else "a folder without them" if path.is_dir() else "nothing"
         raise InputError(
-            f"{path}: wanted the folder of a finished run, PoseTrack .json, a MOTChallenge .txt or a poses.arrow, "
-            f"found {came}"
+            f"{path}: expected the folder of a finished run, a PoseTrack .json, a MOTChallenge .txt or a poses.arrow, "
+            f"got {came}"
         )
     return reader(path, fps)
 
@@ -92,14 +92,14 @@ def read_poses(path: Path, *, fps: float | None = None) -> Foreign:
 # A pose log -----------------------------------------------------------------------------------------------------------
 
 
-def _read_log(path: Path, fps: float | None) -> Foreign:
+def _read_log(path: Path, fps: float | None) -> ImportedPoses:
     if fps is not None:
-        raise InputError(f"{path}: has times of its own; leave out --fps")
+        raise InputError(f"{path}: has its own times; leave out --fps")
     header, frames = read_pose_log(path)
     if next(frames, None) is None:
-        raise InputError(f"{path}: there is no whole frame in it; track again")
+        raise InputError(f"{path}: expected a whole frame, got none; track again")
     formats = default_formats(header.skeleton)
-    return Foreign(header=header, write_log=partial(_copy, path), formats=formats, cut_off=not is_complete(path))
+    return ImportedPoses(header=header, write_log=partial(_copy, path), formats=formats, cut_off=not is_complete(path))
 
 
 def _copy(path: Path, to: Path) -> LogEnd:
@@ -114,33 +114,33 @@ def _copy(path: Path, to: Path) -> LogEnd:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Found:
-    """What a file tells: T frames, and the people of all frames as P rows in frame order."""
+    """The content of a file: T frames, and the people of all frames as P rows in frame order."""
 
     name: str
     skeleton: Skeleton
-    indices: np.ndarray  # (T,) int64, rising
+    indices: np.ndarray  # (T,) int64, increasing
     names: tuple[str, ...]  # (T,) of the images
     times: np.ndarray  # (T,) seconds
     fps: float
-    frames: np.ndarray  # (P,) position in `indices`, never falling
+    frames: np.ndarray  # (P,) position in `indices`, not decreasing
     poses: Poses  # (P,)
 
-    def seen(self) -> Iterator[PoseFrame]:
-        """Frame by frame."""
+    def pose_frames(self) -> Iterator[PoseFrame]:
+        """The frames with their people."""
         ends = np.searchsorted(self.frames, np.arange(len(self.names) + 1))
-        nobody = PropagatedPoses.empty(len(self.skeleton))
+        none_propagated = PropagatedPoses.empty(len(self.skeleton))
         for t, name in enumerate(self.names):
             people = self.poses[ends[t] : ends[t + 1]]
-            yield PoseFrame(int(self.indices[t]), float(self.times[t]), name, people, nobody)
+            yield PoseFrame(int(self.indices[t]), float(self.times[t]), name, people, none_propagated)
 
     def size(self) -> tuple[int, int]:
-        """Width and height of the pictures, as far as people reach."""
+        """Width and height that contain all people."""
         corners = self.poses.boxes.reshape(-1, 2)
         width, height = np.ceil(corners.max(axis=0, initial=1)).astype(int).tolist()
         return width, height
 
 
-def _foreign(path: Path, found: _Found, formats: tuple[str, ...], notes: Iterable[str]) -> Foreign:
+def _imported(path: Path, found: _Found, formats: tuple[str, ...], notes: Iterable[str]) -> ImportedPoses:
     width, height = found.size()
     header = PoseLogHeader(
         skeleton=found.skeleton,
@@ -153,26 +153,26 @@ def _foreign(path: Path, found: _Found, formats: tuple[str, ...], notes: Iterabl
         models=[],
         posetrail_version=version("posetrail"),
     )
-    told = tuple(f"{path}: {note}" for note in notes)
-    return Foreign(header=header, write_log=partial(_write, header, found), formats=formats, notes=told)
+    prefixed = tuple(f"{path}: {note}" for note in notes)
+    return ImportedPoses(header=header, write_log=partial(_write, header, found), formats=formats, notes=prefixed)
 
 
 def _write(header: PoseLogHeader, found: _Found, to: Path) -> LogEnd:
     with written_whole(to) as beside, PoseLogWriter(beside, header) as log:
-        for frame in found.seen():
+        for frame in found.pose_frames():
             log.append(frame)
     return log.place.log_end
 
 
 def unit_scores(scores: np.ndarray) -> np.ndarray:
-    """Scores (P,) of any range as 0..1 in the same order; 1 for those that are none, and for all if all are equal."""
-    known = np.isfinite(scores) & (scores != NO_SCORE)
-    if not (scores[known & (scores != -1)] < 0).any():
-        known &= scores != -1
-    out, told = np.ones(len(scores)), scores[known]
-    if len(told) and told.min() < told.max():
-        stay = told.min() >= 0 and told.max() <= 1
-        out[known] = told if stay else np.searchsorted(np.sort(told), told, side="right") / len(told)
+    """Scores (P,) of any range mapped to 0..1 in the same order; missing ones, and all if they are equal, become 1."""
+    present = np.isfinite(scores) & (scores != NO_SCORE)
+    if not (scores[present & (scores != -1)] < 0).any():
+        present &= scores != -1
+    out, given = np.ones(len(scores)), scores[present]
+    if len(given) and given.min() < given.max():
+        fits = given.min() >= 0 and given.max() <= 1
+        out[present] = given if fits else np.searchsorted(np.sort(given), given, side="right") / len(given)
     return out
 
 
@@ -181,20 +181,20 @@ def _note_on_scores(what: str, before: np.ndarray, after: np.ndarray) -> list[st
     if (before == after).all():
         return []
     if (after == 1).all():
-        return [f"{what} tell nothing; all are 1"]
-    return [f"{what} run from {before.min():g} to {before.max():g}; their ranks take their place"]
+        return [f"{what} are all equal or missing; all become 1"]
+    return [f"{what} range from {before.min():g} to {before.max():g}; they are replaced by their ranks"]
 
 
 # PoseTrack ------------------------------------------------------------------------------------------------------------
 
 
-def _read_posetrack(path: Path, fps: float | None) -> Foreign:
+def _read_posetrack(path: Path, fps: float | None) -> ImportedPoses:
     clip = read_clip(path)
     if not clip.num_frames:
-        raise InputError(f"{path}: wanted frames, found none")
+        raise InputError(f"{path}: expected frames, got none")
     notes = []
     if clip.interpolated.any():
-        notes.append(f"{clip.interpolated.sum()} poses that a tracker put in between are left out")
+        notes.append(f"{clip.interpolated.sum()} interpolated poses are left out")
     clip = clip.with_people(~clip.interpolated)
     boxes = _boxes(clip.boxes, clip.keypoints)
     there = np.isfinite(boxes).all(axis=1)
@@ -213,10 +213,10 @@ def _read_posetrack(path: Path, fps: float | None) -> Foreign:
     if times is None or fps is not None:
         times = indices / rate
         if fps is None:
-            notes.append(f"tells no times; taken as {rate:g} frames a second, --fps says otherwise")
+            notes.append(f"has no times; {rate:g} frames per second are assumed, --fps sets another rate")
     elif (np.diff(times) < 0).any():
         t = int((np.diff(times) < 0).argmax()) + 1
-        raise InputError(f"{path}: frame {t} at {times[t]:g} s comes after {times[t - 1]:g} s; wanted times that rise")
+        raise InputError(f"{path}: frame {t} at {times[t]:g} s comes after {times[t - 1]:g} s; times must not decrease")
     elif times[-1] > times[0]:
         rate = float((indices[-1] - indices[0]) / (times[-1] - times[0]))
     found = _Found(
@@ -229,15 +229,15 @@ def _read_posetrack(path: Path, fps: float | None) -> Foreign:
         frames=clip.frames,
         poses=Poses(clip.keypoints, joint_scores, boxes, scores, np.zeros(len(clip))),
     )
-    return _foreign(path, found, default_formats(POSETRACK_15), notes)
+    return _imported(path, found, default_formats(POSETRACK_15), notes)
 
 
 def _boxes(boxes: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-    """(P, 4) the boxes given, where they hold at least half of the joints, or else around the joints; NaN for neither.
+    """Boxes (P, 4): the given one if it contains at least half of the joints, else the joints' own; NaN without both.
 
     Args:
-        boxes: (P, 4), NaN where not given.
-        keypoints: (P, K, 2), NaN where missing.
+        boxes: (P, 4), NaN if missing.
+        keypoints: (P, K, 2), NaN if missing.
     """
     low, high = boxes[:, None, :2], boxes[:, None, 2:]
     held = ((keypoints >= low) & (keypoints <= high)).all(axis=2).sum(axis=1)
@@ -249,7 +249,7 @@ def _boxes(boxes: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
 
 
 def _numbers(names: tuple[str, ...]) -> np.ndarray:
-    """The frames' numbers (T,): what the names end with, or their positions."""
+    """Numbers of the frames (T,): the digits at the end of their names, or their positions."""
     stems = [PurePosixPath(name.replace("\\", "/")).stem for name in names]
     ends = [stem[len(stem.rstrip("0123456789")) :] for stem in stems]  # a regular expression would search for minutes
     numbers = [int(end) for end in ends if 0 < len(end) <= _DIGITS]
@@ -262,7 +262,7 @@ def _numbers(names: tuple[str, ...]) -> np.ndarray:
 # MOTChallenge ---------------------------------------------------------------------------------------------------------
 
 
-def _read_mot(path: Path, fps: float | None) -> Foreign:
+def _read_mot(path: Path, fps: float | None) -> ImportedPoses:
     rows = read_mot(path)
     sequence = _sequence(path)
     notes = []
@@ -272,13 +272,13 @@ def _read_mot(path: Path, fps: float | None) -> Foreign:
     rows = rows[~small]
     rows = rows[np.argsort(rows.frames, kind="stable")]
     if not len(rows):
-        raise InputError(f"{path}: expected boxes, one per line of {COLUMNS} with commas between, found none")
+        raise InputError(f"{path}: expected boxes, one per line of {COLUMNS} with commas between, got none")
     scores = unit_scores(rows.scores)
     notes += _note_on_scores("scores", rows.scores, scores)
     rate = fps or sequence.get("framerate")
     if rate is None:
         rate = ASSUMED_FPS
-        notes.append(f"tells no times; taken as {rate:g} frames a second, --fps says otherwise")
+        notes.append(f"has no times; {rate:g} frames per second are assumed, --fps sets another rate")
     P, K = len(rows), len(COCO_17)
     indices, left_out = kept_frames(rows.frames, int(max(rows.frames[-1] + 1, sequence.get("seqlength", 0))))
     notes += left_out
@@ -292,23 +292,25 @@ def _read_mot(path: Path, fps: float | None) -> Foreign:
         frames=np.searchsorted(indices, rows.frames),
         poses=Poses(np.full((P, K, 2), np.nan), np.zeros((P, K)), rows.boxes, scores, np.zeros(P)),
     )
-    return _foreign(path, found, ("mot",), notes)
+    return _imported(path, found, ("mot",), notes)
 
 
 def _sequence(path: Path) -> dict[str, float]:
-    """Frame rate and length as MOTChallenge's seqinfo.ini tells them; nothing where there is none."""
+    """Frame rate and length from MOTChallenge's seqinfo.ini; empty if there is none."""
     for folder in path.resolve().parents[:2]:
         file = folder / "seqinfo.ini"
         if file.is_file():
             parser = ConfigParser()
             try:
                 parser.read(file, encoding="utf-8")
-                told = {key: parser.getfloat("Sequence", key) for key in ("framerate", "seqlength")}
+                values = {key: parser.getfloat("Sequence", key) for key in ("framerate", "seqlength")}
             except (ConfigError, ValueError, OSError) as error:
                 raise InputError(
-                    f"{file}: wanted frameRate and seqLength of the clip ({' '.join(str(error).split())})"
+                    f"{file}: expected frameRate and seqLength of the clip ({' '.join(str(error).split())})"
                 ) from error
-            if not (0 < told["framerate"] < math.inf and 0 <= told["seqlength"] <= LARGEST_FRAME):
-                raise InputError(f"{file}: wanted a frameRate and seqLength that can be, got {told}")
-            return told
+            if not (0 < values["framerate"] < math.inf and 0 <= values["seqlength"] <= LARGEST_FRAME):
+                raise InputError(
+                    f"{file}: expected frameRate > 0 and seqLength from 0 to {LARGEST_FRAME}, got {values}"
+                )
+            return values
     return {}

@@ -1,7 +1,7 @@
-"""The pose log: the poses of every frame, an Arrow IPC stream that is readable wherever it was cut off.
+"""The pose log: the poses of every frame as an Arrow IPC stream, readable wherever it was cut off.
 
-Arrow's streaming format (not its file format, whose footer comes last) because any Arrow library reads it and it only
-ever grows: one record batch of one row per frame, handed to the operating system before the next frame begins.
+It is Arrow's streaming format, because any Arrow library reads it and it can be appended to; the file format would need
+a footer. Each frame is one record batch of one row, passed to the operating system before the next frame begins.
 
     frame int64 | time_s float64 | name string | camera 6 float64
     poses               list of (keypoints 2K float32, keypoint_scores K float32, box 4 float32, score float32,
@@ -10,13 +10,12 @@ ever grows: one record batch of one row per frame, handed to the operating syste
     crc32               uint32, of the message's bytes before this value, continued from the crc32 of the frame
                         before; the first frame continues that of the schema's message
 
-The header stands as JSON in the schema's metadata (tracker/io/pose_log_header.py). The frames end with the last one
-whose checksum is right: a changed bit, a block of zeros, a frame lost, repeated or exchanged ends them at its place.
-A log that was ended properly closes with Arrow's end mark; a run that failed or was killed leaves it out. To go on
-after that, cut the log off behind a whole frame and append the next (tracker/runs/resume.py): the same frames give
-the same bytes, however many times the log was cut off.
+The header is JSON in the schema's metadata (tracker/io/pose_log_header.py). Reading stops after the last frame with a
+correct checksum: a changed bit, a block of zeros, or a lost, repeated or exchanged frame ends the log there. A finished
+log closes with Arrow's end mark, that of a failed or killed run has none. To continue a log, truncate it after a whole
+frame and append the next one (tracker/runs/resume.py): the same frames give the same bytes.
 
-What the file cannot know is how many frames it should have. A run's run.json does: `LogEnd`.
+The number of frames that a log should have is in run.json: `LogEnd`.
 """
 
 from __future__ import annotations
@@ -57,20 +56,20 @@ _METADATA_KEY = b"posetrail_pose_log"
 
 
 class DamagedLog(InputError):
-    """A pose log is not as run.json says."""
+    """A pose log differs from what run.json records."""
 
 
 @dataclass(frozen=True)
 class LogEnd:
-    """What run.json says of a pose log, so that damage is noticed."""
+    """The end of a pose log as run.json records it, to detect damage."""
 
     frames: int
-    checksum: str  # of the last frame as 8 hexadecimal digits; of the header where there is no frame
+    checksum: str  # of the last frame as 8 hexadecimal digits; of the header if there is no frame
 
 
 @dataclass(frozen=True)
 class Place:
-    """Behind a whole frame of a pose log, or behind its header."""
+    """The position after a whole frame of a pose log, or after its header."""
 
     frames: int  # before it
     checksum: int  # of the last of them
@@ -78,21 +77,21 @@ class Place:
 
     @property
     def log_end(self) -> LogEnd:
-        """Of a log that ends here."""
+        """The end of a log that stops here."""
         return LogEnd(self.frames, f"{self.checksum:08x}")
 
 
 class PoseLogWriter:
-    """Appends frames to a new pose log: `with PoseLogWriter(path, header) as log: log.append(seen_frame)`.
+    """Appends frames to a pose log: `with PoseLogWriter(path, header) as log: log.append(frame)`.
 
-    Each frame is with the operating system before `append` returns, and all of them are on the disk when the log has
-    been ended. Left by an exception, the log keeps its frames but gets no end mark (`is_complete` says so). No other
-    process can write it meanwhile.
+    Each frame is passed to the operating system before `append` returns; all frames are on the disk when the writer is
+    left. If it is left by an exception, the log keeps its frames but gets no end mark (see `is_complete`). No other
+    process can write the file meanwhile.
 
     Args:
         path: the file.
-        header: what it is made of.
-        after: go on in this file, of the same header, behind this frame; what follows there is cut off.
+        header: of the log.
+        after: continue this file, which has the same header, after this frame; the rest is truncated.
     """
 
     def __init__(self, path: Path, header: PoseLogHeader, *, after: Place | None = None) -> None:
@@ -119,7 +118,7 @@ class PoseLogWriter:
             self._file.truncate(end)
             self._file.seek(end)
             if not self._after:
-                # Arrow's own stream writer holds the schema back until the first batch; so messages are written here.
+                # Arrow's stream writer would delay the schema until the first batch, so messages are written here.
                 message = bytes(self._schema.serialize())
                 self._write(message)
                 self._place = Place(0, checksum_of_header(message), len(message))
@@ -130,7 +129,7 @@ class PoseLogWriter:
 
     @property
     def place(self) -> Place:
-        """Behind the last frame."""
+        """The place after the last frame."""
         assert self._place, "opened by `with`"
         return self._place
 
@@ -142,16 +141,16 @@ class PoseLogWriter:
         """Add the next frame.
 
         Raises:
-            ValueError: its index does not grow, or its people have not the joints of the header's skeleton or not as
-                many numbers of appearance as the header says.
+            ValueError: its index does not increase, or the number of joints or the size of the appearance embeddings
+                differs from the header.
         """
         if frame.index <= self._last_index:
-            raise ValueError(f"pose log: frame {frame.index} after frame {self._last_index}; indices must grow")
+            raise ValueError(f"pose log: frame {frame.index} after frame {self._last_index}; indices must increase")
         for people in (frame.poses, frame.propagated):
             if people.keypoints.shape[1] != self._num_joints:
-                raise ValueError(f"pose log: wanted {self._num_joints} joints, got {people.keypoints.shape[1]}")
+                raise ValueError(f"pose log: expected {self._num_joints} joints, got {people.keypoints.shape[1]}")
         if (size := frame.appearance.shape[1]) != self._appearance_size:
-            raise ValueError(f"pose log: wanted {self._appearance_size} numbers of appearance, got {size}")
+            raise ValueError(f"pose log: expected appearance embeddings of size {self._appearance_size}, got {size}")
         place = self.place
         message, checksum = encode(frame, self._schema, place.checksum)
         self._write(message)
@@ -171,14 +170,14 @@ class PoseLogWriter:
 
 
 def _hold(file: BinaryIO, path: Path) -> None:
-    """Keep other processes from writing the same log, until the file is closed; where the system can."""
+    """Lock the file against other writers until it is closed, if the system has such locks."""
     if fcntl is None:
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise InputError(
-            f"{path}: another posetrail is writing this; wait for its end, or choose another output folder"
+            f"{path}: another posetrail is writing this file; wait for its end, or choose another output folder"
         ) from None
     except OSError:  # some network file systems have no locks
         return
@@ -194,12 +193,12 @@ def read_pose_log(path: Path, end: LogEnd | None = None) -> tuple[PoseLogHeader,
 
     Args:
         path: the file.
-        end: give the frames up to here. When not given, they end with the last one that is whole, wherever the file was
-            cut off; `is_complete` tells the difference.
+        end: read the frames up to here. If not given, up to the last whole frame, even if the log is not complete; see
+            `is_complete`.
 
     Raises:
-        InputError: the file cannot be read, is no pose log, or is of another format (`OtherFormat`); while the frames
-            are being read: those before `end` are not all there (`DamagedLog`).
+        InputError: the file cannot be read, is no pose log or has another format (`OtherFormat`); during the
+            iteration: frames before `end` are damaged or missing (`DamagedLog`).
     """
     with _open(path) as file:
         header, schema, begin = _header(path, file)
@@ -207,7 +206,7 @@ def read_pose_log(path: Path, end: LogEnd | None = None) -> tuple[PoseLogHeader,
 
 
 def places(path: Path) -> Iterator[Place]:
-    """The places behind each whole frame of a pose log; fast, as only its checksum is looked at.
+    """The place after each whole frame of a pose log; fast, because only the checksums are computed.
 
     Raises:
         InputError: as `read_pose_log`.
@@ -218,7 +217,7 @@ def places(path: Path) -> Iterator[Place]:
 
 
 def last_place(path: Path) -> Place:
-    """The place behind the last whole frame of a pose log, or behind the header of one without.
+    """The place after the last whole frame of a pose log, or after the header if there is none.
 
     Raises:
         InputError: as `read_pose_log`.
@@ -231,7 +230,7 @@ def last_place(path: Path) -> Place:
 
 
 def is_complete(path: Path) -> bool:
-    """Whether this pose log was ended properly; False for one cut off, still being written, or damaged.
+    """Whether a pose log is finished; False if it is cut off, still written, or damaged.
 
     Raises:
         InputError: as `read_pose_log`.
@@ -240,22 +239,22 @@ def is_complete(path: Path) -> bool:
 
 
 def check_pose_log(path: Path, end: LogEnd, *, ended: bool = True) -> None:
-    """Make sure that a pose log holds these frames and no others.
+    """Make sure that a pose log has exactly these frames.
 
     Args:
         path: the file.
-        end: the last frame that it should have.
-        ended: it should have an end mark, too.
+        end: the expected last frame.
+        ended: an end mark is expected too.
 
     Raises:
-        DamagedLog: it is otherwise.
+        DamagedLog: it has others, or no end mark.
         InputError: as `read_pose_log`.
     """
     last = last_place(path)
     if last.log_end != end:
         raise _damaged(path, end, last)
     if ended and not _is_ended(path, last):
-        raise DamagedLog(f"pose log {path}: damaged behind the last of its {end.frames} frames")
+        raise DamagedLog(f"pose log {path}: damaged after the last of its {end.frames} frames")
 
 
 def _damaged(path: Path, end: LogEnd, last: Place) -> DamagedLog:
@@ -284,7 +283,7 @@ def _open(path: Path) -> Iterator[BinaryIO]:
 
 
 def _header(path: Path, file: BinaryIO) -> tuple[PoseLogHeader, pa.Schema, Place]:
-    """The header, the columns, and the place behind them."""
+    """The header, the columns, and the place after them."""
     message = next_message(file, os.fstat(file.fileno()).st_size)
     try:
         schema = pa.ipc.read_schema(pa.py_buffer(message))
@@ -295,7 +294,7 @@ def _header(path: Path, file: BinaryIO) -> tuple[PoseLogHeader, pa.Schema, Place
     text = (schema.metadata or {}).get(_METADATA_KEY)
     if text is None:
         raise InputError(f"pose log {path}: an Arrow stream, but not a pose log; give the poses.arrow of a run")
-    flaw = "its columns are others"
+    flaw = "its columns differ"
     try:
         header = PoseLogHeader.from_json(text)
         whole = schema.equals(schema_of(header.num_joints, header.appearance_size))
@@ -305,7 +304,7 @@ def _header(path: Path, file: BinaryIO) -> tuple[PoseLogHeader, pa.Schema, Place
         whole, flaw = False, " ".join(str(error).split())[:200]
     if not whole:
         raise InputError(
-            f"pose log {path}: its header or columns are not those of format {FORMAT_VERSION} ({flaw}); track again"
+            f"pose log {path}: expected header and columns of format {FORMAT_VERSION}, got others ({flaw}); track again"
         )
     return header, schema, Place(0, checksum_of_header(message), len(message))
 
@@ -330,7 +329,7 @@ def _frames(path: Path, schema: pa.Schema, begin: Place, end: LogEnd | None) -> 
 
 
 def _messages(file: BinaryIO, place: Place) -> Iterator[tuple[bytes, Place]]:
-    """Every whole frame behind a place, up to which the file has been read, and the place behind it."""
+    """Every whole frame after a place, at which the file is positioned, and the place after the frame."""
     size = os.fstat(file.fileno()).st_size
     while message := next_message(file, size - place.end):
         checksum = checksum_of_frame(message, place.checksum)

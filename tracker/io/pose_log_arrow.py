@@ -1,4 +1,4 @@
-"""A frame of the pose log as an Arrow message with a checksum, and back; knows no file."""
+"""Frames of the pose log as Arrow messages with checksums, and back; no files."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def checksum_of_header(message: bytes) -> int:
 
 
 def checksum_of_frame(message: bytes, before: int) -> int | None:
-    """The checksum of a frame's message, None where it does not stand at its end.
+    """The checksum at the end of a frame's message; None if it is wrong.
 
     Args:
         message: as `encode` gave it, perhaps damaged since.
@@ -115,7 +115,7 @@ def encode(frame: PoseFrame, schema: pa.Schema, before: int) -> tuple[bytes, int
     """A frame as the message of a record batch, which ends with its checksum, and the checksum.
 
     Args:
-        frame: with the joints and the appearance that the schema says.
+        frame: with the joints and the size of appearance embeddings of the schema.
         schema: of the log.
         before: checksum of the frame before, or of the header.
     """
@@ -126,16 +126,16 @@ def encode(frame: PoseFrame, schema: pa.Schema, before: int) -> tuple[bytes, int
 
 def _batch(frame: PoseFrame, schema: pa.Schema) -> pa.RecordBatch:
     poses, propagated = frame.poses, frame.propagated
-    seen = [poses.keypoints, poses.keypoint_scores, poses.boxes, poses.scores, poses.propagated]
+    columns_of_poses = [poses.keypoints, poses.keypoint_scores, poses.boxes, poses.scores, poses.propagated]
     if frame.appearance.shape[1]:
-        seen.append(frame.appearance)
+        columns_of_poses.append(frame.appearance)
     moved = [propagated.source_frames, propagated.source_rows, propagated.keypoints]
     columns = [
         _arrow(np.array([frame.index], np.int64)),
         _arrow(np.array([frame.time_s], np.float64)),
         _arrow_text(frame.name),
         pa.FixedSizeListArray.from_arrays(_arrow(frame.camera_motion), type=schema.field("camera").type),
-        _one_row(seen, schema.field("poses").type),
+        _one_row(columns_of_poses, schema.field("poses").type),
         _one_row(moved, schema.field("propagated_by_flow").type),
         _arrow(np.zeros(1, np.uint32)),
     ]
@@ -195,8 +195,8 @@ def decode(message: bytes, schema: pa.Schema) -> PoseFrame:
     joints = keypoint_scores.shape[1]
     poses = Poses(keypoints.reshape(-1, joints, 2), keypoint_scores, boxes, scores, propagated)
     moved_people = PropagatedPoses(source_frames, source_rows, moved.reshape(-1, joints, 2))
-    looks = appearance[0] if appearance else np.zeros((len(poses), 0))
-    return PoseFrame(index, time_s, name, poses, moved_people, camera, looks)
+    appearance_rows = appearance[0] if appearance else np.zeros((len(poses), 0))
+    return PoseFrame(index, time_s, name, poses, moved_people, camera, appearance_rows)
 
 
 def _arrays(row: pa.ListArray) -> list[np.ndarray]:
@@ -213,7 +213,7 @@ def _arrays(row: pa.ListArray) -> list[np.ndarray]:
 def _numpy(values: pa.Array) -> np.ndarray:
     """An Arrow array of numbers or truth values with memory of its own; ArrowInvalid where one is null."""
     if values.null_count:
-        raise pa.ArrowInvalid("wanted numbers, got nulls among them")
+        raise pa.ArrowInvalid("expected numbers, got nulls among them")
     if pa.types.is_boolean(values.type):
         return np.from_dlpack(values.cast(pa.uint8())).astype(bool)
     return np.from_dlpack(values).copy()

@@ -1,4 +1,4 @@
-"""The header of a pose log: what it was made of and by, the skeleton itself included; JSON, checked on reading."""
+"""The header of a pose log: skeleton, source, settings and models, as JSON that is checked on reading."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _LONGEST_NAME = 200  # characters, of a joint or a skeleton
 
 
 class OtherFormat(InputError):
-    """A pose log of another version of posetrail."""
+    """A pose log whose format version this posetrail does not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoseLogHeader:
-    """What a pose log was made of and by; values that JSON keeps as they are.
+    """Metadata of a pose log; JSON keeps all values unchanged.
 
     Raises:
-        InputError: a value is of another type, or out of its range.
+        InputError: a value has the wrong type or is out of range.
     """
 
     skeleton: Skeleton
-    fps: float  # nominal; the true times stand with the frames
-    width: int  # pixels, as are the joints
+    fps: float  # nominal; each frame has its own time
+    width: int  # pixels
     height: int
     source: str  # name of the video or folder of images
     source_fingerprint: str
@@ -44,7 +44,7 @@ class PoseLogHeader:
     posetrail_version: str
     appearance_size: int = 0  # E of every frame's appearance
     provenance: dict[str, Any] = field(default_factory=dict)
-    """What else decides the numbers: the part of the clip that was chosen, and how the networks were used."""
+    """What else decides the numbers: the chosen part of the clip, and how the networks were used."""
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -67,11 +67,11 @@ class PoseLogHeader:
 
     @classmethod
     def from_json(cls, text: bytes) -> PoseLogHeader:
-        """The header that `to_json` gave.
+        """Parse the text that `to_json` returned.
 
         Raises:
-            OtherFormat: it is of another version.
-            ValueError: it is none.
+            OtherFormat: it has another format version.
+            ValueError: it is no header.
             RecursionError: it is JSON of great depth.
         """
         values = json.loads(text)
@@ -80,7 +80,7 @@ class PoseLogHeader:
         if (version := values["format_version"]) != FORMAT_VERSION:
             source = values["source"] if isinstance(values.get("source"), str) else "CLIP"
             advice = "update posetrail" if version > FORMAT_VERSION else _RERUN.format(clip=shlex.quote(source))
-            raise OtherFormat(f"format {version}, this posetrail reads format {FORMAT_VERSION}; {advice}")
+            raise OtherFormat(f"expected format {FORMAT_VERSION}, got format {version}; {advice}")
         if unknown := values.keys() - {each.name for each in fields(cls)}:
             raise ValueError(f"unknown {sorted(unknown)}")
         try:
@@ -113,7 +113,7 @@ def _skeleton(values: Any) -> Skeleton:
 
 
 def _flaws(header: PoseLogHeader) -> Iterator[tuple[str, str]]:
-    """Fields that cannot be, with what was expected."""
+    """Names of wrong fields, and what was expected."""
     if not 1 <= header.num_joints <= _LARGEST_NUMBER_OF_JOINTS:
         yield "skeleton", f"1 to {_LARGEST_NUMBER_OF_JOINTS} joints"
     if type(header.fps) not in (int, float) or not 0 < header.fps <= _LARGEST_FPS:

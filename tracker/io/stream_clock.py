@@ -1,8 +1,8 @@
-"""The clock of a video stream, which goes on where the file sets it back.
+"""The clock of a video stream, continued where the file sets it back.
 
-Where recordings were joined byte by byte (`cat a.ts b.ts`, chained Ogg, a DVD's title), the second one's clock begins
-anew; that of MPEG streams begins anew every 2^33 ticks, too, some of which FFmpeg sees and some of which it sees where
-there are none. A clock ahead of where it should be is left alone: that may be a true gap.
+If recordings were joined byte by byte (`cat a.ts b.ts`, chained Ogg, a title of a DVD), the clock restarts with the
+second one. The clock of MPEG streams also restarts every 2^33 ticks; FFmpeg misses some of these restarts and reports
+others that do not exist. A clock that jumps ahead is not changed, because the gap may be real.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-_SLIP_S = 1.0  # a muxer's rounding and disorder are less; who joins recordings is further back, or at the start again
-_GAP_S = 10.0  # FFmpeg, too, takes longer ones of MPEG streams for a clock that was set anew
+_SLIP_S = 1.0  # more than the rounding and disorder of muxers, less than the jump at a join
+_GAP_S = 10.0  # FFmpeg also treats longer gaps of MPEG streams as a restart of the clock
 _MPEG_WRAP = 1 << 33  # ticks
 
 
@@ -24,11 +24,11 @@ class Gap:
 
 
 class StreamClock:
-    """Gives each packet its times; the packets come in the order of the file.
+    """Computes the times of packets, which are passed in the order of the file.
 
     Args:
         ticks_per_s: of the stream's clock.
-        fps: frames per second: when the first frame behind a join is due.
+        fps: frames per second; spaces the first frame after a join.
         is_mpeg: whether this is an MPEG transport or program stream.
     """
 
@@ -39,17 +39,17 @@ class StreamClock:
         self._offset = 0
         self._first: int | None = None  # of the present recording, on its own clock
         self._last = 0
-        self._end: int | None = None  # of the last packet presented, on the clock that goes on
-        self.joins_s: list[float] = []  # when the first frame behind each join is due
+        self._end: int | None = None  # of the last packet presented, on the continued clock
+        self.joins_s: list[float] = []  # time of the first frame after each join
         self.gaps: list[Gap] = []
 
     @property
     def end_s(self) -> float | None:
-        """When the last frame is over; None before the first."""
+        """End of the last frame; None before the first."""
         return None if self._end is None else float(self._end / self._ticks_per_s)
 
     def place(self, pts: int | None, dts: int | None, *, is_keyframe: bool) -> tuple[int, bool]:
-        """How many ticks to add to a packet's times, and whether the clock was set anew before it."""
+        """Number of ticks to add to a packet's times, and whether the clock was set back before it."""
         now = dts if dts is not None else pts if is_keyframe else None
         is_set = False
         if now is not None:
@@ -61,11 +61,11 @@ class StreamClock:
         return self._offset, is_set
 
     def forget_join(self) -> None:
-        """Take back the last join: nothing of what follows it is used."""
+        """Remove the last join, because no packet after it is used."""
         self.joins_s.pop()
 
     def _compare(self, now: int, pts: int) -> bool:
-        """Compare with the clock so far; whether it was set anew."""
+        """Compare with the clock so far; returns whether it was set back."""
         if self._first is None or self._end is None:
             self._first = now
             return False

@@ -1,12 +1,12 @@
-"""Video files: their packets and pictures by PyAV (FFmpeg), with times that never run backwards, and what went wrong.
+"""Packets and images of video files, read by PyAV (FFmpeg): times that never decrease, and a record of all damage.
 
-PyAV because it gives exact presentation times, the display matrix and decode errors one by one. What was decided here:
+PyAV provides exact presentation times, the display matrix and each decoding error. Conventions:
 
-- One decoding thread: with more, FFmpeg repairs damaged pictures differently and tells of fewer. A frame costs a tenth
-  of what the networks need, and the pipeline decodes beside them.
-- A clock that is set back, as where recordings were joined or after the 26.5 hours that MPEG streams can count, goes on
-  from where it was.
-- FFmpeg's log is off unless a program turns it on through `av.logging`; nothing here touches that setting.
+- One decoding thread: with more, FFmpeg repairs damaged images differently and reports fewer of them. Decoding takes a
+  tenth of the time of the networks and runs beside them.
+- A clock that is set back, where recordings were joined or after the 26.5 hours that MPEG streams can count, is
+  continued.
+- FFmpeg's log is off unless the application turns it on through `av.logging`.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from posetrail.frame import Image
 from tracker.io.containers import bytes_in_no_chunk, cut_off, next_file
 from tracker.io.stream_clock import StreamClock
 
-ASSUMED_FPS = 30.0  # of images, and of streams that tell neither times nor a rate
-_TORN_PACKETS = 3  # so many before a join FFmpeg may flag, because nothing of their stream follows
-_MATROSKA_GAP = 1024  # bytes: whole files have up to a few dozen of headers between one packet and the next
+ASSUMED_FPS = 30.0  # of images, and of streams with neither times nor a rate
+_TORN_PACKETS = 3  # FFmpeg may flag so many packets before a join, because their stream ends there
+_MATROSKA_GAP = 1024  # bytes; undamaged files have up to a few dozen bytes of headers between packets
 _AVI_GAP = 9  # bytes: the header of a chunk, and one that makes the place even
-# PyAV up to 18 refuses a file whose title is not UTF-8 unless told otherwise; from 19 on it reads metadata on demand.
+# PyAV up to 18 refuses a file whose title is not UTF-8 by default; from 19 on it reads metadata on demand.
 _ANY_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 _NO_TIMESTAMPS = 0x80  # of a format: FFmpeg's AVFMT_NOTIMESTAMPS
 _MPEG = ("mpegts", "mpeg")  # transport and program streams
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a file, nothing but a file.
+    """Open a local video file; close it after use.
 
     Raises:
-        InputError: FFmpeg sees no video in it.
+        InputError: FFmpeg cannot open it, or it is a text file.
     """
     try:
-        # Absolute, so that a name like "a:b.mp4" is no protocol; files only, so that a playlist downloads nothing.
+        # An absolute path, so that "a:" of "a:b.mp4" is no protocol; files only, so that a playlist downloads nothing.
         options = {"protocol_whitelist": "file"}
         container = av.open(str(path.absolute()), "r", options=options, **_ANY_METADATA)
     except (av.FFmpegError, OSError) as error:
@@ -63,7 +63,7 @@ def open_container(path: Path) -> InputContainer:
 
 
 def is_animation(path: Path) -> bool:
-    """Whether FFmpeg reads all pictures of an image file: of PNG, and of WebP from FFmpeg 9 on.
+    """Whether FFmpeg reads an image file as an animation: PNG, and WebP from FFmpeg 9 on.
 
     Raises:
         InputError: it cannot be opened.
@@ -73,13 +73,17 @@ def is_animation(path: Path) -> bool:
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:
-    """All but cover pictures and thumbnails."""
+    """The video streams without cover images and thumbnails."""
     still = Disposition.attached_pic | Disposition.timed_thumbnails
     return [stream for stream in container.streams.video if not stream.disposition & still]
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The default stream, or else the one with the most pixels; a cover picture is no video."""
+    """The default video stream, or else the one with the most pixels.
+
+    Raises:
+        InputError: there is no video stream, or no decoder for it.
+    """
     videos = video_streams(container)
     if not videos:
         kinds = sorted({stream.type for stream in container.streams})
@@ -96,22 +100,22 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
 
 @dataclass
 class Flaws:
-    """What went wrong while a file was read."""
+    """Damage that was found while a file was read."""
 
     path: Path
     packets: list[tuple[int, float | None]] = field(default_factory=list)
-    """Those that did not decode, or only with repairs: number in the stream, and when it was due."""
-    reasons: list[str] = field(default_factory=list)  # what else is missing, and why
+    """Packets that did not decode, or only with repairs: number in the stream and presentation time."""
+    reasons: list[str] = field(default_factory=list)  # other damage, one line each
     packets_end_s: float = -math.inf  # where the last packet of any stream ends, on the file's own clock
     last_byte: int = 0  # of any packet
-    next_file: int | None = None  # the byte where a second file begins whose packets cannot be used
+    next_file: int | None = None  # byte at which a second file begins, whose packets cannot be used
 
     def forgive_since(self, number: int) -> None:
-        """Take no packet from this one on for damaged."""
+        """Remove the records of this packet and all later ones."""
         self.packets = [packet for packet in self.packets if packet[0] < number]
 
     def sentences(self) -> list[str]:
-        """What to say of it; nothing where all is well."""
+        """One line for each kind of damage; empty if there is none."""
         if not self.packets:
             return self.reasons
         many = "1 packet does" if len(self.packets) == 1 else f"{len(self.packets)} packets do"
@@ -121,16 +125,15 @@ class Flaws:
 
 
 def clock_of(container: InputContainer, stream: VideoStream) -> StreamClock:
-    """A clock for a stream that is read from its start."""
+    """A clock for reading a stream from its start."""
     rate = stream.average_rate or stream.guessed_rate or ASSUMED_FPS
     return StreamClock(1 / (stream.time_base or Fraction(1)), float(rate), is_mpeg=container.format.name in _MPEG)
 
 
 def lacks_times(container: InputContainer, stream: VideoStream, first: VideoFrame) -> bool:
-    """Whether the file stores no presentation times, so that FFmpeg makes up those of its pictures.
+    """Whether the file stores no presentation times, so that FFmpeg makes them up.
 
-    Bare streams store none at all, and AVI only the order of decoding: without B-frames that is the order in which
-    the pictures are shown. Known from the first picture on.
+    Raw streams store none, and AVI stores the decoding order only, which without B-frames is the presentation order.
     """
     is_bare = bool(container.format.flags & _NO_TIMESTAMPS)
     reorders = container.format.name == "avi" and stream.codec_context.has_b_frames
@@ -138,7 +141,7 @@ def lacks_times(container: InputContainer, stream: VideoStream, first: VideoFram
 
 
 def pictures(container: InputContainer, stream: VideoStream, flaws: Flaws, clock: StreamClock) -> Iterator[VideoFrame]:
-    """Every picture that decodes, in presentation order, going on after damage where the decoder finds its feet."""
+    """Every image that decodes, in presentation order; decoding continues after damage where the decoder recovers."""
     any_yet = False
     heads_end = 0  # chained Ogg repeats its three heads, which decode to nothing
     for number, (packet, is_join) in enumerate(_placed(container, stream, flaws, clock)):
@@ -155,7 +158,7 @@ def pictures(container: InputContainer, stream: VideoStream, flaws: Flaws, clock
         if (flawed and (any_yet or (packet.is_keyframe and number >= heads_end))) or any(
             picture.is_corrupt for picture in decoded
         ):
-            # A broadcast that is joined in the middle opens with packets no decoder can use: these are no damage.
+            # A recording of a broadcast begins with packets that cannot be decoded; they are no damage.
             time_s = None if packet.pts is None else float(packet.pts * packet.time_base)
             flaws.packets.append((number, time_s))
         any_yet |= bool(decoded)
@@ -165,7 +168,7 @@ def pictures(container: InputContainer, stream: VideoStream, flaws: Flaws, clock
 def _placed(
     container: InputContainer, stream: VideoStream, flaws: Flaws, clock: StreamClock
 ) -> Iterator[tuple[av.Packet[Stream], bool]]:
-    """The packets of one stream, with times by the clock, and whether that was set back before them."""
+    """The packets of one stream with the clock's times, and whether the clock was set back before each."""
     for packet in _packets(container, flaws):
         if packet.stream.index != stream.index:  # packet.stream_index is 0 in every stream's empty last packet
             continue
@@ -175,7 +178,7 @@ def _placed(
             packet.pts = packet.dts
         offset, is_join = clock.place(packet.pts, packet.dts, is_keyframe=packet.is_keyframe)
         if is_join and "mp4" in container.format.name:
-            # FFmpeg takes the index of a second fragmented file for one of the first, and reads at the wrong places.
+            # FFmpeg uses the index of a second fragmented file for the first one, and reads wrong bytes.
             flaws.next_file = next_file(flaws.path, container.format.name, 1)
             if flaws.next_file is not None:
                 clock.forget_join()
@@ -188,8 +191,8 @@ def _placed(
 
 
 def _packets(container: InputContainer, flaws: Flaws) -> Iterator[av.Packet[Stream]]:
-    """The packets of all streams, and at the end an empty one for each, at which its decoder gives what it holds."""
-    # FFmpeg skips what it cannot read of Matroska and AVI without a word; the packets' places in the file tell.
+    """The packets of all streams, and at the end an empty one for each, which flushes its decoder."""
+    # FFmpeg silently skips unreadable parts of Matroska and AVI; the positions of the packets show them.
     kind = container.format.name
     try:
         for packet in container.demux():
@@ -206,27 +209,27 @@ def _packets(container: InputContainer, flaws: Flaws) -> Iterator[av.Packet[Stre
 
 
 def _unreadable(kind: str, pos: int, flaws: Flaws) -> int:
-    """How many bytes that should hold packets lie unread between the last packet and the one at this byte."""
+    """Number of unread bytes between the last packet and the one at this byte that should hold packets."""
     gap = pos - flaws.last_byte
     if kind == "avi":
         return bytes_in_no_chunk(flaws.path, flaws.last_byte, pos) if gap > _AVI_GAP else 0
     return gap if "matroska" in kind and gap > _MATROSKA_GAP and not _is_joined_at(pos, flaws) else 0
 
 
-# By quarters anticlockwise: swap x and y, mirror x, mirror y.
+# For each number of quarter turns anticlockwise: swap x and y, mirror x, mirror y.
 _TURNS = ((False, False, False), (True, False, True), (False, True, True), (True, True, False))
 
 
 def _orientation(picture: VideoFrame) -> tuple[bool, bool, bool]:
-    """What makes the stored picture upright: swap x and y, then mirror x, then mirror y.
+    """The steps that make a stored image upright: swap x and y, then mirror x, then mirror y.
 
-    The display matrix (ISO/IEC 14496-12, 8.3.2) sends x y of the stored picture to a x + c y, b x + d y, rows a b u,
-    c d v. Upright pictures keep pixels on pixels, so of each pair one is 0 and only the other's sign counts.
+    The display matrix (ISO/IEC 14496-12, 8.3.2), with rows a b u and c d v, maps x y of the stored image to a x + c y,
+    b x + d y. For turns by quarters, one of each pair is 0 and only the sign of the other matters.
     """
-    # Not `picture.side_data`: that and the picture hold each other, and PyAV never frees them again.
+    # Not `picture.side_data`, which forms a reference cycle that PyAV never frees.
     try:
         stored = SideDataContainer(picture).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # its stub lacks the constructor
-    except ValueError:  # a kind of side data that this PyAV does not know, as EXIF to 18; then nothing tells of mirrors
+    except ValueError:  # side data of an unknown kind, such as EXIF up to PyAV 18; mirroring is lost then
         return _TURNS[round(picture.rotation / 90) % 4]
     if stored is None:
         return False, False, False
@@ -236,14 +239,14 @@ def _orientation(picture: VideoFrame) -> tuple[bool, bool, bool]:
 
 
 def upright_size(picture: VideoFrame) -> tuple[int, int]:
-    """Width and height of a picture once it is upright."""
+    """Width and height of an image after it is made upright."""
     swap, _, _ = _orientation(picture)
     return (picture.height, picture.width) if swap else (picture.width, picture.height)
 
 
 def upright(picture: VideoFrame) -> Image:
-    """The pixels (H, W, 3) uint8 RGB as they are to be seen."""
-    # One thread: handing a picture's bands to several costs more than it saves.
+    """The upright pixels (H, W, 3) uint8 RGB."""
+    # One thread: splitting an image among several costs more time than it saves.
     image = picture.to_ndarray(format="rgb24", threads=1)
     swap, mirror_x, mirror_y = _orientation(picture)
     image = image.swapaxes(0, 1) if swap else image
@@ -252,13 +255,13 @@ def upright(picture: VideoFrame) -> Image:
 
 
 def _is_joined_at(end: int, flaws: Flaws) -> bool:
-    """Whether a second file begins between the last packet and this byte, behind the index of the first."""
+    """Whether a second file begins between the last packet and this byte, after the index of the first."""
     begin = next_file(flaws.path, "matroska", flaws.last_byte)
     return begin is not None and begin < end
 
 
 def container_length_s(container: InputContainer) -> float:
-    """Seconds of the longest stream, as the header says; 0 where it says nothing."""
+    """Seconds of the longest stream, from the header; 0 if it has no such value."""
     start, length = container.start_time or 0, container.duration or 0
     if "matroska" in container.format.name and 0 < start < length:  # see `missing_at_the_end`
         length -= start
@@ -266,14 +269,14 @@ def container_length_s(container: InputContainer) -> float:
 
 
 def missing_at_the_end(container: InputContainer, fps: float, flaws: Flaws) -> list[str]:
-    """Why there should have been more, when the end of the file was reached."""
+    """One line if the file ended before the length in its headers; empty otherwise."""
     cut = cut_off(flaws.path, container.format.name)
     if cut:
         return [cut]
     if not container.duration:
         return []
-    # The length is that of the longest stream. Muxers round it, and may not know how long the last frame stays. That of
-    # Matroska counts from 0 or from the first time, depending on who wrote it: here it promises the less of the two.
+    # The length is that of the longest stream. Muxers round it and may leave out the duration of the last frame. In
+    # Matroska it counts from 0 or from the first time, depending on the muxer; the shorter of both is assumed here.
     start = 0 if "matroska" in container.format.name else container.start_time or 0
     promised_s = (start + container.duration) / av.time_base
     if promised_s - flaws.packets_end_s > max(0.5, 2 / fps):
@@ -281,18 +284,18 @@ def missing_at_the_end(container: InputContainer, fps: float, flaws: Flaws) -> l
     return []
 
 
-# What is noteworthy though nothing is damaged ------------------------------------------------------------------------
+# Notes that are no damage ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What the packets of a file tell, without a picture being decoded."""
+    """Findings in the packets of a file, without decoding."""
 
     clock: StreamClock  # at the end
-    next_file: int | None  # the byte where a second file begins that FFmpeg does not read
+    next_file: int | None  # byte at which a second file begins, which FFmpeg does not read
 
     def notes(self, path: Path, *, of_clock: bool) -> list[str]:
-        """What of it is noteworthy, one line each, with or without what the clock did."""
+        """One line for each finding, with or without those of the clock."""
         notes = self.clock.notes() if of_clock else []
         if self.next_file is not None:
             notes.append(
@@ -303,7 +306,7 @@ class Scan:
 
 
 def scan(path: Path, end_s: float | None = None) -> Scan:
-    """Read the packets of a video file, up to that time of its own clock if one is given; damage ends it early."""
+    """Read the packets of a video file, up to `end_s` on its own clock if given; damage ends it early."""
     flaws = Flaws(path)
     with open_container(path) as container:
         stream = video_stream(container, path)

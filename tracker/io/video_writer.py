@@ -1,15 +1,15 @@
-"""Video out: images with their own times become an H.264 MP4 that every player shows, whole or not there at all.
+"""Video out: images with their times to an H.264 MP4 file, which appears complete or not at all.
 
-Written by PyAV (FFmpeg, x264), as video is read, because OpenCV's writer keeps no times. What was decided here:
+Written by PyAV (FFmpeg, x264), because OpenCV's writer does not keep times. Conventions:
 
-- Times are kept to a 360000th of a second: that clock has a whole number of ticks for frames at 24 to 240 fps, at their
-  NTSC cousins (n / 1.001), for milliseconds and for the 90 kHz of telephones. A time that does not grow is moved to the
-  next tick, because a player shows one picture at a time, and one before 0 to 0, because MP4 has none.
-- MP4 counts the ticks from one picture to the next in 31 bits: 99 minutes of them. Below one frame a second the clock
-  has milliseconds, so that 24 days fit. A longer gap is shortened to that, and a note says so.
-- Colours are BT.601 of limited range, because OpenCV turns RGB into it in a tenth of the time that FFmpeg takes. The
-  file says so: players that are told do not guess by the size of the picture.
-- One encoding thread: x264 gives other bits with another number of threads, and the networks can use the rest.
+- Times have a resolution of 1 / 360000 s, which has a whole number of ticks for 24 to 240 fps, their NTSC variants
+  (n / 1.001), milliseconds and the 90 kHz of telephones. A time that does not increase is moved to the next tick; a
+  time before 0 is moved to 0, because MP4 has no negative times.
+- MP4 stores the ticks between images in 31 bits, which is 99 minutes. Below one frame per second the ticks are
+  milliseconds, which allows 24 days. A longer gap is shortened, with a note.
+- Colours are BT.601 of limited range, because OpenCV converts RGB to it in a tenth of FFmpeg's time. The file is tagged
+  accordingly, so that players do not have to guess.
+- One encoding thread: the bytes of x264 depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from posetrail.frame import Image
 _TICKS_PER_S = 360_000
 _SLOW_TICKS_PER_S = 1000  # below one frame a second
 _LONGEST_GAP = (1 << 31) - 2  # ticks
-_SLOWEST_FPS, _FASTEST_FPS = 1e-6, 1000.0  # that the file says of itself; its times are its own
+_SLOWEST_FPS, _FASTEST_FPS = 1e-6, 1000.0  # nominal rate in the file; the times are independent of it
 _BT601 = 6  # ITU-T H.273, matrix coefficients; PyAV's Colorspace counts as FFmpeg's scaler does instead
-# No B-frames: how far they are from their place in the file MP4 counts in 31 bits, too, which a few gaps use up.
+# No B-frames: MP4 stores their offset in 31 bits too, which a few gaps would exceed.
 # At 1080p ultrafast takes half the time and twice the bytes, veryfast half as much time again and two thirds the bytes.
 _X264 = {"preset": "superfast", "crf": "21", "threads": "1", "bf": "0"}
 
 
 class VideoWriter:
-    """An MP4 file that takes images one by one and appears when it is left; no file is made of no image.
+    """Writes images one by one to an MP4 file that appears when the writer is left; without images there is no file.
 
     >>> with VideoWriter(Path("drawn.mp4"), 1920, 1080, fps=30) as video:
     ...     for frame in frames:
@@ -51,12 +51,12 @@ class VideoWriter:
 
     Args:
         path: the file to make; ends in .mp4.
-        width: pixels of the picture; H.264 wants even sizes, so of an odd one the last column is doubled.
+        width: in pixels; H.264 needs even sizes, so the last column of an odd one is doubled.
         height: likewise.
-        fps: nominal frames per second: what the file says of itself, and how long its last frame stays.
+        fps: nominal frames per second in the file, and the duration of its last frame.
 
     Raises:
-        InputError: another kind of file is wanted, or PyAV cannot write H.264 here.
+        InputError: the path does not end in .mp4, or this PyAV cannot write H.264.
     """
 
     def __init__(self, path: Path, width: int, height: int, fps: float) -> None:
@@ -86,7 +86,7 @@ class VideoWriter:
         self._open.__exit__(kind, error, trace)
 
     def add(self, image: Image, time_s: float) -> None:
-        """The next picture, shown from `time_s` on; one of another size is fitted in, between black bars."""
+        """Add the next image, shown from `time_s` on; one of another size is scaled and padded with black bars."""
         if self._stream is None:
             self._begin()
         tick = max(round(time_s * self._ticks_per_s) - self._shift, self._last_tick + 1)
@@ -100,7 +100,7 @@ class VideoWriter:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One line on what in the file is not as it was asked for."""
+        """One line for each way in which the file differs from the added images."""
         if not self._shortened:
             return ()
         gaps = "1 gap is" if self._shortened == 1 else f"{self._shortened} gaps are"
@@ -108,7 +108,7 @@ class VideoWriter:
 
     def _begin(self) -> None:
         beside = self._open.enter_context(written_whole(self._path))
-        # The second option is the clock of a late start, whose ticks would be milliseconds; the third keeps slow ones.
+        # The second option sets the ticks of a late start, milliseconds otherwise; the third keeps slow rates.
         clock = str(self._ticks_per_s)
         options = {"movflags": "+faststart", "movie_timescale": clock, "video_track_timescale": clock}
         self._container = self._open.enter_context(av.open(str(beside), "w", format="mp4", container_options=options))

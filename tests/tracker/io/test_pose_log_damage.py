@@ -93,7 +93,7 @@ def test_a_finished_log_cut_off_at_any_byte_is_noticed(tmp_path: Path) -> None:
         assert_noticed(tmp_path / "log", content[:cut], end, ends, cut)
     path = tmp_path / "log"
     path.write_bytes(content + b"\0")
-    with pytest.raises(DamagedLog, match="behind the last of its 2 frames"):
+    with pytest.raises(DamagedLog, match="after the last of its 2 frames"):
         check_pose_log(path, end)
     check_pose_log(path, end, ended=False)
 
@@ -216,7 +216,7 @@ SKELETON = asdict(OWN)
 )
 def test_header_values_that_cannot_be_are_one_line(tmp_path: Path, changes: dict[str, Any]) -> None:
     path = with_header(tmp_path / "log", json.dumps({**asdict(HEADER), **changes}))
-    with pytest.raises(InputError, match="header or columns are not those of format 4") as caught:
+    with pytest.raises(InputError, match="expected header and columns of format 4") as caught:
         read_pose_log(path)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
@@ -224,7 +224,7 @@ def test_header_values_that_cannot_be_are_one_line(tmp_path: Path, changes: dict
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "[" * 100_000, '{"a":' * 3000, "{}", "9" * 5000])
 def test_a_header_that_is_no_header_is_one_line(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InputError, match="header or columns are not those of format 4") as caught:
+    with pytest.raises(InputError, match="expected header and columns of format 4") as caught:
         read_pose_log(with_header(tmp_path / "log", text))
     assert "\n" not in str(caught.value)
 

@@ -141,7 +141,7 @@ def test_a_finished_run_of_an_older_format_asks_for_redo(images: Path, undisturb
     log = finished / "poses.arrow"
     log.write_bytes(log.read_bytes().replace(b'"format_version": 4', b'"format_version": 2'))
     before = (finished / "tracks.json").read_bytes()
-    with pytest.raises(InputError, match=r"format 2, this posetrail reads format 4.*--redo"):
+    with pytest.raises(InputError, match=r"expected format 4, got format 2.*--redo"):
         run(open_source(images), finished)
     assert (finished / "tracks.json").read_bytes() == before
     (finished / "run.json").rename(finished / "kept.json")
