@@ -256,7 +256,7 @@ def test_what_fails_after_seeing_leaves_the_log_and_no_half_files(
 def test_what_cannot_begin_leaves_nothing_behind(images: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    with pytest.raises(InputError, match="cannot be made"):
+    with pytest.raises(InputError, match="cannot be created"):
         run(images, blocked / "clip")
     with pytest.raises(InputError, match="unknown file format"):
         run(images, tmp_path / "out" / "clip", formats=("cvs",))
