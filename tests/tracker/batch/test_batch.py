@@ -103,7 +103,7 @@ def test_what_is_no_good_clip_ends_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "text").exists()
 
 
-def test_frames_that_are_damaged_are_left_out_and_told(tmp_path: Path) -> None:
+def test_damaged_frames_are_left_out_and_reported(tmp_path: Path) -> None:
     images = write_images(WORLD, tmp_path / "in" / "clip")
     (images / "000007.png").write_bytes(b"torn")
     row = batch(tmp_path / "in", tmp_path / "out").rows["clip"]
@@ -133,7 +133,7 @@ def test_only_what_failed_is_tried_again(clips: Path, tmp_path: Path) -> None:
     assert summary(table) == "4 clips: 4 complete"
 
 
-def test_a_second_batch_on_the_same_folder_says_so_and_stops(clips: Path, tmp_path: Path) -> None:
+def test_a_second_batch_in_the_same_folder_is_refused(clips: Path, tmp_path: Path) -> None:
     with batch_lock(tmp_path, "batch"), pytest.raises(InputError, match="another posetrail is at work here"):
         batch(clips, tmp_path)
     assert summary(batch(clips, tmp_path)) == "3 clips: 3 complete"
@@ -148,7 +148,7 @@ def test_the_lock_of_a_process_that_died_is_free(tmp_path: Path) -> None:
         pass
 
 
-def test_a_worker_that_dies_takes_one_clip_with_it(clips: Path, tmp_path: Path) -> None:
+def test_a_dead_worker_fails_one_clip_only(clips: Path, tmp_path: Path) -> None:
     table = batch(clips, tmp_path, run_clips=partial(track_in_processes, open_networks=dies_at_23_frames), jobs=1)
     assert [row.status for _, row in sorted(table.rows.items())] == ["complete", "failed", "failed"]
     assert "its worker died (SIGKILL" in table.rows["clip 1"].warnings
@@ -174,9 +174,7 @@ def dies_at_23_frames(settings):  # type: ignore[no-untyped-def]
     return opened()
 
 
-def test_a_batch_that_is_asked_to_stop_goes_on_later(
-    clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_a_stopped_batch_is_continued_later(clips: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     advanced = False
 
     class Watch:
@@ -245,7 +243,7 @@ def test_one_clip_of_other_settings_fails_alone_and_is_not_touched(
     assert data_files(tmp_path) == undisturbed | by_hand
 
 
-def test_a_full_disk_fails_the_clip_and_the_next_batch_goes_on(
+def test_a_full_disk_fails_the_clip_and_the_next_batch_continues_it(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     program = "import resource, signal, sys; from pathlib import Path\n"
@@ -261,7 +259,7 @@ def test_a_full_disk_fails_the_clip_and_the_next_batch_goes_on(
     assert data_files(tmp_path) == undisturbed
 
 
-def test_the_command_tells_in_a_table_and_a_code(
+def test_the_command_prints_a_table_and_returns_a_code(
     capsys: pytest.CaptureFixture[str], example_clip: Path, tmp_path: Path
 ) -> None:
     def code(*arguments: str) -> int:

@@ -118,7 +118,7 @@ def test_every_clip_has_the_row_it_should_have(
     assert rows["one torn image"].frames == WORLD.num_frames - 1
 
 
-def test_every_warning_is_one_line_that_names_the_clip_and_says_what_to_do(
+def test_every_warning_is_one_line_with_the_clip_and_the_remedy(
     followed: tuple[Path, dict[str, Row]],
 ) -> None:
     for row in followed[1].values():
@@ -149,7 +149,7 @@ def test_every_warning_is_one_line_that_names_the_clip_and_says_what_to_do(
         assert said in followed[1][clip].warnings
 
 
-def test_a_clip_with_nobody_in_it_has_files_with_nobody_in_them(followed: tuple[Path, dict[str, Row]]) -> None:
+def test_a_clip_without_people_has_empty_files(followed: tuple[Path, dict[str, Row]]) -> None:
     output, rows = followed
     assert (rows["nobody"].frames, rows["nobody"].people) == (4, 0)
     folder = output / "nobody"
@@ -161,7 +161,7 @@ def test_a_clip_with_nobody_in_it_has_files_with_nobody_in_them(followed: tuple[
     assert len(clip.track_ids) == 0
 
 
-def test_the_command_says_and_writes_the_same_and_ends_with_3(
+def test_the_command_prints_the_rows_it_writes_and_exits_with_3(
     odd: tuple[list[Path], dict[str, str]], followed: tuple[Path, dict[str, Row]], tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "tests.batch_command", "truth", "fork", *map(str, odd[0]), "-o", str(tmp_path)]
@@ -211,7 +211,7 @@ def test_what_was_mended_is_tried_again_with_all_that_failed_and_nothing_else(
 # Names ----------------------------------------------------------------------------------------------------------------
 
 
-def test_clips_of_any_name_are_followed_and_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_clips_of_any_name_are_tracked_and_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     video = write_video(tmp_path / "clip.mp4", 3)
     written = write_odd_names(tmp_path / "in")
     for day in ("monday", "tuesday"):

@@ -81,7 +81,7 @@ def test_every_name_is_found_and_becomes_a_folder_that_any_disk_takes(tmp_path: 
     assert {"-dash", "[red]markup[bold]", "semi;colon, comma"} <= set(names)
 
 
-def test_no_folder_takes_the_place_of_the_table_or_its_lock() -> None:
+def test_no_clip_folder_has_the_name_of_a_file_of_the_batch() -> None:
     clips = ("batch", "batch.csv", "BATCH.mp4", "batch.2of8.csv", "batches")
     names = folder_names([Path("/x") / clip for clip in clips])
     taken = {"batch", "batch.csv", "batch.2of8", "batch.2of8.csv"}
@@ -100,7 +100,7 @@ def test_lists_hold_any_name_but_one_with_a_line_break(tmp_path: Path) -> None:
         find_clips([tmp_path / "notepad.txt"], tmp_path / "out")
 
 
-def test_a_folder_too_deep_to_look_into_is_told_of(tmp_path: Path) -> None:
+def test_a_folder_that_is_too_deep_to_read_is_listed(tmp_path: Path) -> None:
     """Its path is longer than systems take; whoever is no root meets the same in folders without permission."""
     (tmp_path / "in" / "shallow.mp4").parent.mkdir()
     (tmp_path / "in" / "shallow.mp4").touch()
@@ -118,7 +118,7 @@ def test_a_folder_too_deep_to_look_into_is_told_of(tmp_path: Path) -> None:
     assert len(clips[1].name.encode()) <= 120
 
 
-def test_a_path_that_no_system_takes_is_told_of_in_the_table(tmp_path: Path) -> None:
+def test_an_impossible_path_fails_in_its_row(tmp_path: Path) -> None:
     for path in (tmp_path / ("n" * 300 + ".mp4"), tmp_path / ("n" * 300 + ".txt"), tmp_path / "file" / "clip.mp4"):
         (clip,) = find_clips([path], tmp_path / "out")
         assert clip.path == path

@@ -124,7 +124,7 @@ def test_what_belongs_to_the_other_engine_is_refused(tmp_path: Path) -> None:
         run_batch([], task(tmp_path), cpus=2, progress="none")
 
 
-def test_without_ray_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_ray_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     from tracker.batch.cluster import track_on_ray
 

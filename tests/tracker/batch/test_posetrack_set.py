@@ -87,7 +87,7 @@ def test_a_split_becomes_a_submission_that_scores_itself(root: Path, capsys: pyt
     assert evaluate(annotations_of(root, "val"), out / "submission").total["MOTA"].total > 0.9
 
 
-def test_a_frame_that_cannot_be_read_has_nobody_in_it_and_is_told(root: Path) -> None:
+def test_an_unreadable_frame_has_no_people_and_is_reported(root: Path) -> None:
     (root / "images" / "val" / NAMES[0] / "000004.png").write_bytes(b"torn")
     truth, out = sequences(root, "val"), root / "out"
     table = follow(listed_sequences(root, truth), task(out))
@@ -102,7 +102,7 @@ def test_a_frame_that_cannot_be_read_has_nobody_in_it_and_is_told(root: Path) ->
     assert 5 in found.frames
 
 
-def test_every_fault_is_told_with_file_and_frame(root: Path) -> None:
+def test_every_problem_is_reported_with_file_and_frame(root: Path) -> None:
     truth, folder = sequences(root, "val"), root / "submission"
     folder.mkdir()
     one, other = (replace(truth[name], keypoint_scores=np.ones((2 * FRAMES, 15))) for name in NAMES)
@@ -134,7 +134,7 @@ def test_a_missing_image_fails_its_sequence_alone(root: Path) -> None:
     assert ["is missing" in line for line in write_submission(out, truth)] == [True]
 
 
-def test_a_split_that_is_not_there_is_told(root: Path) -> None:
+def test_a_missing_split_is_refused(root: Path) -> None:
     with pytest.raises(InputError, match="no annotations of split 'test' there; it has val"):
         sequences(root, "test")
 

@@ -137,7 +137,7 @@ def test_the_log_of_a_worker_with_an_internal_error_holds_the_traceback(ends: di
     assert log.read_text().rstrip().endswith("TypeError: a bug")
 
 
-def test_a_fault_of_ours_keeps_its_traceback(tmp_path: Path) -> None:
+def test_an_internal_error_keeps_its_traceback(tmp_path: Path) -> None:
     class Faulty(TruthDetector):
         def _detect(self, index: int) -> Any:
             raise ZeroDivisionError("a fault of ours")

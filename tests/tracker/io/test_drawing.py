@@ -80,7 +80,7 @@ def test_limbs_stand_in_a_new_picture() -> None:
     assert (drawn[:5] == 128).all()  # nothing far from the person
 
 
-def test_nobody_leaves_the_picture_as_it_is() -> None:
+def test_an_image_without_people_is_not_changed() -> None:
     drawn = draw_people(GREY, TrackedPoses.empty(17), COCO_17, trails=Trails())
     assert (drawn == GREY).all()
     assert drawn is not GREY
@@ -186,7 +186,7 @@ def test_a_carried_person_has_another_label_and_the_same_limbs() -> None:
     assert not differs[round(standing(height=120)[0, 1]) :].any()  # from the nose down
 
 
-def test_somebody_filled_in_is_paler_and_has_a_hollow_label() -> None:
+def test_an_interpolated_pose_is_paler_and_has_an_outlined_label() -> None:
     seen = people(standing())
     interpolated = replace(seen, interpolated=[True])
     waist = middle_of(WAIST, standing())
@@ -223,7 +223,7 @@ def test_a_trail_is_forgotten_after_its_seconds_and_costs_no_memory() -> None:
     assert len(trails.of(30)[0]) == 0
 
 
-def test_someone_who_stands_leaves_no_scribble() -> None:
+def test_a_standing_person_has_no_visible_trail() -> None:
     trails = Trails()
     now = walk(trails, [160, 161, 159, 160.5, 159.5, 160])
     with_trail = draw_people(GREY, now, COCO_17, trails=trails)

@@ -101,7 +101,7 @@ FAR = {
 
 
 @pytest.mark.parametrize("tool", FAR)
-def test_converters_keep_no_frames_that_a_file_says_nothing_of(tmp_path: Path, tool: str) -> None:
+def test_converters_keep_no_frames_that_are_not_in_the_file(tmp_path: Path, tool: str) -> None:
     path = tmp_path / ("a.csv" if tool in ("sleap", "deeplabcut") else "a.json")
     path.write_text(FAR[tool])
     [clip] = READERS[tool](path, None, None)

@@ -162,14 +162,14 @@ def test_frames_left_out_of_a_file_are_gaps_in_time(tmp_path: Path, names: list[
     assert [frame.name for frame in frames] == names
 
 
-def test_what_a_tracker_put_in_between_was_not_seen(tmp_path: Path) -> None:
+def test_interpolated_poses_of_a_file_are_left_out(tmp_path: Path) -> None:
     interpolated = np.arange(120) % 3 == 1
     path = saved(walk(interpolated=interpolated), tmp_path / "poses.json")
     assert {len(frame.poses) for frame in seen(path, tmp_path)} == {2}
     assert read_poses(path).notes[0].endswith("40 interpolated poses are left out")
 
 
-def test_a_clip_without_anybody_is_a_run_too(tmp_path: Path) -> None:
+def test_a_clip_without_people_becomes_a_run(tmp_path: Path) -> None:
     path = saved(clip_of([], num_frames=5), tmp_path / "empty.json")
     outcome = follow_poses(path, SETTINGS, output=tmp_path / "out")
     assert (outcome.frames, outcome.people) == (5, 0)
@@ -247,7 +247,7 @@ def test_of_a_ground_truth_what_counts_is_read(tmp_path: Path) -> None:
     assert frames[0].poses.scores.tolist() == [1]
 
 
-def test_a_sequence_tells_its_rate_and_length(tmp_path: Path) -> None:
+def test_rate_and_length_are_read_from_seqinfo(tmp_path: Path) -> None:
     det = text(tmp_path / "MOT-01" / "det" / "det.txt", "1,-1,1,1,5,6,.5")
     text(tmp_path / "MOT-01" / "seqinfo.ini", "[Sequence]", "name=MOT-01", "frameRate=14", "seqLength=3")
     assert [frame.time_s for frame in seen(det, tmp_path)] == pytest.approx([0, 1 / 14, 2 / 14])
@@ -272,7 +272,7 @@ def test_a_sequence_tells_its_rate_and_length(tmp_path: Path) -> None:
         (b"\xff\xfe\x00", "expected text"),
     ],
 )
-def test_a_bad_line_is_told(tmp_path: Path, content: str | bytes, words: str) -> None:
+def test_a_bad_line_is_refused_by_number(tmp_path: Path, content: str | bytes, words: str) -> None:
     path = tmp_path / "det.txt"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError, match=words) as refused:
@@ -343,7 +343,7 @@ def test_a_log_without_a_whole_frame_is_refused(tmp_path: Path) -> None:
 # --- Folders ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_followed_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_imported_is_refused(tmp_path: Path) -> None:
     for name in ("nothing", "other.xml", "folder"):
         if name == "other.xml":
             (tmp_path / name).write_text("<x/>")

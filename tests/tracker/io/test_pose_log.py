@@ -71,7 +71,7 @@ def same(a: PoseFrame, b: PoseFrame) -> bool:
     return plain and all(x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in arrays)
 
 
-def test_what_was_seen_comes_back_bit_for_bit(tmp_path: Path) -> None:
+def test_frames_are_read_back_bit_for_bit(tmp_path: Path) -> None:
     frames = [
         seen(0),
         seen(1, people=0, propagated=0),
@@ -85,7 +85,7 @@ def test_what_was_seen_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert is_complete(tmp_path / "poses.arrow")
 
 
-def test_how_people_look_comes_back_too_if_the_header_says_so(tmp_path: Path) -> None:
+def test_appearance_embeddings_are_read_back(tmp_path: Path) -> None:
     frames = [seen(i, people=people, appearance=5) for i, people in enumerate((0, 2, 0, 7))]
     write(tmp_path / "poses.arrow", frames, LOOKS)
     header, back = read_pose_log(tmp_path / "poses.arrow")
@@ -293,7 +293,7 @@ def with_header(**changes: object) -> bytes:
         (with_header(), "expected header and columns"),
     ],
 )
-def test_a_bad_file_is_said_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "poses.arrow"
     path.write_bytes(content)
     for read in (read_pose_log, is_complete):
@@ -303,7 +303,7 @@ def test_a_bad_file_is_said_in_one_line(tmp_path: Path, content: bytes, said: st
         assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_or_a_folder_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_refused_in_one_line(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.arrow", tmp_path):
         with pytest.raises(InputError, match="cannot be read") as caught:
             read_pose_log(path)

@@ -229,7 +229,7 @@ def test_a_header_that_is_no_header_is_one_line(tmp_path: Path, text: str) -> No
     assert "\n" not in str(caught.value)
 
 
-def test_an_older_log_says_how_to_infer_again(tmp_path: Path) -> None:
+def test_a_log_of_an_older_format_names_the_command_that_infers_again(tmp_path: Path) -> None:
     old = {**asdict(HEADER), "skeleton": "coco_17", "format_version": 2, "source": "my clip.mp4"}
     with pytest.raises(InputError, match=r"infer again: posetrail track 'my clip.mp4' -o OUTPUT.*--redo"):
         read_pose_log(with_header(tmp_path / "log", json.dumps(old)))

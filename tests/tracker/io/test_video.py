@@ -351,7 +351,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", CUTTABLE)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1, exclude_max=True))
-def test_a_file_cut_off_anywhere_gives_what_it_has_and_says_so(
+def test_a_file_cut_off_anywhere_gives_its_frames_and_reports_damage(
     tmp_path: Path, whole: Path, name: str, share: float
 ) -> None:
     data = (whole / name).read_bytes()
@@ -371,7 +371,7 @@ def test_a_file_cut_off_anywhere_gives_what_it_has_and_says_so(
         assert f"{len(frames)} frames read, up to {frames[-1].time_s:.2f} s" in str(told.value)
 
 
-def test_a_cut_file_says_how_much_of_it_is_there(tmp_path: Path) -> None:
+def test_a_cut_file_reports_its_size_and_the_expected_one(tmp_path: Path) -> None:
     path = write_video(tmp_path / "cut.mp4", 30, container_options={"movflags": "faststart"}, options={"g": "5"})
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[: size * 2 // 3])
@@ -381,7 +381,7 @@ def test_a_cut_file_says_how_much_of_it_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mud.mp4", "mud.ts", "mud.avi"])
-def test_garbage_in_the_middle_is_told_and_reading_goes_on(tmp_path: Path, name: str) -> None:
+def test_damage_in_the_middle_is_reported_and_reading_continues(tmp_path: Path, name: str) -> None:
     codec = "mpeg4" if name.endswith("avi") else "libx264"
     path = write_video(tmp_path / name, 40, codec=codec, options={"g": "8", "bf": "0"})
     data = bytearray(path.read_bytes())
@@ -412,7 +412,7 @@ def test_chunks_of_avi_that_ffmpeg_skips_without_a_word_are_damage(tmp_path: Pat
     assert "are unreadable" in message or "not decode cleanly" in message
 
 
-def test_an_end_that_comes_too_early_is_told_though_the_size_is_right(tmp_path: Path) -> None:
+def test_an_early_end_is_reported_even_if_the_size_is_right(tmp_path: Path) -> None:
     path = write_video(tmp_path / "zeros.mkv", 60, options={"g": "10", "bf": "0"})
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 3] + bytes(len(data) - len(data) // 3))
@@ -421,7 +421,7 @@ def test_an_end_that_comes_too_early_is_told_though_the_size_is_right(tmp_path: 
     assert "the file promises 2.00 s" in message
 
 
-def test_a_part_of_matroska_that_ffmpeg_skips_without_a_word_is_told(tmp_path: Path) -> None:
+def test_a_part_of_matroska_that_ffmpeg_skips_silently_is_reported(tmp_path: Path) -> None:
     clusters = {"cluster_time_limit": "500"}
     path = write_video(tmp_path / "hole.webm", 80, codec="libvpx-vp9", options={"g": "8"}, container_options=clusters)
     assert numbers(read(path)) == list(range(80))
@@ -466,7 +466,7 @@ def test_a_file_that_cannot_be_read_further_gives_what_it_had(tmp_path: Path, mo
     assert len(frames) >= 5
 
 
-def test_damage_behind_the_end_that_was_asked_for_is_nobodys_concern(tmp_path: Path) -> None:
+def test_damage_after_the_chosen_end_is_not_reported(tmp_path: Path) -> None:
     path = write_video(tmp_path / "cut.mp4", 60, container_options={"movflags": "faststart"}, options={"g": "5"})
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
@@ -609,7 +609,9 @@ def test_a_frame_outlives_its_file(tmp_path: Path) -> None:
     assert numbers(frames) == list(range(12))
 
 
-def test_ffmpeg_stays_silent_and_its_log_setting_untouched(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_ffmpeg_prints_nothing_and_its_log_level_is_not_changed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = write_video(tmp_path / "cut.mp4", 30, container_options={"movflags": "faststart"})
     path.write_bytes(path.read_bytes()[:-500])
     capfd.readouterr()
@@ -679,7 +681,7 @@ def test_images_may_differ_in_size(tmp_path: Path) -> None:
     assert numbers(frames) == [0, 1]
 
 
-def test_a_broken_image_is_left_out_and_told_at_the_end(tmp_path: Path) -> None:
+def test_a_broken_image_is_left_out_and_reported_at_the_end(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "walk", [f"{n}.jpg" for n in range(6)])
     photo = (folder / "2.jpg").read_bytes()
     (folder / "2.jpg").write_bytes(photo[: len(photo) // 2])

@@ -79,7 +79,7 @@ def test_a_late_file_that_is_cut_off_though_its_size_is_right_is_damaged(tmp_pat
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
-def test_avi_with_b_frames_is_timed_by_order_and_rate_and_says_so(tmp_path: Path, codec: str) -> None:
+def test_avi_with_b_frames_is_timed_by_order_and_rate_with_a_note(tmp_path: Path, codec: str) -> None:
     frames, notes = read(write_video(tmp_path / "clip.avi", 30, codec=codec, options=WITH_B))
     assert numbers(frames) == list(range(30))
     assert times(frames) == pytest.approx([n / 30 for n in range(30)])
@@ -105,7 +105,7 @@ def test_avi_without_b_frames_keeps_its_times(tmp_path: Path, codec: str, pix_fm
 @pytest.mark.parametrize(
     ("name", "codec"), [("bare.h264", "libx264"), ("bare.hevc", "libx265"), ("bare.m2v", "mpeg2video")]
 )
-def test_a_bare_stream_is_timed_by_its_rate_and_says_so(tmp_path: Path, name: str, codec: str) -> None:
+def test_a_raw_stream_is_timed_by_its_rate_with_a_note(tmp_path: Path, name: str, codec: str) -> None:
     options = {"x265-params": "log-level=none"} if codec == "libx265" else WITH_B
     path = write_video(tmp_path / name, 30, codec=codec, options=options)
     frames, notes = read(path)
@@ -129,7 +129,7 @@ def test_a_bare_stream_is_timed_by_its_rate_and_says_so(tmp_path: Path, name: st
         ("a.ogv", "libvpx", {}),
     ],
 )
-def test_the_clock_goes_on_where_recordings_are_joined(
+def test_the_clock_is_continued_where_recordings_are_joined(
     tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
     part = write_video(tmp_path / name, 20, codec=codec, options=options)
@@ -165,7 +165,7 @@ def test_of_three_joined_matroska_files_ffmpeg_reads_two(tmp_path: Path) -> None
     assert f"another file begins at byte {2 * part.stat().st_size}" in notes[1]
 
 
-def test_a_clock_that_overflows_goes_on(tmp_path: Path) -> None:
+def test_a_clock_that_overflows_is_continued(tmp_path: Path) -> None:
     """The second recording lies 26 hours before the first, which FFmpeg takes for an overflow of the clock."""
     late = write_video(tmp_path / "late.ts", 20, ticks=[1_000_000 + 33 * n for n in range(20)], options=WITHOUT_B)
     early = write_video(tmp_path / "early.ts", 20, options=WITHOUT_B)

@@ -93,7 +93,7 @@ def test_no_rate_and_no_gap_is_too_much(
     assert bool(video.notes) == bool((expected > longest + 1).any())
 
 
-def test_times_that_do_not_grow_are_told_apart_by_a_tick(tmp_path: Path) -> None:
+def test_times_that_do_not_increase_are_moved_to_the_next_tick(tmp_path: Path) -> None:
     frames = read(write(tmp_path / "same.mp4", numbered(5), [-0.1, 0.0, 0.5, 0.5, 0.5]))
     times = np.array([frame.time_s for frame in frames])
     assert (np.diff(times) > 0).all()
@@ -110,7 +110,7 @@ def test_colours_come_back_within_a_few_levels(tmp_path: Path) -> None:
         assert np.abs(came - colour).max() <= 6, colour
 
 
-def test_the_file_says_how_its_colours_are_meant(tmp_path: Path) -> None:
+def test_the_file_is_tagged_with_its_colour_space(tmp_path: Path) -> None:
     with av.open(str(write(tmp_path / "tags.mp4", numbered(2)))) as container:
         codec = container.streams.video[0].codec_context
         assert (codec.name, codec.pix_fmt) == ("h264", "yuv420p")
@@ -163,7 +163,7 @@ def test_the_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     assert number_of(read(path)[0].image) == 1
 
 
-def test_what_cannot_be_written_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_written_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"videos are written as MP4; give a name that ends in \.mp4"):
         VideoWriter(tmp_path / "clip.avi", 64, 64, 30)
 

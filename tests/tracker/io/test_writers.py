@@ -53,7 +53,7 @@ def save(name: str, folder: Path, frames: Iterable[TrackedFrame] = FRAMES, clip:
 # --- what stands in the files -----------------------------------------------------------------------------------------
 
 
-def test_csv_has_a_row_for_every_joint_seen(tmp_path: Path) -> None:
+def test_csv_has_a_row_for_every_joint_that_is_not_missing(tmp_path: Path) -> None:
     lines = save("csv", tmp_path).read_text().splitlines()
     assert lines[0] == "frame,time_s,track_id,joint,x,y,score,interpolated"
     assert lines[1] == "0,0.000000,1,nose,100.000,50.000,0.6400,0"
@@ -64,7 +64,7 @@ def test_csv_has_a_row_for_every_joint_seen(tmp_path: Path) -> None:
     assert not any("left_wrist" in line for line in lines)
 
 
-def test_csv_never_says_minus_zero(tmp_path: Path) -> None:
+def test_csv_has_no_negative_zero(tmp_path: Path) -> None:
     poses = Poses(np.full((1, 17, 2), -1e-5), np.full((1, 17), 1e-6), np.zeros((1, 4)), [1], [False])
     frame = TrackedFrame(0, -1e-9, "0.jpg", TrackedPoses(poses, [1]))
     assert save("csv", tmp_path, [frame]).read_text().splitlines()[1] == "0,0.000000,1,nose,0.000,0.000,0.0000,0"
@@ -149,7 +149,7 @@ def test_posetrack_joints_are_written_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_who_was_not_seen_but_put_in_between_is_marked(tmp_path: Path, name: str) -> None:
+def test_interpolated_poses_are_marked(tmp_path: Path, name: str) -> None:
     frame = tracked(0, [2, 1])
     path = save(name, tmp_path, [replace(frame, people=replace(frame.people, interpolated=[True, False]))])
     if name.startswith("posetrack"):
@@ -243,12 +243,12 @@ def test_posetrack_files_have_what_any_skeleton_gives(tmp_path: Path, skeleton: 
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
-def test_an_unknown_format_is_told_what_was_meant(tmp_path: Path) -> None:
+def test_an_unknown_format_is_refused_with_a_suggestion(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown file format 'parket'; did you mean 'parquet'"):
         open_writer("parket", tmp_path, CLIP)
 
 
-def test_after_an_id_beyond_its_last_posetrack_makes_no_file_and_says_why(tmp_path: Path) -> None:
+def test_an_id_above_9999_gives_no_posetrack_file_and_a_reason(tmp_path: Path) -> None:
     with open_writer("posetrack18", tmp_path, CLIP) as writer:
         for frame in (tracked(4, [9999]), tracked(5, [2, 10000]), tracked(6, [1])):
             writer.add(frame)

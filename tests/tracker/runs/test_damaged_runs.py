@@ -118,7 +118,7 @@ def test_a_damaged_log_is_not_followed_saved_or_drawn(
     assert not new.exists()
 
 
-def test_the_line_says_what_infers_the_rest_again(images: Path, finished: Path) -> None:
+def test_a_damaged_log_names_the_command_that_infers_the_rest(images: Path, finished: Path) -> None:
     log = finished / "poses.arrow"
     whole = log.read_bytes()
     log.write_bytes(half(log))
@@ -307,7 +307,7 @@ def test_whatever_run_json_says_is_read_or_refused_in_one_line(undisturbed: Path
 # Power cuts -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_log_is_on_the_disk_before_run_json_says_so(
+def test_the_log_is_on_the_disk_before_run_json_appears(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[tuple[str, str | int]] = []

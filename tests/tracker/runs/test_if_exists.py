@@ -145,7 +145,7 @@ def header(source: Source, now: Now) -> PoseLogHeader:
 
 
 @pytest.mark.parametrize("row", range(len(TABLE)))
-def test_what_becomes_of_an_earlier_run(there: dict[str, Path], clips: Path, row: int) -> None:
+def test_if_exists_decides_about_an_earlier_run(there: dict[str, Path], clips: Path, row: int) -> None:
     kind, now, expected = TABLE[row]
     folder, source = there[kind], open_source(clips / now.clip / "cam1", stride=now.stride)
     before = files(folder) if folder.is_dir() else {}

@@ -60,7 +60,7 @@ def tracked(clip: Path, output: Path) -> Path:
 # Locks ----------------------------------------------------------------------------------------------------------------
 
 
-def test_writers_exclude_everybody_and_readers_only_writers(tmp_path: Path) -> None:
+def test_writers_exclude_all_others_and_readers_exclude_writers(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with write_lock(folder):
         for other in (write_lock(folder), read_lock(folder)):
@@ -201,7 +201,9 @@ def test_the_lock_covers_inference_association_and_drawing(clip: Path, tmp_path:
     assert refused == ["inference", "drawing"]
 
 
-def test_a_batch_waits_for_nobody_for_ever(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_waits_for_a_lock_for_a_limited_time(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batch_clip, "_CLIP_LOCK_S", 0.0)
     with write_lock(tmp_path / "clip"):
         row = batch(clip, tmp_path).rows["clip"]

@@ -50,7 +50,7 @@ def grown(use: Callable[[int], None], short: int, long: int) -> float:
     return (peak(long) - peak(short)) / (long - short)
 
 
-def test_pieces_are_kept_flat() -> None:
+def test_memory_of_tracklets_is_flat() -> None:
     def record(num_pieces: int) -> None:
         recorder = TrackletRecorder(min_match_joint_score=0.1)
         for i in range(num_pieces):
@@ -60,7 +60,7 @@ def test_pieces_are_kept_flat() -> None:
     assert grown(record, 100, 500) < 3500  # twice its 1360 while they are put in order
 
 
-def test_the_filters_of_people_who_are_long_gone_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filters_of_ended_tracks_are_freed(monkeypatch: pytest.MonkeyPatch) -> None:
     filters = weakref.WeakSet[OneEuro]()
 
     def counted() -> OneEuro:

@@ -109,7 +109,7 @@ def test_a_log_cut_anywhere_and_filled_with_rubbish_is_gone_on_with(
     assert data_files(folder) == undisturbed
 
 
-def test_frames_that_were_seen_are_not_looked_at_again(images: Path, tmp_path: Path) -> None:
+def test_inferred_frames_are_not_inferred_again(images: Path, tmp_path: Path) -> None:
     run_until(19, images, tmp_path / "clip")
     detector = TruthDetector(WORLD)
     run(images, tmp_path / "clip", networks=networks(detector))
@@ -137,7 +137,7 @@ def test_a_file_that_is_missing_is_made_from_the_log(
     assert "video.mp4" in data_files(tmp_path / "clip")
 
 
-def test_other_settings_are_told_and_never_mixed(images: Path, tmp_path: Path) -> None:
+def test_other_settings_are_refused_or_replace_the_run(images: Path, tmp_path: Path) -> None:
     folder = tmp_path / "clip"
     for disturb in (lambda: run(images, folder), lambda: run_until(9, images, folder)):
         shutil.rmtree(folder, ignore_errors=True)
@@ -196,7 +196,7 @@ def test_a_clip_with_new_content_is_done_anew_and_another_clip_is_refused(images
     assert run(tmp_path / "moved", tmp_path / "out").frames == 25  # the same content elsewhere is the same clip
 
 
-def test_a_run_stopped_by_hand_goes_on(images: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_stopped_run_is_continued(images: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     seen: list[int] = []
     run(images, tmp_path / "clip", on_frame=seen.append, stopped=lambda: len(seen) == 10)
     assert json.loads((tmp_path / "clip" / "run.json").read_text())["status"] == "interrupted"

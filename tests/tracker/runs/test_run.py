@@ -47,7 +47,7 @@ def data_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.json"}
 
 
-def test_a_run_leaves_the_log_the_tracks_and_what_it_was_made_of(images: Path, tmp_path: Path) -> None:
+def test_a_run_writes_pose_log_tracks_and_run_json(images: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out" / "clip"
     outcome = run(images, folder)
     assert (outcome.status, outcome.frames, outcome.people) == ("complete", 24, 2)
@@ -88,7 +88,7 @@ def test_following_again_gives_what_tracking_with_those_settings_gives(images: P
     assert json.loads((tmp_path / "again" / "run.json").read_text())["settings"]["association"]["similarity"] == "iou"
 
 
-def test_online_files_say_what_a_tracker_says_frame_by_frame(images: Path, tmp_path: Path) -> None:
+def test_online_files_agree_with_the_tracker_frame_by_frame(images: Path, tmp_path: Path) -> None:
     settings = AssociationSettings(offline=False)
     outcome = run(images, tmp_path / "clip", Settings(association=settings))
     assert outcome.interpolated == 0
@@ -99,7 +99,7 @@ def test_online_files_say_what_a_tracker_says_frame_by_frame(images: Path, tmp_p
         assert clip.track_ids[clip.frames == t].tolist() == people.track_ids.tolist()
 
 
-def test_offline_files_say_who_was_filled_in(images: Path, tmp_path: Path) -> None:
+def test_offline_files_mark_interpolated_poses(images: Path, tmp_path: Path) -> None:
     without_flow = Settings(inference=InferenceSettings(propagate=False, flow="none"))
     blind = Networks(TruthDetector(WORLD), TruthEstimator(WORLD), None, (), "cpu")
     outcome = run_clip(open_source(images), tmp_path / "clip", blind, without_flow)
@@ -175,7 +175,7 @@ def test_the_video_comes_after_the_tracks_and_can_be_stopped(images: Path, tmp_p
     assert "video.mp4" in outcome.files
 
 
-def test_a_run_that_is_stopped_is_not_drawn_but_says_how(images: Path, tmp_path: Path) -> None:
+def test_a_stopped_run_is_not_drawn_and_names_the_command_to_draw_it(images: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     outcome = run(images, tmp_path / "clip", video=True, on_frame=seen.append, stopped=lambda: len(seen) == 10)
     assert outcome.status == "interrupted"
@@ -266,7 +266,7 @@ def test_what_cannot_begin_leaves_nothing_behind(images: Path, tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
-def test_a_folder_that_is_no_run_is_told_so(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="folder of a finished run"):
         follow_run(tmp_path, AssociationSettings())
     (tmp_path / "run.json").write_text("{}")
@@ -282,7 +282,7 @@ def test_a_folder_that_is_no_run_is_told_so(tmp_path: Path) -> None:
     [(NetworkSettings(), 0.2), (NetworkSettings(crop_mask_margin=0.4), 0.4), (NetworkSettings(crop_mask=False), None)],
     ids=["default", "given", "off"],
 )
-def test_the_mask_is_a_switch(chosen: NetworkSettings, margin: float | None) -> None:
+def test_the_crop_mask_can_be_set_and_switched_off(chosen: NetworkSettings, margin: float | None) -> None:
     with open_networks(Settings(networks=chosen)) as opened:
         assert isinstance(opened.estimator, MoveNet)
         assert opened.estimator.crop_mask_margin == margin
@@ -300,7 +300,7 @@ def test_run_json_holds_what_was_applied_not_what_was_left_open(images: Path, tm
     assert of_run(tmp_path / "again") == (None, {"crop_mask_margin": None, "smooth": "none"})
 
 
-def test_a_mask_that_the_estimator_does_not_paint_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mask_that_the_estimator_does_not_apply_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="crop_mask_margin: expected none without a crop mask, got"):
         NetworkSettings(crop_mask=False, crop_mask_margin=0.2)
     for estimator, said in (

@@ -68,7 +68,7 @@ def test_a_minute_is_cut_into_six_times_ten_seconds() -> None:
     ]
 
 
-def test_what_is_short_or_of_unknown_length_stays_in_one_piece() -> None:
+def test_short_clips_and_clips_of_unknown_length_are_not_cut() -> None:
     assert cut(clip_of(1800), InferenceSettings(), None) == ()
     assert cut(clip_of(440), InferenceSettings(), 10.0) == ()
     assert cut(clip_of(None), InferenceSettings(), 10.0) == ()
@@ -86,7 +86,7 @@ def test_what_is_short_or_of_unknown_length_stays_in_one_piece() -> None:
     st.floats(0, 100),
     st.floats(0.01, 1000),
 )
-def test_segments_cover_a_clip_and_meet_the_batches_of_one_piece(
+def test_segments_cover_a_clip_and_begin_with_full_batches(
     frames: int, fps: float, stride: int, detect_every: int, start_s: float, segment_s: float
 ) -> None:
     segments = cut(
@@ -135,7 +135,7 @@ def frame(index: int, poses: Poses, source: int = 0, rows: tuple[int, ...] = ())
     )
 
 
-def test_who_was_seen_twice_is_known_by_place() -> None:
+def test_matching_rows_pairs_the_same_people_by_position() -> None:
     sigmas = np.array(COCO_17.oks_sigmas)
     assert matching_rows(standing(10, 200, 90), standing(201, 11), sigmas).tolist() == [1, 0, -1]
     assert matching_rows(standing(), standing(10), sigmas).tolist() == []
@@ -178,7 +178,7 @@ def seen_in(folder: Path) -> list[PoseFrame]:
     return list(read_pose_log(folder / "poses.arrow")[1])
 
 
-def test_in_segments_is_seen_what_is_seen_in_one_piece(tmp_path: Path) -> None:
+def test_segments_give_the_poses_of_the_uncut_clip(tmp_path: Path) -> None:
     source = images(tmp_path / "images")
     assert len(cut(source, SETTINGS.inference, SEGMENT_S)) == 3
     one, many = run(source, tmp_path / "one", segment_s=None), run(source, tmp_path / "many")
@@ -228,7 +228,7 @@ def test_other_segments_are_other_settings(tmp_path: Path) -> None:
     assert data_files(tmp_path / "clip") != before
 
 
-def test_damage_in_any_segment_is_told(tmp_path: Path) -> None:
+def test_damage_in_any_segment_is_reported(tmp_path: Path) -> None:
     folder = write_images(WORLD, tmp_path / "images")
     for broken in (7, 11, 20):
         (folder / f"{broken:06d}.png").write_bytes(b"torn")
@@ -288,7 +288,7 @@ def test_segments_of_no_length_are_refused_before_anything_is_done(clips: Path, 
     assert not (tmp_path / "out").exists()
 
 
-def test_what_cannot_be_opened_is_told_when_its_turn_comes(tmp_path: Path) -> None:
+def test_a_clip_that_cannot_be_opened_fails_in_its_row(tmp_path: Path) -> None:
     gone, long = tmp_path / "gone.mp4", tmp_path / f"{'n' * 300}.mp4"
     table = batch([gone, long], tmp_path / "out", task=cut_task(tmp_path / "out"))
     assert [row.status for row in table.rows.values()] == ["failed", "failed"]
@@ -321,7 +321,7 @@ def test_shards_share_the_segments_of_a_clip(clips: Path, undisturbed: dict[str,
     assert files == undisturbed
 
 
-def test_a_worker_that_dies_takes_a_segment_with_it_and_the_next_batch_goes_on(
+def test_a_dead_worker_fails_one_segment_and_the_next_batch_continues_it(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     deadly = partial(track_in_processes, open_networks=partial(deadly_truth, tmp_path / "mark"))
@@ -343,7 +343,7 @@ def test_killed_again_and_again_segments_end_with_the_same_bytes(
     assert data_files(tmp_path) == undisturbed
 
 
-def test_a_clip_that_somebody_was_at_when_it_was_seen_is_followed_in_the_end(
+def test_a_clip_that_was_locked_when_its_last_segment_ended_is_associated_later(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     given: list[list[str]] = []
@@ -362,7 +362,7 @@ def test_a_clip_that_somebody_was_at_when_it_was_seen_is_followed_in_the_end(
     assert data_files(tmp_path) == undisturbed
 
 
-def test_a_slow_pan_ends_where_it_ends_in_one_piece(tmp_path: Path) -> None:
+def test_camera_motion_of_a_slow_pan_agrees_with_the_uncut_clip(tmp_path: Path) -> None:
     still = write_images(WORLD, tmp_path / "still")
     (tmp_path / "pan").mkdir()
     for path in sorted(still.iterdir()):
