@@ -1,4 +1,4 @@
-"""Settings check themselves: what a field cannot be is refused in one line, from Python, flags, TOML and run.json."""
+"""Settings validate themselves: an invalid value from Python, flags, TOML or run.json is refused in one line."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ HINTS = [(room, name, hint) for room in ROOMS for name, hint in get_type_hints(r
         ),
     ],
 )
-def test_what_a_field_cannot_be_is_refused_in_one_line(room: type, name: str, value: object, said: str) -> None:
+def test_an_invalid_value_is_refused_in_one_line(room: type, name: str, value: object, said: str) -> None:
     with pytest.raises(InputError) as refused:
         room(**{name: value})
     assert str(refused.value).startswith(said)
@@ -77,7 +77,7 @@ def test_numbers_and_paths_become_the_type_of_their_field() -> None:
 
 
 @pytest.mark.parametrize(("room", "name", "hint"), HINTS, ids=[name for _, name, _ in HINTS])
-def test_every_number_has_its_range_beside_it_and_every_default_fits(room: type, name: str, hint: Any) -> None:
+def test_every_number_has_a_range_that_includes_its_default(room: type, name: str, hint: Any) -> None:
     parts = (hint, *get_args(hint))
     ranges = [note for part in parts if get_origin(part) is Annotated for note in get_args(part)]
     (default,) = (getattr(room(), each.name) for each in fields(room) if each.name == name)
@@ -96,7 +96,7 @@ def test_every_number_has_its_range_beside_it_and_every_default_fits(room: type,
     name=st.sampled_from([name for _, name, _ in HINTS]),
     value=st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2),
 )
-def test_whatever_a_run_json_holds_comes_back_as_settings_or_one_line(name: str, value: object) -> None:
+def test_any_content_of_run_json_gives_settings_or_an_error_of_one_line(name: str, value: object) -> None:
     record = RunRecord(
         status="complete",
         finished=True,
@@ -124,7 +124,7 @@ def test_whatever_a_run_json_holds_comes_back_as_settings_or_one_line(name: str,
     assert "\n" not in refused
 
 
-def test_an_unknown_flow_is_no_flow_of_none() -> None:
+def test_an_unknown_flow_is_refused_and_none_is_no_flow() -> None:
     assert create_flow("none") is None
     with pytest.raises(InputError, match="unknown flow 'rafft'; did you mean 'raft'"):
         create_flow("rafft")  # type: ignore[arg-type]
@@ -155,7 +155,9 @@ def test_an_unknown_flow_is_no_flow_of_none() -> None:
         ("--detect-every 2.0", "x.mp4: no such file"),
     ],
 )
-def test_flags_are_checked_alike(flags: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flags_sets_and_files_are_validated_like_python_values(
+    flags: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "settings.toml").write_text("detect_every = 2.5\n")
     with pytest.raises(SystemExit) as ended:
         main(["track", "x.mp4", *flags.replace("FILE", str(tmp_path / "settings.toml")).split()])

@@ -21,7 +21,7 @@ def posetrail(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run([POSETRAIL, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def test_one_command_follows_everybody_in_a_video(example_clip: Path, tmp_path: Path) -> None:
+def test_track_writes_a_run_that_follow_and_draw_use(example_clip: Path, tmp_path: Path) -> None:
     done = posetrail("track", example_clip, "--end", 0.1, "--video", "--save", "coco,csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "posetrail_out" / "pose2sim_cam01"
@@ -53,7 +53,9 @@ def test_one_command_follows_everybody_in_a_video(example_clip: Path, tmp_path: 
     [(None, "no such file"), (b"", "empty"), (b"this is not a video\n" * 100, "no video")],
     ids=["missing", "empty", "text"],
 )
-def test_what_is_no_video_gets_one_line_and_leaves_nothing(content: bytes | None, words: str, tmp_path: Path) -> None:
+def test_an_unreadable_video_is_reported_in_one_line_and_no_folder_is_created(
+    content: bytes | None, words: str, tmp_path: Path
+) -> None:
     clip = tmp_path / "clip.mp4"
     if content is not None:
         clip.write_bytes(content)
@@ -66,7 +68,7 @@ def test_what_is_no_video_gets_one_line_and_leaves_nothing(content: bytes | None
     assert not (tmp_path / "out").exists()
 
 
-def test_a_truncated_video_keeps_what_is_done(example_clip: Path, tmp_path: Path) -> None:
+def test_a_truncated_video_keeps_the_readable_frames(example_clip: Path, tmp_path: Path) -> None:
     whole = example_clip.read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 8])
     done = posetrail("track", "cut.mp4", "--stride", 4, "--progress", "none", cwd=tmp_path)
@@ -84,7 +86,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return line
 
 
-def test_a_wrong_flag_gets_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_wrong_flag_is_reported_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "Did you mean" in fails(capsys, "track", "x.mp4", "--detct-every", "3")
     assert "detect_every: expected a whole number from 1 to 1000, got 0" in fails(
         capsys, "track", "x.mp4", "--detect-every", "0"
@@ -96,7 +98,7 @@ def test_a_wrong_flag_gets_one_line(capsys: pytest.CaptureFixture[str], tmp_path
     assert "not TOML" in fails(capsys, "track", "x.mp4", "--config", str(tmp_path / "settings.toml"))
 
 
-def test_flags_go_before_the_file_and_the_file_before_the_preset(
+def test_flags_override_the_config_file_which_overrides_the_preset(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, example_clip: Path
 ) -> None:
     file = tmp_path / "settings.toml"
@@ -156,9 +158,7 @@ def test_help_imports_nothing_heavy(command: str) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_tracks_are_scored_and_poses_converted_by_the_same_command(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_eval_and_convert_are_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     golden = TESTS / "golden" / "posetrack" / "synth"
     assert succeeds(capsys, "eval", golden / "gt18", golden / "pred18", "--metrics", "MOT").startswith("Pose tracking")
     assert "got none" in fails(capsys, "eval", str(tmp_path), str(tmp_path))
@@ -175,7 +175,7 @@ def succeeds(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return capsys.readouterr().out
 
 
-def test_poses_of_others_are_followed_by_the_same_command(tmp_path: Path) -> None:
+def test_follow_takes_poses_of_other_programs(tmp_path: Path) -> None:
     truth = TESTS / "golden" / "posetrack" / "synth" / "gt18"
     done = posetrail("follow", truth / "000001_mpii_test.json", "-o", "one", "--fps", 25, "--save", "mot", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -197,7 +197,7 @@ def test_poses_of_others_are_followed_by_the_same_command(tmp_path: Path) -> Non
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["000001_mpii_test", "000003_bonn_test"]
 
 
-def test_online_and_offline_are_compared_by_one_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_follow_both_compares_online_and_offline(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     truth = TESTS / "golden" / "posetrack" / "synth" / "gt18" / "000001_mpii_test.json"
     out = tmp_path / "out"
     told = succeeds(capsys, "follow", truth, "-o", out, "--both", "--ground-truth", truth, "--fps", 25)

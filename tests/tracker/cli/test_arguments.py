@@ -1,4 +1,4 @@
-"""How arguments are read, and what is said of those that cannot be used."""
+"""The notation of arguments, and the errors for unusable ones."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @given(st.integers(0, 99), st.integers(0, 59), st.floats(0, 59.999))
-def test_a_time_is_seconds_or_a_clock(hours: int, minutes: int, rest: float) -> None:
+def test_times_are_parsed_as_seconds_or_clock_time(hours: int, minutes: int, rest: float) -> None:
     assert seconds(f"{hours}:{minutes:02}:{rest:06.3f}") == pytest.approx(hours * 3600 + minutes * 60 + rest, abs=1e-3)
     assert seconds(f"{minutes}:{rest:06.3f}") == pytest.approx(minutes * 60 + rest, abs=1e-3)
     assert seconds(f"{rest}") == rest
 
 
 @pytest.mark.parametrize("text", ["", "a", "1:60", "1:99:00", ":5", "1:2:3:4", "-1:00", "0:05s"])
-def test_what_is_no_time_says_what_is(text: str) -> None:
+def test_an_invalid_time_is_refused_with_examples(text: str) -> None:
     with pytest.raises(InputError, match="expected seconds such as 90, or a time such as 1:30"):
         seconds(text)
 
@@ -55,7 +55,7 @@ def test_a_wrong_time_names_its_flag(capsys: pytest.CaptureFixture[str]) -> None
         ("/dev/video0", "cameras are not supported"),
     ],
 )
-def test_live_sources_are_refused_by_name(capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
+def test_urls_and_cameras_are_refused(capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
     for command in ("track", "batch"):
         line = fails(capsys, command, text)
         assert words in line
@@ -70,7 +70,7 @@ def test_a_file_may_be_named_like_a_camera(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("command", ["track", "draw", "follow"])
-def test_a_glob_that_the_shell_expanded_points_to_batch(capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_several_clips_get_a_hint_at_batch(capsys: pytest.CaptureFixture[str], command: str) -> None:
     line = fails(capsys, command, "a.mp4", "b.mp4", "c.mp4")
     assert "got 2 more (b.mp4 c.mp4)" in line
     assert "`posetrail batch`" in line
@@ -104,12 +104,12 @@ def test_both_settings_after_one_set_are_read(capsys: pytest.CaptureFixture[str]
         (Settings(networks=NetworkSettings(appearance_weights=Path("w"))), "--appearance NAME with"),
     ],
 )
-def test_weights_need_the_network_that_they_are_of(settings: Settings, words: str) -> None:
+def test_weights_without_their_network_are_refused(settings: Settings, words: str) -> None:
     with pytest.raises(InputError, match=words):
         refuse_unused_weights(settings)
 
 
-def test_an_onnx_file_is_known_by_its_prefix_or_its_ending() -> None:
+def test_an_onnx_file_is_recognised_by_prefix_or_suffix() -> None:
     assert onnx_path("onnx:some/file") == Path("some/file")
     assert onnx_path("some/file.ONNX") == Path("some/file.ONNX")
     assert onnx_path("rtmpose_m") is None
@@ -135,6 +135,6 @@ def test_a_short_flag_shows_the_same_help(capsys: pytest.CaptureFixture[str], co
     assert shown[0] == shown[1] != ""
 
 
-def test_a_draw_of_no_run_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_draw_without_a_run_is_reported_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for style in ("lines", "bar", "auto"):
         assert "run.json" in fails(capsys, "draw", str(tmp_path), "--progress", style)

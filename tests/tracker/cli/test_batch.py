@@ -1,4 +1,4 @@
-"""The batch command where people run it: in a terminal, twice at once, in the dark."""
+"""`posetrail batch` in a terminal, with two processes at once, interrupted and killed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def in_a_terminal(*arguments: object) -> tuple[subprocess.Popen[str], int]:
     return running, terminal
 
 
-def test_ctrl_c_in_a_terminal_leaves_a_row_for_every_clip_and_the_same_command_goes_on(
+def test_after_ctrl_c_every_clip_has_a_row_and_the_same_command_resumes(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     running, terminal = in_a_terminal("slow_truth", "spawn", clips, "-o", tmp_path)
@@ -88,7 +88,7 @@ def test_ctrl_c_in_a_terminal_leaves_a_row_for_every_clip_and_the_same_command_g
     assert data_files(tmp_path) == undisturbed
 
 
-def test_what_was_not_begun_has_not_failed(clips: Path, tmp_path: Path) -> None:
+def test_retry_failed_leaves_out_pending_clips(clips: Path, tmp_path: Path) -> None:
     def stopped_at_once(*_: object, **__: object) -> Iterator[Row]:
         return iter(())
 
@@ -98,7 +98,7 @@ def test_what_was_not_begun_has_not_failed(clips: Path, tmp_path: Path) -> None:
     assert summary(batch(clips, tmp_path, run_clips=stopped_at_once)) == "3 clips: 2 pending, 1 complete"
 
 
-def test_a_retry_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path) -> None:
+def test_an_interrupted_retry_resumes_with_the_same_command(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()
 
     def stopped_in_the_middle(listed: list[ListedClip], *_: object, **__: object) -> Iterator[Row]:
@@ -152,7 +152,7 @@ def drawn_undisturbed(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.parametrize("frames", [1, 2, 11, 21, 22])
-def test_a_video_whose_drawing_broke_off_is_drawn_as_if_nothing_had_happened(
+def test_an_interrupted_drawing_is_completed_with_the_same_frames(
     clips: Path, drawn_undisturbed: Path, tmp_path: Path, frames: int
 ) -> None:
     with pytest.raises(PowerCut):
@@ -164,7 +164,7 @@ def test_a_video_whose_drawing_broke_off_is_drawn_as_if_nothing_had_happened(
     assert same_but_for_the_encoding(tmp_path, drawn_undisturbed)
 
 
-def test_a_video_whose_drawing_was_killed_is_drawn_as_if_nothing_had_happened(
+def test_a_killed_drawing_is_completed_with_the_same_frames(
     clips: Path, drawn_undisturbed: Path, tmp_path: Path
 ) -> None:
     program = """
@@ -193,7 +193,7 @@ def test_a_video_whose_drawing_was_killed_is_drawn_as_if_nothing_had_happened(
         assert same_but_for_the_encoding(folder, drawn_undisturbed)
 
 
-def test_a_second_batch_at_work_in_the_same_folder_ends_with_one_line_and_leaves_the_first_alone(
+def test_a_second_batch_in_the_same_folder_is_refused_in_one_line(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with started("slow_truth", "fork", clips, "-o", tmp_path, "--progress", "json") as first:
@@ -213,7 +213,7 @@ def test_a_second_batch_at_work_in_the_same_folder_ends_with_one_line_and_leaves
     assert data_files(tmp_path) == undisturbed
 
 
-def test_two_shards_at_work_at_once_write_together_what_one_batch_writes(
+def test_two_parallel_shards_write_the_same_files_as_one_batch(
     clips: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     with started("slow_truth", "fork", clips, "-o", tmp_path, "--shard", "1/2", "--progress", "json") as first:

@@ -34,7 +34,7 @@ def flags(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("command", WITH_SETTINGS)
-def test_help_shows_the_usual_flags_and_names_the_way_to_the_others(
+def test_help_shows_the_usual_flags_and_points_to_help_all(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = shown(capsys, monkeypatch, command, "--help")

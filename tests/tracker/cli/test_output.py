@@ -1,4 +1,4 @@
-"""What the program prints where programs read it: JSON lines alone, and a pipe whose reader leaves."""
+"""Output for programs: JSON lines only, and pipes whose reader closes them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(event["event"] for event in events))
 
 
-def test_a_track_its_follow_and_its_drawing_print_json_lines_alone(example_clip: Path, tmp_path: Path) -> None:
+def test_track_follow_and_draw_print_only_json_lines(example_clip: Path, tmp_path: Path) -> None:
     code, events = in_one_file(tmp_path, "track", example_clip, "--end", 0.05)
     assert code == 0
     assert kinds(events) == ["progress", "result"]
@@ -70,7 +70,7 @@ def test_an_error_is_one_json_line(tmp_path: Path, arguments: list[str], words: 
     assert words in event["text"]
 
 
-def test_a_batch_of_two_workers_prints_json_lines_alone(example_clip: Path, tmp_path: Path) -> None:
+def test_a_batch_of_two_workers_prints_only_json_lines(example_clip: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "empty.mp4").touch()
     (tmp_path / "in" / "clip.mp4").symlink_to(example_clip)
@@ -82,7 +82,7 @@ def test_a_batch_of_two_workers_prints_json_lines_alone(example_clip: Path, tmp_
     assert events[-1]["counts"] == {"complete": 1, "failed": 1}
 
 
-def test_where_json_is_asked_for() -> None:
+def test_progress_json_is_recognised_in_the_arguments() -> None:
     assert wants_json(["track", "x", "--progress", "json"])
     assert wants_json(["track", "--progress=json", "x"])
     assert not wants_json(["track", "json", "--progress", "lines"])
@@ -90,12 +90,12 @@ def test_where_json_is_asked_for() -> None:
 
 @posix
 @pytest.mark.parametrize("arguments", [["models", "list", "--all"], ["doctor"], ["track", "--help"]])
-def test_a_reader_who_leaves_is_no_fault(tmp_path: Path, arguments: list[str]) -> None:
+def test_a_closed_pipe_is_no_error(tmp_path: Path, arguments: list[str]) -> None:
     assert after_the_reader_left(tmp_path, *arguments) == (0, "")
 
 
 @posix
-def test_a_track_whose_reader_left_does_its_work(example_clip: Path, tmp_path: Path) -> None:
+def test_track_completes_after_its_output_pipe_was_closed(example_clip: Path, tmp_path: Path) -> None:
     arguments = ["track", example_clip, "--end", 0.05, "--progress", "lines"]
     assert after_the_reader_left(tmp_path, *arguments, both=True) == (0, "")
     run = json.loads((tmp_path / "posetrail_out" / "pose2sim_cam01" / "run.json").read_text())
@@ -115,7 +115,7 @@ def after_the_reader_left(cwd: Path, *arguments: object, both: bool = False) -> 
 
 
 @posix
-def test_streams_that_are_closed_are_no_fault(example_clip: Path, tmp_path: Path) -> None:
+def test_closed_standard_streams_are_no_error(example_clip: Path, tmp_path: Path) -> None:
     program = "from tracker.cli.start import main; main()"
     command = f"'{sys.executable}' -c '{program}' track '{example_clip}' --end 0.02 <&- >&- 2>&-"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -123,7 +123,7 @@ def test_streams_that_are_closed_are_no_fault(example_clip: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("code", [errno.EFBIG, errno.EIO, errno.ESTALE, errno.EXDEV, errno.ENOENT])
-def test_what_the_system_refuses_is_one_line(
+def test_an_error_of_the_operating_system_is_reported_in_one_line(
     code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
