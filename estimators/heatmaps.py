@@ -1,9 +1,9 @@
-"""Heatmaps to joints: how the published estimators read a joint's place off its map, each a setting of any of them.
+"""Decoding of heatmaps to joints, as in published estimators; any decoder can be used with any of them.
 
-Every decoder takes maps (N, K, H, W), one of each of K joints in each of N crops, and gives keypoints (N, K, 2) float64
-x y in cells, where (3, 5) is the middle of the cell heatmaps[..., 5, 3], and scores (N, K), the map's value at the
-joint. A map without a cell above 0 says nothing: its keypoint is NaN, its score 0 or less. Published code counts cells
-from their corner here and from their middle there; `cells_to_pixels` is the one place that knows.
+Every decoder takes maps (N, K, H, W) for K joints in N crops and returns keypoints (N, K, 2) float64 x y in cells, with
+(3, 5) the centre of the cell heatmaps[..., 5, 3], and scores (N, K), the value of the map at the joint. For a map
+without a cell above 0 the keypoint is NaN and the score 0 or less. Published code differs in whether cells count from
+their corner or their centre; `cells_to_pixels` handles that.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def flip_average(heatmaps: np.ndarray, mirrored: np.ndarray, mirror: np.ndarray, *, shift: bool = False) -> np.ndarray:
-    """Maps of the crops averaged with those of the crops seen in a mirror: the flip test.
+    """Average maps with those of the mirrored crops (flip test).
 
     Args:
         heatmaps: (N, K, H, W).
@@ -106,7 +106,7 @@ def cells_to_pixels(
 
 
 def decode_argmax(heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The highest cell: right to half a cell, which on a small map is the largest error of all; to measure against."""
+    """The highest cell, accurate to half a cell; a baseline for the other decoders."""
     cells, scores = highest_cells(heatmaps)
     return _nan_where_flat(cells, scores), scores
 
@@ -235,7 +235,7 @@ def decode_udp(heatmaps: np.ndarray, *, kernel: int = 11) -> tuple[np.ndarray, n
 
 
 def decode_soft_argmax(logits: np.ndarray, *, beta: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """The mean place under the soft-max of the map; differentiable, so a network can be trained through it.
+    """Expected position under the softmax of the map (soft-argmax), which is differentiable.
 
     Sun et al. 2018, "Integral Human Pose Regression", section 2. For networks trained so, whose maps are logits of any
     sign (no map counts as flat); the logarithm of a Gaussian is found exactly where it ends within the map. A map

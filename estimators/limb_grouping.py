@@ -1,8 +1,8 @@
-"""Joints of everybody in an image to people by part affinity fields, which point along the limbs from joint to joint.
+"""Grouping of joints to people by part affinity fields, which point along the limbs from joint to joint.
 
 Cao et al. 2017, "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", sections 2.2 and 2.3, with the
-constants of the published code for COCO (OpenPose). Bottom-up, as `tag_grouping`, but a limb shows where it runs, so
-that crossing people are told apart by what lies between their joints.
+constants of the published code for COCO (OpenPose). Unlike tags (`tag_grouping`), fields use the
+image between two joints, which separates crossing people.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Joints of everybody in an image to people by associative embedding: joints of one person carry like tags.
+"""Grouping of joints to people by associative embedding: joints of one person have similar tags.
 
 Newell, Huang, Deng 2017, "Associative Embedding: End-to-End Learning for Joint Detection and Grouping", section 3.2;
-Cheng et al. 2020, "HigherHRNet", whose published code differs in details: `NEWELL` and `HIGHER_HRNET`. Bottom-up: one
-pass of a network, whatever the number of people.
+Cheng et al. 2020, "HigherHRNet", whose published code differs in details: `NEWELL` and `HIGHER_HRNET`. The network
+runs once per image, whatever the number of people.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def group_by_tags(
     """The people of every image.
 
     Joint by joint, candidates (local maxima) are assigned to the people so far by the smallest sum of tag distances,
-    which count in whole numbers, so that within one the surer candidate comes first; who fits nobody starts a person.
+    rounded to integers so that the score decides between close ones. Unassigned candidates start a new person.
 
     Args:
         heatmaps: (N, K, H, W).

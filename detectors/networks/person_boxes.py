@@ -1,4 +1,4 @@
-"""What stands around a detector of torchvision, so that arrays go in and come out."""
+"""Detectors of torchvision with batches of arrays as input and output."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ _MOST = 300  # boxes of all classes that any of torchvision's detectors gives fo
 
 
 class PersonBoxes(nn.Module):
-    """The person boxes out of those of all classes.
+    """Person boxes among the boxes of all classes.
 
-    Images go through one by one: torchvision pads those of a call to the largest, so one would change the boxes of
-    another.
+    Images are processed one by one: torchvision pads all images of a call to the largest, which changes the results.
 
     Args:
         detector: takes a list of (3, H, W) in 0..1 and gives dicts with boxes, labels and scores.

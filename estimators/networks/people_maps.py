@@ -1,4 +1,4 @@
-"""What stands behind networks that tag everybody's joints: heatmaps and tags of one size, out of all they answer."""
+"""Modules after bottom-up networks with tags: heatmaps and tags of one size, from all outputs of the network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HigherHRNetMaps(nn.Module):
 
 
 class AssociativeMaps(nn.Module):
-    """The last stack's heatmaps and tags, without the channels that nobody reads."""
+    """The last stack's heatmaps and tags, without unused channels."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What stands around torchvision's Keypoint R-CNN, so that arrays go in and come out."""
+"""Keypoint R-CNN of torchvision with batches of arrays as input and output."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ _MOST = 100  # people that it gives for one image
 
 
 class RcnnPeople(nn.Module):
-    """Everybody, in as many rows as there could be at most.
+    """All people, padded to the largest possible number of rows.
 
-    Images go through one by one: torchvision pads those of a call to the largest, so one would change the people of
-    another.
+    Images are processed one by one: torchvision pads all images of a call to the largest, which changes the results.
 
     Args:
         network: takes a list of (3, H, W) in 0..1 and gives dicts.

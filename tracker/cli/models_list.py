@@ -1,4 +1,4 @@
-"""What there is to choose from, as a page: what is built in, what can be fetched, what needs a file of your own."""
+"""The list of networks: those built in, those that can be fetched, those that need a file from their authors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from posetrail.store import home_folder, state
 from posetrail.weights import Weights
 from tracker.runs.published import published_weights
 
-_WIDE, _NARROW = 120, 80  # columns: where the output is no terminal, and where it is a small one
+_WIDE, _NARROW = 120, 80  # columns: without a terminal, and at least
 _RESTRICTED = "†"
 _KINDS = {
     "detector": "Detectors",
@@ -28,7 +28,7 @@ _KINDS = {
 
 
 def built_in() -> dict[str, Weights]:
-    """Networks that travel with their weights, by name."""
+    """Weights in the package, by the name of the network."""
     from detectors import BUILT_IN as DETECTORS
     from estimators import BUILT_IN as ESTIMATORS
 
@@ -37,12 +37,12 @@ def built_in() -> dict[str, Weights]:
 
 
 def page(*, everything: bool = False, home: Path | None = None, width: int | None = None) -> str:
-    """The page as text; of everything, each file has lines of its own.
+    """The list as text.
 
     Args:
-        everything: each file by itself.
-        home: of the store, where it is not the usual one.
-        width: columns; those of the terminal when not given.
+        everything: details of each file, instead of a table of families.
+        home: home folder of the store; the default one if None.
+        width: columns; those of the terminal if None.
     """
     text = io.StringIO()
     console = Console(file=text, highlight=False, markup=False, color_system=None, width=width or _terminal_width())
@@ -92,12 +92,12 @@ def _by_family(entries: Sequence[Published], home: Path | None) -> Table:
 
 
 def _order(entries: Sequence[Published], one: Published) -> int:
-    """Families as the table first names them."""
+    """Rank of a family: families are in the order of the entries."""
     return next(k for k, each in enumerate(entries) if each.family == one.family and each.kind == one.kind)
 
 
 def _braced(names: Sequence[str]) -> str:
-    """Names with what they begin and end with said once: "rtmpose_{t, s, m, l}_coco"."""
+    """Names with their common beginning and end written once: "rtmpose_{t, s, m, l}_coco"."""
     if len(names) == 1:
         return names[0]
     start = re.sub(r"[^:_]*$", "", _shared(names))
@@ -107,7 +107,7 @@ def _braced(names: Sequence[str]) -> str:
 
 
 def _shared(words: Sequence[str]) -> str:
-    """The letters that all words begin with."""
+    """The common beginning of all words."""
     return "".join(letters[0] for letters in takewhile(lambda each: len(set(each)) == 1, zip(*words, strict=False)))
 
 
@@ -122,7 +122,7 @@ def _range(numbers: Sequence[float]) -> str:
 
 
 def _scores(members: Sequence[Published]) -> str:
-    """What is alike said once: "25.8 to 46.9 COCO box AP"."""
+    """The range of scores of each measure: "25.8 to 46.9 COCO box AP"."""
     by_measure: dict[str, list[str]] = {}
     for each in members:
         number = re.match(r"[\d.]+", each.score)
