@@ -24,7 +24,7 @@ WORDS = {  # what is not said -> what is said instead
     r"filled_poses|`filled`": "interpolated",
     r"goes? on where": "resumes",
 }
-FOLDERS = ("benchmarks", "detectors", "eval_posetrack", "tools", "tracker/association", "tracker/batch", "tracker/cli")
+FOLDERS = ("benchmarks", "detectors", "eval_posetrack", "posetrail", "tools", "tracker")
 PAGES = {
     page.relative_to(REPOSITORY).as_posix(): page
     for page in (
@@ -34,8 +34,6 @@ PAGES = {
         *sorted((REPOSITORY / "docs").rglob("*.md")),
         *sorted((REPOSITORY / "examples").glob("*.py")),
         *(file for folder in FOLDERS for file in sorted((REPOSITORY / folder).rglob("*.py"))),
-        REPOSITORY / "tracker" / "settings.py",
-        REPOSITORY / "tracker" / "progress.py",
     )
 }
 

@@ -15,7 +15,7 @@ def people_in_boxes(people: Poses, boxes: np.ndarray) -> Poses:
     """For each box, the person whose own box overlaps it most.
 
     Args:
-        people: everyone found in one frame.
+        people: the people found in one frame.
         boxes: (N, 4) x1 y1 x2 y2 pixels; those that are not finite match no one.
 
     Returns:

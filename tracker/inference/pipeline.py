@@ -95,7 +95,7 @@ def infer(
 
 @dataclass(frozen=True, eq=False)
 class _Detected:
-    """A frame with its detections and, if a bottom-up network already ran on it, everyone that it found."""
+    """A frame with its detections and, if a bottom-up network already ran on it, all people that it found."""
 
     frame: Frame
     detections: Detections
@@ -104,7 +104,7 @@ class _Detected:
 
 @dataclass(frozen=True, eq=False)
 class _Estimated:
-    """A frame with the poses of its detections and, if a bottom-up network ran on it, everyone that it found."""
+    """A frame with the poses of its detections and, if a bottom-up network ran on it, all people that it found."""
 
     frame: Frame
     poses: Poses

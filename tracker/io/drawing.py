@@ -175,7 +175,7 @@ def _with_neck(points: np.ndarray, scores: np.ndarray, skeleton: Skeleton) -> tu
 
 
 def _head(points: np.ndarray, opacities: np.ndarray, box: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """A circle (x, y, radius) around the head; without a sure joint of the head, the middle of the box's top."""
+    """A circle (x, y, radius) around the head; without a confident joint of the head, the middle of the box's top."""
     sure = opacities > 0
     on_head = np.array([joint in _HEAD for joint in skeleton.joints])
     face = points[:-1][on_head & sure[:-1]]
