@@ -38,7 +38,7 @@ class Estimator(Protocol):
             boxes: for each frame (N, 4) x1 y1 x2 y2 in pixels.
 
         Returns:
-            for each frame N poses; row i belongs to boxes[frame][i]. `scores` are 1 and `propagated` is False; the
+            for each frame N poses; row i belongs to `boxes[frame][i]`. `scores` are 1 and `propagated` is False; the
             caller sets both.
         """
 

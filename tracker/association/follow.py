@@ -40,9 +40,6 @@ def follow(
 ) -> list[TrackedPoses]:
     """Track the poses of a whole clip, whichever program estimated them: no pixels, no networks, no files.
 
-        tracked = follow([(poses, time_s) for poses, time_s in clip])
-        tracked[0].track_ids, tracked[0].poses.keypoints.shape
-
     Args:
         frames: of one clip, in order: pairs of poses and their time in seconds, or frames of a pose log.
         settings: how poses become tracks; offline by default. To process one frame at a time, use `Tracker`.
@@ -53,6 +50,10 @@ def follow(
     Raises:
         ValueError: something else than such frames, a time before that of the last frame, or poses with different
             numbers of joints.
+
+    Examples:
+        >>> tracked = follow([(poses, time_s) for poses, time_s in clip])
+        >>> tracked[0].track_ids, tracked[0].poses.keypoints.shape
     """
     settings = association_settings(settings)
     clip = [_pose_frame(index, frame) for index, frame in enumerate(frames)]

@@ -53,7 +53,7 @@ class Tracker:
     Raises:
         InputError: `settings.smooth` names a method that needs the whole clip.
 
-    Example:
+    Examples:
         A person who walks to the right:
 
         >>> import numpy as np

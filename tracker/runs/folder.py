@@ -45,9 +45,6 @@ def track_to_folder(
 ) -> Outcome:
     """Track one clip and write the run's folder: poses.arrow, tracks.json, tracks.csv and run.json.
 
-    >>> outcome = track_to_folder("clip.mp4", "out/clip")
-    >>> outcome.status, outcome.frames, outcome.people, outcome.files
-
     Args:
         path: a video file, a folder of images or a glob.
         folder: of the run; made if it does not exist.
@@ -69,6 +66,10 @@ def track_to_folder(
     Raises:
         InputError: no frame could be read, a setting cannot be used, the folder cannot be written, or it holds a run
             that `if_exists` does not allow to replace.
+
+    Examples:
+        >>> outcome = track_to_folder("clip.mp4", "out/clip")
+        >>> outcome.status, outcome.frames, outcome.people, outcome.files
     """
     settings = settings or Settings()
     source = open_source(path, start_s=start_s, end_s=end_s, stride=stride, fps=fps)

@@ -32,9 +32,6 @@ def track(
     Association is online whatever `settings.association.offline` is: the ids of a frame depend on the frames before it
     and are final when the frame is yielded. `track_to_folder` associates offline and loses fewer identities.
 
-    >>> for frame in track("clip.mp4"):
-    ...     print(frame.time_s, frame.people.track_ids, frame.people.poses.keypoints.shape)
-
     Args:
         path: what to read.
         settings: all settings; the defaults if not given.
@@ -54,6 +51,10 @@ def track(
     Raises:
         InputError: nothing can be read there, or a setting cannot be used.
         DamagedInput: after the last good frame of a damaged file.
+
+    Examples:
+        >>> for frame in track("clip.mp4"):
+        ...     print(frame.time_s, frame.people.track_ids, frame.people.poses.keypoints.shape)
     """
     settings = settings or Settings()
     source = open_source(path, start_s=start_s, end_s=end_s, stride=stride, fps=fps)
