@@ -23,31 +23,41 @@ _LINE_BYTES = 1 << 20  # lines up to this length are one write each, so that std
 def main() -> NoReturn:
     """Run the command line. A stop signal ends it with one line at any moment; a closed output pipe does not end it."""
     interrupts = Interrupts()
-    interrupts.install()
-    _open_streams()
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # otherwise it prints its own line about a damaged image
     try:
-        from tracker.cli.app import main as command_line
-
-        command_line()
-    except SystemExit as ended:
-        code = ended.code
-    except BaseException:
+        code = _run(interrupts)
+    except BaseException:  # any: an interrupt inside C code may appear as, for example, an ImportError
+        ignore_stop_signals()
         if interrupts.first is None:
             raise
         from tracker.cli.printing import Printer, wants_json
 
-        ignore_stop_signals()
-        # Any exception: an interrupt inside C code may appear as, for example, an ImportError.
         Printer(as_json=wants_json(sys.argv)).error(str(interrupts.first), interrupts.first.code)
         code = interrupts.first.code
-    ignore_stop_signals()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()
     if interrupts.first is not None:
         os._exit(interrupts.first.code)  # files are closed by now; running threads are not joined
     sys.exit(code)
+
+
+def _run(interrupts: Interrupts) -> int | str | None:
+    """Run the command line, and ignore stop signals at its end; returns its exit code.
+
+    From the first handler to the last one, all code is in here, so that `main` catches an interrupt of any line of it.
+    """
+    interrupts.install()
+    _open_streams()
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # otherwise it prints its own line about a damaged image
+    code = None
+    try:
+        from tracker.cli.app import main as command_line
+
+        command_line()
+    except SystemExit as ended:
+        code = ended.code
+    ignore_stop_signals()
+    return code
 
 
 class _Patient(io.FileIO):
