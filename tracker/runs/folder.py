@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posetrail.protocols import BottomUp, Detector, Estimator
+from tracker.io.pose_log import PoseLogHeader
 from tracker.io.video import Source, open_source
 from tracker.io.video_writer import VideoWriter
 from tracker.io.writers import default_formats
@@ -17,9 +18,20 @@ from tracker.runs.draw import draw_tracks
 from tracker.runs.infer import header_of, infer_to_log, record_of
 from tracker.runs.locks import write_lock
 from tracker.runs.networks import Networks, OwnNetworks, open_networks
-from tracker.runs.record import LOG, RESULTS, RUN, VIDEO, Outcome, RunWarning, files_of, write_record
-from tracker.runs.results import tracks_of, write_results, writers_of
-from tracker.runs.resume import IfExists, find_reusable
+from tracker.runs.record import (
+    LOG,
+    RESULTS,
+    RUN,
+    VIDEO,
+    Inferred,
+    Outcome,
+    RunRecord,
+    RunWarning,
+    files_of,
+    write_record,
+)
+from tracker.runs.results import Tracks, Writers, tracks_of, write_results, writers_of
+from tracker.runs.resume import IfExists, Reuse, find_reusable
 from tracker.runs.segments import Segment, infer_in_segments, remove_segments, segments_provenance
 from tracker.settings import Settings
 
@@ -129,6 +141,7 @@ def run_clip(
     """
     started = time.perf_counter()
     header = header_of(source, networks, settings, **segments_provenance(segments))
+    run = _Run(source, folder, header, networks, settings)
     formats = default_formats(networks.skeleton) if formats is None else formats
     writers = writers_of(folder, header, formats)  # refuses a format now, not after an hour of inference
     drawing = VideoWriter(folder / VIDEO, source.width, source.height, source.fps) if video else None
@@ -142,50 +155,11 @@ def run_clip(
             present = [name for name in reuse.record.files if name not in RESULTS or name in reuse.files]
             record = replace(reuse.record, files=tuple(present))
             return Outcome.of(folder, record, unchanged=True, reused=reuse.summary)
-        if reuse.record:
-            inferred = reuse.record.inferred
-        elif segments:
-            inferred, seconds = infer_in_segments(
-                segments,
-                source,
-                folder,
-                header,
-                networks,
-                settings,
-                if_exists=if_exists,
-                on_frame=on_frame,
-                stopped=stopped,
-            )
-            started = time.perf_counter() - seconds  # the time of other workers counts
-        else:
-            inferred = infer_to_log(
-                source, folder, header, networks, settings, after=reuse.after, on_frame=on_frame, stopped=stopped
-            )
+        inferred, others_s = _infer(run, reuse, segments, if_exists, on_frame, stopped)
+        started -= others_s
         lock.check()
-        record = record_of(source, networks, settings, inferred)
         tracks = tracks_of(folder / LOG, settings.association, inferred.log)
-        if reuse.record:
-            writers |= writers_of(folder, header, reuse.record.formats)
-        writers = {name: writer for name, writer in writers.items() if name not in reuse.files}
-        if reuse.record and reuse.files and not writers:  # only the video is missing
-            old = reuse.record
-            record = replace(
-                record, applied=old.applied, warnings=old.warnings, figures=old.figures, files=files_of(reuse.files)
-            )
-        else:
-            (folder / RUN).unlink(missing_ok=True)  # until all files show the same tracks
-            warnings = [RunWarning(reuse.warning)] if reuse.warning else []
-            warnings += reuse.record.warnings_about(reuse.files) if reuse.record else []
-            record = write_results(
-                folder,
-                record,
-                settings.association,
-                tracks,
-                writers,
-                started=started,
-                warnings=warnings,
-                keep=reuse.files,
-            )
+        record = _associate(run, reuse, inferred, tracks, writers, started)
         if inferred.finished:
             remove_segments(folder)
         if drawing and VIDEO not in record.files:
@@ -195,3 +169,58 @@ def run_clip(
             record = record.with_seconds(time.perf_counter() - started)
             write_record(folder, record)
         return Outcome.of(folder, record, reused=reuse.summary)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one run is made from, and where its files go."""
+
+    source: Source
+    folder: Path
+    header: PoseLogHeader
+    networks: Networks
+    settings: Settings
+
+
+def _infer(
+    run: _Run,
+    reuse: Reuse,
+    segments: Sequence[Segment],
+    if_exists: IfExists,
+    on_frame: OnFrame,
+    stopped: Callable[[], bool],
+) -> tuple[Inferred, float]:
+    """Complete the pose log, as far as an earlier run has not; how that ended, and seconds that other workers spent."""
+    if reuse.record:
+        return reuse.record.inferred, 0.0
+    clip = (run.source, run.folder, run.header, run.networks, run.settings)
+    if segments:
+        return infer_in_segments(segments, *clip, if_exists=if_exists, on_frame=on_frame, stopped=stopped)
+    return infer_to_log(*clip, after=reuse.after, on_frame=on_frame, stopped=stopped), 0.0
+
+
+def _associate(
+    run: _Run, reuse: Reuse, inferred: Inferred, tracks: Tracks, writers: Writers, started: float
+) -> RunRecord:
+    """Write the tracks and run.json; results of an earlier run that show the same tracks stay."""
+    record = record_of(run.source, run.networks, run.settings, inferred)
+    old = reuse.record
+    if old:
+        writers |= writers_of(run.folder, run.header, old.formats)
+    writers = {name: writer for name, writer in writers.items() if name not in reuse.files}
+    if old and reuse.files and not writers:  # only the video is missing
+        files = files_of(reuse.files)
+        return replace(record, applied=old.applied, warnings=old.warnings, figures=old.figures, files=files)
+    (run.folder / RUN).unlink(missing_ok=True)  # until all files show the same tracks
+    warnings = [RunWarning(reuse.warning)] if reuse.warning else []
+    warnings += old.warnings_about(reuse.files) if old else []
+    return write_results(
+        run.folder,
+        record,
+        run.settings.association,
+        tracks,
+        writers,
+        started=started,
+        warnings=warnings,
+        keep=reuse.files,
+    )
