@@ -1,7 +1,7 @@
 """Pose estimators: joints of the person in each box (top-down), or of all people in a frame (bottom-up).
 
-Published top-down networks have a line in `recipes.TOP_DOWN`, bottom-up networks one in BOTTOM_UP; any ONNX file can be
-given by its path. Importing this package imports neither torch nor scipy.
+Published top-down networks have a line in `recipes.TOP_DOWN`, bottom-up networks one in `whole_image.GROUPED`; any ONNX
+file can be given by its path. Importing this package imports neither torch nor scipy.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from estimators import keypoint_rcnn
 from estimators.movenet import MoveNet
 from estimators.networks import NETWORKS as NETWORKS
 from estimators.recipes import RECIPES
+from estimators.whole_image import GROUPED
 from posetrail.errors import unknown_name
 from posetrail.options import ONNX_PREFIX, onnx_path, suited
 from posetrail.protocols import BottomUp, Estimator
@@ -44,9 +45,7 @@ ESTIMATORS: dict[str, Callable[[], Callable[..., Estimator]]] = {
 """Top-down estimators by name, as functions that import and return what creates one."""
 
 BOTTOM_UP: dict[str, Callable[[], Callable[..., BottomUp]]] = {
-    "higherhrnet_w32": partial(_grouped, "higherhrnet_w32"),
-    "ae_hourglass_4stack": partial(_grouped, "ae_hourglass_4stack"),
-    "caffe_openpose_coco": partial(_grouped, "caffe_openpose_coco"),
+    **{name: partial(_grouped, name) for name in GROUPED},
     keypoint_rcnn.NAME: lambda: keypoint_rcnn.published,
 }
 """Bottom-up networks by name, as functions that import and return what creates one."""

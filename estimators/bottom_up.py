@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
-import cv2
 import numpy as np
 
 from estimators.heatmaps import enlarged
 from estimators.limb_grouping import group_by_limbs
 from estimators.loading import loaded
 from estimators.tag_grouping import HIGHER_HRNET, NEWELL, TagRules, group_by_tags
+from estimators.whole_image import GROUPED, Grouping, WholeImage
 from posetrail.errors import InputError
 from posetrail.frame import Frame, Image, by_size, images_of
 from posetrail.joint_mapping import mapped
 from posetrail.poses import Poses
-from posetrail.preprocessing import IMAGENET, ZERO_TO_ONE, Preprocessing
 from posetrail.runtime import Run, Runtime
 from posetrail.similarity import box_area, grown_boxes, keypoint_boxes
 from posetrail.skeletons import COCO_17, OPENPOSE_18, Skeleton
@@ -30,48 +29,15 @@ People = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 _MIN_BOX_JOINT_SCORE = 0.1  # joints below it are guesses of the grouping and do not enter the box
 _BOX_MARGIN = 0.25  # around the joints: head and feet extend beyond them
-_LONGEST = 4  # largest longer side of the canvas, relative to the fixed side
 
 _K = len(COCO_17)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WholeImage:
-    """Input and decoding of a bottom-up network."""
-
-    side: Literal["shorter", "longer", "height"]
-    """The side of the image that is scaled to `side_px` pixels."""
-    side_px: int
-    multiple: int
-    """Both sides of the canvas are multiples of this many pixels; the image is at the top left."""
-    preprocessing: Preprocessing
-    read: Callable[[Answer, Answer | None], list[People]]
-    """Decodes the outputs for the canvas and, with a flip test, for the mirrored canvas to the people of each image."""
-    flips: bool = True
-    """Whether a flip test was published for the network."""
-
-    def scale(self, image: Image) -> float:
-        """Pixels of the canvas per pixel of the image."""
-        height, width = image.shape[:2]
-        fixed = {"shorter": min(height, width), "longer": max(height, width), "height": height}[self.side]
-        return min(self.side_px / fixed, _LONGEST * self.side_px / max(height, width))
-
-    def canvas(self, image: Image) -> Image:
-        """Canvas (H, W, 3) uint8 with the scaled image; the rest has the colour that preprocessing maps to zero."""
-        scale = self.scale(image)
-        height, width = (self._whole(side * scale) for side in image.shape[:2])
-        grey = self.preprocessing.grey.tolist()
-        return cv2.warpAffine(image, np.diag([scale, scale, 1.0])[:2], (width, height), borderValue=grey)
-
-    def _whole(self, length: float) -> int:
-        return int(np.ceil(round(length, 3) / self.multiple)) * self.multiple
 
 
 class BottomUpNetwork:
     """Bottom-up network with grouping of joints; a posetrail.protocols.BottomUp.
 
     Args:
-        run: maps canvases (B, H, W, 3) uint8 RGB to outputs for `way.read`, each (B, ...).
+        run: maps canvases (B, H, W, 3) uint8 RGB to the outputs that `way.grouping` reads, each (B, ...).
         way: input and decoding.
         weights: description for the record of a run.
         flip_test: average with the mirrored image; takes twice the time.
@@ -83,6 +49,7 @@ class BottomUpNetwork:
         self.weights = weights
         self._run = run
         self._way = way
+        self._read = READERS[way.grouping]
         self._flip_test = flip_test
 
     @property
@@ -98,7 +65,7 @@ class BottomUpNetwork:
         for rows in by_size(canvases):
             batch = np.stack([canvases[i] for i in rows])
             mirrored = self._run(batch[:, :, ::-1]) if self._flip_test else None
-            for i, people in zip(rows, self._way.read(self._run(batch), mirrored), strict=True):
+            for i, people in zip(rows, self._read(self._run(batch), mirrored, self._way), strict=True):
                 found[i] = _in_image(people, self._way.scale(images[i]), images[i])
         return found
 
@@ -116,14 +83,15 @@ def _in_image(people: People, scale: float, image: Image) -> Poses:
     return poses[np.argsort(-poses.scores, kind="stable")]
 
 
-def _read_tags(answer: Answer, mirrored: Answer | None, *, rules: TagRules, stride: int) -> list[People]:
+def _read_tags(answer: Answer, mirrored: Answer | None, way: WholeImage, *, rules: TagRules) -> list[People]:
     """Heatmaps and tags (B, K, H, W) to people."""
     heatmaps, tags = answer[0], answer[1][..., None]
     if mirrored is not None:
-        heat_back, tags_back = (maps[:, COCO_17.mirror, :, ::-1] for maps in mirrored)
-        heatmaps, tags = (heatmaps + heat_back) / 2, np.concatenate([tags, tags_back[..., None]], axis=4)
+        mirrored_heatmaps, mirrored_tags = (maps[:, COCO_17.mirror, :, ::-1] for maps in mirrored)
+        heatmaps = (heatmaps + mirrored_heatmaps) / 2
+        tags = np.concatenate([tags, mirrored_tags[..., None]], axis=4)
     return [
-        ((keypoints + 0.5) * stride, scores, person_scores)
+        ((keypoints + 0.5) * way.stride, scores, person_scores)
         for keypoints, scores, person_scores in group_by_tags(heatmaps, tags, rules)
     ]
 
@@ -139,12 +107,11 @@ _OPENPOSE_LIMBS = (
 )
 """In the order of grouping; `_OPENPOSE_FIELDS` gives the field of the network for each limb."""
 _OPENPOSE_FIELDS = (6, 10, 7, 8, 11, 12, 0, 1, 2, 3, 4, 5, 14, 15, 17, 16, 18, 9, 13)
-_OPENPOSE_STRIDE = 8
 
 
-def _read_fields(answer: Answer, mirrored: Answer | None) -> list[People]:
+def _read_limbs(answer: Answer, mirrored: Answer | None, way: WholeImage) -> list[People]:
     """OpenPose's fields (B, 38, h, w) and heatmaps (B, 19, h, w) to people."""
-    size = answer[0].shape[3] * _OPENPOSE_STRIDE, answer[0].shape[2] * _OPENPOSE_STRIDE
+    size = answer[0].shape[3] * way.stride, answer[0].shape[2] * way.stride
     fields, heatmaps = (enlarged(maps, size) for maps in answer)
     fields = fields.reshape(len(fields), -1, 2, *fields.shape[2:])[:, list(_OPENPOSE_FIELDS)]
     limbs = np.array([[OPENPOSE_18.index(joint) for joint in limb] for limb in _OPENPOSE_LIMBS])
@@ -155,31 +122,12 @@ def _read_fields(answer: Answer, mirrored: Answer | None) -> list[People]:
     ]
 
 
-def _read_higher_hrnet(answer: Answer, mirrored: Answer | None) -> list[People]:
-    return _read_tags(answer, mirrored, rules=HIGHER_HRNET, stride=1)  # its maps are enlarged to the canvas
-
-
-def _read_newell(answer: Answer, mirrored: Answer | None) -> list[People]:
-    return _read_tags(answer, mirrored, rules=NEWELL, stride=4)
-
-
-WAYS: dict[str, WholeImage] = {
-    "higherhrnet_w32": WholeImage(
-        side="shorter", side_px=512, multiple=64, preprocessing=IMAGENET, read=_read_higher_hrnet
-    ),
-    "ae_hourglass_4stack": WholeImage(
-        side="longer", side_px=512, multiple=64, preprocessing=ZERO_TO_ONE, read=_read_newell
-    ),
-    "caffe_openpose_coco": WholeImage(
-        side="height",
-        side_px=368,
-        multiple=_OPENPOSE_STRIDE,
-        preprocessing=Preprocessing(bgr=True, mean=(128.0, 128.0, 128.0), std=(256.0, 256.0, 256.0)),
-        read=_read_fields,
-        flips=False,
-    ),
+READERS: dict[Grouping, Callable[[Answer, Answer | None, WholeImage], list[People]]] = {
+    "tags": partial(_read_tags, rules=HIGHER_HRNET),
+    "tags_newell": partial(_read_tags, rules=NEWELL),
+    "limbs": _read_limbs,
 }
-"""By name, as in `networks.NETWORKS`."""
+"""Decodes the outputs for canvases and, with a flip test, for the mirrored canvases to the people of each image."""
 
 
 def published(
@@ -190,11 +138,11 @@ def published(
     input_size: int | None = None,
     flip_test: bool = False,
 ) -> BottomUpNetwork:
-    """Create a bottom-up network of WAYS.
+    """Create a bottom-up network of `whole_image.GROUPED`.
 
     Args:
         runtime: where it runs.
-        name: in WAYS.
+        name: in GROUPED.
         weights: a checkpoint of this network; the stored one by default.
         input_size: pixels of the fixed side, for weights of another size than the published one.
         flip_test: as of BottomUpNetwork.
@@ -202,13 +150,12 @@ def published(
     Raises:
         InputError: the weights are missing or of another network, or it has no flip test.
     """
-    from estimators.networks.people_maps import AssociativeMaps, HigherHRNetMaps
     from posetrail.layers import FromBytes
 
-    way = WAYS[name]
-    if input_size is not None:
-        way = replace(way, side_px=input_size)
+    grouped = GROUPED[name]
+    way = grouped.way if input_size is None else replace(grouped.way, side_px=input_size)
     module, known = loaded(name, weights)
-    behind = {"higherhrnet_w32": HigherHRNetMaps, "ae_hourglass_4stack": AssociativeMaps}.get(name)
-    run = runtime.load_module(FromBytes(behind(module) if behind else module, way.preprocessing))
+    if grouped.maps is not None:
+        module = grouped.maps(module)
+    run = runtime.load_module(FromBytes(module, way.preprocessing))
     return BottomUpNetwork(run, way, weights=known, flip_test=flip_test)

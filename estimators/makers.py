@@ -67,6 +67,13 @@ def higherhrnet(width: int) -> nn.Module:
     return HigherHRNet(width)
 
 
+def higherhrnet_maps(network: nn.Module) -> nn.Module:
+    """HigherHRNet whose outputs are one set of heatmaps and tags."""
+    from estimators.networks.people_maps import HigherHRNetMaps
+
+    return HigherHRNetMaps(network)
+
+
 def litehrnet(modules: tuple[int, int, int]) -> nn.Module:
     """Lite-HRNet with so many modules in its stages."""
     from estimators.networks.litehrnet import LiteHRNet
@@ -86,6 +93,13 @@ def associative_hourglass(stacks: int) -> nn.Module:
     from estimators.networks.hourglass import associative_hourglass as build
 
     return build(stacks)
+
+
+def associative_maps(network: nn.Module) -> nn.Module:
+    """Stacked Hourglass with tags whose outputs are the heatmaps and tags of the last stack."""
+    from estimators.networks.people_maps import AssociativeMaps
+
+    return AssociativeMaps(network)
 
 
 def softgated(stacks: int) -> nn.Module:

@@ -1,7 +1,8 @@
 """Published pose and appearance networks as torch modules, with the keys of the published checkpoints.
 
-One file per family. A top-down network is added by its file, a function in `estimators.makers` and a line in
-`estimators.recipes.TOP_DOWN`; the others have their line here. Importing this package does not import torch.
+One file per family. A network is added by its file, a function in `estimators.makers` and a line in a table:
+`estimators.recipes.TOP_DOWN`, `estimators.whole_image.GROUPED` for bottom-up networks, or for appearance networks the
+one below. Importing this package does not import torch.
 """
 
 from __future__ import annotations
@@ -11,16 +12,14 @@ from typing import TYPE_CHECKING
 
 from estimators import makers
 from estimators.recipes import TOP_DOWN
+from estimators.whole_image import GROUPED
 
 if TYPE_CHECKING:
     from torch import nn
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     **{name: make for name, (_, make) in TOP_DOWN.items()},
-    # Bottom-up
-    "caffe_openpose_coco": makers.openpose,
-    "ae_hourglass_4stack": lambda: makers.associative_hourglass(4),
-    "higherhrnet_w32": lambda: makers.higherhrnet(32),
+    **{name: grouped.network for name, grouped in GROUPED.items()},
     # Appearance
     "osnet_x0_25": lambda: makers.osnet(0.25),
     "osnet_x0_5": lambda: makers.osnet(0.5),

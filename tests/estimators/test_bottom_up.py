@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from estimators import NETWORKS, bottom_up, create_bottom_up, keypoint_rcnn
-from estimators.bottom_up import WAYS, Answer, BottomUpNetwork, WholeImage
+from estimators.bottom_up import Answer, BottomUpNetwork
 from estimators.networks.people_maps import AssociativeMaps
 from estimators.networks.rcnn_people import RcnnPeople
+from estimators.whole_image import GROUPED, WholeImage
 from posetrail.errors import InputError
 from posetrail.frame import Image
 from posetrail.runtime import Runtime
@@ -87,11 +88,12 @@ DRAWN = {
 
 
 def drawn(name: str, **options: bool) -> BottomUpNetwork:
-    way = replace(WAYS[name], side_px=WAYS[name].side_px // 2)
+    published = GROUPED[name].way
+    way = replace(published, side_px=published.side_px // 2)
     return BottomUpNetwork(DRAWN[name](way), way, **options)
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", GROUPED)
 def test_drawn_people_are_found_where_they_stand(name: str) -> None:
     [poses] = drawn(name)(frames_of([marked()]))
     assert len(poses) == 2
@@ -114,7 +116,7 @@ def test_the_flip_test_of_a_network_that_sees_alike_in_a_mirror_changes_nothing(
     np.testing.assert_allclose(flipped.scores, plain.scores, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", GROUPED)
 def test_images_of_any_size_are_looked_at_each_by_itself(name: str) -> None:
     network = drawn(name)
     [alone] = network(frames_of([marked()]))
@@ -137,7 +139,7 @@ def test_images_of_any_size_are_looked_at_each_by_itself(name: str) -> None:
 def test_canvases_are_whole_cells_around_the_scaled_image(
     name: str, size: tuple[int, int], canvas: tuple[int, int]
 ) -> None:
-    assert WAYS[name].canvas(np.zeros((*size, 3), np.uint8)).shape == (*canvas, 3)
+    assert GROUPED[name].way.canvas(np.zeros((*size, 3), np.uint8)).shape == (*canvas, 3)
 
 
 def test_openposes_limbs_are_the_published_ones() -> None:

@@ -1,0 +1,98 @@
+"""Published bottom-up networks with their recipes: input size, preprocessing and grouping as in the authors' code.
+
+To add one, write its file in `networks/`, a function in `makers` and a line in GROUPED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+
+from estimators import makers
+from posetrail.frame import Image
+from posetrail.preprocessing import IMAGENET, ZERO_TO_ONE, Preprocessing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Grouping = Literal["tags", "tags_newell", "limbs"]
+
+_LONGEST = 4  # largest longer side of the canvas, relative to the fixed side
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeImage:
+    """Input and decoding of a bottom-up network."""
+
+    side: Literal["shorter", "longer", "height"]
+    """The side of the image that is scaled to `side_px` pixels."""
+    side_px: int
+    multiple: int
+    """Both sides of the canvas are multiples of this many pixels; the image is at the top left."""
+    preprocessing: Preprocessing
+    grouping: Grouping
+    """How the outputs are grouped to people; a name in `bottom_up.READERS`."""
+    stride: int
+    """Pixels of the canvas per cell of the output maps."""
+    flips: bool = True
+    """Whether a flip test was published for the network."""
+
+    def scale(self, image: Image) -> float:
+        """Pixels of the canvas per pixel of the image."""
+        height, width = image.shape[:2]
+        fixed = {"shorter": min(height, width), "longer": max(height, width), "height": height}[self.side]
+        return min(self.side_px / fixed, _LONGEST * self.side_px / max(height, width))
+
+    def canvas(self, image: Image) -> Image:
+        """Canvas (H, W, 3) uint8 with the scaled image; the rest has the colour that preprocessing maps to zero."""
+        scale = self.scale(image)
+        height, width = (self._whole(side * scale) for side in image.shape[:2])
+        grey = self.preprocessing.grey.tolist()
+        return cv2.warpAffine(image, np.diag([scale, scale, 1.0])[:2], (width, height), borderValue=grey)
+
+    def _whole(self, length: float) -> int:
+        return int(np.ceil(round(length, 3) / self.multiple)) * self.multiple
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grouped:
+    """A published bottom-up network."""
+
+    way: WholeImage
+    network: Callable[[], nn.Module]
+    """Builds the network with random weights and the keys of the published checkpoint."""
+    maps: Callable[[nn.Module], nn.Module] | None = None
+    """Wraps the network so that it returns what the grouping reads; None if its own outputs are that."""
+
+
+GROUPED: dict[str, Grouped] = {
+    "higherhrnet_w32": Grouped(
+        way=WholeImage(side="shorter", side_px=512, multiple=64, preprocessing=IMAGENET, grouping="tags", stride=1),
+        network=lambda: makers.higherhrnet(32),
+        maps=makers.higherhrnet_maps,  # of the size of the canvas, hence stride 1
+    ),
+    "ae_hourglass_4stack": Grouped(
+        way=WholeImage(
+            side="longer", side_px=512, multiple=64, preprocessing=ZERO_TO_ONE, grouping="tags_newell", stride=4
+        ),
+        network=lambda: makers.associative_hourglass(4),
+        maps=makers.associative_maps,
+    ),
+    "caffe_openpose_coco": Grouped(
+        way=WholeImage(
+            side="height",
+            side_px=368,
+            multiple=8,
+            preprocessing=Preprocessing(bgr=True, mean=(128.0, 128.0, 128.0), std=(256.0, 256.0, 256.0)),
+            grouping="limbs",
+            stride=8,
+            flips=False,
+        ),
+        network=makers.openpose,
+    ),
+}
+"""Recipe and makers of each bottom-up network by name."""
