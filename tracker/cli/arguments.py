@@ -81,13 +81,15 @@ def repeat_set(arguments: Sequence[str]) -> list[str]:
 def complaint(error: CycloptsError) -> str:
     """The error message for unusable arguments: what was expected, what was given, what to do."""
     command = " ".join(error.command_chain or ())
-    see = f"see `posetrail {command} --help`"
+    see = f"see `posetrail {command} --help-all`"
     match error:
         case UnusedCliTokensError():
             return _unexpected(error.unused_tokens or [], command, error.command_chain or (), see)
         case MissingArgumentError(argument=argument) if argument is not None and error.command_chain:
             name = argument.name if argument.name.startswith("--") and error.keyword else _positional(argument)
             return f"expected {'a value after ' if error.keyword else ''}{error.keyword or name}, got none; {see}"
+        case UnknownOptionError() if (text := str(error)).endswith("?"):  # "Did you mean ...?"
+            return f"{text} Otherwise {see}"
         case CoercionError(msg=None) | UnknownOptionError():
             return f"{error}; {see}".replace(".;", ";")
     return str(error)
