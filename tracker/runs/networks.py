@@ -15,14 +15,17 @@ from estimators import BUILT_IN as BUILT_IN_ESTIMATORS
 from estimators.appearance import COLOUR_LAYOUT, NO_APPEARANCE, create_embedder
 from posetrail.errors import InputError
 from posetrail.protocols import BottomUp, Detector, Embedder, Estimator
+from posetrail.published import Published
 from posetrail.runtime import Runtime
 from posetrail.skeletons import Skeleton
 from posetrail.weights import Weights
 from tracker.inference.propagation import FlowMethod, create_flow
+from tracker.runs.published import published_weights
 from tracker.runs.record import Model
 from tracker.settings import NetworkSettings, Settings
 
 _DEFAULT_DETECTOR = "nanodet"
+_WITHOUT_WEIGHTS_FILE = {*BUILT_IN_DETECTORS, *BUILT_IN_ESTIMATORS, NO_APPEARANCE, COLOUR_LAYOUT, "lk", "dis", "none"}
 _log = logging.getLogger(__name__)
 
 
@@ -101,7 +104,7 @@ def open_networks(settings: Settings, own: OwnNetworks = OwnNetworks()) -> Itera
         InputError: an unknown name, no such device, damaged weights, weights for a network that takes none, or a
             library of this machine cannot be loaded.
     """
-    refuse_unused_weights(settings)
+    check_weights(settings)
     with ExitStack() as stack:
         try:
             networks = _load(settings, own, stack)
@@ -115,63 +118,71 @@ def open_networks(settings: Settings, own: OwnNetworks = OwnNetworks()) -> Itera
         yield networks
 
 
-def refuse_unused_weights(settings: Settings) -> None:
-    """Weights go with a network that takes them; each flag of weights has one that names the network.
+def check_weights(settings: Settings) -> None:
+    """Check that each setting for weights comes with a network that loads them.
 
     Raises:
-        InputError: weights are given, and no such network.
+        InputError: weights are given for a network that loads none, or published weights for another network.
     """
-    chosen, see = settings.networks, settings.inference
-    detector = _DEFAULT_DETECTOR if chosen.detector == "auto" else chosen.detector
-    no_detector = (
-        detector in BUILT_IN_DETECTORS and chosen.estimator not in BOTTOM_UP
-    )  # else another line says what is wrong
-    own = "comes with its own weights"
-    for weights, flag, is_useless, why in (
-        (chosen.detector_weights, "detector", no_detector, f"it is {detector}, which {own}"),
-        (
-            chosen.estimator_weights,
-            "estimator",
-            chosen.estimator in BUILT_IN_ESTIMATORS,
-            f"it is {chosen.estimator}, which {own}",
-        ),
-        (see.flow_weights, "flow", see.flow != "raft", f"it is {see.flow}, and only raft has weights"),
-        (
-            chosen.appearance_weights,
-            "appearance",
-            chosen.appearance in (NO_APPEARANCE, COLOUR_LAYOUT),
-            f"it is {chosen.appearance}, which has no weights; networks are osnet_x1_0 and others",
-        ),
+    chosen, inference = settings.networks, settings.inference
+    needs_detector = chosen.detector == "auto" and chosen.estimator not in BOTTOM_UP
+    for kind, network, weights in (
+        ("detector", _DEFAULT_DETECTOR if needs_detector else chosen.detector, chosen.detector_weights),
+        ("estimator", chosen.estimator, chosen.estimator_weights),
+        ("appearance", chosen.appearance, chosen.appearance_weights),
+        ("flow", inference.flow, inference.flow_weights),
     ):
-        if weights is not None and is_useless:
-            with_weights = "--estimator-weights" if flag == "estimator" else f"--{flag}-weights"
-            raise InputError(f"expected --{flag} NAME with {with_weights} {weights}; without it {why}")
+        if weights is None:
+            continue
+        published = None if weights.exists() else published_weights().get(str(weights))
+        if published is not None and (published.kind, _name_in_settings(published)) != (kind, network):
+            raise InputError(
+                f"{kind}_weights: expected weights of --{kind} {network}, got {published.name}; "
+                f"give --{published.kind} {_name_in_settings(published)} --{published.kind}-weights {published.name}"
+            )
+        if network in _WITHOUT_WEIGHTS_FILE:
+            raise InputError(
+                f"{kind}_weights: expected --{kind} NAME with --{kind}-weights {weights}, got {network}, which loads "
+                f"no weights file; name the network, or leave --{kind}-weights out"
+            )
+
+
+def _name_in_settings(published: Published) -> str:
+    """The value of the setting that chooses the network of these weights."""
+    return "raft" if published.kind == "flow" else published.network
 
 
 def _load(settings: Settings, own: OwnNetworks, stack: ExitStack) -> Networks:
-    chosen = settings.networks
+    """Load the networks of the settings that the user's own do not replace."""
+    chosen, inference = settings.networks, settings.inference
     runtime = stack.enter_context(Runtime(chosen.device, chosen.threads))
-    estimator, bottom_up, detector = own.estimator, own.bottom_up, own.detector
-    poses: Estimator | BottomUp
+    detector, estimator, bottom_up = own.detector, own.estimator, own.bottom_up
     if estimator is None and bottom_up is None:
-        options = _estimator_options(chosen)
-        if chosen.estimator in BOTTOM_UP:
-            poses = bottom_up = create_bottom_up(chosen.estimator, runtime=runtime, **options)
-        else:
-            poses = estimator = create_estimator(chosen.estimator, runtime=runtime, **options)
-        _check_crop_mask(chosen, poses)
-    else:
-        poses = estimator if estimator is not None else bottom_up  # type: ignore[assignment]  # one of them is given
+        estimator, bottom_up = _pose_network(chosen, runtime)
     if detector is None:
         detector = _detector(chosen, runtime) if bottom_up is None else _detector_beside(chosen, runtime)
-    flow = create_flow(settings.inference.flow, weights=settings.inference.flow_weights, device=runtime.device)
+    poses = bottom_up if estimator is None else estimator
+    assert poses is not None
+    flow = create_flow(inference.flow, weights=inference.flow_weights, device=runtime.device)
     embedder = create_embedder(
         chosen.appearance, runtime=runtime, skeleton=poses.skeleton, weights=chosen.appearance_weights
     )
-    used = (detector, poses, flow, embedder)
-    loaded = [each for each in used if each not in (None, own.detector, own.estimator, own.bottom_up)]
-    weights = tuple(found for network in loaded if (found := getattr(network, "weights", None)) is not None)
+    parts = {"detector": detector, "estimator": estimator, "bottom_up": bottom_up, "flow": flow, "embedder": embedder}
+    loaded = [getattr(network, "weights", None) for part, network in parts.items() if part not in own.names]
+    weights = tuple(each for each in loaded if each is not None)
     return Networks(detector, estimator, flow, weights, runtime.device, embedder, bottom_up, own.names)
+
+
+def _pose_network(chosen: NetworkSettings, runtime: Runtime) -> tuple[Estimator | None, BottomUp | None]:
+    """The estimator or the bottom-up network that the settings name; the other is None."""
+    options = _estimator_options(chosen)
+    if chosen.estimator in BOTTOM_UP:
+        bottom_up = create_bottom_up(chosen.estimator, runtime=runtime, **options)
+        _check_crop_mask(chosen, bottom_up)
+        return None, bottom_up
+    estimator = create_estimator(chosen.estimator, runtime=runtime, **options)
+    _check_crop_mask(chosen, estimator)
+    return estimator, None
 
 
 def _estimator_options(chosen: NetworkSettings) -> dict[str, Any]:
@@ -209,7 +220,8 @@ def _detector_beside(chosen: NetworkSettings, runtime: Runtime) -> Detector | No
         return _detector(chosen, runtime)
     if _detector_options(chosen):
         raise InputError(
-            f"detector: {chosen.estimator} finds people by itself; give --detector NAME or no option of a detector"
+            f"detector: expected --detector NAME with options of a detector, got {chosen.estimator}, which needs no "
+            "detector; name one, or leave the options out"
         )
     return None
 

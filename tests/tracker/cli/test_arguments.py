@@ -13,7 +13,7 @@ from posetrail.options import onnx_path
 from posetrail.wording import counted, people
 from tracker.cli.app import main
 from tracker.cli.arguments import clip_path, repeat_set, seconds
-from tracker.runs.networks import refuse_unused_weights
+from tracker.runs.networks import check_weights
 from tracker.settings import InferenceSettings, NetworkSettings, Settings
 
 
@@ -95,7 +95,7 @@ def test_both_settings_after_one_set_are_read(capsys: pytest.CaptureFixture[str]
     ("settings", "words"),
     [
         (Settings(networks=NetworkSettings(detector_weights=Path("w"))), "--detector NAME with --detector-weights w"),
-        (Settings(networks=NetworkSettings(detector_weights=Path("w"))), "it is nanodet"),
+        (Settings(networks=NetworkSettings(detector_weights=Path("w"))), "got nanodet, which loads no weights file"),
         (
             Settings(networks=NetworkSettings(estimator_weights=Path("w"))),
             "--estimator NAME with --estimator-weights w",
@@ -106,7 +106,52 @@ def test_both_settings_after_one_set_are_read(capsys: pytest.CaptureFixture[str]
 )
 def test_weights_without_their_network_are_refused(settings: Settings, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        refuse_unused_weights(settings)
+        check_weights(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        (
+            Settings(networks=NetworkSettings(detector_weights=Path("rtmpose_s"))),
+            "detector_weights: expected weights of --detector nanodet, got rtmpose_s; "
+            "give --estimator rtmpose_s --estimator-weights rtmpose_s",
+        ),
+        (
+            Settings(networks=NetworkSettings(estimator="rtmpose_m", estimator_weights=Path("rtmpose_s_coco"))),
+            "estimator_weights: expected weights of --estimator rtmpose_m, got rtmpose_s_coco; "
+            "give --estimator rtmpose_s --estimator-weights rtmpose_s_coco",
+        ),
+        (
+            Settings(inference=InferenceSettings(flow_weights=Path("torchvision:raft_large"))),
+            "flow_weights: expected weights of --flow lk, got torchvision:raft_large; "
+            "give --flow raft --flow-weights torchvision:raft_large",
+        ),
+    ],
+)
+def test_published_weights_of_another_network_are_refused(settings: Settings, line: str) -> None:
+    with pytest.raises(InputError) as error:
+        check_weights(settings)
+    assert str(error.value) == line
+
+
+def test_a_weights_file_with_the_name_of_published_weights_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rtmpose_s").touch()
+    check_weights(Settings(networks=NetworkSettings(detector="yolox_s", detector_weights=Path("rtmpose_s"))))
+
+
+def test_published_weights_of_the_chosen_networks_are_accepted() -> None:
+    networks = NetworkSettings(
+        detector="yolox_s",
+        detector_weights=Path("yolox_s"),
+        estimator="rtmpose_s",
+        estimator_weights=Path("rtmpose_s_coco"),
+    )
+    inference = InferenceSettings(flow="raft", flow_weights=Path("torchvision:raft_large"))
+    check_weights(Settings(networks=networks, inference=inference))
 
 
 def test_an_onnx_file_is_recognised_by_prefix_or_suffix() -> None:

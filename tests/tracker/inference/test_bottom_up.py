@@ -140,7 +140,7 @@ def test_bottom_up_networks_are_loaded_without_a_detector_unless_one_is_named(mo
     with open_networks(Settings(networks=replace(chosen, detector="nanodet"))) as networks:
         assert [weights.name for weights in networks.weights] == ["nanodet", "net"]
     with (
-        pytest.raises(InputError, match="higherhrnet_w32 finds people by itself; give --detector NAME"),
+        pytest.raises(InputError, match="got higherhrnet_w32, which needs no detector"),
         open_networks(Settings(networks=replace(chosen, detector_input_px=320))),
     ):
         pass
