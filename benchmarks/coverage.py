@@ -1,4 +1,4 @@
-"""How often the interval of `eval_posetrack.compare` contains the true difference, by the number of sequences.
+"""How often the interval of `eval_posetrack.reports.compare` contains the true difference, by the number of sequences.
 
     uv run python -m benchmarks.coverage --trials 2000
 
@@ -21,7 +21,7 @@ from functools import cache
 import numpy as np
 from scipy.stats import norm
 
-from eval_posetrack.compare import MIN_SEQUENCES, jackknife_interval
+from eval_posetrack.reports.compare import MIN_SEQUENCES, jackknife_interval
 
 NUMBERS = (3, 5, 10, 20, 50)
 RESAMPLES = 1000

@@ -35,7 +35,7 @@ from benchmarks.annotated import FORMATS, Annotated, read_annotated
 from detectors import create_detector
 from estimators import BOTTOM_UP, create_bottom_up, create_estimator
 from estimators.published import PUBLISHED
-from eval_posetrack.clean import in_regions
+from eval_posetrack.metrics.clean import in_regions
 from posetrail.errors import InputError
 from posetrail.frame import Frame, Image
 from posetrail.joint_mapping import mapped

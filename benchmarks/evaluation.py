@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from eval_posetrack.evaluation import evaluate
-from eval_posetrack.files import Clip, write_clip
+from eval_posetrack.formats.files import Clip, write_clip
 
 PEOPLE = (5, 20, 100)
 OFFICIAL_S = {("AP", "MOT"): {5: 7.7, 20: 67.0, 100: 860.0}, ("HOTA",): {20: 32.0, 100: 291.0}}

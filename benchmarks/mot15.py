@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.sequences import Sequence, SequenceTracker
-from eval_posetrack.clip import Clip
+from eval_posetrack.formats.clip import Clip
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.similarity import box_iou
 from posetrail.skeletons import COCO_17

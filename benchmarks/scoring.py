@@ -13,12 +13,12 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.sequences import Sequence, SequenceTracker, posetrack_clip
-from eval_posetrack.average_precision import assign_poses
-from eval_posetrack.clean import Scene, clean
-from eval_posetrack.clip import Clip
-from eval_posetrack.counts import Counts, count
-from eval_posetrack.match import NearJoints, near_joints
-from eval_posetrack.rules import DEFAULT
+from eval_posetrack.formats.clip import Clip
+from eval_posetrack.metrics.average_precision import assign_poses
+from eval_posetrack.metrics.clean import Scene, clean
+from eval_posetrack.metrics.counts import Counts, count
+from eval_posetrack.metrics.match import NearJoints, near_joints
+from eval_posetrack.metrics.rules import DEFAULT
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import COCO_17, coco_to_posetrack
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.noise import LEVELS, Noise, Profile, observe, without_joints
 from benchmarks.worlds import KINDS, Kind, World, make_world
-from eval_posetrack.clip import Clip
+from eval_posetrack.formats.clip import Clip
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import coco_to_posetrack
 

@@ -8,7 +8,7 @@ Two folders of PoseTrack files, paired by the names of their sequences:
 
 One clip at a time, as arrays:
 
->>> from eval_posetrack.files import read_clip
+>>> from eval_posetrack.formats.files import read_clip
 >>> clip = read_clip("ground_truth/000001_mpii.json")  # doctest: +SKIP
 >>> clip.keypoints.shape  # doctest: +SKIP
 

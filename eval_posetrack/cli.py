@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from eval_posetrack.rules import METRICS, metrics_of, rules_of
+from eval_posetrack.metrics.rules import METRICS, metrics_of, rules_of
 from posetrail.errors import InputError
 
 if TYPE_CHECKING:
-    from eval_posetrack.report import Report
-    from eval_posetrack.sweep import Sweep
-    from eval_posetrack.tables import Table
+    from eval_posetrack.reports.report import Report
+    from eval_posetrack.reports.sweep import Sweep
+    from eval_posetrack.reports.tables import Table
 
 Style = Literal["terminal", "markdown", "latex"]
 _WHAT = Group("Scoring", sort_key=1)
@@ -68,9 +68,9 @@ def eval_command(
     Returns:
         the exit code, 0.
     """
-    from eval_posetrack.compare import compare
     from eval_posetrack.evaluation import evaluate
-    from eval_posetrack.tables import benchmark_tables, difference_table, sequence_table, sweep_tables
+    from eval_posetrack.reports.compare import compare
+    from eval_posetrack.reports.tables import benchmark_tables, difference_table, sequence_table, sweep_tables
 
     if not predictions:
         raise InputError("predictions: expected at least one folder or file after the ground truth, got none")
@@ -107,7 +107,7 @@ def eval_command(
         if errors_file:
             _write_errors(ground_truth, folders, mode, errors_file)
         if plots:
-            from eval_posetrack.plots import save_plots
+            from eval_posetrack.reports.plots import save_plots
 
             save_plots(reports, plots, sweeps)
     return 0
@@ -138,7 +138,7 @@ def _progress(label: str, ground_truth: Path) -> Iterator[Callable[[str], None]]
     from rich.markup import escape
     from rich.progress import Progress
 
-    from eval_posetrack.files import find_files
+    from eval_posetrack.formats.files import find_files
 
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(escape(label), total=len(find_files(ground_truth)))
@@ -147,15 +147,15 @@ def _progress(label: str, ground_truth: Path) -> Iterator[Callable[[str], None]]
 
 def _oracle(label: str, ground_truth: Path, folder: Path, mode: str, metrics: Sequence[str]) -> Table:
     from eval_posetrack.evaluation import scenes
-    from eval_posetrack.oracle import oracle
-    from eval_posetrack.tables import oracle_table
+    from eval_posetrack.reports.oracle import oracle
+    from eval_posetrack.reports.tables import oracle_table
 
     return oracle_table(label, oracle(scenes(ground_truth, folder, mode=mode), rules_of(mode), metrics))
 
 
 def _sweep(ground_truth: Path, folder: Path, mode: str) -> Sweep:
     from eval_posetrack.evaluation import scenes
-    from eval_posetrack.sweep import sweep
+    from eval_posetrack.reports.sweep import sweep
 
     return sweep(scenes(ground_truth, folder, mode=mode), rules_of(mode))
 
@@ -182,7 +182,7 @@ def _write_csv(reports: Mapping[str, Report], path: Path) -> None:
 
 def _write_errors(ground_truth: Path, folders: Mapping[str, Path], mode: str, path: Path) -> None:
     from eval_posetrack.evaluation import scenes
-    from eval_posetrack.events import events, write_events
+    from eval_posetrack.reports.events import events, write_events
 
     errors = {label: events(scenes(ground_truth, folder, mode=mode)) for label, folder in folders.items()}
     write_events(errors, path)
@@ -198,6 +198,6 @@ def _refused_writes_as_input_errors() -> Iterator[None]:
 
 def _print_note(line: str) -> None:
     """Print to stderr, so that tables can be piped; on one line without control characters."""
-    from eval_posetrack.tables import one_line
+    from eval_posetrack.reports.tables import one_line
 
     print(one_line(line), file=sys.stderr)  # noqa: T201

@@ -35,7 +35,7 @@ def convert_command(
         the exit code, 0.
     """
     from eval_posetrack.readers import convert
-    from eval_posetrack.tables import one_line
+    from eval_posetrack.reports.tables import one_line
 
     written = convert(source, output, tool, version=version, images=images, joints=joints)
     for file, clip in written.items():

@@ -8,12 +8,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from eval_posetrack.clean import Scene, clean
-from eval_posetrack.counts import Counts, count, count_with_deviations, count_without_heads
-from eval_posetrack.files import Clip, find_files, is_one_clip, read_clip
-from eval_posetrack.packed import Member
-from eval_posetrack.report import Report
-from eval_posetrack.rules import METRICS, WITHOUT_HEADS, metrics_of, rules_of
+from eval_posetrack.formats.files import Clip, find_files, is_one_clip, read_clip
+from eval_posetrack.formats.packed import Member
+from eval_posetrack.metrics.clean import Scene, clean
+from eval_posetrack.metrics.counts import Counts, count, count_with_deviations, count_without_heads
+from eval_posetrack.metrics.rules import METRICS, WITHOUT_HEADS, metrics_of, rules_of
+from eval_posetrack.reports.report import Report
 from posetrail.errors import InputError
 
 Source = Path | Member | Clip

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 import posetrail as pt
-from eval_posetrack.compare import compare
+from eval_posetrack.reports.compare import compare
 
 
 def main() -> None:

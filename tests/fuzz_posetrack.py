@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from eval_posetrack.evaluation import evaluate
-from eval_posetrack.files import Clip, read_clip, write_clip
+from eval_posetrack.formats.files import Clip, read_clip, write_clip
 from posetrail.errors import InputError
 from posetrail.skeletons import POSETRACK_15
 

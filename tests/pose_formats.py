@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval_posetrack.files import Clip
+from eval_posetrack.formats.files import Clip
 from eval_posetrack.readers import READERS, read_images
 from eval_posetrack.readers.joints import LAYOUTS
 from posetrail.skeletons import COCO_17, POSETRACK_15, coco_to_posetrack

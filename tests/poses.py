@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eval_posetrack.files import Clip
+from eval_posetrack.formats.files import Clip
 from posetrail.similarity import keypoint_boxes
 from posetrail.skeletons import POSETRACK_15
 

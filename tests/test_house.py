@@ -28,7 +28,7 @@ USERS_TYPES = [
     "tracker.association.tracker.Tracker",
     "tracker.settings.AssociationSettings",
     "posetrail.poses.TrackedPoses",
-    "eval_posetrack.report.Report",
+    "eval_posetrack.reports.report.Report",
     "dict[str, tracker.settings.Settings]",
     "str",
 ]

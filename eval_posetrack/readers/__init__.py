@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval_posetrack.clip import LARGEST_TRACK_ID, Clip
-from eval_posetrack.files import write_clip
+from eval_posetrack.formats.clip import LARGEST_TRACK_ID, Clip
+from eval_posetrack.formats.files import write_clip
 from eval_posetrack.readers import alphapose, coco, deeplabcut, mmpose, openpose, sleap
 from eval_posetrack.readers.images import Images, read_images
 from posetrail.errors import InputError, unknown_name

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval_posetrack.clip import Clip
-from eval_posetrack.columns import LARGEST_SCORE, Records, shown
+from eval_posetrack.formats.clip import Clip
+from eval_posetrack.formats.columns import LARGEST_SCORE, Records, shown
 from eval_posetrack.readers.frames import clips_of, listing
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import joints_named

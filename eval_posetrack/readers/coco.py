@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from eval_posetrack.clip import NO_SCORE, Clip
-from eval_posetrack.columns import LARGEST_SCORE, Records, shown
+from eval_posetrack.formats.clip import NO_SCORE, Clip
+from eval_posetrack.formats.columns import LARGEST_SCORE, Records, shown
 from eval_posetrack.readers.frames import clips_of, listing
 from eval_posetrack.readers.images import Images, images_of, joints_of_categories
 from eval_posetrack.readers.joints import joints_named

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval_posetrack.clip import Clip
-from eval_posetrack.columns import Records
+from eval_posetrack.formats.clip import Clip
+from eval_posetrack.formats.columns import Records
 from eval_posetrack.readers.images import Images, is_number, keys_of, stem_of
 from eval_posetrack.readers.source_poses import LARGEST_FRAME, SourcePoses, to_clip
 from eval_posetrack.readers.sources import file_name, natural

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from eval_posetrack.columns import Records, shown
-from eval_posetrack.dialects import file_names, times
+from eval_posetrack.formats.columns import Records, shown
+from eval_posetrack.formats.dialects import file_names, times
 from eval_posetrack.readers.sources import file_name, natural, read_json, whole_numbers
 from posetrail.errors import InputError
 from posetrail.paths import distinct_names, folded, safe_name

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from eval_posetrack.columns import shown
+from eval_posetrack.formats.columns import shown
 from posetrail.errors import InputError, unknown_name
 from posetrail.skeletons import COCO_17, POSETRACK_15, POSETRACK_18, SKELETONS, coco_to_posetrack
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from eval_posetrack.clip import Clip
-from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, shown
+from eval_posetrack.formats.clip import Clip
+from eval_posetrack.formats.columns import LARGEST_PX, LARGEST_SCORE, shown
 from eval_posetrack.readers.frames import numbered
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import layout

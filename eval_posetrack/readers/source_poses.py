@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval_posetrack.clip import Clip
-from eval_posetrack.columns import shown
+from eval_posetrack.formats.clip import Clip
+from eval_posetrack.formats.columns import shown
 from eval_posetrack.readers.joints import to_posetrack
 from posetrail.errors import InputError
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from eval_posetrack.columns import LARGEST_PX, Records, shown
+from eval_posetrack.formats.columns import LARGEST_PX, Records, shown
 from posetrail.errors import InputError
 
 _LARGEST_ID = 2**53

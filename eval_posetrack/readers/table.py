@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval_posetrack.columns import shown
+from eval_posetrack.formats.columns import shown
 from eval_posetrack.readers.sources import read_text
 from posetrail.errors import InputError
 

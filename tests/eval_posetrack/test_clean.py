@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval_posetrack.clean import clean, inside
+from eval_posetrack.metrics.clean import clean, inside
 from posetrail.errors import InputError
 from tests.poses import POSE, clip_of
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval_posetrack.files import read_clip
+from eval_posetrack.formats.files import read_clip
 from posetrail.errors import InputError
 from tests.fuzz_posetrack import run, seeds
 

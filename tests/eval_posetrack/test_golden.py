@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from eval_posetrack.evaluation import evaluate
-from eval_posetrack.files import read_folder
-from eval_posetrack.report import Report
+from eval_posetrack.formats.files import read_folder
+from eval_posetrack.reports.report import Report
 from posetrail.errors import InputError
 from posetrail.skeletons import POSETRACK_15
 from tests.conftest import TESTS

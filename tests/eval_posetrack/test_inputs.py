@@ -14,9 +14,9 @@ import pytest
 
 from eval_posetrack.cli import main
 from eval_posetrack.evaluation import evaluate, scenes
-from eval_posetrack.files import Clip, find_files, read_clip, write_clip
-from eval_posetrack.report import Report
-from eval_posetrack.rules import METRICS, metrics_of
+from eval_posetrack.formats.files import Clip, find_files, read_clip, write_clip
+from eval_posetrack.metrics.rules import METRICS, metrics_of
+from eval_posetrack.reports.report import Report
 from posetrail.errors import InputError
 from tests.conftest import TESTS
 from tests.poses import POSE, clip_of, crowd

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eval_posetrack.evaluation import evaluate
-from eval_posetrack.files import Clip
+from eval_posetrack.formats.files import Clip
 from posetrail.skeletons import POSETRACK_15
 from tests.poses import POSE, clip_of
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from eval_posetrack import mota
-from eval_posetrack.clean import Scene, clean
-from eval_posetrack.match import joint_distances, near_joints
-from eval_posetrack.rules import DEFAULT
+from eval_posetrack.metrics import mota
+from eval_posetrack.metrics.clean import Scene, clean
+from eval_posetrack.metrics.match import joint_distances, near_joints
+from eval_posetrack.metrics.rules import DEFAULT
 from tests.poses import crowd
 
 

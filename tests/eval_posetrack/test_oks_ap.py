@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval_posetrack import oks_ap
-from eval_posetrack.clean import clean
-from eval_posetrack.files import Clip
+from eval_posetrack.formats.files import Clip
+from eval_posetrack.metrics import oks_ap
+from eval_posetrack.metrics.clean import clean
 from posetrail.similarity import box_area
 from posetrail.skeletons import POSETRACK_15
 from tests.poses import clip_of, crowd

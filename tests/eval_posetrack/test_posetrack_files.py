@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eval_posetrack.files import Clip, clip_stream, read_clip, read_folder, write_clip
+from eval_posetrack.formats.files import Clip, clip_stream, read_clip, read_folder, write_clip
 from posetrail.errors import InputError
 from posetrail.skeletons import POSETRACK_15
 from tests.conftest import TESTS

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval_posetrack.assignment import best_pairs, most_then_nearest
-from eval_posetrack.counts import Counts, Figure
 from eval_posetrack.evaluation import evaluate
-from eval_posetrack.files import Clip
-from eval_posetrack.rules import DEFAULT
+from eval_posetrack.formats.files import Clip
+from eval_posetrack.metrics.assignment import best_pairs, most_then_nearest
+from eval_posetrack.metrics.counts import Counts, Figure
+from eval_posetrack.metrics.rules import DEFAULT
 from tests.poses import crowd
 
 seeds = st.integers(0, 10**6)

@@ -14,7 +14,7 @@ from cyclopts import App
 
 from eval_posetrack.convert_cli import convert_command
 from eval_posetrack.evaluation import evaluate
-from eval_posetrack.files import read_clip, write_clip
+from eval_posetrack.formats.files import read_clip, write_clip
 from eval_posetrack.readers import READERS, convert
 from eval_posetrack.readers.joints import LAYOUTS, posetrack_joint
 from posetrail.errors import InputError

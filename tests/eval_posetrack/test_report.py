@@ -13,16 +13,16 @@ import pytest
 
 from benchmarks.coverage import coverage, populations
 from eval_posetrack.cli import main
-from eval_posetrack.compare import MIN_SEQUENCES, compare, jackknife_interval
 from eval_posetrack.evaluation import evaluate, scenes
-from eval_posetrack.events import Event, events
-from eval_posetrack.files import Clip, write_clip
-from eval_posetrack.oracle import oracle
-from eval_posetrack.plots import save_plots
-from eval_posetrack.report import Report
-from eval_posetrack.rules import DEFAULT, METRICS
-from eval_posetrack.sweep import sweep
-from eval_posetrack.tables import Table, benchmark_tables, difference_table
+from eval_posetrack.formats.files import Clip, write_clip
+from eval_posetrack.metrics.rules import DEFAULT, METRICS
+from eval_posetrack.reports.compare import MIN_SEQUENCES, compare, jackknife_interval
+from eval_posetrack.reports.events import Event, events
+from eval_posetrack.reports.oracle import oracle
+from eval_posetrack.reports.plots import save_plots
+from eval_posetrack.reports.report import Report
+from eval_posetrack.reports.sweep import sweep
+from eval_posetrack.reports.tables import Table, benchmark_tables, difference_table
 from posetrail.errors import InputError
 from posetrail.skeletons import POSETRACK_15
 from tests.conftest import TESTS

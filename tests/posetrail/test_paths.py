@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eval_posetrack.files import write_clip
+from eval_posetrack.formats.files import write_clip
 from eval_posetrack.readers import convert
 from posetrail.errors import InputError
 from posetrail.paths import below, distinct_names, folded, is_safe_name, safe_name

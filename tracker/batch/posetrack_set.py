@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval_posetrack.clip import LARGEST_TRACK_ID, Clip
-from eval_posetrack.files import find_files, read_clip, read_folder, write_clip
+from eval_posetrack.formats.clip import LARGEST_TRACK_ID, Clip
+from eval_posetrack.formats.files import find_files, read_clip, read_folder, write_clip
 from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.paths import below, distinct_names, is_safe_name

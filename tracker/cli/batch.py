@@ -37,7 +37,7 @@ from tracker.settings import AssociationSettings, InferenceSettings, NetworkSett
 from tracker.signals import stop_on_ctrl_c
 
 if TYPE_CHECKING:
-    from eval_posetrack.clip import Clip
+    from eval_posetrack.formats.clip import Clip
     from tracker.batch.clip_list import ListedClip
     from tracker.batch.table import Table
 
@@ -210,7 +210,7 @@ def submit(output: Path, annotations: Path, ground_truth: dict[str, Clip], print
     from rich.console import Console
 
     from eval_posetrack.evaluation import evaluate
-    from eval_posetrack.tables import benchmark_tables
+    from eval_posetrack.reports.tables import benchmark_tables
     from tracker.batch.posetrack_set import SUBMISSION, ZIP, has_ground_truth, write_submission
 
     errors = write_submission(output, ground_truth)

@@ -36,8 +36,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from eval_posetrack.clip import NO_SCORE
-from eval_posetrack.files import read_clip
+from eval_posetrack.formats.clip import NO_SCORE
+from eval_posetrack.formats.files import read_clip
 from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.mot import COLUMNS, LARGEST_FRAME, read_mot

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eval_posetrack.evaluation import evaluate
-from eval_posetrack.tables import Table
+from eval_posetrack.reports.tables import Table
 from tracker.runs.follow import follow_poses
 from tracker.runs.record import Outcome
 from tracker.settings import AssociationSettings

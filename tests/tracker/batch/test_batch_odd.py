@@ -19,7 +19,7 @@ import cv2
 import pyarrow.parquet
 import pytest
 
-from eval_posetrack.files import read_clip
+from eval_posetrack.formats.files import read_clip
 from tests.batch_worlds import WORLD, batch, data_files, in_this_process, task
 from tests.conftest import REPOSITORY
 from tests.media import add_silence, write_video

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from eval_posetrack.evaluation import evaluate
-from eval_posetrack.files import Clip, read_clip, write_clip
+from eval_posetrack.formats.files import Clip, read_clip, write_clip
 from posetrail.errors import InputError
 from posetrail.poses import Detections
 from posetrail.skeletons import coco_to_posetrack

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.from_file import BoxesFromFile
-from eval_posetrack.columns import shown
-from eval_posetrack.files import read_clip
+from eval_posetrack.formats.columns import shown
+from eval_posetrack.formats.files import read_clip
 from eval_posetrack.readers import READERS
 from posetrail.errors import InputError
 from posetrail.sparse import kept_frames

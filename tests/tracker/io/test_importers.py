@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval_posetrack.evaluation import evaluate
-from eval_posetrack.files import Clip, find_files, read_clip, write_clip
+from eval_posetrack.formats.files import Clip, find_files, read_clip, write_clip
 from posetrail.errors import InputError
 from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from eval_posetrack.files import read_clip
+from eval_posetrack.formats.files import read_clip
 from posetrail.errors import InputError
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import COCO_17, POSETRACK_15, SKELETONS, Skeleton, coco_to_posetrack, mapped

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pytest
 
 from estimators.movenet import MoveNet
-from eval_posetrack.files import read_clip
+from eval_posetrack.formats.files import read_clip
 from posetrail.errors import InputError
 from posetrail.skeletons import COCO_17
 from tests.truth_networks import truth_networks

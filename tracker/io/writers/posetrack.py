@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval_posetrack import files as posetrack
-from eval_posetrack.clip import LARGEST_TRACK_ID
+from eval_posetrack.formats import files as posetrack
+from eval_posetrack.formats.clip import LARGEST_TRACK_ID
 from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.joint_mapping import mapped

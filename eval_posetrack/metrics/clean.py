@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eval_posetrack.clip import Clip
+from eval_posetrack.formats.clip import Clip
 from posetrail.errors import InputError
 from posetrail.poses import Rows
 from posetrail.skeletons import POSETRACK_15

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval_posetrack import hota
-from eval_posetrack.counts import GROUPS
-from eval_posetrack.report import Report
-from eval_posetrack.sweep import Sweep
+from eval_posetrack.metrics import hota
+from eval_posetrack.metrics.counts import GROUPS
+from eval_posetrack.reports.report import Report
+from eval_posetrack.reports.sweep import Sweep
 from posetrail.errors import InputError
 
 if TYPE_CHECKING:

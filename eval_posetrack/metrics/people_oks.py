@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from eval_posetrack import hota, identity
-from eval_posetrack.clean import People, Scene
-from eval_posetrack.hota import HotaCounts
-from eval_posetrack.identity import IdentityCounts
-from eval_posetrack.match import NEAR_DISTANCE, NearJoints, same_frame_pairs
-from eval_posetrack.oks_ap import object_keypoint_similarity, person_areas
-from eval_posetrack.rules import DEFAULT
+from eval_posetrack.metrics import hota, identity
+from eval_posetrack.metrics.clean import People, Scene
+from eval_posetrack.metrics.hota import HotaCounts
+from eval_posetrack.metrics.identity import IdentityCounts
+from eval_posetrack.metrics.match import NEAR_DISTANCE, NearJoints, same_frame_pairs
+from eval_posetrack.metrics.oks_ap import object_keypoint_similarity, person_areas
+from eval_posetrack.metrics.rules import DEFAULT
 
 MATCH_OKS = 0.5
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eval_posetrack.clean import People, Scene
-from eval_posetrack.clip import NO_SCORE
-from eval_posetrack.match import same_frame_pairs
+from eval_posetrack.formats.clip import NO_SCORE
+from eval_posetrack.metrics.clean import People, Scene
+from eval_posetrack.metrics.match import same_frame_pairs
 from posetrail.similarity import box_area, joint_similarity, keypoint_boxes, mean_joint_similarity
 from posetrail.skeletons import POSETRACK_15
 

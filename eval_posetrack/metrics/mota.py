@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from eval_posetrack.assignment import most_then_nearest
-from eval_posetrack.clean import Scene
-from eval_posetrack.match import JOINTS, MATCH_DISTANCE, NearJoints
-from eval_posetrack.rules import Rules
+from eval_posetrack.metrics.assignment import most_then_nearest
+from eval_posetrack.metrics.clean import Scene
+from eval_posetrack.metrics.match import JOINTS, MATCH_DISTANCE, NearJoints, joints_per_frame
+from eval_posetrack.metrics.rules import Rules
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,13 +124,6 @@ def count(tracking: Tracking, rules: Rules) -> MotCounts:
         tracking.distance,
     )
     return MotCounts(*(values[frames].sum(axis=0).astype(float) for values in of_frames))
-
-
-def joints_per_frame(frames: np.ndarray, keypoints: np.ndarray, num_frames: int) -> np.ndarray:
-    """(F, 15) int64: how many people have the joint."""
-    there = np.isfinite(keypoints[:, :, 0])
-    people, joints = np.nonzero(there)
-    return np.bincount(frames[people] * JOINTS + joints, minlength=num_frames * JOINTS).reshape(-1, JOINTS)
 
 
 def _clear_matches(scene: Scene, near: NearJoints, official: bool) -> np.ndarray:

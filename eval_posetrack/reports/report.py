@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from eval_posetrack.counts import Counts, Figure
-from eval_posetrack.rules import DEFAULT, DEVIATIONS, Rules, rules_of
+from eval_posetrack.metrics.counts import Counts, Figure
+from eval_posetrack.metrics.rules import DEFAULT, DEVIATIONS, Rules, rules_of
 from posetrail.skeletons import POSETRACK_15
 
 if TYPE_CHECKING:

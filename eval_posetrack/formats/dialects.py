@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from eval_posetrack.clip import NO_SCORE
-from eval_posetrack.columns import LARGEST_SCORE, Records
+from eval_posetrack.formats.clip import NO_SCORE
+from eval_posetrack.formats.columns import LARGEST_SCORE, Records
 
 DECIMALS_PX, DECIMALS_SCORE = 3, 5
 

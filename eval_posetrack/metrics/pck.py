@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval_posetrack.clean import Scene
-from eval_posetrack.match import JOINTS
+from eval_posetrack.metrics.clean import Scene
+from eval_posetrack.metrics.match import JOINTS
 from posetrail.skeletons import POSETRACK_15
 
 PCKH_THRESHOLD = 0.5  # MPII's

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from eval_posetrack import average_precision, hota, identity, mota, oks_ap, pck, people_oks
-from eval_posetrack.clean import Scene
-from eval_posetrack.hota import HotaCounts
-from eval_posetrack.identity import IdentityCounts
-from eval_posetrack.match import NearJoints, near_joints
-from eval_posetrack.rules import DEFAULT, Rules
+from eval_posetrack.metrics import average_precision, hota, identity, mota, oks_ap, pck, people_oks
+from eval_posetrack.metrics.clean import Scene
+from eval_posetrack.metrics.hota import HotaCounts
+from eval_posetrack.metrics.identity import IdentityCounts
+from eval_posetrack.metrics.match import NearJoints, near_joints
+from eval_posetrack.metrics.rules import DEFAULT, Rules
 from posetrail.skeletons import POSETRACK_15
 
 GROUPS = {

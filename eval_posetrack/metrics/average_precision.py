@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval_posetrack.clean import Scene
-from eval_posetrack.clip import NO_SCORE
-from eval_posetrack.match import JOINTS, MATCH_DISTANCE, NearJoints
-from eval_posetrack.rules import Rules
+from eval_posetrack.formats.clip import NO_SCORE
+from eval_posetrack.metrics.clean import Scene
+from eval_posetrack.metrics.match import JOINTS, MATCH_DISTANCE, NearJoints
+from eval_posetrack.metrics.rules import Rules
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval_posetrack.clean import People, Scene
+from eval_posetrack.metrics.clean import People, Scene
 from posetrail.poses import Rows
 from posetrail.skeletons import POSETRACK_15
 
@@ -93,3 +93,10 @@ def _reach(keypoints: np.ndarray, margin: np.ndarray) -> np.ndarray:
         low = np.nan_to_num(keypoints, nan=np.inf).min(axis=1, initial=np.inf) - margin[:, None]
         high = np.nan_to_num(keypoints, nan=-np.inf).max(axis=1, initial=-np.inf) + margin[:, None]
     return np.concatenate([low, high], axis=1)
+
+
+def joints_per_frame(frames: np.ndarray, keypoints: np.ndarray, num_frames: int) -> np.ndarray:
+    """(F, 15) int64: how many people have the joint."""
+    there = np.isfinite(keypoints[:, :, 0])
+    people, joints = np.nonzero(there)
+    return np.bincount(frames[people] * JOINTS + joints, minlength=num_frames * JOINTS).reshape(-1, JOINTS)

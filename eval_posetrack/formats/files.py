@@ -10,11 +10,11 @@ from typing import BinaryIO
 
 import orjson
 
-from eval_posetrack.clip import LARGEST_TRACK_ID, NO_SCORE, Clip
-from eval_posetrack.columns import shown
-from eval_posetrack.packed import Member, is_packed, packed_files
-from eval_posetrack.posetrack_2017 import Stream2017, read_2017
-from eval_posetrack.posetrack_2018 import Stream2018, read_2018
+from eval_posetrack.formats.clip import LARGEST_TRACK_ID, NO_SCORE, Clip
+from eval_posetrack.formats.columns import shown
+from eval_posetrack.formats.packed import Member, is_packed, packed_files
+from eval_posetrack.formats.posetrack_2017 import Stream2017, read_2017
+from eval_posetrack.formats.posetrack_2018 import Stream2018, read_2018
 from posetrail.errors import InputError
 from posetrail.files import written_whole
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from eval_posetrack.clean import Scene
-from eval_posetrack.match import JOINTS, NearJoints, near_joints
-from eval_posetrack.mota import Tracking, track
+from eval_posetrack.metrics.clean import Scene
+from eval_posetrack.metrics.match import JOINTS, NearJoints, near_joints
+from eval_posetrack.metrics.mota import Tracking, track
 from posetrail.skeletons import POSETRACK_15
 
 MIN_BURST_FRAMES = 3

@@ -16,11 +16,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from eval_posetrack.assignment import best_pairs
-from eval_posetrack.clean import Scene
-from eval_posetrack.match import JOINTS, NEAR_DISTANCE, NearJoints
-from eval_posetrack.mota import joints_per_frame
-from eval_posetrack.rules import Rules
+from eval_posetrack.metrics.assignment import best_pairs
+from eval_posetrack.metrics.clean import Scene
+from eval_posetrack.metrics.match import JOINTS, NEAR_DISTANCE, NearJoints, joints_per_frame
+from eval_posetrack.metrics.rules import Rules
 
 THRESHOLDS = np.arange(0.05, 0.99, 0.05)  # (19,)
 _BY_SEQUENCE = ("assa", "assre", "asspr", "fraga", "loca")  # figures that PoseTrack21's total averages over sequences

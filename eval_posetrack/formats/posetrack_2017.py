@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 
-from eval_posetrack.clip import Clip
-from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, Records
-from eval_posetrack.dialects import (
+from eval_posetrack.formats.clip import Clip
+from eval_posetrack.formats.columns import LARGEST_PX, LARGEST_SCORE, Records
+from eval_posetrack.formats.dialects import (
     DECIMALS_PX,
     DECIMALS_SCORE,
     file_names,
@@ -21,7 +21,7 @@ from eval_posetrack.dialects import (
     track_ids,
     uneven_fields,
 )
-from eval_posetrack.packed import Member
+from eval_posetrack.formats.packed import Member
 from posetrail.skeletons import POSETRACK_15
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from eval_posetrack.assignment import best_pairs
-from eval_posetrack.clean import Scene
-from eval_posetrack.match import JOINTS, MATCH_DISTANCE, NearJoints
+from eval_posetrack.metrics.assignment import best_pairs
+from eval_posetrack.metrics.clean import Scene
+from eval_posetrack.metrics.match import JOINTS, MATCH_DISTANCE, NearJoints
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eval_posetrack.clean import Scene
-from eval_posetrack.clip import NO_SCORE
-from eval_posetrack.counts import Counts, count
-from eval_posetrack.match import near_joints
-from eval_posetrack.oks_ap import pose_scores
-from eval_posetrack.rules import Rules
+from eval_posetrack.formats.clip import NO_SCORE
+from eval_posetrack.metrics.clean import Scene
+from eval_posetrack.metrics.counts import Counts, count
+from eval_posetrack.metrics.match import near_joints
+from eval_posetrack.metrics.oks_ap import pose_scores
+from eval_posetrack.metrics.rules import Rules
 
 STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from eval_posetrack.average_precision import ApCounts, joint_figures
-from eval_posetrack.counts import Counts, Figure
-from eval_posetrack.match import JOINTS
-from eval_posetrack.report import Report
-from eval_posetrack.rules import Rules
+from eval_posetrack.metrics.average_precision import ApCounts, joint_figures
+from eval_posetrack.metrics.counts import Counts, Figure
+from eval_posetrack.metrics.match import JOINTS
+from eval_posetrack.metrics.rules import Rules
+from eval_posetrack.reports.report import Report
 from posetrail.errors import InputError
 
 COMPARED = ("AP", "MOTA", "IDF1", "HOTA", "IDF1 (OKS)", "HOTA (OKS)")

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 
-from eval_posetrack.clip import NO_SCORE, Clip
-from eval_posetrack.columns import LARGEST_PX, LARGEST_SCORE, Records, shown
-from eval_posetrack.dialects import (
+from eval_posetrack.formats.clip import NO_SCORE, Clip
+from eval_posetrack.formats.columns import LARGEST_PX, LARGEST_SCORE, Records, shown
+from eval_posetrack.formats.dialects import (
     DECIMALS_PX,
     DECIMALS_SCORE,
     file_names,
@@ -27,7 +27,7 @@ from eval_posetrack.dialects import (
     track_ids,
     uneven_fields,
 )
-from eval_posetrack.packed import Member
+from eval_posetrack.formats.packed import Member
 from posetrail.errors import InputError
 from posetrail.skeletons import POSETRACK_15, POSETRACK_18
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import rich.table
 from rich.text import Text
 
-from eval_posetrack.compare import MIN_SEQUENCES, Difference
-from eval_posetrack.counts import GROUPS, Figure
-from eval_posetrack.report import Report
-from eval_posetrack.sweep import Sweep
+from eval_posetrack.metrics.counts import GROUPS, Figure
+from eval_posetrack.reports.compare import MIN_SEQUENCES, Difference
+from eval_posetrack.reports.report import Report
+from eval_posetrack.reports.sweep import Sweep
 
 _TOTALS = ("AP", "MOTA", "MOTP", "IDF1", "HOTA", "DetA", "AssA", "LocA", "IDF1 (OKS)", "HOTA (OKS)")
 _ON_OKS = ("IDF1", "IDP", "IDR", "HOTA", "DetA", "AssA")

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from eval_posetrack.average_precision import assign_poses
-from eval_posetrack.clean import Scene
-from eval_posetrack.counts import Counts, Figure, count
-from eval_posetrack.match import MATCH_DISTANCE, NearJoints, near_joints
-from eval_posetrack.rules import Rules
+from eval_posetrack.metrics.average_precision import assign_poses
+from eval_posetrack.metrics.clean import Scene
+from eval_posetrack.metrics.counts import Counts, Figure, count
+from eval_posetrack.metrics.match import MATCH_DISTANCE, NearJoints, near_joints
+from eval_posetrack.metrics.rules import Rules
 
 Correction = Callable[[Scene, NearJoints, np.ndarray], Scene]
 
