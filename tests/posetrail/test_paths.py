@@ -23,6 +23,7 @@ from eval_posetrack.readers import convert
 from posetrail.errors import InputError
 from posetrail.paths import below, distinct_names, folded, is_safe_name, safe_name
 from tests.batch_worlds import in_this_process, task
+from tests.command_line import exit_code
 from tests.media import write_video
 from tests.poses import POSE, clip_of
 from tests.worlds import TruthDetector, TruthEstimator, Walker, World, line, write_images
@@ -30,7 +31,6 @@ from tracker.batch.batch import run_batch
 from tracker.batch.clip_list import find_clips
 from tracker.batch.posetrack_set import listed_sequences, sequences, write_submission
 from tracker.batch.table import Row, Table, printable
-from tracker.cli.app import main
 from tracker.inference.propagation import create_flow
 from tracker.runs.follow import follow_poses
 from tracker.runs.record import RUN
@@ -223,12 +223,6 @@ def clip(name: str = "clip", frames: int = 2, **fields: Any) -> Any:
     return replace(people, name=name)
 
 
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return int(ended.value.code or 0)
-
-
 def is_one_folder_deep(out: Path) -> bool:
     """Each run stands in a folder of its own, and none in the output itself."""
     return not (out / RUN).exists() and all(is_safe_name(path.name) for path in out.iterdir())
@@ -241,7 +235,7 @@ def test_track_and_batch_write_below_the_output_whatever_a_clip_is_called(world:
     if images is None or images.name == "..":
         return
     with only_within(world) as out:
-        assert run("track", images, "-o", out, "--progress", "none") == 0
+        assert exit_code("track", images, "-o", out, "--progress", "none") == 0
         [folder] = out.iterdir()
         assert (folder / RUN).is_file()
         assert is_one_folder_deep(out)
@@ -256,7 +250,7 @@ def test_a_video_of_dots_has_a_folder_of_its_own(world: Path, name: str) -> None
     write_video(world / "in.mp4", 2)
     (world / "in.mp4").rename(world / name)
     with only_within(world) as out:
-        assert run("track", f"./{name}", "-o", out, "--progress", "none") == 0
+        assert exit_code("track", f"./{name}", "-o", out, "--progress", "none") == 0
         [folder] = out.iterdir()
         assert (folder / RUN).is_file()
 
@@ -269,11 +263,11 @@ def test_follow_and_convert_write_below_the_output_whatever_a_file_is_called(wor
         return
     write_clip(clip(), world / "poses" / "clip.json")
     with only_within(world) as out:
-        assert run("follow", world / "poses", "-o", out, "--fps", 30) == 0
+        assert exit_code("follow", world / "poses", "-o", out, "--fps", 30) == 0
         assert len(list(out.glob(f"*/{RUN}"))) == len(list((world / "poses").iterdir()))
         assert is_one_folder_deep(out)
     with only_within(world) as out:
-        run("follow", world / "poses" / f"{poses.name}.json", "-o", out / "one", "--fps", 30)
+        exit_code("follow", world / "poses" / f"{poses.name}.json", "-o", out / "one", "--fps", 30)
         assert not {path.name for path in out.iterdir()} - {"one"}
 
 
@@ -331,7 +325,7 @@ def test_an_annotation_names_no_image_outside_the_data_set(world: Path, image: s
         listed_sequences(root, sequences(root, "val"))
     assert len(str(refused.value).splitlines()) == 1
     with only_within(world) as out:
-        assert run("batch", "--posetrack", root, "-o", out) == 2
+        assert exit_code("batch", "--posetrack", root, "-o", out) == 2
         assert not list(out.iterdir())
 
 
@@ -354,7 +348,7 @@ def test_a_sequence_has_a_name_that_a_submission_can_have(world: Path, name: str
     folder.mkdir(parents=True)
     write_clip(clip(image_names=("a.jpg", "b.jpg")), folder / f"{name}.json")
     with only_within(world) as out:
-        assert run("batch", "--posetrack", world / "set", "-o", out) == 2
+        assert exit_code("batch", "--posetrack", world / "set", "-o", out) == 2
         assert not list(out.iterdir())
 
 
@@ -381,6 +375,6 @@ def test_a_run_names_no_file_outside_its_folder(world: Path, name: object) -> No
     told = json.loads((world / "finished" / "run.json").read_text())
     (world / "finished" / "run.json").write_text(json.dumps({**told, "files": [*told["files"], name]}))
     with only_within(world) as out:
-        assert run("follow", world / "finished", "-o", out / "again") == 2
-        assert run("draw", world / "finished", "-o", out / "drawn.mp4", "--progress", "none") == 2
+        assert exit_code("follow", world / "finished", "-o", out / "again") == 2
+        assert exit_code("draw", world / "finished", "-o", out / "drawn.mp4", "--progress", "none") == 2
         assert not list(out.iterdir())

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posetrail.errors import InputError
+from tests.command_line import fails
 from tracker.checked_settings import Range
-from tracker.cli.app import main
 from tracker.inference.propagation import create_flow
 from tracker.io.pose_log import LogEnd
 from tracker.runs.record import NO_FIGURES, PosesInput, RecordedSettings, RunRecord
@@ -25,7 +25,7 @@ HINTS = [(room, name, hint) for room in ROOMS for name, hint in get_type_hints(r
 
 
 @pytest.mark.parametrize(
-    ("room", "name", "value", "said"),
+    ("room", "name", "value", "expected"),
     [
         (
             AssociationSettings,
@@ -61,10 +61,10 @@ HINTS = [(room, name, hint) for room in ROOMS for name, hint in get_type_hints(r
         ),
     ],
 )
-def test_an_invalid_value_is_refused_in_one_line(room: type, name: str, value: object, said: str) -> None:
+def test_an_invalid_value_is_refused_in_one_line(room: type, name: str, value: object, expected: str) -> None:
     with pytest.raises(InputError) as refused:
         room(**{name: value})
-    assert str(refused.value).startswith(said)
+    assert str(refused.value).startswith(expected)
 
 
 def test_numbers_and_paths_become_the_type_of_their_field() -> None:
@@ -131,7 +131,7 @@ def test_an_unknown_flow_is_refused_and_none_is_no_flow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "expected"),
     [
         ("--detect-every 2.5", "--detect-every: expected a whole number, got 2.5"),
         ("--set detect_every=2.5", "--detect-every: expected a whole number, got 2.5"),
@@ -156,11 +156,8 @@ def test_an_unknown_flow_is_refused_and_none_is_no_flow() -> None:
     ],
 )
 def test_flags_sets_and_files_are_validated_like_python_values(
-    flags: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    flags: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "settings.toml").write_text("detect_every = 2.5\n")
-    with pytest.raises(SystemExit) as ended:
-        main(["track", "x.mp4", *flags.replace("FILE", str(tmp_path / "settings.toml")).split()])
-    assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"posetrail: {said}")
+    line = fails(capsys, "track", "x.mp4", *flags.replace("FILE", str(tmp_path / "settings.toml")).split())
+    assert line.startswith(f"posetrail: {expected}")

@@ -17,13 +17,13 @@ import pytest
 
 from posetrail.errors import InputError
 from tests.batch_worlds import SETTINGS, WORLD, batch, data_files, in_this_process, slow_truth, task, truth, write_clips
+from tests.command_line import exit_code
 from tests.conftest import REPOSITORY
 from tests.media import write_video
 from tests.worlds import write_images
 from tracker.batch.clip_list import ListedClip, find_clips, select_shard
 from tracker.batch.table import Row, read_table, summary
 from tracker.batch.workers import track_in_processes
-from tracker.cli.app import main
 from tracker.runs.locks import batch_lock
 from tracker.settings import AssociationSettings, NetworkSettings
 
@@ -262,22 +262,20 @@ def test_a_full_disk_fails_the_clip_and_the_next_batch_continues_it(
 def test_the_command_prints_a_table_and_returns_a_code(
     capsys: pytest.CaptureFixture[str], example_clip: Path, tmp_path: Path
 ) -> None:
-    def code(*arguments: str) -> int:
-        with pytest.raises(SystemExit) as ended:
-            main(["batch", *arguments, "-o", str(tmp_path / "out"), "--end", "0.06", "--progress", "json"])
-        return int(str(ended.value.code))
+    def code(*arguments: object) -> int:
+        return exit_code("batch", *arguments, "-o", tmp_path / "out", "--end", 0.06, "--progress", "json")
 
     (tmp_path / "bad.mp4").write_bytes(b"")
-    assert code(str(example_clip), str(tmp_path / "bad.mp4")) == 3
-    told = capsys.readouterr()
-    assert "2 clips: " in told.out
-    assert {json.loads(line)["clip"] for line in told.err.splitlines()} == {"bad", "pose2sim_cam01"}
+    assert code(example_clip, tmp_path / "bad.mp4") == 3
+    output = capsys.readouterr()
+    assert "2 clips: " in output.out
+    assert {json.loads(line)["clip"] for line in output.err.splitlines()} == {"bad", "pose2sim_cam01"}
     assert code() == 2
-    assert code(str(example_clip), "--jobs", "0") == 2
-    assert code(str(example_clip), "--estimator", "nobody") == 2
-    assert "estimator was movenet_thunder, now nobody" in capsys.readouterr().err
+    assert code(example_clip, "--jobs", 0) == 2
+    assert code(example_clip, "--estimator", "no_network") == 2
+    assert "estimator was movenet_thunder, now no_network" in capsys.readouterr().err
     shutil.rmtree(tmp_path / "out")
-    assert code(str(example_clip), "--estimator", "nobody") == 2
+    assert code(example_clip, "--estimator", "no_network") == 2
     assert "unknown estimator" in capsys.readouterr().err
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import fails, succeeds
 from tests.conftest import TESTS
-from tracker.cli.app import main
 
 POSETRAIL = Path(sys.executable).parent / "posetrail"
 
@@ -38,9 +38,9 @@ def test_track_writes_a_run_that_follow_and_draw_use(example_clip: Path, tmp_pat
 
     done = posetrail("follow", folder, "--set", "similarity=iou", "--track-buffer-s", 1, "-o", "again", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    told = json.loads((tmp_path / "again" / "run.json").read_text())
-    assert told["settings"]["association"]["similarity"] == "iou"
-    assert told["settings"]["association"]["track_buffer_s"] == 1.0
+    record = json.loads((tmp_path / "again" / "run.json").read_text())
+    assert record["settings"]["association"]["similarity"] == "iou"
+    assert record["settings"]["association"]["track_buffer_s"] == 1.0
 
     done = posetrail("draw", folder, "-o", "drawn.mp4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -78,14 +78,6 @@ def test_a_truncated_video_keeps_the_readable_frames(example_clip: Path, tmp_pat
     assert len(done.stderr.splitlines()) == 1
 
 
-def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
-
-
 def test_a_wrong_flag_is_reported_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "Did you mean" in fails(capsys, "track", "x.mp4", "--detct-every", "3")
     assert "detect_every: expected a whole number from 1 to 1000, got 0" in fails(
@@ -106,9 +98,7 @@ def test_flags_override_the_config_file_which_overrides_the_preset(
     out = tmp_path / "out"
     arguments = f"track {example_clip} -o {out} --end 0.03 --progress none --preset simple-baselines"
     arguments += f" --config {file} --track-buffer-s 3 --set detect_every=2"
-    with pytest.raises(SystemExit) as ended:
-        main(arguments.split())
-    assert ended.value.code == 0
+    succeeds(capsys, *arguments.split())
     settings = json.loads((out / "pose2sim_cam01" / "run.json").read_text())["settings"]
     assert settings["association"]["track_buffer_s"] == 3  # flag
     assert settings["inference"]["detect_every"] == 2  # --set
@@ -139,9 +129,9 @@ def test_ctrl_c_keeps_the_finished_frames(example_clip: Path, tmp_path: Path) ->
         assert running.stderr is not None
         assert json.loads(running.stderr.readline())["frames"] >= 1
         running.send_signal(signal.SIGINT)
-        _, told = running.communicate(timeout=60)
+        _, stderr = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert "stopped" in told.splitlines()[-1]
+    assert "stopped" in stderr.splitlines()[-1]
     run = json.loads((tmp_path / "posetrail_out" / "pose2sim_cam01" / "run.json").read_text())
     assert run["status"] == "interrupted"
     assert 1 <= run["figures"]["frames"] < 100
@@ -166,13 +156,6 @@ def test_eval_and_convert_are_commands(capsys: pytest.CaptureFixture[str], tmp_p
     coco.write_text(json.dumps([{"image_id": 1, "category_id": 1, "keypoints": [9.0, 9.0, 1.0] * 17, "score": 0.9}]))
     succeeds(capsys, "convert", coco, tmp_path / "poses.json", "--from", "coco")
     assert len(json.loads((tmp_path / "poses.json").read_text())["annotations"]) == 1
-
-
-def succeeds(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    assert not ended.value.code
-    return capsys.readouterr().out
 
 
 def test_follow_takes_poses_of_other_programs(tmp_path: Path) -> None:
@@ -200,8 +183,8 @@ def test_follow_takes_poses_of_other_programs(tmp_path: Path) -> None:
 def test_follow_both_compares_online_and_offline(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     truth = TESTS / "golden" / "posetrack" / "synth" / "gt18" / "000001_mpii_test.json"
     out = tmp_path / "out"
-    told = succeeds(capsys, "follow", truth, "-o", out, "--both", "--ground-truth", truth, "--fps", 25)
-    table = told[told.index("Online and offline") :]
+    stdout = succeeds(capsys, "follow", truth, "-o", out, "--both", "--ground-truth", truth, "--fps", 25)
+    table = stdout[stdout.index("Online and offline") :]
     assert all(name in table for name in ("people", "interpolated", "MOTA", "IDF1", "HOTA", "│ online", "│ offline"))
     for way in ("online", "offline"):
         settings = json.loads((out / way / "run.json").read_text())["settings"]

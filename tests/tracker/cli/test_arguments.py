@@ -11,20 +11,10 @@ from hypothesis import strategies as st
 from posetrail.errors import InputError
 from posetrail.options import onnx_path
 from posetrail.wording import counted, people
-from tracker.cli.app import main
+from tests.command_line import fails, succeeds
 from tracker.cli.arguments import clip_path, repeat_set, seconds
 from tracker.runs.networks import check_weights
 from tracker.settings import InferenceSettings, NetworkSettings, Settings
-
-
-def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    (line,) = said.err.splitlines()
-    return line
 
 
 @given(st.integers(0, 99), st.integers(0, 59), st.floats(0, 59.999))
@@ -171,13 +161,8 @@ def test_numbers_agree_with_their_nouns() -> None:
     + [f"models {command}" for command in ("list", "fetch", "verify", "path", "export")],
 )
 def test_a_short_flag_shows_the_same_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
-    shown = []
-    for flag in ("-h", "--help"):
-        with pytest.raises(SystemExit) as ended:
-            main([*command.split(), flag])
-        assert not ended.value.code
-        shown.append(capsys.readouterr().out)
-    assert shown[0] == shown[1] != ""
+    shown, same = (succeeds(capsys, *command.split(), flag) for flag in ("-h", "--help"))
+    assert shown == same != ""
 
 
 def test_draw_without_a_run_is_reported_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

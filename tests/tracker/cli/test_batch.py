@@ -16,12 +16,12 @@ import pytest
 
 from tests import batch_worlds
 from tests.batch_worlds import batch, data_files, truth, write_clips
+from tests.command_line import fails
 from tests.conftest import REPOSITORY
 from tests.media import write_video
 from tests.worlds import PowerCut, power_cut_after
 from tracker.batch.clip_list import ListedClip
 from tracker.batch.table import Row, read_table, summary
-from tracker.cli.app import main
 from tracker.io.video import open_source
 from tracker.runs.folder import run_clip
 from tracker.runs.record import VIDEO, Outcome
@@ -200,15 +200,12 @@ def test_a_second_batch_in_the_same_folder_is_refused_in_one_line(
         assert first.stderr is not None
         assert "frames" in first.stderr.readline()  # it is at work
         first.send_signal(signal.SIGSTOP)
-        with pytest.raises(SystemExit) as second:
-            main(["batch", str(clips), "-o", str(tmp_path)])
+        line = fails(capsys, "batch", clips, "-o", tmp_path)
         first.send_signal(signal.SIGCONT)
-        table, said = first.communicate(timeout=60)
-    assert second.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
+        table, stderr = first.communicate(timeout=60)
     assert line.startswith("posetrail: ")
     assert "another posetrail is at work here" in line
-    assert first.returncode == 0, said
+    assert first.returncode == 0, stderr
     assert "3 clips: 3 complete" in table
     assert data_files(tmp_path) == undisturbed
 
@@ -220,8 +217,8 @@ def test_two_parallel_shards_write_the_same_files_as_one_batch(
         assert first.stderr is not None
         assert "frames" in first.stderr.readline()  # it is at work
         batch(clips, tmp_path, shard="2/2")
-        _, said = first.communicate(timeout=60)
-    assert first.returncode == 0, said
+        _, stderr = first.communicate(timeout=60)
+    assert first.returncode == 0, stderr
     tables = [tmp_path / f"batch.{part}of2.csv" for part in (1, 2)]
     assert [[row.clip for row in read_table(table)] for table in tables] == [["clip 0", "clip 2"], ["clip 1"]]
     for table in tables:

@@ -12,7 +12,7 @@ import av
 import pytest
 
 import posetrail.runtime
-from tracker.cli.app import main
+from tests.command_line import run_command
 
 pytestmark = pytest.mark.fast
 
@@ -27,10 +27,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def doctor(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, str]]:
     """The exit code, and each check's line without its name."""
-    with pytest.raises(SystemExit) as ended:
-        main(["doctor"])
-    lines = capsys.readouterr().out.splitlines()
-    return int(str(ended.value.code)), {line[5:17].strip(): line[:5] + line[18:] for line in lines}
+    code, stdout, _ = run_command(capsys, "doctor")
+    lines = stdout.splitlines()
+    return code, {line[5:17].strip(): line[:5] + line[18:] for line in lines}
 
 
 def bad(findings: dict[str, str]) -> list[str]:

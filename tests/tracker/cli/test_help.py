@@ -8,7 +8,8 @@ from dataclasses import fields
 
 import pytest
 
-from tracker.cli.app import app, main
+from tests.command_line import succeeds
+from tracker.cli.app import app
 from tracker.cli.help import USUAL, sections
 from tracker.settings import SECTIONS, AssociationSettings, InferenceSettings, NetworkSettings
 
@@ -20,10 +21,7 @@ WITH_SETTINGS = ["track", "batch", "follow"]
 def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
     """The text of a help page, wide enough that no flag is divided."""
     monkeypatch.setenv("COLUMNS", "300")
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert not ended.value.code
-    return capsys.readouterr().out
+    return succeeds(capsys, *arguments)
 
 
 def flags(text: str) -> set[str]:

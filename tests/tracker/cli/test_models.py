@@ -21,8 +21,8 @@ from estimators.published import PUBLISHED as ESTIMATORS
 from posetrail.errors import InputError
 from posetrail.export import export_onnx
 from posetrail.store import HOME_VARIABLE
+from tests.command_line import run_command
 from tests.server import Server, serving, status, whole
-from tracker.cli.app import main
 from tracker.cli.models_list import page
 from tracker.runs.published import published_weights
 
@@ -47,19 +47,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield here
 
 
-def ran(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["models", *map(str, arguments)])
-    told = capsys.readouterr()
-    return int(ended.value.code or 0), told.out, told.err
-
-
 def test_a_newcomer_sees_what_is_built_in_what_can_be_fetched_and_what_needs_a_file(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, shown, _ = ran(capsys)
+    code, shown, _ = run_command(capsys, "models")
     assert code == 0
-    assert ran(capsys, "list") == (0, shown, "")
+    assert run_command(capsys, "models", "list") == (0, shown, "")
     lines = shown.splitlines()
     assert len(lines) < 70
     assert lines[0] == "Built in, ready to use:"
@@ -80,7 +73,7 @@ def test_a_newcomer_sees_what_is_built_in_what_can_be_fetched_and_what_needs_a_f
 
 
 def test_all_shows_each_file_with_its_address_and_score(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, shown, _ = ran(capsys, "list", "--all")
+    _, shown, _ = run_command(capsys, "models", "list", "--all")
     for each in published_weights().values():
         assert f"\n{each.name}  ({each.kind}, " in shown
         assert (each.url or each.page) in shown
@@ -95,16 +88,16 @@ def test_a_narrow_terminal_gets_a_narrow_page(home: Path) -> None:
 def test_what_is_fetched_is_shown_found_and_verified(
     home: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, err = ran(capsys, "fetch", "yolox_nano", "yolox_nano")
+    code, out, err = run_command(capsys, "models", "fetch", "yolox_nano", "yolox_nano")
     file = home / "weights" / "yolox_nano.pth"
     assert (code, out, err) == (0, f"yolox_nano: {file} (0.1 MB, Apache-2.0)\n", "")
     assert file.read_bytes() == CONTENT
     assert "yolox_{nano*, tiny, s, m}" in page()
     assert "yolox_nano  (detector, in the cache" in page(everything=True)
-    assert ran(capsys, "path", "yolox_nano") == (0, f"{file}\n", "")
-    assert f"ok  yolox_nano: {file}" in ran(capsys, "verify")[1]
+    assert run_command(capsys, "models", "path", "yolox_nano") == (0, f"{file}\n", "")
+    assert f"ok  yolox_nano: {file}" in run_command(capsys, "models", "verify")[1]
     file.write_bytes(CONTENT[1:])
-    code, out, err = ran(capsys, "verify")
+    code, out, err = run_command(capsys, "models", "verify")
     assert code == 2
     assert out.count("ok  ") == 2  # what is built in
     assert err.startswith("posetrail: weights yolox_nano: ")
@@ -114,7 +107,7 @@ def test_what_is_fetched_is_shown_found_and_verified(
 def test_one_that_cannot_be_fetched_does_not_keep_the_others(
     home: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, err = ran(capsys, "fetch", "yolox_nano", "yolox_s", "hrnet_w32", "yolox_tiny")
+    code, out, err = run_command(capsys, "models", "fetch", "yolox_nano", "yolox_s", "hrnet_w32", "yolox_tiny")
     assert code == 2
     assert [line.partition(":")[0] for line in out.splitlines()] == ["yolox_nano", "yolox_tiny"]
     gone, drive = err.splitlines()
@@ -126,7 +119,7 @@ def test_a_folder_is_filled_for_a_machine_without_a_network(
     home: Path, server: Server, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stick = tmp_path / "stick"
-    code, out, _ = ran(capsys, "fetch", "yolox_nano", "yolox_tiny", "--to", stick)
+    code, out, _ = run_command(capsys, "models", "fetch", "yolox_nano", "yolox_tiny", "--to", stick)
     assert code == 0
     assert "set POSETRAIL_HOME to it" in out
     assert [each["name"] for each in json.loads((stick / "manifest.json").read_text())["weights"]] == [
@@ -135,7 +128,7 @@ def test_a_folder_is_filled_for_a_machine_without_a_network(
     ]
     assert not home.exists()
     monkeypatch.setenv(HOME_VARIABLE, str(stick))
-    assert ran(capsys, "path", "yolox_tiny") == (0, f"{stick / 'weights' / 'yolox_tiny.pth'}\n", "")
+    assert run_command(capsys, "models", "path", "yolox_tiny") == (0, f"{stick / 'weights' / 'yolox_tiny.pth'}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +149,7 @@ def test_a_folder_is_filled_for_a_machine_without_a_network(
 def test_what_cannot_be_done_is_told_in_one_line(
     home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
-    code, out, err = ran(capsys, *arguments)
+    code, out, err = run_command(capsys, "models", *arguments)
     assert (code, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1
@@ -194,7 +187,9 @@ def test_a_network_becomes_an_onnx_file_of_the_same_numbers(
     monkeypatch.setitem(NETWORKS, "cpm_mmpose", Tiny)
     monkeypatch.setitem(ESTIMATORS, "cpm_mmpose", replace(ESTIMATORS["cpm_mmpose"], input_size=(64, 48)))
     output = tmp_path / "tiny.onnx"
-    code, out, err = ran(capsys, "export", "cpm_mmpose", "-o", output, "--weights", tmp_path / "tiny.pth")
+    code, out, err = run_command(
+        capsys, "models", "export", "cpm_mmpose", "-o", output, "--weights", tmp_path / "tiny.pth"
+    )
     assert (code, err) == (0, "")
     assert "outputs batchx2x31x23 batchx2x31x23 batchx2" in out
     assert "differs from torch by at most " in out
@@ -215,12 +210,12 @@ def test_a_built_in_network_becomes_a_file_of_its_own(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
     output = tmp_path / "x.onnx"
-    code, out, err = ran(capsys, "export", name, output)
+    code, out, err = run_command(capsys, "models", "export", name, output)
     assert (code, err) == (0, "")
     assert "differs from that in the package by at most 0.0e+00" in out
     session = onnxruntime.InferenceSession(output.read_bytes())  # needs no other file
     assert session.get_modelmeta().custom_metadata_map["name"] == name
-    code, _, err = ran(capsys, "export", name, output, "--weights", "x.pth")
+    code, _, err = run_command(capsys, "models", "export", name, output, "--weights", "x.pth")
     assert code == 2
     assert "leave --weights out" in err
 

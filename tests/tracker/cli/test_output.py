@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.command_line import fails
 from tests.conftest import REPOSITORY
-from tracker.cli.app import main
 from tracker.cli.printing import wants_json
 
 PROGRAM = [sys.executable, "-c", "from tracker.cli.start import main; main()"]
@@ -130,8 +130,5 @@ def test_an_error_of_the_operating_system_is_reported_in_one_line(
         raise OSError(code, os.strerror(code), "out/tracks.csv")
 
     monkeypatch.setattr("tracker.cli.app.app", refuse)
-    with pytest.raises(SystemExit) as ended:
-        main([])
-    assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    line = fails(capsys)
     assert line.startswith(f"posetrail: out/tracks.csv: {os.strerror(code)}; ")

@@ -15,9 +15,9 @@ from posetrail.errors import InputError
 from posetrail.weights import Weights
 from tests import batch_worlds
 from tests.batch_worlds import WORLD, batch
+from tests.command_line import exit_code
 from tests.conftest import REPOSITORY
 from tests.worlds import PowerCut, TruthDetector, World, power_cut_after, write_images
-from tracker.cli.app import main
 from tracker.io.pose_log import PoseLogHeader, places
 from tracker.io.video import Source, open_source
 from tracker.runs import networks as networks_module
@@ -290,9 +290,7 @@ def test_a_batch_knows_weights_by_their_content(clips: Path, tmp_path: Path, pre
 def posetrail(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     """The command with networks that read the truth."""
     monkeypatch.setattr(networks_module, "open_networks", batch_worlds.truth)
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return int(str(ended.value.code))
+    return exit_code(*arguments)
 
 
 def test_two_recordings_of_one_name_do_not_replace_one_another(

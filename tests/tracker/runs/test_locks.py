@@ -15,11 +15,11 @@ import pytest
 from posetrail.errors import InputError
 from tests import batch_worlds
 from tests.batch_worlds import WORLD, batch, write_clips
+from tests.command_line import fails
 from tests.conftest import REPOSITORY
 from tests.worlds import write_images
 from tracker.batch import clip as batch_clip
 from tracker.batch.clip import Task
-from tracker.cli.app import main
 from tracker.io.pose_log import PoseLogWriter
 from tracker.io.video import open_source
 from tracker.runs import draw, locks, results
@@ -38,17 +38,13 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs a command that must fail with one line, which it gives."""
+    """Runs a command, with ground-truth networks, that fails with one line on stderr; returns that line."""
     monkeypatch.setattr(networks_module, "open_networks", batch_worlds.truth)
 
-    def fails(*arguments: object) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main([*map(str, arguments), *(["--progress", "none"] if arguments[0] != "follow" else [])])
-        assert ended.value.code == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
+    def error_line(*arguments: object) -> str:
+        return fails(capsys, *arguments, *(["--progress", "none"] if arguments[0] != "follow" else []))
 
-    return fails
+    return error_line
 
 
 def tracked(clip: Path, output: Path) -> Path:
