@@ -56,7 +56,7 @@ def slow_truth(_settings: Settings) -> Iterator[Networks]:
 
 @dataclass
 class KillsItselfOnce(TruthDetector):
-    """The worker dies in the middle of a clip, the first time somebody gets there."""
+    """The worker dies in the middle of a clip, the first time a worker reaches it."""
 
     mark: Path = Path()
     is_closed: bool = False
@@ -76,7 +76,7 @@ def deadly_truth(mark: Path, settings: Settings) -> Iterator[Networks]:
         try:
             yield replace(networks, detector=detector)
         finally:
-            detector.is_closed = True  # also where nobody holds what would close them
+            detector.is_closed = True  # even if the generator is dropped before its end
 
 
 def task(output: Path) -> Task:

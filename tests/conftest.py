@@ -1,4 +1,4 @@
-"""Shared by all tests: where the material lies that is not part of the repository."""
+"""Shared by all tests: environment variables, the mark `fast`, and paths of clips."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-# Read by torch when it is imported: several threads a test get in each other's way, and cost three times the time.
+# Read by torch when it is imported: with several threads in each test worker, tests take three times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Tests see no weights that whoever runs them has fetched.
+# Tests do not use downloaded weights of the user who runs them.
 os.environ["POSETRAIL_HOME"] = str(Path(__file__).parent / "no_such_home")
 
 # Modules whose tests are marked `fast`: some of every package, about a minute in all. Others carry the mark themselves.

@@ -29,7 +29,7 @@ class DotNetwork(nn.Module):
     def __init__(self, recipe: Recipe, stride: int = 4) -> None:
         super().__init__()
         self.recipe, self.stride = recipe, stride
-        self.unused = nn.Parameter(torch.zeros(1))  # tells the device
+        self.unused = nn.Parameter(torch.zeros(1))  # gives the network a device
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         recipe, (width, height) = self.recipe, self.recipe.input_size

@@ -81,23 +81,27 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 
 
 def check(data: bytes, side: str, folder: Path) -> str:
-    """What became of a file: "refused", "same" or "scored"; AssertionError when something is not as it must be."""
+    """Read and evaluate a mutated file; returns "refused" or "scored".
+
+    Raises:
+        AssertionError: the file was read wrongly, took too long, or was refused in more than one line.
+    """
     path = folder / "mutant.json"
     path.write_bytes(data)
     start = time.perf_counter()
     other = Path(folder / f"{'found' if side == 'truth' else 'truth'}_2018.json")
     pair = (path, other) if side == "truth" else (other, path)
-    outcome, told = "scored", ""
+    outcome, message = "scored", ""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
             clip = read_clip(path)
-            assert_says_the_same(clip, json.loads(data))
+            assert_read_correctly(clip, json.loads(data))
             for mode in ("default", "exact"):
                 assert_sane(evaluate(*pair, mode=mode).to_json())
         except InputError as error:
-            outcome, told = "refused", str(error)
-    assert "\n" not in told
+            outcome, message = "refused", str(error)
+    assert "\n" not in message
     assert time.perf_counter() - start < LONGEST_S, "too slow"
     return outcome
 
@@ -114,8 +118,8 @@ def assert_sane(content: Any) -> None:
 # --- a second reader --------------------------------------------------------------------------------------------------
 
 
-def assert_says_the_same(clip: Clip, content: Any) -> None:
-    """Compare with what a plain reading of the parsed file says, person by person."""
+def assert_read_correctly(clip: Clip, content: Any) -> None:
+    """Compare with a second, simple reader of the parsed file, person by person."""
     people = _people_2017(content) if isinstance(content.get("annolist"), list) else _people_2018(content)
     assert len(people) == len(clip)
     for row, (frame, track_id, joints, scores, head) in enumerate(people):

@@ -126,9 +126,9 @@ def check_against_golden(network: torch.nn.Module, name: str, *, double: bool = 
         network, image = network.double(), image.double()
     with torch.inference_mode():
         outputs = outputs_by_name(network(image))
-    wanted = {key.removeprefix("outshape_") for key in golden.files if key.startswith("outshape_")}
-    assert outputs.keys() >= wanted
-    for output in sorted(wanted):
+    expected = {key.removeprefix("outshape_") for key in golden.files if key.startswith("outshape_")}
+    assert outputs.keys() >= expected
+    for output in sorted(expected):
         got = outputs[output].numpy()
         assert got.shape == tuple(golden[f"outshape_{output}"]), output
         expected = golden[f"out_{output}"]

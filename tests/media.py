@@ -1,4 +1,4 @@
-"""Small real videos and images for tests: every frame carries its own number in its pixels."""
+"""Small real videos and images for tests: every frame has its own number in its pixels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def numbered_image(number: int, scale: int = 1) -> np.ndarray:
     """An image (64, 128, 3) whose eight blocks, in rows from the top left, are the bits of a number, lowest first."""
     bits = np.array([number >> bit & 1 for bit in range(8)], np.uint8).reshape(2, 4)
     gray = (bits * 180 + 40).repeat(BLOCK * scale, 0).repeat(BLOCK * scale, 1)
-    # Some texture, so that a codec has something to say about every frame.
+    # Some texture, so that every frame takes bytes in a codec.
     gray += np.random.default_rng(number).integers(0, 24, (16, 32), np.uint8).repeat(4 * scale, 0).repeat(4 * scale, 1)
     return np.repeat(gray[:, :, None], 3, axis=2)
 
@@ -80,7 +80,7 @@ def add_silence(container: Any, seconds: float) -> None:
 
 
 def turn(path: Path, matrix: tuple[int, int, int, int]) -> Path:
-    """Write this display matrix a b c d into an MP4 file, as a telephone does that is held sideways."""
+    """Write this display matrix a b c d into an MP4 file, as a phone does that is held sideways."""
     data = path.read_bytes()
     place = data.index(b"tkhd") + 44  # in a track header of version 0
     a, b, c, d = (value << 16 for value in matrix)
@@ -89,7 +89,7 @@ def turn(path: Path, matrix: tuple[int, int, int, int]) -> Path:
 
 
 def write_images(folder: Path, names: Iterable[str]) -> Path:
-    """A folder of numbered images with these names, the n-th carrying number n."""
+    """A folder of numbered images with these names, the n-th with number n."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names):
         done, data = cv2.imencode(Path(name).suffix, numbered_image(number))

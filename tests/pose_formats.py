@@ -26,7 +26,7 @@ NUM_FRAMES = 4
 
 @dataclass(frozen=True)
 class Scene:
-    """Four frames: two people, the same two, nobody, the second one alone and without a left wrist."""
+    """Four frames: two people, the same two, none, the second one alone and without a left wrist."""
 
     frames: np.ndarray  # (P,)
     ids: np.ndarray  # (P,)

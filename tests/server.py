@@ -1,4 +1,4 @@
-"""A web server that does what a test tells it to: cuts, lies, redirects, stalls. It counts what it was asked."""
+"""A web server whose faults a test chooses: cut or wrong answers, redirects, stalls. It records its requests."""
 
 from __future__ import annotations
 
@@ -78,15 +78,15 @@ def whole(content: bytes, *, ranges: bool = True, sends: int | None = None, stal
     """Serve this; go on from where the client asks if `ranges`; cut the line, or stall, after `sends` bytes."""
 
     def behave(asked: Asked) -> None:
-        wanted = asked.headers.get("Range") if ranges else None
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
-        if wanted and start >= len(content):
+        requested = asked.headers.get("Range") if ranges else None
+        start = int(requested.removeprefix("bytes=").removesuffix("-")) if requested else 0
+        if requested and start >= len(content):
             asked.answer(416, Content_Range=f"bytes */{len(content)}")
             return
         body = content[start:]
-        asked.send_response(206 if wanted else 200)
+        asked.send_response(206 if requested else 200)
         asked.send_header("Content-Length", str(len(body)))
-        if wanted:
+        if requested:
             asked.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         asked.end_headers()
         asked.wfile.write(body[:sends])

@@ -1,4 +1,4 @@
-"""The campaigns run: a case of those that are quick, which finds nothing; the others are imported with them."""
+"""One case of each quick campaign finds no fault; the other campaigns are imported."""
 
 from __future__ import annotations
 

@@ -1,6 +1,17 @@
-"""Invented worlds: textured people walk known paths before a textured wall, and networks that read the truth.
+"""Synthetic worlds with known ground truth, and a detector and an estimator that read it instead of pixels.
 
-Every image carries its frame number in its first pixel, so a fake detector knows what there is to find.
+A `World` is a fixed camera and people (`Walker`) who move along given paths. Each person and the background have a
+random texture, the same in every run, so that optical flow works as in real video. The first pixel of a frame holds
+the frame number: `TruthDetector` and `TruthEstimator` read it, and return the true boxes and keypoints of that frame.
+Tests therefore need no weights and know the right answer:
+
+    world = World((Walker(line((20, 60), (90, 0))),), num_frames=20)  # starts at x 20, y 60; 90 pixels/s to the right
+    frames = world.frames()
+    TruthDetector(world)(frames)[3].boxes  # world.walkers[0].box(frames[3].time_s)
+
+`missed` and `hidden` of a walker make the hard cases: a detector that misses a person, and a person who leaves.
+Frames are found again by their number, so frames that are skipped, reordered or read back from lossless images give the
+same answers; a lossy codec would change the number. `PowerCut` ends a run between two frames, as a crash would.
 """
 
 from __future__ import annotations
@@ -17,7 +28,7 @@ from posetrail.poses import Detections, Poses
 from posetrail.similarity import box_iou
 from posetrail.skeletons import COCO_17, Skeleton
 
-# A person standing, as shares of the box: x, y of the COCO joints.
+# A standing person: x y of the COCO joints, as fractions of the box.
 _HEAD = [(0.5, 0.08), (0.55, 0.05), (0.45, 0.05), (0.62, 0.08), (0.38, 0.08)]
 _ARMS = [(0.75, 0.22), (0.25, 0.22), (0.9, 0.38), (0.1, 0.38), (0.95, 0.52), (0.05, 0.52)]
 _LEGS = [(0.65, 0.52), (0.35, 0.52), (0.66, 0.75), (0.34, 0.75), (0.7, 0.97), (0.3, 0.97)]
@@ -28,32 +39,34 @@ Path = Callable[[float], tuple[float, float]]  # time in seconds -> top left cor
 
 @dataclass(frozen=True)
 class Walker:
-    """Somebody on a path, hidden from the detector at some times."""
+    """A person on a path."""
 
     path: Path
     size: tuple[float, float] = (40, 100)  # width, height in pixels
-    missed: Callable[[int], bool] = lambda _frame: False  # the detector does not find them in this frame
-    hidden: Callable[[int], bool] = lambda _frame: False  # nobody could see them in this frame
-    box_score: Callable[[int], float] = lambda _frame: 0.9
+    missed: Callable[[int], bool] = lambda _frame: False  # in this frame the detector misses the person
+    hidden: Callable[[int], bool] = lambda _frame: False  # in this frame the person is not in the image
+    box_score: Callable[[int], float] = lambda _frame: 0.9  # of the detection in this frame
 
     def box(self, time_s: float) -> np.ndarray:
+        """The true box (4,), x1 y1 x2 y2 in pixels."""
         x, y = self.path(time_s)
         return np.array([x, y, x + self.size[0], y + self.size[1]])
 
     def keypoints(self, time_s: float) -> np.ndarray:
+        """The true keypoints (17, 2) in pixels."""
         box = self.box(time_s)
         return box[:2] + STANDING * (box[2:] - box[:2])
 
 
 @dataclass(frozen=True)
 class World:
-    """Walkers, seen by a camera at a fixed rate."""
+    """People in front of a textured wall, recorded by a fixed camera at a constant frame rate."""
 
     walkers: tuple[Walker, ...]
     num_frames: int
     fps: float = 30.0
     size: tuple[int, int] = (640, 360)  # width, height in pixels
-    textures: list[Image] = field(default_factory=list)
+    textures: list[Image] = field(default_factory=list)  # of the wall, then of each walker; made on construction
 
     def __post_init__(self) -> None:
         random = np.random.default_rng(0)
@@ -63,6 +76,7 @@ class World:
             self.textures.append(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
 
     def frame(self, index: int) -> Frame:
+        """One frame; later walkers are drawn over earlier ones."""
         image = self.textures[0].copy()
         for walker, texture in zip(self.walkers, self.textures[1:], strict=True):
             if not walker.hidden(index):
@@ -71,28 +85,29 @@ class World:
         return Frame(index=index, time_s=index / self.fps, name=f"{index:06d}.jpg", image=image)
 
     def frames(self) -> list[Frame]:
+        """All frames, in order."""
         return [self.frame(index) for index in range(self.num_frames)]
 
     def walker_at(self, index: int, box: np.ndarray) -> int:
-        """Which walker a box belongs to."""
+        """Row of the walker whose true box in this frame overlaps a box most."""
         return int(box_iou(box[None], np.array([w.box(index / self.fps) for w in self.walkers])).argmax())
 
 
 def _paste(image: Image, texture: Image, box: np.ndarray) -> None:
-    """Draw the texture at a place between pixels, as a camera would."""
+    """Draw the texture at a subpixel position, with interpolation."""
     shift = np.array([[1, 0, box[0]], [0, 1, box[1]]])
     size = image.shape[1::-1]
     cv2.warpAffine(texture, shift, size, dst=image, borderMode=cv2.BORDER_TRANSPARENT)
 
 
 def frame_number(image: Image) -> int:
-    """The frame number that the first pixel carries."""
+    """The frame number, which `World.frame` stores in the first pixel."""
     return int(image[0, 0, 0]) * 256 + int(image[0, 0, 1])
 
 
 @dataclass
 class TruthDetector:
-    """Finds everybody whom the world lets it find; counts its calls."""
+    """Detects all walkers that are neither missed nor hidden, with their true boxes; counts its images."""
 
     world: World
     images_seen: int = 0
@@ -109,7 +124,10 @@ class TruthDetector:
 
 @dataclass
 class TruthEstimator:
-    """Places the joints of whoever fills the box best; of nobody (score 0.02) in a box that holds nobody."""
+    """Returns the true keypoints, with score 0.9, of the walker that overlaps a box most; counts its boxes.
+
+    In a box without a person the joints stand where a person would have them, with score 0.02.
+    """
 
     world: World
     boxes_seen: int = 0
@@ -149,16 +167,16 @@ def write_images(world: World, folder: FilePath) -> FilePath:
 
 
 class PowerCut(BaseException):
-    """Nobody catches it: a run that it meets ends at once."""
+    """Ends a run at once; a BaseException, because the program does not catch those."""
 
 
 def power_cut_after(frames: int) -> Callable[[int], None]:
-    """To be told of each frame, as `on_frame`; at the last of so many it raises PowerCut."""
-    told: list[int] = []
+    """A callback for `on_frame`, which raises PowerCut when it is called for this number of frames."""
+    calls: list[int] = []
 
     def cut(people: int) -> None:
-        told.append(people)
-        if len(told) == frames:
+        calls.append(people)
+        if len(calls) == frames:
             raise PowerCut
 
     return cut

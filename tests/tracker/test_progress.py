@@ -1,4 +1,4 @@
-"""Progress is told in the style that fits who listens."""
+"""Progress is a bar on a terminal, lines elsewhere, JSON for programs, or silent."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ class Terminal(io.StringIO):
         return True
 
 
-def told(style: str, stream: io.StringIO, total: int | None = 3) -> str:
+def output(style: str, stream: io.StringIO, total: int | None = 3) -> str:
     with progress(style, "clip", total, stream) as on_frame:  # type: ignore[arg-type]
         for people in (1, 2, 2):
             on_frame(people)
     return stream.getvalue()
 
 
-def test_elsewhere_than_on_a_terminal_it_is_plain_lines() -> None:
-    (line,) = told("auto", io.StringIO()).splitlines()
+def test_progress_is_plain_lines_without_a_terminal() -> None:
+    (line,) = output("auto", io.StringIO()).splitlines()
     assert line.startswith("clip: 3/3 frames, ")
     assert line.endswith("2 people")
-    assert told("lines", io.StringIO(), total=None).startswith("clip: 3 frames, ")
+    assert output("lines", io.StringIO(), total=None).startswith("clip: 3 frames, ")
 
 
-def test_on_a_terminal_it_is_a_bar() -> None:
-    shown = told("auto", Terminal())
+def test_progress_is_a_bar_on_a_terminal() -> None:
+    shown = output("auto", Terminal())
     assert "clip" in shown
     assert "3/3" in shown
     assert "2 people" in shown
 
 
-def test_for_programs_it_is_json() -> None:
-    (line,) = told("json", io.StringIO()).splitlines()
+def test_progress_json_is_one_event_a_line() -> None:
+    (line,) = output("json", io.StringIO()).splitlines()
     event = json.loads(line)
     assert event.pop("event") == "progress"
     assert datetime.fromisoformat(event.pop("time")).utcoffset() == timedelta(0)
@@ -50,5 +50,5 @@ def test_for_programs_it_is_json() -> None:
     }
 
 
-def test_none_is_silent() -> None:
-    assert told("none", Terminal()) == ""
+def test_progress_none_is_silent() -> None:
+    assert output("none", Terminal()) == ""

@@ -1,4 +1,4 @@
-"""`posetrail doctor` says ok only of what has just worked."""
+"""`posetrail doctor` reports ok only for what it has just tried with success."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`posetrail models`: what a newcomer is shown, and what fetching, verifying and exporting say."""
+"""`posetrail models`: the list of networks, and fetching, verifying and exporting their weights."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ CONTENT = hashlib.shake_256(b"models").digest(100_000)
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "120")  # as wide as a page is that goes to no terminal; pytest's workers say 80
+    monkeypatch.setenv("COLUMNS", "120")  # the width without a terminal; pytest's workers set 80
     return tmp_path / "home"
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Two detectors' files are here; a third one's has gone."""
+    """Serves the weights of two detectors; those of a third one are gone (404)."""
     with serving(whole(CONTENT)) as here, serving(status(404)) as gone:
         for name in ("yolox_nano", "yolox_tiny", "yolox_s"):
             url = (gone if name == "yolox_s" else here).url
@@ -47,7 +47,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield here
 
 
-def test_a_newcomer_sees_what_is_built_in_what_can_be_fetched_and_what_needs_a_file(
+def test_the_list_shows_built_in_downloadable_and_other_networks(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, shown, _ = run_command(capsys, "models")
@@ -72,7 +72,7 @@ def test_a_newcomer_sees_what_is_built_in_what_can_be_fetched_and_what_needs_a_f
     assert [line.split("  ")[1] for line in restricted[:-1]] == ["RTMDet", "RTMPose (7 sets)"]
 
 
-def test_all_shows_each_file_with_its_address_and_score(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_all_shows_each_file_with_its_url_and_score(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, shown, _ = run_command(capsys, "models", "list", "--all")
     for each in published_weights().values():
         assert f"\n{each.name}  ({each.kind}, " in shown
@@ -81,11 +81,11 @@ def test_all_shows_each_file_with_its_address_and_score(home: Path, capsys: pyte
     assert "no published weights" in shown
 
 
-def test_a_narrow_terminal_gets_a_narrow_page(home: Path) -> None:
+def test_the_list_fits_a_narrow_terminal(home: Path) -> None:
     assert max(map(len, page(width=80).splitlines())) <= max(80, len(str(home)) + 40)
 
 
-def test_what_is_fetched_is_shown_found_and_verified(
+def test_fetched_weights_are_listed_located_and_verified(
     home: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = run_command(capsys, "models", "fetch", "yolox_nano", "yolox_nano")
@@ -104,7 +104,7 @@ def test_what_is_fetched_is_shown_found_and_verified(
     assert "damaged" in err
 
 
-def test_one_that_cannot_be_fetched_does_not_keep_the_others(
+def test_weights_that_cannot_be_fetched_do_not_stop_the_others(
     home: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = run_command(capsys, "models", "fetch", "yolox_nano", "yolox_s", "hrnet_w32", "yolox_tiny")
@@ -115,7 +115,7 @@ def test_one_that_cannot_be_fetched_does_not_keep_the_others(
     assert "linked at https://github.com/leoxiaobin" in drive
 
 
-def test_a_folder_is_filled_for_a_machine_without_a_network(
+def test_fetch_to_a_folder_for_a_machine_without_internet(
     home: Path, server: Server, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stick = tmp_path / "stick"
@@ -132,7 +132,7 @@ def test_a_folder_is_filled_for_a_machine_without_a_network(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "words"),
     [
         (["fetch"], "expected one or more names"),
         (["fetch", "yolox"], "did you mean 'yolox_"),
@@ -146,16 +146,16 @@ def test_a_folder_is_filled_for_a_machine_without_a_network(
         (["export", "rtmpose_t", "-o", "x.onnx", "--weights", "gone.pth"], "gone.pth: no such file"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_one_line(
-    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+def test_unusable_arguments_are_refused_in_one_line(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     code, out, err = run_command(capsys, "models", *arguments)
     assert (code, out) == (2, "")
-    assert said in err
+    assert words in err
     assert err.count("\n") == 1
 
 
-def test_the_page_needs_nothing_heavy() -> None:
+def test_the_list_imports_nothing_heavy() -> None:
     program = (
         "import sys; from tracker.cli.models_list import page; page(); print([m for m in ('torch', 'requests', 'av') "
     )
@@ -165,7 +165,7 @@ def test_the_page_needs_nothing_heavy() -> None:
 
 
 class Tiny(nn.Module):
-    """Answers as the networks here do, nested."""
+    """Its outputs are nested, as those of the estimators are."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ class Tiny(nn.Module):
         return {"maps": [maps, maps.relu()], "mean": maps.mean(dim=(2, 3))}
 
 
-def test_a_network_becomes_an_onnx_file_of_the_same_numbers(
+def test_export_writes_an_onnx_file_with_the_same_outputs(
     home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from estimators.networks import NETWORKS
@@ -197,16 +197,16 @@ def test_a_network_becomes_an_onnx_file_of_the_same_numbers(
     session = onnxruntime.InferenceSession(output)
     found = session.run(None, {session.get_inputs()[0].name: images})
     with torch.inference_mode():
-        wanted = network.conv(torch.from_numpy(images)).numpy()
-    assert np.allclose(found[0], wanted, atol=1e-5)
-    assert np.allclose(found[1], np.maximum(wanted, 0), atol=1e-5)
-    told = session.get_modelmeta().custom_metadata_map
-    assert (told["name"], told["weights"], told["licence"]) == ("cpm_mmpose", "tiny.pth", "Apache-2.0")
+        expected = network.conv(torch.from_numpy(images)).numpy()
+    assert np.allclose(found[0], expected, atol=1e-5)
+    assert np.allclose(found[1], np.maximum(expected, 0), atol=1e-5)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert (metadata["name"], metadata["weights"], metadata["licence"]) == ("cpm_mmpose", "tiny.pth", "Apache-2.0")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 @pytest.mark.parametrize("name", ["nanodet", "movenet_thunder"])
-def test_a_built_in_network_becomes_a_file_of_its_own(
+def test_export_of_a_built_in_network_writes_one_file(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
     output = tmp_path / "x.onnx"
@@ -220,7 +220,7 @@ def test_a_built_in_network_becomes_a_file_of_its_own(
     assert "leave --weights out" in err
 
 
-def test_a_file_of_other_numbers_is_not_written(tmp_path: Path) -> None:
+def test_export_writes_no_file_whose_outputs_differ(tmp_path: Path) -> None:
     class Dice(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return images + torch.rand_like(images)
@@ -230,7 +230,9 @@ def test_a_file_of_other_numbers_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_extra_export_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_without_its_extra_names_the_packages_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("posetrail.export.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"export: needs onnx and onnxscript; pip install 'posetrail\[export\]'"):
         export_onnx(Tiny(), (8, 8), tmp_path / "x.onnx")

@@ -103,7 +103,7 @@ def test_track_completes_after_its_output_pipe_was_closed(example_clip: Path, tm
 
 
 def after_the_reader_left(cwd: Path, *arguments: object, both: bool = False) -> tuple[int, str]:
-    """Exit code and stderr of a program whose stdout, or both streams, nobody reads."""
+    """Exit code and stderr of a program whose stdout, or both streams, are closed by their reader."""
     reader, writer = os.pipe()
     os.close(reader)
     command = [*PROGRAM, *map(str, arguments)]

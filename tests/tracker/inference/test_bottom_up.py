@@ -25,7 +25,7 @@ from tracker.settings import InferenceSettings, NetworkSettings, Settings
 
 @dataclass
 class TruthBottomUp:
-    """Finds everyone the world lets it find, with their joints; counts the frames it was called with."""
+    """Returns the true poses of all walkers that are neither missed nor hidden; counts its frames."""
 
     world: World
     frames_seen: int = 0
@@ -64,7 +64,7 @@ def inferred(
     return [result for _, result in results]
 
 
-def test_network_runs_once_per_frame_and_its_people_are_kept() -> None:
+def test_the_network_runs_once_per_frame_and_all_of_its_people_are_kept() -> None:
     world = two_walkers()
     network = TruthBottomUp(world)
     results = inferred(world, network=network)
@@ -76,9 +76,9 @@ def test_network_runs_once_per_frame_and_its_people_are_kept() -> None:
 
 
 def test_people_with_low_scores_are_propagated_and_missing_people_are_not() -> None:
-    unsure = inferred(two_walkers(box_score=lambda frame: 0.1 if 4 <= frame < 8 else 0.9))
-    assert [len(frame.poses) for frame in unsure] == [2] * 12
-    assert [frame.poses.propagated.any() for frame in unsure] == [4 <= i < 8 for i in range(12)]
+    low = inferred(two_walkers(box_score=lambda frame: 0.1 if 4 <= frame < 8 else 0.9))
+    assert [len(frame.poses) for frame in low] == [2] * 12
+    assert [frame.poses.propagated.any() for frame in low] == [4 <= i < 8 for i in range(12)]
     for settings in (InferenceSettings(), InferenceSettings(min_propagated_score=0.0, min_propagation_oks=0.0)):
         missed = inferred(two_walkers(missed=lambda frame: 4 <= frame < 8), settings)
         assert [len(frame.poses) for frame in missed] == [2] * 4 + [1] * 4 + [2] * 4
@@ -119,7 +119,7 @@ def test_each_box_gets_the_person_that_overlaps_it_most() -> None:
     assert (poses.scores == 1).all()
 
 
-def test_neither_both_nor_a_lone_estimator_are_accepted() -> None:
+def test_invalid_combinations_of_networks_are_refused() -> None:
     world = two_walkers()
     detector, estimator, network = TruthDetector(world), TruthEstimator(world), TruthBottomUp(world)
     settings = InferenceSettings()

@@ -1,4 +1,4 @@
-"""What is seen in invented worlds: everybody detected, everybody propagated whom the detector misses, nobody twice."""
+"""Inference in synthetic worlds: detection, propagation of missed people, pose NMS, camera motion, frame sources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tracker.settings import InferenceSettings
 TWO = World((Walker(line((20, 60), (90, 0))), Walker(line((500, 200), (-90, 0)))), num_frames=20)
 
 
-def look(
+def inferred(
     world: World,
     settings: InferenceSettings | None = None,
     batch_frames: int = 4,
@@ -34,12 +34,12 @@ def look(
     settings = settings or InferenceSettings()
     networks = detector or TruthDetector(world), TruthEstimator(world)
     flow = create_flow(settings.flow)
-    seen = infer(iter(frames or world.frames()), *networks, settings, flow, embedder, batch_frames=batch_frames)
-    return [what for _, what in seen]
+    results = infer(iter(frames or world.frames()), *networks, settings, flow, embedder, batch_frames=batch_frames)
+    return [frame for _, frame in results]
 
 
 def panned(world: World, step_px: int) -> list[Frame]:
-    """The world before a camera that pans to the left; people are seen where they would be without."""
+    """The world's frames with a wall that moves as if the camera panned to the left; people stay where they are."""
     frames = []
     for frame in world.frames():
         image = np.roll(world.textures[0], frame.index * step_px, axis=1)
@@ -51,20 +51,20 @@ def panned(world: World, step_px: int) -> list[Frame]:
     return frames
 
 
-def test_everybody_detected_is_seen_where_they_are() -> None:
-    seen = look(TWO)
-    assert [frame.index for frame in seen] == list(range(20))
-    for frame in seen:
+def test_detected_people_have_their_true_keypoints() -> None:
+    results = inferred(TWO)
+    assert [frame.index for frame in results] == list(range(20))
+    for frame in results:
         assert len(frame.poses) == 2
         assert not frame.poses.propagated.any()
         truth = TWO.walkers[0].keypoints(frame.time_s)
         assert np.abs(frame.poses.keypoints[0] - truth).max() < 1e-3
 
 
-def test_flow_carries_the_last_poses_into_each_frame() -> None:
-    seen = look(TWO)
-    assert len(seen[0].propagated) == 0
-    for before, now in pairwise(seen):
+def test_flow_propagates_the_poses_of_the_last_frame() -> None:
+    results = inferred(TWO)
+    assert len(results[0].propagated) == 0
+    for before, now in pairwise(results):
         assert now.propagated.source_frames.tolist() == [before.index] * 2
         assert now.propagated.source_rows.tolist() == [0, 1]
         truth = TWO.walkers[0].keypoints(now.time_s)
@@ -76,37 +76,37 @@ def missed(first: int, last: int) -> World:
     return World((walker, TWO.walkers[1]), num_frames=20)
 
 
-def test_whom_the_detector_misses_is_carried() -> None:
-    for frame in look(missed(5, 12)):
+def test_a_missed_person_is_propagated() -> None:
+    for frame in inferred(missed(5, 12)):
         assert len(frame.poses) == 2
         assert frame.poses.propagated.tolist() == ([False, True] if 5 <= frame.index <= 12 else [False, False])
 
 
-def test_without_carrying_the_missed_are_missed() -> None:
-    seen = look(missed(5, 12), InferenceSettings(propagate=False))
-    assert [len(frame.poses) for frame in seen] == [2] * 5 + [1] * 8 + [2] * 7
+def test_without_propagation_missed_people_have_no_pose() -> None:
+    results = inferred(missed(5, 12), InferenceSettings(propagate=False))
+    assert [len(frame.poses) for frame in results] == [2] * 5 + [1] * 8 + [2] * 7
 
 
-def test_whoever_is_gone_is_not_carried_on() -> None:
+def test_a_person_who_has_left_is_not_propagated() -> None:
     gone = Walker(line((20, 60), (90, 0)), missed=lambda f: f >= 8, hidden=lambda f: f >= 8)
-    seen = look(World((gone, TWO.walkers[1]), num_frames=12))
-    assert [len(frame.poses) for frame in seen] == [2] * 8 + [1] * 4
+    results = inferred(World((gone, TWO.walkers[1]), num_frames=12))
+    assert [len(frame.poses) for frame in results] == [2] * 8 + [1] * 4
 
 
-def test_a_carried_box_does_not_jump_to_a_neighbour() -> None:
-    """The missed person vanishes beside somebody else, whose joints then fill the propagated box."""
+def test_a_propagated_box_does_not_take_the_pose_of_a_neighbour() -> None:
+    """A person disappears beside another one, whose joints the estimator then finds in the propagated box."""
     gone = Walker(line((100, 60), (0, 0)), missed=lambda f: f >= 5, hidden=lambda f: f >= 5)
     neighbour = Walker(line((115, 60), (0, 0)))
-    seen = look(World((gone, neighbour), num_frames=8), InferenceSettings(pose_nms_oks=1.0))
-    assert [len(frame.poses) for frame in seen] == [2] * 5 + [1] * 3
+    results = inferred(World((gone, neighbour), num_frames=8), InferenceSettings(pose_nms_oks=1.0))
+    assert [len(frame.poses) for frame in results] == [2] * 5 + [1] * 3
 
 
-def test_detection_on_every_third_frame_sees_everybody_in_all() -> None:
+def test_detection_on_every_third_frame_gives_poses_in_all_frames() -> None:
     detector = TruthDetector(TWO)
-    seen = look(TWO, InferenceSettings(detect_every=3), detector=detector)
+    results = inferred(TWO, InferenceSettings(detect_every=3), detector=detector)
     assert detector.images_seen == 7
-    assert [len(frame.poses) for frame in seen] == [2] * 20
-    assert [bool(frame.poses.propagated.all()) for frame in seen] == [i % 3 != 0 for i in range(20)]
+    assert [len(frame.poses) for frame in results] == [2] * 20
+    assert [bool(frame.poses.propagated.all()) for frame in results] == [i % 3 != 0 for i in range(20)]
 
 
 def test_two_boxes_on_one_person_give_one_pose() -> None:
@@ -115,15 +115,15 @@ def test_two_boxes_on_one_person_give_one_pose() -> None:
             found = super().__call__(frames)
             return [Detections.concatenate([f, replace(f, scores=f.scores / 2)]) for f in found]
 
-    for frame in look(TWO, detector=Doubled(TWO)):
+    for frame in inferred(TWO, detector=Doubled(TWO)):
         assert len(frame.poses) == 2
         assert frame.poses.scores.tolist() == pytest.approx([0.9, 0.9])
 
 
-def test_empty_frames_and_empty_worlds_survive() -> None:
-    nobody = World((Walker(line((0, 0), (0, 0)), missed=lambda _: True, hidden=lambda _: True),), num_frames=5)
-    assert [len(frame.poses) for frame in look(nobody)] == [0] * 5
-    assert look(replace(nobody, num_frames=0)) == []
+def test_frames_without_people_and_videos_without_frames_are_accepted() -> None:
+    empty = World((Walker(line((0, 0), (0, 0)), missed=lambda _: True, hidden=lambda _: True),), num_frames=5)
+    assert [len(frame.poses) for frame in inferred(empty)] == [0] * 5
+    assert inferred(replace(empty, num_frames=0)) == []
 
 
 @pytest.mark.parametrize("flow", ["lk", "dis", "none"])
@@ -132,7 +132,7 @@ def test_the_batch_size_changes_nothing(flow: str, batch_frames: int) -> None:
     settings = InferenceSettings(flow=flow, queue_frames=3)  # type: ignore[arg-type]
     world = missed(5, 12)
     one_way, other_way = (
-        look(world, settings, size, frames=panned(world, 4), embedder=ColourLayout(COCO_17))
+        inferred(world, settings, size, frames=panned(world, 4), embedder=ColourLayout(COCO_17))
         for size in (4, batch_frames)
     )
     for one, other in zip(one_way, other_way, strict=True):
@@ -144,23 +144,23 @@ def test_the_batch_size_changes_nothing(flow: str, batch_frames: int) -> None:
 
 
 @pytest.mark.parametrize("flow", ["lk", "dis", "none"])
-def test_a_camera_that_pans_is_noticed_whatever_flow_is_used(flow: str) -> None:
-    seen = look(TWO, InferenceSettings(flow=flow), frames=panned(TWO, 4))  # type: ignore[arg-type]
-    assert np.array_equal(seen[0].camera_motion, np.eye(2, 3))
-    for frame in seen[1:]:
+def test_camera_motion_is_estimated_with_every_flow_method(flow: str) -> None:
+    results = inferred(TWO, InferenceSettings(flow=flow), frames=panned(TWO, 4))  # type: ignore[arg-type]
+    assert np.array_equal(results[0].camera_motion, np.eye(2, 3))
+    for frame in results[1:]:
         assert frame.camera_motion == pytest.approx(np.array([[1, 0, 4], [0, 1, 0]]), abs=0.3)
 
 
 @pytest.mark.parametrize("flow", ["lk", "none"])
-def test_a_camera_that_stands_still_or_that_nobody_asks_about_does_not_move(flow: str) -> None:
-    still = look(TWO, InferenceSettings(flow=flow))  # type: ignore[arg-type]
-    unasked = look(TWO, InferenceSettings(flow=flow, estimate_camera_motion=False), frames=panned(TWO, 4))  # type: ignore[arg-type]
-    assert all(np.array_equal(frame.camera_motion, np.eye(2, 3)) for frame in still + unasked)
+def test_a_static_camera_and_a_disabled_estimate_have_no_motion(flow: str) -> None:
+    static = inferred(TWO, InferenceSettings(flow=flow))  # type: ignore[arg-type]
+    disabled = inferred(TWO, InferenceSettings(flow=flow, estimate_camera_motion=False), frames=panned(TWO, 4))  # type: ignore[arg-type]
+    assert all(np.array_equal(frame.camera_motion, np.eye(2, 3)) for frame in static + disabled)
 
 
-def test_how_people_look_is_told_of_the_poses_that_are_left_in_the_end() -> None:
+def test_appearance_embeddings_are_of_the_final_poses() -> None:
     class Numbered:
-        """Says of each pose its frame and where it stands."""
+        """An embedding that holds the frame number and the corner of the box."""
 
         size = 3
 
@@ -170,29 +170,29 @@ def test_how_people_look_is_told_of_the_poses_that_are_left_in_the_end() -> None
                 for frame, each in zip(frames, poses, strict=True)
             ]
 
-    for frame in look(missed(5, 12), embedder=Numbered()):
+    for frame in inferred(missed(5, 12), embedder=Numbered()):
         assert frame.appearance.shape == (2, 3)
         assert frame.appearance[:, 0].tolist() == [frame.index] * 2
         assert np.array_equal(frame.appearance[:, 1:], frame.poses.boxes[:, :2])
-    nobody = World((Walker(line((0, 0), (0, 0)), missed=lambda _: True, hidden=lambda _: True),), num_frames=3)
-    assert [frame.appearance.shape for frame in look(nobody, embedder=Numbered())] == [(0, 3)] * 3
+    empty = World((Walker(line((0, 0), (0, 0)), missed=lambda _: True, hidden=lambda _: True),), num_frames=3)
+    assert [frame.appearance.shape for frame in inferred(empty, embedder=Numbered())] == [(0, 3)] * 3
 
 
-def test_an_error_of_the_source_comes_after_the_frames_before_it() -> None:
+def test_an_error_of_the_source_is_raised_after_the_frames_before_it() -> None:
     def frames() -> Iterator[Frame]:
         yield from TWO.frames()[:6]
-        raise OSError("the film tore")
+        raise OSError("the file ends here")
 
-    seen = []
-    with pytest.raises(OSError, match="the film tore"):
+    results = []
+    with pytest.raises(OSError, match="the file ends here"):
         for frame, _ in infer(
             frames(), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk")
         ):
-            seen.append(frame.index)
-    assert seen == list(range(6))
+            results.append(frame.index)
+    assert results == list(range(6))
 
 
-def test_leaving_early_closes_the_source() -> None:
+def test_closing_early_closes_the_source() -> None:
     closed = []
 
     def frames() -> Iterator[Frame]:
@@ -201,14 +201,14 @@ def test_leaving_early_closes_the_source() -> None:
         finally:
             closed.append(True)
 
-    seen = infer(frames(), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk"))
-    next(seen)
-    seen.close()
+    results = infer(frames(), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk"))
+    next(results)
+    results.close()
     assert closed
 
 
-def test_pictures_that_change_their_size_are_survived() -> None:
+def test_frames_may_change_their_size() -> None:
     small = replace(TWO, size=(320, 180), textures=[])
     frames = TWO.frames()[:4] + [small.frame(i) for i in range(4, 8)]
-    seen = infer(iter(frames), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk"))
-    assert [what.index for _, what in seen] == list(range(8))
+    results = infer(iter(frames), TruthDetector(TWO), TruthEstimator(TWO), InferenceSettings(), create_flow("lk"))
+    assert [frame.index for _, frame in results] == list(range(8))

@@ -53,8 +53,8 @@ def test_a_lost_joint_moves_like_the_others_and_a_missing_one_stays_missing() ->
 def test_a_person_who_keeps_too_few_joints_is_lost() -> None:
     person = np.array([[[0, 0], [10, 0], [20, 0], [30, 0]]], np.float32)
     assert np.isnan(move_people(Step(edge=15), None, None, person)).all()
-    nobody = np.full((2, 4, 2), np.nan, np.float32)
-    assert np.isnan(move_people(Step(edge=0), None, None, nobody)).all()
+    missing = np.full((2, 4, 2), np.nan, np.float32)
+    assert np.isnan(move_people(Step(edge=0), None, None, missing)).all()
     assert move_people(Step(edge=0), None, None, np.zeros((0, 4, 2), np.float32)).shape == (0, 4, 2)
 
 
