@@ -1,8 +1,12 @@
-"""NanoDet-g as a torch module: three feature levels, one person logit and four distances' bins per cell.
+"""NanoDet-g, the built-in person detector: CSP backbone, path aggregation without convolutions, one head per level.
 
-Source: NanoDet, https://github.com/RangiLyu/nanodet (Apache-2.0), the variant "NanoDet-g" with a CSP body made for
-accelerators: no depthwise convolutions, no convolutions in the neck. Batch norm is folded into the convolutions, and of
-the 80 COCO classes only the person is kept.
+Original code and weights: NanoDet, https://github.com/RangiLyu/nanodet, Apache-2.0; NanoDet-g is its variant for
+accelerators, without depthwise convolutions and without convolutions in the neck. Batch norm is folded into the
+convolutions; of the 80 COCO classes only the person is kept.
+
+Input: (N, H, W, 3) uint8 RGB, letterboxed, H and W multiples of 32; the network subtracts ImageNet's mean and divides
+by its standard deviation. Outputs: (N, 45, H / stride, W / stride) for strides 8, 16 and 32: the person logit, then 11
+bins each for left, top, right and bottom.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from detectors.decode import STRIDES
 from posetrail.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 BINS = 11
-"""Each distance is a distribution over 0, 1, .. 10 strides (Generalized Focal Loss, Li et al. 2020, section 3.2)."""
+"""Each distance is a distribution over 0, 1, ..., 10 strides (Generalized Focal Loss, Li et al. 2020, section 3.2)."""
 
 _STAGES = ((32, 1, 1), (64, 2, 2), (128, 2, 2), (256, 2, 3))  # width, stride, pairs of convolutions
 _NECK_WIDTH = 128
@@ -33,7 +37,7 @@ class Conv(nn.Conv2d):
 
 
 class Pair(nn.Module):
-    """Two convolutions of half the width, both kept: concat(second, first)."""
+    """Two convolutions with half the channels each; their outputs are concatenated, second first."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -47,7 +51,7 @@ class Pair(nn.Module):
 
 
 class Stage(nn.Module):
-    """Cross-stage partial block: the way through the pairs beside a shortcut from the first convolution."""
+    """Cross stage partial block: the pairs in parallel with a shortcut from the first convolution."""
 
     def __init__(self, inputs: int, width: int, stride: int, pairs: int) -> None:
         super().__init__()
@@ -62,7 +66,7 @@ class Stage(nn.Module):
 
 
 class Head(nn.Module):
-    """One level's answer: channel 0 the person logit, then 11 bins each for left, top, right, bottom."""
+    """Head of one level: the person logit in channel 0, then 11 bins each for left, top, right and bottom."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +79,7 @@ class Head(nn.Module):
 
 
 class NanoDetNetwork(nn.Module):
-    """Images of any size in multiples of 32 to the heads' raw answers; decoding is in detectors/nanodet.py."""
+    """NanoDet-g without decoding, which is in detectors/nanodet.py."""
 
     mean: Tensor
     std: Tensor
@@ -100,7 +104,7 @@ class NanoDetNetwork(nn.Module):
             levels.append(x)
         fine, middle, coarse = (lateral(x) for lateral, x in zip(self.laterals, levels[1:], strict=True))
 
-        # Path aggregation without convolutions: context flows down to the fine level, detail back up.
+        # Path aggregation without convolutions: top-down, then bottom-up.
         middle = middle + _double(coarse)
         fine = fine + _double(middle)
         middle = middle + _halve(fine)

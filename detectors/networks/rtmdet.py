@@ -1,14 +1,17 @@
-"""RTMDet: a CSPNeXt body, a neck of the same blocks, and a head whose convolutions serve all three levels.
+"""RTMDet, a one-stage detector: CSPNeXt backbone, path aggregation neck, head with convolutions shared between levels.
 
 Paper: Lyu et al. 2022, "RTMDet: An Empirical Study of Designing Real-Time Object Detectors". Original code:
-open-mmlab/mmdetection 3.3, Apache-2.0; keys as there. Tested there at 640 x 640 (person nano: 320 x 320) with an AP on
-COCO val of 41.1 (tiny), 44.6 (s), 49.4 (m); for people alone 40.3 (person nano), 62.5 (person m).
+open-mmlab/mmdetection 3.3, Apache-2.0; layers are named as there. Published AP on COCO val at 640 x 640: 41.1 (tiny),
+44.6 (s), 49.4 (m). For persons alone: 40.3 (nano, 320 x 320), 62.5 (m). Licences of the weights are in
+`detectors.published`.
 
-Input: BGR less the mean (103.53, 116.28, 123.675), over (57.375, 57.12, 58.395), scaled to fit, in the top left corner
-of a canvas of grey 114 (before the mean is taken); sides are multiples of 32. Classes are COCO's 80, person first, or
-the person alone. The head's convolutions stand once in memory and under three keys in a checkpoint, where they are
-equal; batch norm differs between the levels. tiny, s and nano answer with distances in strides, m with their
-logarithms.
+Input: (N, 3, H, W), BGR, mean 103.53, 116.28, 123.675, standard deviation 57.375, 57.12, 58.395 (of 0..255); the image
+is scaled to fit and placed at the top left of a canvas of grey 114. H and W are multiples of 32.
+Outputs: class logits and box distances at strides 8, 16 and 32, see `RTMDet.forward`. Classes are COCO's 80 with the
+person first, or the person alone.
+
+A checkpoint contains the shared convolutions three times, with equal values; batch norms differ between levels. The
+last layer returns distances in strides (tiny, s, nano) or their logarithms (m).
 """
 
 from __future__ import annotations
@@ -22,11 +25,11 @@ from torch.nn import functional as F
 from detectors.decode import STRIDES
 from posetrail.cspnext import Conv, CSPLayer, CSPNeXt, Separable
 
-_STACKED = 2  # convolutions of a branch of the head
+_STACKED = 2  # convolutions per branch of the head
 
 
 class PathAggregation(nn.Module):
-    """Context flows down to the fine level, detail back up (Liu et al. 2018)."""
+    """Path aggregation neck: a top-down path to the finest level, then a bottom-up path back (Liu et al. 2018)."""
 
     def __init__(self, widths: list[int], outputs: int, blocks: int, *, separable: bool) -> None:
         super().__init__()
@@ -40,7 +43,7 @@ class PathAggregation(nn.Module):
         self.out_convs = nn.ModuleList(spatial(width, outputs, 3) for width in widths)
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
-        """Strides 8, 16, 32 with `widths` channels -> the same strides with `outputs` channels."""
+        """Maps at strides 8, 16, 32 with `widths` channels -> the same strides with `outputs` channels."""
         fine, middle, coarse = levels
         lateral_coarse = self.reduce_layers[0](coarse)
         middle = self.top_down_blocks[0](torch.cat([_doubled(lateral_coarse), middle], 1))
@@ -56,14 +59,14 @@ def _doubled(x: Tensor) -> Tensor:
 
 
 class Head(nn.Module):
-    """Per level: how sure each class is from one branch, the box from another.
+    """Head with two branches per level: class logits and box distances.
 
     Args:
-        width: channels.
-        classes: how many.
-        shared: the levels' convolutions are the same.
-        logarithmic: the last layer gives logarithms of distances.
-        separable: separable convolutions.
+        width: number of channels.
+        classes: number of classes.
+        shared: whether all levels share their convolutions.
+        logarithmic: whether the last layer returns logarithms of distances.
+        separable: whether 3x3 convolutions are depthwise separable.
     """
 
     def __init__(self, width: int, classes: int, *, shared: bool, logarithmic: bool, separable: bool) -> None:
@@ -84,25 +87,25 @@ class Head(nn.Module):
         self.logarithmic = logarithmic
 
     def forward(self, levels: list[Tensor]) -> dict[str, Tensor]:
-        """Three levels -> what RTMDet.forward gives."""
-        answers = {}
+        """Maps of three levels -> the outputs of `RTMDet.forward`."""
+        outputs = {}
         for i, (stride, level) in enumerate(zip(STRIDES, levels, strict=True)):
-            answers[f"cls{i}"] = self.rtm_cls[i](self.cls_convs[i](level))
+            outputs[f"cls{i}"] = self.rtm_cls[i](self.cls_convs[i](level))
             distances = self.rtm_reg[i](self.reg_convs[i](level))
-            answers[f"reg{i}"] = (distances.exp() if self.logarithmic else distances) * stride
-        return answers
+            outputs[f"reg{i}"] = (distances.exp() if self.logarithmic else distances) * stride
+        return outputs
 
 
 class RTMDet(nn.Module):
-    """The network.
+    """RTMDet.
 
     Args:
         deepen: factor on the number of blocks.
         widen: factor on the number of channels.
-        classes: 80, or 1 for people alone.
-        shared: the head's convolutions are the same on all levels.
-        logarithmic: the head's last layer gives logarithms of distances.
-        separable: separable 3x3 convolutions (nano).
+        classes: 80, or 1 for persons alone.
+        shared: whether all levels share the convolutions of the head.
+        logarithmic: whether the last layer of the head returns logarithms of distances.
+        separable: whether 3x3 convolutions are depthwise separable (nano).
     """
 
     def __init__(
@@ -122,9 +125,9 @@ class RTMDet(nn.Module):
         self.bbox_head = Head(widths[0], classes, shared=shared, logarithmic=logarithmic, separable=separable)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(N, 3, H, W) -> for the levels i = 0, 1, 2 of strides 8, 16, 32 in turn: cls_i and reg_i.
+        """(N, 3, H, W) -> `cls0`, `reg0`, `cls1`, `reg1`, `cls2`, `reg2` for strides 8, 16, 32.
 
-        cls0 (N, classes, H/8, W/8) logits; reg0 (N, 4, H/8, W/8) how far the box reaches to the left, top, right and
-        bottom of the cell's top left corner, in input pixels; and so on.
+        At stride s, cls (N, classes, H/s, W/s) are logits; reg (N, 4, H/s, W/s) are the distances from the top left
+        corner of the cell to the left, top, right and bottom side of the box, in input pixels.
         """
         return self.bbox_head(self.neck(self.backbone(images)[1:]))

@@ -1,11 +1,13 @@
-"""YOLOX: one answer per cell of three levels, no anchors, the class and the box from separate branches.
+"""YOLOX, an anchor-free one-stage detector: CSPDarknet backbone, path aggregation neck, decoupled head.
 
-Paper: Ge et al. 2021, "YOLOX: Exceeding YOLO Series in 2021". Original code: Megvii-BaseDetection/YOLOX, Apache-2.0;
-keys as there, its released files hold them under "model". Tested there at 416 x 416 (nano, tiny) or 640 x 640 with an
-AP on COCO val of 25.8 (nano), 32.8 (tiny), 40.5 (s) and 46.9 (m).
+Paper: Ge et al. 2021, "YOLOX: Exceeding YOLO Series in 2021". Original code and weights: Megvii-BaseDetection/YOLOX,
+Apache-2.0; layers are named as there, and the released files contain them under "model". Published AP on COCO val: 25.8
+(nano) and 32.8 (tiny) at 416 x 416, 40.5 (s) and 46.9 (m) at 640 x 640.
 
-Input: BGR 0..255 as it is (weights since 0.1.1rc0), scaled to fit, in the top left corner of a canvas of grey 114;
-sides are multiples of 32. Classes are COCO's 80, person first. Batch norm's eps is 1e-3, not torch's 1e-5.
+Input: (N, 3, H, W), BGR 0..255 without normalisation (weights since 0.1.1rc0); the image is scaled to fit and placed at
+the top left of a canvas of grey 114. H and W are multiples of 32.
+Outputs: boxes and scores of COCO's 80 classes, person first, per cell at strides 8, 16 and 32, see `YOLOX.forward`.
+Batch norm has eps 1e-3, not torch's 1e-5.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _Conv = partial(ConvBnAct, activation=F.silu)
 
 
 class SeparableConv(nn.Module):
-    """One filter per channel, then 1x1, with batch norm and SiLU each."""
+    """Depthwise and pointwise convolution, each with batch norm and SiLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -44,7 +46,7 @@ def _spatial(separable: bool) -> type[SeparableConv] | partial[ConvBnAct]:
 
 
 class Focus(nn.Module):
-    """The four pixels of every 2 x 2 block become channels: half the size without losing any."""
+    """Space-to-depth stem: the four pixels of each 2 x 2 block become channels, then a 3x3 convolution."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -57,7 +59,7 @@ class Focus(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, then 3x3, with or without the input added."""
+    """1x1 and 3x3 convolution, optionally with a shortcut."""
 
     def __init__(self, width: int, *, shortcut: bool, separable: bool) -> None:
         super().__init__()
@@ -72,7 +74,7 @@ class Bottleneck(nn.Module):
 
 
 class CSPLayer(nn.Module):
-    """Half of the channels through bottlenecks, half past them (cross stage partial)."""
+    """Cross stage partial layer: half of the channels pass through bottlenecks, half bypass them."""
 
     def __init__(self, inputs: int, outputs: int, blocks: int, *, shortcut: bool, separable: bool) -> None:
         super().__init__()
@@ -88,11 +90,11 @@ class CSPLayer(nn.Module):
 
 
 class Darknet(nn.Module):
-    """The body: a stem and four stages, each half the size of the one before."""
+    """CSPDarknet backbone: a stem and four stages, each of which halves the resolution."""
 
     def __init__(self, deepen: float, width: int, *, separable: bool) -> None:
         super().__init__()
-        few = max(round(3 * deepen), 1)
+        blocks = max(round(3 * deepen), 1)
         self.stem = Focus(width)
 
         def stage(factor: int, blocks: int, *, last: bool = False) -> nn.Sequential:
@@ -103,20 +105,20 @@ class Darknet(nn.Module):
                 CSPLayer(outputs, outputs, blocks, shortcut=not last, separable=separable),
             )
 
-        self.dark2 = stage(2, few)
-        self.dark3 = stage(4, 3 * few)
-        self.dark4 = stage(8, 3 * few)
-        self.dark5 = stage(16, few, last=True)
+        self.dark2 = stage(2, blocks)
+        self.dark3 = stage(4, 3 * blocks)
+        self.dark4 = stage(8, 3 * blocks)
+        self.dark5 = stage(16, blocks, last=True)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, 3, H, W) -> strides 8, 16 and 32 with 4, 8 and 16 times the width in channels."""
+        """(N, 3, H, W) -> maps at strides 8, 16, 32 with 4, 8, 16 times `width` channels."""
         fine = self.dark3(self.dark2(self.stem(images)))
         middle = self.dark4(fine)
         return fine, middle, self.dark5(middle)
 
 
 class PathAggregation(nn.Module):
-    """The body and the way of context down to the fine level, and of detail back up (Liu et al. 2018)."""
+    """Backbone and path aggregation neck: a top-down path, then a bottom-up path (Liu et al. 2018)."""
 
     def __init__(self, deepen: float, width: int, *, separable: bool) -> None:
         super().__init__()
@@ -133,7 +135,7 @@ class PathAggregation(nn.Module):
         self.C3_n4 = csp(2 * middle, coarse)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, 3, H, W) -> strides 8, 16 and 32 with 4, 8 and 16 times the width in channels."""
+        """(N, 3, H, W) -> maps at strides 8, 16, 32 with 4, 8, 16 times `width` channels."""
         fine, middle, coarse = self.backbone(images)
         lateral_coarse = self.lateral_conv0(coarse)
         middle = self.C3_p4(torch.cat([_doubled(lateral_coarse), middle], 1))
@@ -149,7 +151,7 @@ def _doubled(x: Tensor) -> Tensor:
 
 
 class Head(nn.Module):
-    """Per level: the classes from one branch; the box, and whether there is one, from another."""
+    """Decoupled head with two branches per level: classes; boxes and objectness."""
 
     def __init__(self, width: int, *, separable: bool) -> None:
         super().__init__()
@@ -159,24 +161,24 @@ class Head(nn.Module):
         def branches() -> nn.ModuleList:
             return nn.ModuleList(nn.Sequential(conv(hidden, hidden, 3), conv(hidden, hidden, 3)) for _ in STRIDES)
 
-        def answers(channels: int) -> nn.ModuleList:
+        def predictions(channels: int) -> nn.ModuleList:
             return nn.ModuleList(nn.Conv2d(hidden, channels, 1) for _ in STRIDES)
 
         self.stems = nn.ModuleList(_Conv(factor * width, hidden, 1) for factor in (4, 8, 16))
         self.cls_convs, self.reg_convs = branches(), branches()
-        self.cls_preds, self.reg_preds, self.obj_preds = answers(CLASSES), answers(4), answers(1)
+        self.cls_preds, self.reg_preds, self.obj_preds = predictions(CLASSES), predictions(4), predictions(1)
 
     def forward(self, levels: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
-        """Three levels -> what YOLOX.forward gives."""
-        raw, sure, decoded = [], [], []
+        """Maps of three levels -> the outputs of `YOLOX.forward`."""
+        raw, scores, decoded = [], [], []
         for i, (stride, level) in enumerate(zip(STRIDES, levels, strict=True)):
             x = self.stems[i](level)
             box, kind = self.reg_convs[i](x), self.cls_convs[i](x)
             reg = _rows(self.reg_preds[i](box))
             raw.append(reg)
-            sure.append(_rows(torch.cat([self.obj_preds[i](box), self.cls_preds[i](kind)], 1)).sigmoid())
+            scores.append(_rows(torch.cat([self.obj_preds[i](box), self.cls_preds[i](kind)], 1)).sigmoid())
             decoded.append(torch.cat([(reg[..., :2] + _cells(level)) * stride, reg[..., 2:].exp() * stride], 2))
-        return {"reg": torch.cat(raw, 1), "objcls": torch.cat(sure, 1), "decoded_xywh": torch.cat(decoded, 1)}
+        return {"reg": torch.cat(raw, 1), "objcls": torch.cat(scores, 1), "decoded_xywh": torch.cat(decoded, 1)}
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -184,7 +186,7 @@ def _rows(x: Tensor) -> Tensor:
 
 
 def _cells(level: Tensor) -> Tensor:
-    """(H W, 2) column and row of every cell, row by row."""
+    """Column and row of each cell, (H W, 2), row by row."""
     height, width = level.shape[2:]
     row, column = torch.meshgrid(
         torch.arange(height, device=level.device), torch.arange(width, device=level.device), indexing="ij"
@@ -193,12 +195,12 @@ def _cells(level: Tensor) -> Tensor:
 
 
 class YOLOX(nn.Module):
-    """The network.
+    """YOLOX.
 
     Args:
         deepen: factor on the number of blocks.
         widen: factor on the number of channels.
-        separable: separable 3x3 convolutions (nano).
+        separable: whether 3x3 convolutions are depthwise separable (nano).
     """
 
     def __init__(self, deepen: float, widen: float, *, separable: bool = False) -> None:
@@ -211,9 +213,9 @@ class YOLOX(nn.Module):
                 module.eps = _EPS
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(N, 3, H, W) -> for the A cells of all levels, fine to coarse, row by row.
+        """(N, 3, H, W) -> `reg`, `objcls`, `decoded_xywh` for the A cells of all levels, finest first, row by row.
 
-        reg (N, A, 4) the raw box; objcls (N, A, 81) that there is an object, and its class, 0..1;
-        decoded_xywh (N, A, 4) the box's middle, width and height in input pixels.
+        reg (N, A, 4) are the boxes before decoding; objcls (N, A, 81) are objectness and class probabilities, 0..1;
+        decoded_xywh (N, A, 4) are centre x, centre y, width and height in input pixels.
         """
         return self.head(self.backbone(images))

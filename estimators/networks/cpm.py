@@ -1,9 +1,12 @@
-"""Convolutional pose machine: six guesses of the joints, each from the image's features and the guess before it.
+"""Convolutional pose machine, a top-down network: six stages, each of which refines the heatmaps of the one before.
 
-Paper: Wei et al. 2016, "Convolutional Pose Machines". Original code of this variant: open-mmlab/mmpose 1.x, Apache-2.0;
-keys as there. It has batch norm and needs no map of the person's centre, unlike the authors' Caffe networks.
-Input: one person, 192 x 256 or 288 x 384, RGB, mean 123.675, 116.28, 103.53, deviation 58.395, 57.12, 57.375 (0..255).
-Output: a list of six (N, 17, H/8, W/8), a map per joint; the last counts.
+Paper: Wei et al. 2016, "Convolutional Pose Machines". Original code and weights of this variant: open-mmlab/mmpose 1.x,
+Apache-2.0; layers are named as there. Unlike the authors' Caffe networks, it has batch norm and needs no map of the
+person's centre.
+
+Input: crops (N, 3, H, W) of 192 x 256 or 288 x 384 (W x H), RGB, mean 123.675, 116.28, 103.53, standard deviation
+58.395, 57.12, 57.375 (of 0..255). Outputs: a list of six heatmaps (N, 17, H/8, W/8), one per stage; the last is the
+result.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from posetrail.layers import ConvBnAct
 
 _JOINTS = 17
 _WIDTH = 128
-_IMAGE_WIDTH = 32  # channels of the image's features beside a guess
+_IMAGE_WIDTH = 32  # channels of the image features that are concatenated with the heatmaps
 _STAGES = 6
 
 Score = partial(ConvBnAct, outputs=_JOINTS, kernel=1, bias=True, norm=False, activation=None)
@@ -31,7 +34,7 @@ def _to_stride_8() -> list[nn.Module]:
 
 
 class Stage(nn.Module):
-    """Three large convolutions over a guess and the image's features."""
+    """Three 11x11 convolutions over the heatmaps of the stage before and the image features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +47,7 @@ class Stage(nn.Module):
 
 
 class CPMBody(nn.Module):
-    """The first guess from the image alone, the others from a second look at it and the guess before."""
+    """Stem, which computes the first heatmaps from the image alone, and five refining stages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,15 +66,15 @@ class CPMBody(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W) -> six (N, 17, H/8, W/8)."""
-        guesses = [self.stem(images)]
-        seen = self.middle(images)
-        for stage, look, score in zip(self.cpm_stages, self.middle_conv, self.out_convs, strict=True):
-            guesses.append(score(stage(torch.cat([guesses[-1], look(seen)], 1))))
-        return guesses
+        heatmaps = [self.stem(images)]
+        features = self.middle(images)
+        for stage, reduce, score in zip(self.cpm_stages, self.middle_conv, self.out_convs, strict=True):
+            heatmaps.append(score(stage(torch.cat([heatmaps[-1], reduce(features)], 1))))
+        return heatmaps
 
 
 class CPM(nn.Module):
-    """The body; there is nothing behind it."""
+    """CPM: the backbone, whose outputs are the heatmaps."""
 
     def __init__(self) -> None:
         super().__init__()

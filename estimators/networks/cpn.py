@@ -1,12 +1,12 @@
-"""CPN: a pyramid that finds the joints, and a second network that refines what the pyramid saw at all its levels.
+"""CPN, a top-down network: a ResNet feature pyramid that predicts heatmaps, and a second network that refines them.
 
-Paper: Chen et al. 2018, "Cascaded Pyramid Network for Multi-Person Pose Estimation". Keys are those of
-GengDavid/pytorch-cpn, GPL-3.0, of which no line was read for this (a checkpoint holds them under `state_dict` with
-`module.` in front).
+Paper: Chen et al. 2018, "Cascaded Pyramid Network for Multi-Person Pose Estimation". Layers are named as in
+GengDavid/pytorch-cpn, whose code and weights are under GPL-3.0; its code was not read for this implementation. Its
+checkpoints contain the weights under `state_dict`, with the prefix `module.`.
 
-Input: one person, 256 x 192 or 384 x 288 (H x W; other multiples of 32 work), RGB, /255, less
-(122.7717, 115.9465, 102.9801)/255, over no deviation. Outputs: the pyramid's heatmaps from the coarsest level to the
-finest, then the refined ones, which count; all at stride 4, trained on Gaussians of height 255.
+Input: crops (N, 3, H, W) of 192 x 256 or 288 x 384 (W x H; sides are multiples of 32), RGB, mean 122.7717, 115.9465,
+102.9801, standard deviation 255 (of 0..255). Outputs: four heatmaps (N, 17, H/4, W/4) of the pyramid, coarsest level
+first, and the refined heatmaps, which are the result. Trained on Gaussians of height 255.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from estimators.networks.resnet import ResNet
 
 _JOINTS = 17
 _WIDTH = 256
-_LEVELS = (2048, 1024, 512, 256)  # channels of the body, coarsest level first
-_TO_FINEST = (8, 4, 2, 1)  # factors of resolution
+_LEVELS = (2048, 1024, 512, 256)  # channels of the backbone, coarsest level first
+_TO_FINEST = (8, 4, 2, 1)  # upsampling factors to the finest level
 
 _Upsample = partial(nn.Upsample, mode="bilinear", align_corners=True)
 
@@ -32,7 +32,7 @@ def _conv(inputs: int, outputs: int, kernel: int = 1) -> nn.Conv2d:
 
 
 class GlobalNet(nn.Module):
-    """Feature pyramid from the top down, with heatmaps at each level."""
+    """Top-down feature pyramid with heatmaps at each level."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class GlobalNet(nn.Module):
         )
 
     def forward(self, levels: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
-        """Levels of the body, finest first -> features (N, 256, h, w) and heatmaps, coarsest first."""
+        """Levels of the backbone, finest first -> features (N, 256, h, w) and heatmaps, coarsest first."""
         laterals = [lateral(level) for lateral, level in zip(self.laterals, reversed(levels), strict=True)]
         features = laterals[:1]
         for upsample, lateral in zip(self.upsamples, laterals[1:], strict=True):
@@ -59,7 +59,7 @@ class GlobalNet(nn.Module):
 
 
 class RefineBottleneck(Bottleneck):  # type: ignore[misc] # torchvision has no types
-    """A bottleneck that widens by two, not four, and has a convolution in its shortcut even where shapes agree."""
+    """Bottleneck with expansion 2 instead of 4, and a convolution in every shortcut."""
 
     expansion = 2
 
@@ -69,7 +69,7 @@ class RefineBottleneck(Bottleneck):  # type: ignore[misc] # torchvision has no t
 
 
 class RefineNet(nn.Module):
-    """All levels brought to the finest, the coarser the deeper, and joined."""
+    """Refines and upsamples each level, with more blocks for coarser levels, and concatenates them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,15 +83,15 @@ class RefineNet(nn.Module):
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Features of the pyramid, coarsest first -> heatmaps (N, 17, H / 4, W / 4)."""
-        ways = [way(feature) for way, feature in zip(self.cascade, features, strict=True)]
-        return self.final_predict(torch.cat(ways, 1))
+        refined = [branch(feature) for branch, feature in zip(self.cascade, features, strict=True)]
+        return self.final_predict(torch.cat(refined, 1))
 
 
 class CPN(nn.Module):
-    """Body, pyramid and refinement.
+    """CPN: backbone, pyramid and refinement.
 
     Args:
-        depth: of the ResNet.
+        depth: number of layers of the ResNet: 50 or 101.
     """
 
     def __init__(self, depth: int) -> None:
@@ -101,6 +101,6 @@ class CPN(nn.Module):
         self.refine_net = RefineNet()
 
     def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """(N, 3, H, W) -> four times heatmaps (N, 17, H / 4, W / 4) of the pyramid, and the refined ones."""
+        """(N, 3, H, W) -> four heatmaps (N, 17, H/4, W/4) of the pyramid, and the refined heatmaps."""
         features, heatmaps = self.global_net(self.resnet(images))
         return heatmaps, self.refine_net(features)

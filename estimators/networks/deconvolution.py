@@ -1,4 +1,4 @@
-"""Deconvolutions that double a map's sides, as behind the bodies of SimpleBaseline, ViTPose and others."""
+"""Deconvolutions that double the resolution of feature maps, as in the heads of SimpleBaseline and ViTPose."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import nn
 
 
 def deconvolutions(inputs: int, *widths: int) -> nn.Sequential:
-    """A 4x4 deconvolution of stride 2, batch norm and ReLU per width: keys 0, 1, 3, 4, ..."""
+    """For each width a 4x4 deconvolution of stride 2, batch norm and ReLU; parameters have keys 0, 1, 3, 4, ..."""
     layers: list[nn.Module] = []
     for width in widths:
         layers += [nn.ConvTranspose2d(inputs, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]

@@ -1,13 +1,13 @@
-"""DeepPose: a ResNet whose mean features are regressed straight to coordinates, with or without a spread for each.
+"""DeepPose, a top-down network: a ResNet and a linear layer that regress coordinates, optionally with spreads (RLE).
 
 Papers: Toshev and Szegedy 2014, "DeepPose: Human Pose Estimation via Deep Neural Networks"; Li et al. 2021, "Human Pose
-Regression with Residual Log-likelihood Estimation" (RLE). Original code: open-mmlab/mmpose 1.x, Apache-2.0; keys as
-there.
+Regression with Residual Log-likelihood Estimation" (RLE). Original code and weights: open-mmlab/mmpose 1.x, Apache-2.0;
+layers are named as there.
 
-Input: one person, 256 x 192 (H x W), RGB, mean 123.675, 116.28, 103.53, deviation 58.395, 57.12, 57.375 (0..255), the
-box 1.25 times as large. Output: x and y per joint as parts of the input's width and height, not clipped; with RLE then
-two numbers s, whose sigmoid is the spread along x and y, and the score of a joint is the mean of 1 - sigmoid(s).
-What a mirrored crop gives is brought back by x -> 1 - x - 1/192.
+Input: crops (N, 3, H, W) of 192 x 256 (W x H), RGB, mean 123.675, 116.28, 103.53, standard deviation 58.395, 57.12,
+57.375 (of 0..255); the box is enlarged by 1.25. Output: (N, 17, 2) x y relative to the width and height of the input,
+not clipped; with RLE (N, 17, 4), where the sigmoid of the last two numbers s is the spread along x and y, and the score
+of a joint is the mean of 1 - sigmoid(s). Coordinates in a mirrored crop are mapped back by x -> 1 - x - 1/192.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _JOINTS = 17
 
 
 class Flow(nn.Module):
-    """RealNVP (Dinh et al. 2017), the shape of errors in RLE's loss: in checkpoints, of use to training only."""
+    """RealNVP (Dinh et al. 2017), the error distribution in the loss of RLE: in checkpoints, used in training only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,10 +41,10 @@ def _perceptron(*last: nn.Module) -> nn.Sequential:
 
 
 class DeepPose(nn.Module):
-    """Body, mean and one linear layer.
+    """DeepPose: backbone, global average pooling and one linear layer.
 
     Args:
-        rle: regress spreads too.
+        rle: whether to regress spreads too.
     """
 
     def __init__(self, *, rle: bool = False) -> None:

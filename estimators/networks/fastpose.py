@@ -1,12 +1,11 @@
-"""FastPose, the estimator of AlphaPose: a gated ResNet, and pixels shuffled out of channels instead of deconvolutions.
+"""FastPose, the top-down network of AlphaPose: a ResNet with squeeze and excitation, and upsampling by pixel shuffle.
 
 Paper: Fang et al. 2022, "AlphaPose: Whole-Body Regional Multi-Person Pose Estimation and Tracking in Real-Time".
-Original code: MVIG-SJTU/AlphaPose, whose licence, for its weights too, allows no commercial use; keys as
-there.
+Original code and weights: MVIG-SJTU/AlphaPose, for non-commercial use only; layers are named as there.
 
-Input: one person, 256 x 192 (H x W; other multiples of 32 work), RGB, /255, less 0.406, 0.457, 0.480 - a mean in the
-order BGR, taken from RGB as published - and over no deviation; the box 1.25 times as large. Output: a heatmap per joint
-at stride 4, with no activation.
+Input: crops (N, 3, H, W) of 192 x 256 (W x H; sides are multiples of 32), RGB / 255 minus 0.406, 0.457, 0.480 (a mean
+in the order BGR, subtracted from RGB as published), not divided by a standard deviation; the box is enlarged by 1.25.
+Output: heatmaps (N, 17, H/4, W/4) without activation.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from posetrail.layers import ConvBnAct
 
 
 class FastPose(nn.Module):
-    """Body and three doublings of the resolution.
+    """FastPose: backbone and three pixel shuffles, each of which doubles the resolution.
 
     Args:
-        depth: of the ResNet.
-        width: channels at stride 4 ("CONV_DIM").
+        depth: number of layers of the ResNet: 50 or 152.
+        width: number of channels at stride 4 ("CONV_DIM" in the original code).
     """
 
     def __init__(self, depth: int, *, width: int = 128) -> None:
@@ -34,7 +33,7 @@ class FastPose(nn.Module):
         self.conv_out = nn.Conv2d(width, 17, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> heatmaps (N, 17, H / 4, W / 4)."""
+        """(N, 3, H, W) -> heatmaps (N, 17, H/4, W/4)."""
         x = F.pixel_shuffle(self.preact(images)[-1], 2)
         x = F.pixel_shuffle(self.duc1(x), 2)
         return self.conv_out(F.pixel_shuffle(self.duc2(x), 2))

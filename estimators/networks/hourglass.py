@@ -1,15 +1,17 @@
-"""Stacked hourglasses: one person's joints, or everybody's with tags that tell people apart.
+"""Stacked hourglass networks: top-down (joints of one person) and bottom-up (joints and tags of all people).
 
 Papers: Newell et al. 2016, "Stacked Hourglass Networks for Human Pose Estimation"; Newell et al. 2017, "Associative
-Embedding". Original code: princeton-vl/pytorch_stacked_hourglass and princeton-vl/pose-ae-train, BSD-3; keys as there.
+Embedding: End-to-End Learning for Joint Detection and Grouping". Original code and weights:
+princeton-vl/pytorch_stacked_hourglass and princeton-vl/pose-ae-train, BSD-3-Clause; layers are named as there.
+Checkpoints have the prefix `model.module.`.
 
-Input: RGB in 0..1 without a mean, (N, 3, H, W) where the originals take (N, H, W, 3). One person: 256 x 256, a square
-of 200 pixels times MPII's scale. Everybody: sides multiples of 64, trained at 512.
-Output: (N, stacks, channels, H/4, W/4), the last stack counts. One person: the 16 joints of MPII. Everybody: heatmaps
-of COCO's 17 joints, 17 maps of tags that are alike within a person, 34 channels that nobody reads.
+Input: (N, 3, H, W), RGB in 0..1 without mean, where the originals take (N, H, W, 3). Top-down: crops of 256 x 256, a
+square of 200 pixels times the scale in MPII's annotations. Bottom-up: the image, with sides that are multiples of 64;
+trained at 512.
+Output: (N, stacks, channels, H/4, W/4); the last stack is the result. Top-down: heatmaps of MPII's 16 joints.
+Bottom-up: heatmaps of COCO's 17 joints, 17 tag maps, whose values are similar within a person, and 34 unused channels.
 
-Every Residual has a 1x1 convolution for its shortcut, though only those that change the width use it. Checkpoints carry
-`model.module.` before every key.
+Each `Residual` has a 1x1 convolution for its shortcut, which is used only where the number of channels changes.
 """
 
 from __future__ import annotations
@@ -28,18 +30,18 @@ _WIDTH = 256
 _DEPTH = 4
 _JOINTS = 16
 _GROUPED_CHANNELS = 4 * 17
-_WIDER = 128  # per level of the hourglass for everybody
+_WIDER = 128  # additional channels per level of the bottom-up hourglass
 
 Conv = partial(ConvBnAct, bias=True, norm=False, activation=None)
 ConvBnRelu = partial(ConvBnAct, bias=True)
 ConvRelu = partial(ConvBnAct, kernel=3, bias=True, norm=False)
 
 Block = Callable[[int, int], nn.Module]
-"""(inputs, outputs) -> what stands between two resizings."""
+"""(inputs, outputs) -> layers between two changes of resolution."""
 
 
 class Residual(nn.Module):
-    """1x1, 3x3, 1x1, each behind a norm and a ReLU (He et al. 2016, "Identity Mappings"); the input is added."""
+    """Pre-activation bottleneck: norm, ReLU and convolution three times, plus a shortcut (He et al. 2016)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -62,13 +64,13 @@ class Residual(nn.Module):
 
 
 class Hourglass(nn.Module):
-    """Down by halves, `depth` times, and up again; at each size what was there before is added.
+    """Encoder and decoder with a shortcut at each resolution.
 
     Args:
-        depth: how often the map is halved.
-        width: channels that come in and go out.
-        block: what stands between two resizings.
-        wider: channels more with each halving.
+        depth: how many times the resolution is halved.
+        width: number of channels of input and output.
+        block: makes the layers between two changes of resolution.
+        wider: additional channels with each halving.
     """
 
     def __init__(self, depth: int, width: int, block: Block, wider: int = 0) -> None:
@@ -80,21 +82,21 @@ class Hourglass(nn.Module):
         self.low3 = block(inner, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) -> the same, sides multiples of 2^depth."""
+        """(N, width, H, W) -> the same shape; sides are multiples of 2^depth."""
         low = self.low3(self.low2(self.low1(F.max_pool2d(x, 2))))
         return self.up1(x) + F.interpolate(low, scale_factor=2.0)
 
 
 class Stacks(nn.Module):
-    """Hourglasses in a row; each one's features and answers are added to what it read, for the next to mend.
+    """Stacked hourglasses; the input of the next is the input of one plus its features and outputs.
 
     Args:
-        stacks: how many hourglasses.
-        width: channels between them.
-        outputs: channels of an answer.
-        pre: image -> features at stride 4.
+        stacks: number of hourglasses.
+        width: number of channels between them.
+        outputs: number of channels of the outputs.
+        pre: maps images to features at stride 4.
         hourglass: makes an hourglass.
-        features: makes what stands between an hourglass and its answer.
+        features: makes the layers between an hourglass and its output convolution.
     """
 
     def __init__(
@@ -117,13 +119,13 @@ class Stacks(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, stacks, outputs, H/4, W/4)."""
         x = self.pre(images)
-        answers: list[Tensor] = []
+        stacked: list[Tensor] = []
         for i in range(len(self.outs)):
-            seen = self.features[i](self.hgs[i](x))
-            answers.append(self.outs[i](seen))
+            features = self.features[i](self.hgs[i](x))
+            stacked.append(self.outs[i](features))
             if i < len(self.merge_preds):
-                x = x + self.merge_preds[i](answers[i]) + self.merge_features[i](seen)
-        return torch.stack(answers, 1)
+                x = x + self.merge_preds[i](stacked[i]) + self.merge_features[i](features)
+        return torch.stack(stacked, 1)
 
 
 def _merge(inputs: int, outputs: int) -> nn.Module:
@@ -131,12 +133,12 @@ def _merge(inputs: int, outputs: int) -> nn.Module:
 
 
 def to_stride_4(first: nn.Module, block: Block, width: int) -> nn.Sequential:
-    """The first layer (64 channels, stride 2) and blocks around a halving."""
+    """Stem: the first layer (64 channels, stride 2), a block, max pooling and two blocks."""
     return nn.Sequential(first, block(64, 128), nn.MaxPool2d(2), block(128, 128), block(128, width))
 
 
 def stacked_hourglass(stacks: int) -> Stacks:
-    """One person's 16 joints."""
+    """Top-down network for the 16 joints of MPII."""
     return Stacks(
         stacks,
         _WIDTH,
@@ -148,12 +150,12 @@ def stacked_hourglass(stacks: int) -> Stacks:
 
 
 def associative_hourglass(stacks: int) -> Stacks:
-    """Everybody's 17 joints and tags: nothing residual, no norms, and wider where the map is smaller."""
+    """Bottom-up network for COCO's 17 joints and tags: no residual blocks, no norms, wider at coarser levels."""
 
     def features() -> nn.Sequential:
         hourglass = Hourglass(_DEPTH, _WIDTH, ConvRelu, _WIDER)
         return nn.Sequential(hourglass, ConvRelu(_WIDTH, _WIDTH), ConvRelu(_WIDTH, _WIDTH))
 
-    # The original keeps its hourglasses among the features, so nothing stands before them.
+    # In the original, the hourglasses are part of `features`, so `hgs` is the identity.
     pre = to_stride_4(ConvBnAct(3, 64, 7, 2, bias=True, norm=False), ConvRelu, _WIDTH)
     return Stacks(stacks, _WIDTH, _GROUPED_CHANNELS, pre, nn.Identity, features)

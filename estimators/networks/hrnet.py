@@ -1,14 +1,15 @@
-"""HRNet, which keeps a map at stride 4 all the way beside coarser ones, and HigherHRNet, which adds one at stride 2.
+"""HRNet, a top-down network with a map at stride 4 throughout, and HigherHRNet, its bottom-up version with stride 2.
 
 Papers: Sun et al. 2019, "Deep High-Resolution Representation Learning for Human Pose Estimation"; Cheng et al. 2020,
-"HigherHRNet: Scale-Aware Representation Learning for Bottom-Up Human Pose Estimation". Original code:
-leoxiaobin/deep-high-resolution-net.pytorch and HRNet/HigherHRNet-Human-Pose-Estimation, both MIT; keys as there.
+"HigherHRNet: Scale-Aware Representation Learning for Bottom-Up Human Pose Estimation". Original code and weights:
+leoxiaobin/deep-high-resolution-net.pytorch and HRNet/HigherHRNet-Human-Pose-Estimation, both MIT; layers are named as
+there. Checkpoints of HigherHRNet can have the prefix `1.`, of a wrapper used in training.
 
-Input: RGB, ImageNet's mean and deviation, sides multiples of 32. HRNet: one person, 192 x 256 or 288 x 384 pixels.
-HigherHRNet: the whole image, its short side 512.
-Outputs: HRNet (N, 17, H/4, W/4), a map per joint. HigherHRNet a list: (N, 34, H/4, W/4), 17 heatmaps then 17 maps of
-tags that are alike within a person, and (N, 17, H/2, W/2), finer heatmaps; decoding averages the heatmaps of both.
-Checkpoints of HigherHRNet may carry a leading `1.` before every key, from a wrapper used in training.
+Input: (N, 3, H, W), RGB, ImageNet's mean and standard deviation, sides multiples of 32. HRNet: crops of 192 x 256 or
+288 x 384 (W x H). HigherHRNet: the image with its shorter side scaled to 512.
+Outputs: HRNet: heatmaps (N, 17, H/4, W/4). HigherHRNet: a list of (N, 34, H/4, W/4), which are 17 heatmaps and 17 tag
+maps, whose values are similar within a person, and of finer heatmaps (N, 17, H/2, W/2); decoding averages both
+heatmaps.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from .resolutions import Fusion, Transition, conv_bn, plain_step
 
 _JOINTS = 17
 _STEM_WIDTH = 64
-_FIRST_WIDTH = 256  # behind the bottlenecks
-_BLOCKS = 4  # in a row
-_MODULES = (1, 4, 3)  # of stages 2, 3, 4, which have 2, 3, 4 resolutions
+_FIRST_WIDTH = 256  # channels after the bottlenecks
+_BLOCKS = 4  # residual blocks per branch
+_MODULES = (1, 4, 3)  # modules of stages 2, 3 and 4, which have 2, 3 and 4 resolutions
 
 
 def _basic_blocks(width: int) -> nn.Sequential:
@@ -32,7 +33,7 @@ def _basic_blocks(width: int) -> nn.Sequential:
 
 
 class HighResolutionModule(nn.Module):
-    """Residual blocks at every resolution, then each resolution hears of all others."""
+    """Residual blocks at each resolution, then fusion of all resolutions."""
 
     def __init__(self, widths: list[int], outputs: int) -> None:
         super().__init__()
@@ -40,13 +41,13 @@ class HighResolutionModule(nn.Module):
         self.fuse_layers = Fusion(widths, outputs, plain_step)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Maps, finest first -> the finest `outputs` of them."""
+        """Maps, finest first -> the `outputs` finest maps."""
         maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
         return [F.relu(x) for x in self.fuse_layers(maps)]
 
 
 class HRNetBody(nn.Module):
-    """Stem, bottlenecks at stride 4, three stages of growing numbers of resolutions; the finest map comes out."""
+    """Backbone: stem, bottlenecks at stride 4, and three stages with 2, 3 and 4 resolutions."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -62,7 +63,7 @@ class HRNetBody(nn.Module):
             widths = [width * 2**level for level in range(i + 2)]
             outputs = [len(widths)] * modules
             if i == len(_MODULES) - 1:
-                outputs[-1] = 1  # nobody reads the coarser maps of the end
+                outputs[-1] = 1  # the heads use the finest map only
             self.add_module(f"transition{i + 1}", Transition(before, widths, plain_step))
             self.add_module(f"stage{i + 2}", nn.Sequential(*(HighResolutionModule(widths, n) for n in outputs)))
             before = widths
@@ -78,7 +79,7 @@ class HRNetBody(nn.Module):
 
 
 class HRNet(HRNetBody):
-    """One person's joints; `width` (32 or 48) is that of the finest map."""
+    """HRNet; `width`, 32 or 48, is the number of channels of the finest map."""
 
     def __init__(self, width: int) -> None:
         super().__init__(width)
@@ -90,7 +91,7 @@ class HRNet(HRNetBody):
 
 
 class HigherHRNet(HRNetBody):
-    """Everybody's joints and tags; `width` is that of the finest map."""
+    """HigherHRNet; `width` is the number of channels of the finest map."""
 
     def __init__(self, width: int) -> None:
         super().__init__(width)

@@ -1,9 +1,10 @@
-"""Lite-HRNet: HRNet with its 1x1 convolutions replaced by weights per channel that all resolutions agree on.
+"""Lite-HRNet, a small top-down network: HRNet with conditional channel weighting instead of 1x1 convolutions.
 
-Paper: Yu et al. 2021, "Lite-HRNet: A Lightweight High-Resolution Network". Original code: open-mmlab/mmpose 1.x,
-Apache-2.0; keys as there.
-Input: one person, 192 x 256, RGB, ImageNet's mean and deviation.
-Output: (N, 17, 64, 48), a map per joint at stride 4.
+Paper: Yu et al. 2021, "Lite-HRNet: A Lightweight High-Resolution Network". Original code and weights: open-mmlab/mmpose
+1.x, Apache-2.0; layers are named as there.
+
+Input: crops (N, 3, H, W) of 192 x 256 or 288 x 384 (W x H), RGB, ImageNet's mean and standard deviation.
+Output: heatmaps (N, 17, H/4, W/4).
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ Gate = partial(ConvBnAct, bias=True, norm=False)
 
 
 def shuffled(*halves: Tensor) -> Tensor:
-    """Two maps to one in which their channels take turns (ShuffleNet, Zhang et al. 2018)."""
+    """Interleave the channels of two maps (channel shuffle of ShuffleNet, Zhang et al. 2018)."""
     return torch.stack(halves, 2).flatten(1, 2)
 
 
 class Stem(nn.Module):
-    """To stride 4: a convolution, then a shuffle block of which both halves shrink the map."""
+    """Stem to stride 4: a convolution of stride 2, then a shuffle block whose branches both have stride 2."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +46,7 @@ class Stem(nn.Module):
         self.branch1 = nn.Sequential(ConvBn(half, half, 3, 2, groups=half), ConvBnAct(half, half, 1))
         self.expand_conv = ConvBnAct(half, _STEM_WIDTH, 1)
         self.depthwise_conv = ConvBn(_STEM_WIDTH, _STEM_WIDTH, 3, 2, groups=_STEM_WIDTH)
-        self.linear_conv = ConvBnAct(_STEM_WIDTH, half, 1)  # not linear, whatever its name
+        self.linear_conv = ConvBnAct(_STEM_WIDTH, half, 1)  # has a ReLU in spite of its name
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 32, H/4, W/4)."""
@@ -54,7 +55,7 @@ class Stem(nn.Module):
 
 
 class SpatialWeighting(nn.Module):
-    """Channels weighted by what their means say (squeeze and excitation, Hu et al. 2018)."""
+    """Channel weights computed from the channel means (squeeze and excitation, Hu et al. 2018)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -62,12 +63,12 @@ class SpatialWeighting(nn.Module):
         self.conv2 = Gate(width // _CHANNEL_SQUEEZE, width, 1, activation=torch.sigmoid)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) -> the same."""
+        """(N, width, H, W) -> the same shape."""
         return x * self.conv2(self.conv1(x.mean((2, 3), keepdim=True)))
 
 
 class CrossResolutionWeighting(nn.Module):
-    """Every cell of every map weighted by what all maps say of its neighbourhood, at the coarsest resolution."""
+    """Weights for each cell and channel, computed from all maps at the coarsest resolution."""
 
     def __init__(self, widths: list[int]) -> None:
         super().__init__()
@@ -85,7 +86,7 @@ class CrossResolutionWeighting(nn.Module):
 
 
 class ConditionalChannelWeighting(nn.Module):
-    """A shuffle block over all resolutions: half of the channels pass, half are weighted, filtered, weighted again."""
+    """Shuffle block over all resolutions: half of the channels are weighted, convolved and weighted again."""
 
     def __init__(self, widths: list[int]) -> None:
         super().__init__()
@@ -96,18 +97,18 @@ class ConditionalChannelWeighting(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Maps, finest first -> the same shapes."""
-        passing, working = ([x.chunk(2, 1)[half] for x in maps] for half in range(2))
-        working = self.cross_resolution_weighting(working)
-        working = [conv(x) for conv, x in zip(self.depthwise_convs, working, strict=True)]
-        working = [weigh(x) for weigh, x in zip(self.spatial_weighting, working, strict=True)]
-        return [shuffled(*halves) for halves in zip(passing, working, strict=True)]
+        unchanged, weighted = ([x.chunk(2, 1)[half] for x in maps] for half in range(2))
+        weighted = self.cross_resolution_weighting(weighted)
+        weighted = [conv(x) for conv, x in zip(self.depthwise_convs, weighted, strict=True)]
+        weighted = [weigh(x) for weigh, x in zip(self.spatial_weighting, weighted, strict=True)]
+        return [shuffled(*halves) for halves in zip(unchanged, weighted, strict=True)]
 
 
 class LiteModule(nn.Module):
-    """Two blocks, then each resolution hears of all others.
+    """Two blocks, then fusion of all resolutions.
 
-    The published weights were learned with the finest map counted twice in every sum and, in the sums of the coarser
-    ones, with the finest sum (before its ReLU) in place of the finest map. The paper does not say so.
+    The published weights were trained with a fusion that differs from the paper: each sum contains the finest map
+    twice, and the sums of coarser maps use the finest sum, before its ReLU, instead of the finest map.
     """
 
     def __init__(self, widths: list[int]) -> None:
@@ -126,13 +127,13 @@ class LiteModule(nn.Module):
 
 
 def mixing(inputs: int, outputs: int) -> nn.Sequential:
-    """A 3x3 filter per channel and norm, then 1x1, norm and ReLU."""
-    spread = ConvBn(inputs, inputs, 3, groups=inputs)
-    return nn.Sequential(OrderedDict(depthwise_conv=spread, pointwise_conv=ConvBnAct(inputs, outputs, 1)))
+    """3x3 depthwise convolution and norm, then 1x1 convolution, norm and ReLU."""
+    depthwise = ConvBn(inputs, inputs, 3, groups=inputs)
+    return nn.Sequential(OrderedDict(depthwise_conv=depthwise, pointwise_conv=ConvBnAct(inputs, outputs, 1)))
 
 
 class IterativeHead(nn.Module):
-    """From the coarsest map up: add the last one, double its sides, mix."""
+    """From the coarsest map to the finest: upsample, add the next finer map, convolve."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +152,7 @@ class IterativeHead(nn.Module):
 
 
 class LiteHRNetBody(nn.Module):
-    """Stem, three stages of 2, 3, 4 resolutions with `modules` modules each, head."""
+    """Backbone: stem, three stages of 2, 3 and 4 resolutions with `modules` modules each, and the iterative head."""
 
     def __init__(self, modules: tuple[int, int, int]) -> None:
         super().__init__()
@@ -175,7 +176,7 @@ class LiteHRNetBody(nn.Module):
 
 
 class Head(nn.Module):
-    """A map per joint."""
+    """Head: 1x1 convolution to one heatmap per joint."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,7 +188,7 @@ class Head(nn.Module):
 
 
 class LiteHRNet(nn.Module):
-    """One person's joints; Lite-HRNet-18 has (2, 4, 2) modules, Lite-HRNet-30 (3, 8, 3)."""
+    """Lite-HRNet; Lite-HRNet-18 has (2, 4, 2) modules, Lite-HRNet-30 has (3, 8, 3)."""
 
     def __init__(self, modules: tuple[int, int, int]) -> None:
         super().__init__()

@@ -1,10 +1,12 @@
-"""MobileNetV2 and three deconvolutions.
+"""MobileNetV2 with the head of SimpleBaseline, three deconvolutions: a small top-down network.
 
 Papers: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks"; Xiao et al. 2018, "Simple
-Baselines for Human Pose Estimation and Tracking". Original code: open-mmlab/mmpose 1.x, Apache-2.0; keys as there.
+Baselines for Human Pose Estimation and Tracking". Original code and weights: open-mmlab/mmpose 1.x, Apache-2.0; layers
+are named as there.
 
-Input: one person, 256 x 192 (H x W; other multiples of 32 work), RGB, mean 123.675, 116.28, 103.53, deviation 58.395,
-57.12, 57.375 (0..255), the box 1.25 times as large. Output: a heatmap per joint at stride 4, with no activation.
+Input: crops (N, 3, H, W) of 192 x 256 (W x H; sides are multiples of 32), RGB, mean 123.675, 116.28, 103.53, standard
+deviation 58.395, 57.12, 57.375 (of 0..255); the box is enlarged by 1.25. Output: heatmaps (N, 17, H/4, W/4) without
+activation.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _Conv = partial(ConvBnAct, activation=F.relu6)
 
 
 class InvertedResidual(nn.Module):
-    """1x1 to a wide layer, 3x3 per channel, 1x1 back to a narrow one; the input is added where shapes allow."""
+    """Inverted residual: 1x1 expansion, 3x3 depthwise, 1x1 projection; a shortcut where the shapes are equal."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -51,7 +53,7 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Sequential):
-    """(N, 3, H, W) -> (N, 1280, H / 32, W / 32)."""
+    """Backbone: (N, 3, H, W) -> (N, 1280, H/32, W/32)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +69,7 @@ class MobileNetV2(nn.Sequential):
 
 
 class MobileNetV2Simple(nn.Module):
-    """Body and head."""
+    """MobileNetV2 and the head of SimpleBaseline."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,5 +79,5 @@ class MobileNetV2Simple(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> heatmaps (N, 17, H / 4, W / 4)."""
+        """(N, 3, H, W) -> heatmaps (N, 17, H/4, W/4)."""
         return self.head(self.backbone(images))

@@ -1,13 +1,13 @@
-"""MSPN: hourglasses made of ResNet-50s, one behind the other; each hands its features on at all levels.
+"""MSPN, a top-down network: up to four stages, each a ResNet-50 encoder and a decoder that passes its features on.
 
-Paper: Li et al. 2019, "Rethinking on Multi-Stage Networks for Human Pose Estimation". Keys are those of
-megvii-detection/MSPN, which states no licence and of which no line was read for this (a checkpoint holds them under
-`model`).
+Paper: Li et al. 2019, "Rethinking on Multi-Stage Networks for Human Pose Estimation". Layers are named as in
+megvii-detection/MSPN, which states no licence for its code and weights; its code was not read for this implementation.
+Its checkpoints contain the weights under `model`.
 
-Input: one person, 256 x 192 or 384 x 288 (H x W; other multiples of 32 work), BGR, /255, mean 0.406, 0.456, 0.485,
-deviation 0.225, 0.224, 0.229; the box 1.09 times as wide and 1.135 times as high. Outputs: heatmaps of every stage and
-level, stage0_res0 (coarsest) ... stage0_res3 (finest), stage1_res0, ...; the last counts; all at stride 4, trained on
-Gaussians of height 255.
+Input: crops (N, 3, H, W) of 192 x 256 or 288 x 384 (W x H; sides are multiples of 32), BGR / 255, mean 0.406, 0.456,
+0.485, standard deviation 0.225, 0.224, 0.229; the box is enlarged by 1.09 in width and 1.135 in height. Outputs: a dict
+of heatmaps (N, 17, H/4, W/4) for each stage and level: stage0_res0 (coarsest), ..., stage0_res3 (finest), stage1_res0,
+...; the last is the result. Trained on Gaussians of height 255.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WIDTH = 256
 _STEM = 64
 _LAYERS = ((256, 3), (512, 4), (1024, 6), (2048, 3))  # channels and blocks of ResNet-50, finest level first
 
-_Conv = partial(ConvBnAct, bias=True)  # of no use before a batch norm, but published
+_Conv = partial(ConvBnAct, bias=True)  # has no effect before a batch norm, but is in the checkpoints
 _Linear = partial(_Conv, activation=None)
 
 
@@ -35,7 +35,7 @@ def _resize(x: Tensor, like: Tensor) -> Tensor:
 
 
 class Stem(nn.Module):
-    """Convolution and pooling to stride 4."""
+    """Stem to stride 4: convolution and max pooling."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Stem(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1, and the shortcut, with a convolution where shapes differ."""
+    """Bottleneck: 1x1, 3x3 and 1x1 convolution, and a shortcut with a convolution where the shapes differ."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -69,13 +69,13 @@ def _layer(inputs: int, outputs: int, stride: int, blocks: int) -> nn.Sequential
 
 
 class Up(nn.Module):
-    """One level on the way up: what comes from below and what the body saw here.
+    """One level of the decoder: combines the next coarser level with the encoder's features of this level.
 
     Args:
-        inputs: channels of the body here.
-        coarsest: nothing comes from below.
-        hands_on: there is a next stage.
-        crosses: and this is the level from which it starts.
+        inputs: number of channels of the encoder at this level.
+        coarsest: whether this is the coarsest level.
+        hands_on: whether another stage follows.
+        crosses: whether the next stage starts from this level.
     """
 
     def __init__(self, inputs: int, *, coarsest: bool, hands_on: bool, crosses: bool) -> None:
@@ -94,8 +94,8 @@ class Up(nn.Module):
     def forward(self, level: Tensor, below: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """(N, inputs, h, w), (N, 256, h / 2, w / 2) -> (N, 256, h, w), heatmaps (N, 17, h, w), (N, inputs, h, w).
 
-        Of these the first goes to the next finer level, from the finest to the next stage's body (with 64 channels);
-        the third is added to the same level there.
+        The first output is the input of the next finer level; from the finest level it has 64 channels and is the input
+        of the next stage. The third is added to the encoder's features of the same level in the next stage.
         """
         x = self.u_skip(level)
         if below is not None:
@@ -106,10 +106,10 @@ class Up(nn.Module):
 
 
 class Stage(nn.Module):
-    """A ResNet-50 down and its levels up again.
+    """One stage: a ResNet-50 encoder and a decoder.
 
     Args:
-        last: no stage follows.
+        last: whether no stage follows.
     """
 
     def __init__(self, *, last: bool) -> None:
@@ -124,28 +124,28 @@ class Stage(nn.Module):
             self.upsample[f"up{i}"] = Up(inputs, coarsest=i == 1, hands_on=not last, crosses=finest and not last)
 
     def forward(self, x: Tensor, additions: Sequence[Tensor]) -> tuple[list[Tensor], Tensor, list[Tensor]]:
-        """Start and additions of this stage -> heatmaps, coarsest first; start and additions of the next.
+        """Input and additions of this stage -> heatmaps, coarsest first; input and additions of the next stage.
 
-        A stage starts from (N, 64, H / 4, W / 4); additions are one tensor per level, finest first, or none at all.
+        The input is (N, 64, H/4, W/4); additions are one tensor per level, finest first, or empty.
         """
         levels: list[Tensor] = []
         for i, layer in enumerate(self.downsample.values()):
             x = layer(x) + additions[i] if additions else layer(x)
             levels.append(x)
-        heatmaps, handed_on = [], []
-        below: Any = None  # under the coarsest level there is nothing
+        heatmaps, additions_of_next = [], []
+        below: Any = None  # the coarsest level has no coarser one
         for up, level in zip(self.upsample.values(), reversed(levels), strict=True):
             below, heatmap, addition = up(level, below)
             heatmaps.append(_resize(heatmap, like=levels[0]))
-            handed_on.append(addition)
-        return heatmaps, below, handed_on[::-1]
+            additions_of_next.append(addition)
+        return heatmaps, below, additions_of_next[::-1]
 
 
 class MSPN(nn.Module):
-    """Stem and stages.
+    """MSPN: stem and stages.
 
     Args:
-        stages: how many, 1 to 4 in the paper.
+        stages: number of stages, 1 to 4 in the paper.
     """
 
     def __init__(self, stages: int) -> None:
@@ -155,11 +155,11 @@ class MSPN(nn.Module):
             self.add_module(f"stage{i}", Stage(last=i == stages - 1))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(N, 3, H, W) -> heatmaps (N, 17, H / 4, W / 4) by `stage{i}_res{level}`; the last ones count."""
+        """(N, 3, H, W) -> heatmaps (N, 17, H/4, W/4) by `stage{i}_res{level}`; the last are the result."""
         top, *stages = self.children()
         x, additions = top(images), ()
-        answers: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
         for i, stage in enumerate(stages):
             heatmaps, x, additions = stage(x, additions)
-            answers |= {f"stage{i}_res{level}": heatmap for level, heatmap in enumerate(heatmaps)}
-        return answers
+            outputs |= {f"stage{i}_res{level}": heatmap for level, heatmap in enumerate(heatmaps)}
+        return outputs
