@@ -1,7 +1,11 @@
-"""MoveNet SinglePose Thunder v4 as a torch module: a MobileNetV2 body, a feature pyramid to stride 4, four heads.
+"""MoveNet SinglePose Thunder v4, the built-in top-down network: MobileNetV2, a feature pyramid to stride 4, four heads.
 
-Source: Google's MoveNet (Apache-2.0), a CenterNet (Zhou et al. 2019, "Objects as Points") for one person; body: Sandler
-et al. 2018, "MobileNetV2". Batch norm is folded into the convolutions.
+Original and weights: Google, MoveNet, Apache-2.0, a CenterNet (Zhou et al. 2019, "Objects as Points") for one person.
+Backbone: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks". Batch norm is folded into the
+convolutions.
+
+Input: crops (N, 256, 256, 3) uint8 RGB; the network scales them to -1..1. Outputs: four maps of 64 x 64 cells, see
+`MoveNetNetwork.forward`; `estimators.decode` decodes them.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ JOINTS = 17
 
 _STEM_WIDTH = 56
 _EXPANSION = 6
-_BLOCKS = (  # (width, stride) of the inverted residuals; a level of the pyramid is taken before each halving
+_BLOCKS = (  # (width, stride) of the inverted residuals; the pyramid has a level before each stride of 2
     *((32, 1),),
     *((40, 2), (40, 1)),
     *((56, 2), (56, 1), (56, 1)),
@@ -23,14 +27,14 @@ _BLOCKS = (  # (width, stride) of the inverted residuals; a level of the pyramid
     *((280, 2), (280, 1), (280, 1)),
     *((560, 1),),
 )
-_LEVELS = (2, 5, 9)  # blocks whose output feeds the neck: strides 4, 8, 16
+_LEVELS = (2, 5, 9)  # blocks whose outputs are inputs of the neck: strides 4, 8, 16
 _TOP_WIDTH = 1280
-_NECK_WIDTHS = (24, 32, 64, 64)  # of the laterals, stride 4 first
+_NECK_WIDTHS = (24, 32, 64, 64)  # channels of the lateral convolutions, stride 4 first
 _HEAD_WIDTH = 96
 
 
 class SameConv(nn.Conv2d):
-    """Convolution padded as TensorFlow's SAME: with stride 2 on an even side nothing before and one cell after."""
+    """Convolution with TensorFlow's SAME padding: with stride 2, even sides are padded by one cell at the end only."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, bias: bool = True):
         super().__init__(
@@ -43,7 +47,7 @@ class SameConv(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
-    """1x1 to a wide layer, 3x3 per channel, 1x1 back to a narrow one; the input is added where shapes allow."""
+    """Inverted residual: 1x1 expansion, 3x3 depthwise, 1x1 projection; a shortcut where the shapes are equal."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -61,7 +65,7 @@ class InvertedResidual(nn.Module):
 
 
 class SeparableConv(nn.Module):
-    """3x3 per channel without bias, 1x1 with bias, ReLU."""
+    """3x3 depthwise convolution without bias, 1x1 convolution with bias, ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -74,7 +78,7 @@ class SeparableConv(nn.Module):
 
 
 class Body(nn.Module):
-    """MobileNetV2, 1.75 times as wide as the original."""
+    """MobileNetV2 with 1.75 times the channels of the original."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +102,7 @@ class Body(nn.Module):
 
 
 class Neck(nn.Module):
-    """Feature pyramid: from the top down, double, add the lateral, smooth."""
+    """Top-down feature pyramid: upsample, add the lateral convolution, smooth."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +112,7 @@ class Neck(nn.Module):
         self.smooth = nn.ModuleList(SeparableConv(n, width) for n, width in zip(_NECK_WIDTHS, finer, strict=False))
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        """Features of the body -> (N, 24, H, W) of its finest level."""
+        """Features of the backbone -> (N, 24, H, W) of its finest level."""
         *finer, x = (lateral(level) for lateral, level in zip(self.laterals, levels, strict=True))
         for i in reversed(range(len(finer))):
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
@@ -145,8 +149,8 @@ class MoveNetNetwork(nn.Module):
         """Crops (N, 256, 256, 3) uint8 RGB -> maps of 64 x 64 cells, float32.
 
         Returns:
-            heat (N, 17, 64, 64) 0..1: how likely each joint is there;
-            centre (N, 1, 64, 64) 0..1: how likely the person's centre is there;
+            heat (N, 17, 64, 64) 0..1: probability of each joint;
+            centre (N, 1, 64, 64) 0..1: probability of the person's centre;
             regress (N, 34, 64, 64) cells: from the centre to each joint, (dy, dx) pairs;
             offset (N, 34, 64, 64) cells: from a cell to the joint in it, (dy, dx) pairs.
         """

@@ -1,13 +1,14 @@
-"""OpenPose's first network: everybody's joints as heatmaps, and fields along the limbs that say which belong together.
+"""OpenPose for COCO, a bottom-up network: heatmaps of all people's joints and part affinity fields along their limbs.
 
-Paper: Cao et al. 2017, "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields". Original:
-ZheC/Realtime_Multi-Person_Pose_Estimation, a Caffe network; its weights are for non-commercial use (CMU). Keys are
-Caffe's names of the layers. No output of the original was at hand: what is checked is the published table of layers.
+Paper: Cao et al. 2017, "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields". Original code and
+weights: ZheC/Realtime_Multi-Person_Pose_Estimation, a Caffe network, for non-commercial use only (CMU); layers are
+named as in Caffe. It is checked against the published table of layers; recorded outputs of the original were not
+available.
 
-Input: the image BGR / 256 - 0.5, its height about 368, sides padded to multiples of 8.
-Outputs: fields (N, 38, H/8, W/8), x and y per limb, 19 limbs; heatmaps (N, 19, H/8, W/8), of the nose, the neck, right
-shoulder, elbow, wrist, the left ones, right hip, knee, ankle, the left ones, right and left eye and ear, and
-the background.
+Input: (N, 3, H, W), BGR / 256 - 0.5; the image is scaled to a height of about 368 and padded to multiples of 8.
+Outputs: fields (N, 38, H/8, W/8), x and y for each of 19 limbs; heatmaps (N, 19, H/8, W/8): nose, neck, right shoulder,
+elbow, wrist, left shoulder, elbow, wrist, right hip, knee, ankle, left hip, knee, ankle, right eye, left eye, right
+ear, left ear, background.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_VGG = ((2, 64), (2, 128), (4, 256), (2, 512))  # (convolutions, width) of the blocks of VGG-19; a halving between them
-_STAGES = range(2, 7)  # the first one looks at the features alone
+_VGG = (
+    (2, 64),
+    (2, 128),
+    (4, 256),
+    (2, 512),
+)  # (convolutions, width) of the blocks of VGG-19, with max pooling between them
+_STAGES = range(2, 7)  # the input of stage 1 are the features alone
 
 
 class OpenPose(nn.Module):
-    """Features by VGG, then six stages of two branches, L1 for the fields and L2 for the heatmaps."""
+    """Features of VGG-19, then six stages with two branches: L1 for the fields, L2 for the heatmaps."""
 
     def __init__(self, fields: int = 38, heatmaps: int = 19) -> None:
         super().__init__()
@@ -38,13 +44,13 @@ class OpenPose(nn.Module):
                 self._row(fields + heatmaps + features, names)
 
     def _row(self, inputs: int, layers: list[tuple[str, int, int]]) -> int:
-        """Make convolutions (name, outputs, kernel) that follow each other; gives the outputs of the last."""
+        """Add consecutive convolutions (name, outputs, kernel); return the number of output channels of the last."""
         for name, outputs, kernel in layers:
             self.add_module(name, nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2))
             inputs = outputs
         return inputs
 
-    def _see(self, images: Tensor) -> Tensor:
+    def _features(self, images: Tensor) -> Tensor:
         x = images
         for block, (count, _) in enumerate(_VGG, 1):
             x = x if block == 1 else F.max_pool2d(x, 2)
@@ -52,16 +58,16 @@ class OpenPose(nn.Module):
                 x = F.relu(self.get_submodule(f"conv{block}_{i}")(x))
         return F.relu(self.get_submodule("conv4_4_CPM")(F.relu(self.get_submodule("conv4_3_CPM")(x))))
 
-    def _answer(self, x: Tensor, name: str, layers: int) -> Tensor:
+    def _branch(self, x: Tensor, name: str, layers: int) -> Tensor:
         for i in range(1, layers):
             x = F.relu(self.get_submodule(name.format(i))(x))
         return self.get_submodule(name.format(layers))(x)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) -> fields (N, 38, H/8, W/8), heatmaps (N, 19, H/8, W/8)."""
-        features = self._see(images)
-        fields, heatmaps = (self._answer(features, f"conv5_{{}}_CPM_{branch}", 5) for branch in ("L1", "L2"))
+        features = self._features(images)
+        fields, heatmaps = (self._branch(features, f"conv5_{{}}_CPM_{branch}", 5) for branch in ("L1", "L2"))
         for stage in _STAGES:
             x = torch.cat([fields, heatmaps, features], 1)
-            fields, heatmaps = (self._answer(x, f"Mconv{{}}_stage{stage}_{branch}", 7) for branch in ("L1", "L2"))
+            fields, heatmaps = (self._branch(x, f"Mconv{{}}_stage{stage}_{branch}", 7) for branch in ("L1", "L2"))
         return fields, heatmaps

@@ -1,12 +1,13 @@
-"""OSNet: how a person looks as 512 numbers, by which the same person is known again in another frame.
+"""OSNet, an appearance network: an embedding of 512 numbers that identifies the same person in other frames.
 
 Papers: Zhou et al. 2019, "Omni-Scale Feature Learning for Person Re-Identification"; Zhou et al. 2021, "Learning
-Generalisable Omni-Scale Representations for Person Re-Identification" (AIN). Original code: KaiyangZhou/
-deep-person-reid, MIT; keys as there.
+Generalisable Omni-Scale Representations for Person Re-Identification" (AIN). Original code and weights:
+KaiyangZhou/deep-person-reid, MIT; layers are named as there.
 
-Input: the person cut out and stretched to 256 x 128 (H x W; other sizes work), RGB, /255, less the ImageNet mean, over
-its standard deviation. Compare features by their cosine: they are not of length one. A published checkpoint's
-`classifier` has as many rows as its training set had people (751 for Market-1501); it serves no purpose later.
+Input: crops (N, 3, H, W) of a person resized to 128 x 256 (W x H; other sizes work), RGB / 255, ImageNet's mean and
+standard deviation. Outputs: a dict, see `OSNet.forward`. Embeddings are not normalised; compare them by cosine
+similarity. The `classifier` of a published checkpoint has one row per person of its training set, such as 751 for
+Market-1501, and is used in training only.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 from posetrail.layers import ConvBnAct
 
 _WIDTHS = (64, 256, 384, 512)
-_SCALES = 4  # streams of a block, that see 3, 5, 7 and 9 cells
+_SCALES = 4  # streams of a block, with receptive fields of 3, 5, 7 and 9 cells
 _FEATURES = 512
 
 _Linear = partial(ConvBnAct, kernel=1, activation=None)
@@ -29,7 +30,7 @@ _InstanceNorm = partial(nn.InstanceNorm2d, affine=True)
 
 
 class LightConv(nn.Module):
-    """1x1, then one 3x3 filter per channel, and only then batch norm and ReLU."""
+    """1x1 convolution, 3x3 depthwise convolution, batch norm and ReLU."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -38,12 +39,12 @@ class LightConv(nn.Module):
         self.bn = nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) -> the same."""
+        """(N, width, H, W) -> the same shape."""
         return F.relu(self.bn(self.conv2(self.conv1(x))))
 
 
 class Gate(nn.Module):
-    """Channels weighted by what their means say; all streams of a block share one (2019, section 3.3)."""
+    """Channel weights computed from the channel means; the streams of a block share one gate (2019, section 3.3)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -51,7 +52,7 @@ class Gate(nn.Module):
         self.fc2 = nn.Conv2d(width // 16, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) -> the same."""
+        """(N, width, H, W) -> the same shape."""
         means = x.mean((2, 3), keepdim=True)
         return x * torch.sigmoid(self.fc2(F.relu(self.fc1(means))))
 
@@ -61,12 +62,12 @@ def _streams(width: int) -> list[nn.Sequential]:
 
 
 class OSBlock(nn.Module):
-    """Four streams of different reach, gated and summed, beside a shortcut.
+    """Omni-scale block: four streams with different receptive fields, gated and summed, and a shortcut.
 
     Args:
-        inputs: channels in.
-        outputs: channels out; the streams have a quarter of them.
-        norm: instance norm behind the sum with the shortcut, which takes a camera's colours away ("ibn").
+        inputs: number of input channels.
+        outputs: number of output channels; the streams have a quarter of them.
+        norm: whether instance norm follows the sum with the shortcut, which removes colour casts ("ibn").
     """
 
     def __init__(self, inputs: int, outputs: int, *, norm: bool = False) -> None:
@@ -92,7 +93,7 @@ class OSBlock(nn.Module):
 
 
 class SearchedBlock(nn.Module):
-    """The same with its streams in a list and its instance norm, if any, in place of conv3's batch norm ("ain")."""
+    """OSBlock with its streams in a list and, optionally, instance norm instead of the batch norm of conv3 ("ain")."""
 
     def __init__(self, inputs: int, outputs: int, *, norm: bool) -> None:
         super().__init__()
@@ -118,12 +119,12 @@ def _halved(width: int) -> list[nn.Module]:
 
 
 class OSNet(nn.Module):
-    """The network of 2019.
+    """OSNet of 2019.
 
     Args:
         widen: factor on the number of channels.
-        norm: instance norm in the first layers, for cameras unlike those of the training ("ibn").
-        classes: people of the training set.
+        norm: whether the first layers have instance norm, for cameras that differ from the training set ("ibn").
+        classes: number of people in the training set.
     """
 
     def __init__(self, widen: float = 1, *, norm: bool = False, classes: int = 1000) -> None:
@@ -140,14 +141,14 @@ class OSNet(nn.Module):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """(N, 3, H, W) -> feature (N, 512) >= 0, featuremap (N, C, H/16, W/16), logits (N, classes)."""
         x = F.max_pool2d(self.conv1(images), 3, 2, 1)
-        return _answers(self, self.conv5(self.conv4(self.conv3(self.conv2(x)))))
+        return _outputs(self, self.conv5(self.conv4(self.conv3(self.conv2(x)))))
 
 
 class OSNetAIN(nn.Module):
-    """The network of 2021, whose search placed the instance norms.
+    """OSNet-AIN of 2021, in which an architecture search placed the instance norms.
 
     Args:
-        classes: people of the training set.
+        classes: number of people in the training set.
     """
 
     def __init__(self, *, classes: int = 1000) -> None:
@@ -167,7 +168,7 @@ class OSNetAIN(nn.Module):
         """(N, 3, H, W) -> feature (N, 512) >= 0, featuremap (N, C, H/16, W/16), logits (N, classes)."""
         x = F.max_pool2d(self.conv1(images), 3, 2, 1)
         x = self.pool3(self.conv3(self.pool2(self.conv2(x))))
-        return _answers(self, self.conv5(self.conv4(x)))
+        return _outputs(self, self.conv5(self.conv4(x)))
 
 
 def _stem(width: int, *, norm: bool) -> ConvBnAct:
@@ -181,6 +182,6 @@ def _embedding(width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, _FEATURES), nn.BatchNorm1d(_FEATURES), nn.ReLU())
 
 
-def _answers(network: OSNet | OSNetAIN, featuremap: Tensor) -> dict[str, Tensor]:
+def _outputs(network: OSNet | OSNetAIN, featuremap: Tensor) -> dict[str, Tensor]:
     feature = network.fc(featuremap.mean((2, 3)))
     return {"feature": feature, "featuremap": featuremap, "logits": network.classifier(feature)}

@@ -1,4 +1,4 @@
-"""Modules after bottom-up networks with tags: heatmaps and tags of one size, from all outputs of the network."""
+"""Modules that combine all outputs of bottom-up networks with tags into heatmaps and tag maps of one size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _JOINTS = 17
 
 
 class HigherHRNetMaps(nn.Module):
-    """Heatmaps of both sizes averaged, tags of the coarse one, all of the canvas' size, as when it was scored."""
+    """HigherHRNet: averages the heatmaps of both resolutions and enlarges all maps to the input, as for its score."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class HigherHRNetMaps(nn.Module):
 
 
 class AssociativeMaps(nn.Module):
-    """The last stack's heatmaps and tags, without unused channels."""
+    """Associative embedding hourglass: heatmaps and tags of the last stack, without the unused channels."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,8 @@
-"""Keypoint R-CNN of torchvision with batches of arrays as input and output."""
+"""Wraps Keypoint R-CNN of torchvision, a bottom-up network: takes and returns batches of tensors.
+
+Input: images (N, H, W, 3) uint8 RGB; torchvision normalises and scales them. Outputs: boxes, scores, joints and their
+logits of 100 people per image, see `RcnnPeople.forward`. torchvision's weights are under BSD-3-Clause.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_MOST = 100  # people that it gives for one image
+_MAX_PEOPLE = 100  # in one image; torchvision returns no more
 
 
 class RcnnPeople(nn.Module):
-    """All people, padded to the largest possible number of rows.
+    """Keypoint R-CNN whose outputs are padded to 100 people per image.
 
     Images are processed one by one: torchvision pads all images of a call to the largest, which changes the results.
 
     Args:
-        network: takes a list of (3, H, W) in 0..1 and gives dicts.
+        network: maps a list of images (3, H, W) in 0..1 to dicts.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -30,9 +34,9 @@ class RcnnPeople(nn.Module):
     def _find(self, image: Tensor) -> list[Tensor]:
         (people,) = self.network([image])
         parts = people["boxes"], people["scores"], people["keypoints"][..., :2], people["keypoints_scores"]
-        return [_filled_up(part[:_MOST]) for part in parts]
+        return [_padded(part[:_MAX_PEOPLE]) for part in parts]
 
 
-def _filled_up(part: Tensor) -> Tensor:
-    """(M, ...) -> (100, ...), zeros behind."""
-    return F.pad(part, (0, 0) * (part.ndim - 1) + (0, _MOST - len(part)))
+def _padded(part: Tensor) -> Tensor:
+    """(M, ...) -> (100, ...), padded with zeros."""
+    return F.pad(part, (0, 0) * (part.ndim - 1) + (0, _MAX_PEOPLE - len(part)))

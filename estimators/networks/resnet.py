@@ -1,7 +1,8 @@
-"""ResNet as a body: torchvision's, without its classifier, so that it gives its four levels under torchvision's keys.
+"""ResNet of torchvision as a backbone: returns its four levels instead of class scores; layers keep their names.
 
 Papers: He et al. 2016, "Deep Residual Learning for Image Recognition"; Hu et al. 2018, "Squeeze-and-Excitation
-Networks", for the gate.
+Networks", for the gate. Code: torchvision, BSD-3-Clause. Input: (N, 3, H, W), normalised as the network that uses it
+requires.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.models.resnet import ResNet as Classifier
 
-_BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # per layer, by depth
+_BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # blocks per level, by depth
 
 
 class ResNet(Classifier):  # type: ignore[misc] # torchvision has no types
-    """The four levels of a ResNet.
+    """ResNet backbone.
 
     Args:
-        depth: 18, 50, 101 or 152 layers.
-        block: what it is built of; by default two 3x3 convolutions up to depth 18, else a bottleneck.
-        caffe: halve in the first convolution of a bottleneck, as in the paper, instead of in its 3x3.
+        depth: number of layers: 18, 50, 101 or 152.
+        block: class of the blocks; by default BasicBlock at depth 18, else Bottleneck.
+        caffe: whether the first convolution of a bottleneck has stride 2, as in the paper, instead of the 3x3.
     """
 
     def __init__(self, depth: int, *, block: type[nn.Module] | None = None, caffe: bool = False) -> None:
@@ -32,7 +33,7 @@ class ResNet(Classifier):  # type: ignore[misc] # torchvision has no types
                 layer[0].conv1.stride, layer[0].conv2.stride = layer[0].conv2.stride, layer[0].conv1.stride
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(N, 3, H, W) -> strides 4, 8, 16, 32 with 256, 512, 1024, 2048 channels; at depth 18 a quarter of them."""
+        """(N, 3, H, W) -> maps at strides 4, 8, 16, 32 with 256, 512, 1024, 2048 channels; a quarter at depth 18."""
         x1 = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(images)))))
         x2 = self.layer2(x1)
         x3 = self.layer3(x2)
@@ -40,19 +41,19 @@ class ResNet(Classifier):  # type: ignore[misc] # torchvision has no types
 
 
 class Gate(nn.Module):
-    """Channels weighted by what their means say."""
+    """Channel weights computed from the channel means (squeeze and excitation)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.fc = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) -> the same."""
+        """(N, width, H, W) -> the same shape."""
         return x * self.fc(x.mean((2, 3)))[:, :, None, None]
 
 
 class GatedBottleneck(Bottleneck):  # type: ignore[misc]
-    """A bottleneck that is gated before the shortcut is added, but only where the shortcut has a convolution."""
+    """Bottleneck with a gate before the sum with the shortcut, but only where the shortcut has a convolution."""
 
     def __init__(
         self, inputs: int, width: int, stride: int = 1, downsample: nn.Module | None = None, *rest: Any, **options: Any

@@ -1,10 +1,13 @@
-"""RTMPose: a CSPNeXt body, a large convolution to one map per joint, attention among joints, two 1-D classifications.
+"""RTMPose, a top-down network: CSPNeXt backbone, attention among joints, two 1-D classifications per joint (SimCC).
 
-Paper: Jiang et al. 2023, "RTMPose: Real-Time Multi-Person Pose Estimation based on MMPose"; the coordinates as classes
-are those of SimCC (Li et al. 2022). Original code: open-mmlab/mmpose 1.x, Apache-2.0; keys as there.
-Input: one person, 192 wide and 256 high, RGB, mean 123.675, 116.28, 103.53, deviation 58.395, 57.12, 57.375 (0..255),
-the box 1.25 times as large. The head's first layer is bound to that size.
-Outputs: (N, 17, 384) along x and (N, 17, 512) along y, two bins per pixel, raw; estimators/decode.py reads them.
+Papers: Jiang et al. 2023, "RTMPose: Real-Time Multi-Person Pose Estimation based on MMPose"; Li et al. 2022, "SimCC: a
+Simple Coordinate Classification Perspective for Human Pose Estimation". Original code and weights: open-mmlab/mmpose
+1.x, Apache-2.0; layers are named as there. Some weights were trained on data for non-commercial use, see
+`estimators.published`.
+
+Input: crops (N, 3, 256, 192), RGB, mean 123.675, 116.28, 103.53, standard deviation 58.395, 57.12, 57.375 (of 0..255);
+the box is enlarged by 1.25. The first layer of the head requires this size.
+Outputs: logits (N, 17, 384) along x and (N, 17, 512) along y, two bins per pixel; `estimators.simcc` decodes them.
 """
 
 from __future__ import annotations
@@ -21,41 +24,41 @@ _JOINTS = 17
 _WIDTH, _HEIGHT = 192, 256
 _STRIDE = 32
 _BINS_PER_PIXEL = 2
-_HIDDEN = 256  # numbers per joint
-_EXPANDED = 512  # in the gated unit
+_HIDDEN = 256  # features per joint
+_EXPANDED = 512  # features of gate and value in the attention unit
 _QUERY = 128
 _MIN_NORM = 1e-5
 
 
 class ScaleNorm(nn.Module):
-    """Vectors brought to the length sqrt(n), times one learned number (Nguyen and Salazar 2019)."""
+    """Scales vectors to length sqrt(n) times one learned factor (Nguyen and Salazar 2019)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.g = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., n) -> the same."""
+        """(..., n) -> the same shape."""
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True) / math.sqrt(x.shape[-1])
         return x / norm.clamp(min=_MIN_NORM) * self.g
 
 
 class Scale(nn.Module):
-    """A learned factor per number."""
+    """One learned factor per feature."""
 
     def __init__(self) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(_HIDDEN))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., 256) -> the same."""
+        """(..., 256) -> the same shape."""
         return x * self.scale
 
 
 class GatedAttentionUnit(nn.Module):
-    """Attention among joints with squared ReLU for softmax and a gate for the linear layer (Hua et al. 2022).
+    """Attention among joints with squared ReLU instead of softmax, and a gate (Hua et al. 2022).
 
-    The scale sits on the shortcut, not on the branch; there is no code of the joint's position.
+    Unlike in the paper, the learned scale is on the shortcut, and joints have no position encoding.
     """
 
     def __init__(self) -> None:
@@ -68,7 +71,7 @@ class GatedAttentionUnit(nn.Module):
         self.res_scale = Scale()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 17, 256) -> the same."""
+        """(N, 17, 256) -> the same shape."""
         gate, value, base = torch.split(F.silu(self.uv(self.ln(x))), [_EXPANDED, _EXPANDED, _QUERY], dim=-1)
         query, key = (base[..., None, :] * self.gamma + self.beta).unbind(-2)
         kernel = F.relu(query @ key.mT / math.sqrt(_QUERY)).square()
@@ -76,7 +79,7 @@ class GatedAttentionUnit(nn.Module):
 
 
 class SimCCHead(nn.Module):
-    """A map per joint, flattened to a vector, refined among joints, classified along x and along y."""
+    """SimCC head: one map per joint, flattened, refined by attention, classified along x and y."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -94,7 +97,7 @@ class SimCCHead(nn.Module):
 
 
 class RTMPose(nn.Module):
-    """The body's last stage and the head; `deepen` and `widen` as in CSPNeXt."""
+    """RTMPose; `deepen` and `widen` are factors on depth and width of CSPNeXt."""
 
     def __init__(self, deepen: float, widen: float) -> None:
         super().__init__()
@@ -102,5 +105,5 @@ class RTMPose(nn.Module):
         self.head = SimCCHead(self.backbone.widths[-1])
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, 256, 192) -> x (N, 17, 384), y (N, 17, 512), raw."""
+        """(N, 3, 256, 192) -> logits along x (N, 17, 384) and y (N, 17, 512)."""
         return self.head(self.backbone(images)[-1])

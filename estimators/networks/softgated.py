@@ -1,9 +1,11 @@
-"""Soft-gated hourglasses: a learned factor per channel on every shortcut, features of three depths side by side.
+"""Soft-gated stacked hourglass, a top-down network: each shortcut has a learned factor per channel.
 
-Paper: Bulat et al. 2020, "Toward fast and accurate human pose estimation via soft-gated skip connections". Code whose
-keys these are: dkurzend/Soft_Gated_Pose_Estimation_Pytorch, Apache-2.0, not by the authors.
-Input: one person, 256 x 256, RGB in 0..1 without a mean.
-Output: (N, 4, 16, H/4, W/4), the 16 joints of MPII from each of four stacks; the last counts.
+Paper: Bulat et al. 2020, "Toward fast and accurate human pose estimation via soft-gated skip connections". Layers are
+named as in dkurzend/Soft_Gated_Pose_Estimation_Pytorch, whose code and weights, not by the authors, are under
+Apache-2.0.
+
+Input: crops (N, 3, 256, 256), RGB in 0..1 without mean.
+Output: heatmaps of MPII's 16 joints from four stacks, (N, 4, 16, H/4, W/4); the last stack is the result.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _JOINTS = 16
 
 
 class SoftGate(nn.Module):
-    """The shortcut: its input, brought to the width of the output, times a learned factor per channel."""
+    """Shortcut with a learned factor per channel, and a 1x1 convolution where the number of channels changes."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -33,7 +35,7 @@ class SoftGate(nn.Module):
 
 
 class SoftGatedBlock(nn.Module):
-    """Three 3x3 in a row, each behind a norm and a ReLU; what each of them finds goes out, and the gated input."""
+    """Norm, ReLU and 3x3 convolution three times; the outputs of all three are concatenated, plus the shortcut."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -55,7 +57,7 @@ class SoftGatedBlock(nn.Module):
 
 
 class GatedHourglass(nn.Module):
-    """An hourglass that joins what comes up with what was there before by a convolution, where others add."""
+    """Hourglass that combines decoder and encoder features by a convolution instead of a sum."""
 
     def __init__(self, depth: int) -> None:
         super().__init__()
@@ -66,13 +68,13 @@ class GatedHourglass(nn.Module):
         self.low3 = SoftGatedBlock(_WIDTH, _WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 144, H, W) -> the same, sides multiples of 2^depth."""
+        """(N, 144, H, W) -> the same shape; sides are multiples of 2^depth."""
         low = F.interpolate(self.low2(self.low1(F.max_pool2d(x, 2))), scale_factor=2.0)
         return self.low3(self.conv(torch.cat([self.up1(x), low], 1)))
 
 
 def softgated(stacks: int) -> Stacks:
-    """One person's 16 joints."""
+    """Top-down network for the 16 joints of MPII."""
     return Stacks(
         stacks,
         _WIDTH,

@@ -1,13 +1,15 @@
-"""ViTPose: a plain vision transformer over patches of 16 pixels, then two deconvolutions; under two sets of names.
+"""ViTPose, a top-down network: a plain vision transformer on patches of 16 x 16 pixels and two deconvolutions.
 
-Paper: Xu et al. 2022, "ViTPose: Simple Vision Transformer Baselines for Human Pose Estimation". Original code:
-ViTAE-Transformer/ViTPose and its second home open-mmlab/mmpose 1.x, both Apache-2.0: the same steps, other keys.
-Input: one person, 192 wide and 256 high (the places of the patches are learned for that size), RGB, ImageNet's mean and
-deviation, crop and decoding without quantisation (UDP).
-Output: (N, 17, 64, 48), a map per joint at stride 4.
+Paper: Xu et al. 2022, "ViTPose: Simple Vision Transformer Baselines for Human Pose Estimation". Original code and
+weights: ViTAE-Transformer/ViTPose and open-mmlab/mmpose 1.x, both Apache-2.0; the architecture is the same, the names
+of layers differ.
 
-The original has a place for a class token, though there is none: that entry is added to every patch. Patches are padded
-by two pixels at each side, so they stand two pixels left of and above a plain grid. S has 12 heads, as B.
+Input: crops (N, 3, 256, 192), the size for which position embeddings were learned; RGB, ImageNet's mean and standard
+deviation, unbiased crop and decoding (UDP). Output: heatmaps (N, 17, 64, 48).
+
+The original has a position embedding for a class token, though it has no such token; it is added to each patch. The
+image is padded by two pixels, so patches are two pixels left of and above a grid without padding. S has 12 heads, like
+B.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ _EPS = 1e-6
 
 
 class Attention(nn.Module):
-    """Every patch looks at every patch, with twelve heads."""
+    """Self-attention among all patches with twelve heads."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -38,23 +40,23 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, patches, width) -> the same."""
+        """(N, patches, width) -> the same shape."""
         query, key, value = self.qkv(x).unflatten(-1, (3, _HEADS, -1)).permute(2, 0, 3, 1, 4)
         return self.proj(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
 
 
 class Block(nn.Sequential):
-    """Norm, attention, norm, feed-forward, in this order and under any names; both pairs add to what they read."""
+    """Transformer block of four layers in this order, with any names: norm, attention, norm, feed-forward."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, patches, width) -> the same."""
+        """(N, patches, width) -> the same shape."""
         norm1, attention, norm2, feed_forward = self
         x = x + attention(norm1(x))
         return x + feed_forward(norm2(x))
 
 
 class Body(nn.Sequential):
-    """Patches, blocks, norm, in this order and under any names, and what is learned about a patch's place."""
+    """Backbone of three layers in this order, with any names: patches, blocks, norm; and position embeddings."""
 
     def __init__(self, layers: OrderedDict[str, nn.Module], width: int, *, class_token: bool) -> None:
         super().__init__(layers)
@@ -64,13 +66,13 @@ class Body(nn.Sequential):
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, 256, 192) -> (N, width, 16, 12)."""
         patches, blocks, norm = self
-        places = self.pos_embed[:, 1:] + self.pos_embed[:, :1] if self.class_token else self.pos_embed
-        x = patches(images).flatten(2).transpose(1, 2) + places
+        positions = self.pos_embed[:, 1:] + self.pos_embed[:, :1] if self.class_token else self.pos_embed
+        x = patches(images).flatten(2).transpose(1, 2) + positions
         return norm(blocks(x)).transpose(1, 2).unflatten(2, _GRID)
 
 
 class Head(nn.Module):
-    """From stride 16 to stride 4, then a map per joint."""
+    """Head: two deconvolutions from stride 16 to stride 4, then one heatmap per joint."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -95,11 +97,11 @@ def _norm(width: int) -> nn.LayerNorm:
 
 
 def vitpose_mmpose(width: int) -> nn.Module:
-    """ViTPose with the keys of mmpose 1.x; 384 numbers per patch is S, 768 is B."""
+    """ViTPose with layers named as in mmpose 1.x; S has `width` 384, B 768."""
 
     def block() -> Block:
-        rise = nn.Sequential(nn.Linear(width, _EXPANSION * width), nn.GELU())
-        feed_forward = _named(layers=nn.Sequential(rise, nn.Linear(_EXPANSION * width, width)))
+        expand = nn.Sequential(nn.Linear(width, _EXPANSION * width), nn.GELU())
+        feed_forward = _named(layers=nn.Sequential(expand, nn.Linear(_EXPANSION * width, width)))
         return Block(OrderedDict(ln1=_norm(width), attn=Attention(width), ln2=_norm(width), ffn=feed_forward))
 
     body: OrderedDict[str, nn.Module] = OrderedDict(
@@ -111,7 +113,7 @@ def vitpose_mmpose(width: int) -> nn.Module:
 
 
 def vitpose_vitae(width: int) -> nn.Module:
-    """ViTPose with the keys of the original; 384 numbers per patch is S, 768 is B."""
+    """ViTPose with layers named as in ViTAE-Transformer/ViTPose; S has `width` 384, B 768."""
 
     def block() -> Block:
         feed_forward = _named(
