@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+# No example is too slow on a loaded machine, and each run tries the same ones.
+settings.register_profile("posetrail", deadline=None, derandomize=True)
+settings.load_profile("posetrail")
 # Read by torch when it is imported: with several threads in each test worker, tests take three times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Tests do not use downloaded weights of the user who runs them.

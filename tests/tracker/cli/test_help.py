@@ -7,6 +7,7 @@ import re
 from dataclasses import fields
 
 import pytest
+from rich.console import Console
 
 from tests.command_line import succeeds
 from tracker.cli.app import app
@@ -20,7 +21,7 @@ WITH_SETTINGS = ["track", "batch", "follow"]
 
 def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
     """The text of a help page, wide enough that no flag is divided."""
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(app, "console", Console(width=300))  # cyclopts keeps the first one that a process makes
     return succeeds(capsys, *arguments)
 
 
