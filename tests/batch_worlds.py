@@ -84,7 +84,10 @@ def task(output: Path) -> Task:
 
 
 def data_files(output: Path) -> dict[str, bytes]:
-    """Every file of the clips' folders; run.json and the table tell of seconds, the locks are no data."""
+    """The contents of all files of a run or batch, by path, that are the same in every run.
+
+    run.json and the table of a batch hold times, and locks hold process numbers; they are left out.
+    """
     files = (path for path in output.rglob("*") if path.is_file())
     return {
         str(path.relative_to(output)): path.read_bytes()

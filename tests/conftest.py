@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from posetrail.runtime import Runtime
 
 # No example is too slow on a loaded machine, and each run tries the same ones.
 settings.register_profile("posetrail", deadline=None, derandomize=True)
@@ -69,3 +76,30 @@ def shared() -> Path:
 def example_clip() -> Path:
     """The clip that travels with the repository: 100 frames, 1088x1920, 60 fps, two people and one behind."""
     return REPOSITORY / "examples" / "pose2sim_cam01.mp4"
+
+
+@pytest.fixture(scope="module")
+def first_frame(example_clip: Path) -> np.ndarray:
+    """The first frame of the example clip, (1920, 1088, 3) uint8 RGB."""
+    import av
+
+    with av.open(str(example_clip)) as clip:
+        return next(clip.decode(video=0)).to_ndarray(format="rgb24")
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    """Runs networks on the CPU, in two threads."""
+    from posetrail.runtime import Runtime
+
+    with Runtime(device="cpu", threads=2) as runtime:
+        yield runtime
+
+
+@pytest.fixture(scope="module", params=["onnx", "torch"])
+def each_backend(request: pytest.FixtureRequest) -> Iterator[Runtime]:
+    """Runs networks on the CPU by ONNX Runtime, then by torch."""
+    from posetrail.runtime import Runtime
+
+    with Runtime(device="cpu", backend=request.param) as runtime:
+        yield runtime

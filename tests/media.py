@@ -12,6 +12,8 @@ import av
 import cv2
 import numpy as np
 
+from posetrail.frame import Frame
+
 WIDTH, HEIGHT = 128, 64
 BLOCK = 32  # 4 x 2 blocks, one bit each: large enough for any codec
 
@@ -34,6 +36,11 @@ def number_of(image: np.ndarray) -> int:
     height, width, _ = image.shape
     middles = image[height // 4 :: height // 2, width // 8 :: width // 4].mean(axis=2)
     return sum(1 << bit for bit, middle in enumerate(middles.ravel()) if middle > 128)
+
+
+def numbers(frames: Iterable[Frame]) -> list[int]:
+    """The numbers of the images of frames."""
+    return [number_of(frame.image) for frame in frames]
 
 
 def write_video(

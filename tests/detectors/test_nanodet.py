@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,24 +16,6 @@ from posetrail.poses import Detections
 from posetrail.runtime import Runtime
 from posetrail.similarity import box_area, box_iou
 from tests.frames import frames_of
-
-
-@pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime(device="cpu") as runtime:
-        yield runtime
-
-
-@pytest.fixture(scope="module", params=["onnx", "torch"])
-def each_backend(request: pytest.FixtureRequest) -> Iterator[Runtime]:
-    with Runtime(device="cpu", backend=request.param) as runtime:
-        yield runtime
-
-
-@pytest.fixture(scope="module")
-def first_frame(example_clip: Path) -> np.ndarray:
-    with av.open(str(example_clip)) as clip:
-        return next(clip.decode(video=0)).to_ndarray(format="rgb24")
 
 
 def levels(height: int, width: int) -> list[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,6 @@ from posetrail.similarity import box_area, box_iou
 from tests.frames import frames_of
 from tests.functions import recorded
 from tests.goldens import sees_people_everywhere
-
-
-@pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime(device="cpu", threads=2) as runtime:
-        yield runtime
 
 
 @pytest.fixture(scope="module")

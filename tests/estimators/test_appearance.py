@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -25,12 +24,6 @@ GREEN, RED, BLUE = (40, 110, 50), (170, 40, 40), (40, 60, 150)
 BLACK, WHITE = (25, 25, 25), (225, 225, 225)
 CLOTHES = {"red over blue": (RED, BLUE), "blue over red": (BLUE, RED), "green over black": (GREEN, BLACK)}
 CLOTHES |= {"white over black": (WHITE, BLACK), "black over white": (BLACK, WHITE)}
-
-
-@pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime(device="cpu", threads=2) as runtime:
-        yield runtime
 
 
 @pytest.fixture(scope="module")

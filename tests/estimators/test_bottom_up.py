@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -25,12 +25,6 @@ from tests.worlds import STANDING
 
 PLACES = np.array([[60.0, 40], [240, 80]]) + [60, 150] * STANDING[:, None]  # (K, 2 people, 2), pixels of the image
 IMAGE_SIZE = (360, 270)
-
-
-@pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime(device="cpu", threads=2) as runtime:
-        yield runtime
 
 
 def marked() -> Image:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -19,24 +17,6 @@ from tests.frames import frames_of
 
 WOMAN = np.array([520.0, 780, 970, 1740])  # in the first frame of the example clip, seen from behind
 MAN = np.array([250.0, 330, 580, 1160])
-
-
-@pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime(device="cpu") as runtime:
-        yield runtime
-
-
-@pytest.fixture(scope="module", params=["onnx", "torch"])
-def each_backend(request: pytest.FixtureRequest) -> Iterator[Runtime]:
-    with Runtime(device="cpu", backend=request.param) as runtime:
-        yield runtime
-
-
-@pytest.fixture(scope="module")
-def first_frame(example_clip: Path) -> np.ndarray:
-    with av.open(str(example_clip)) as clip:
-        return next(clip.decode(video=0)).to_ndarray(format="rgb24")
 
 
 def test_the_joints_of_a_person_are_in_order_from_head_to_feet(runtime: Runtime, first_frame: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,6 @@ PATH = Path("some.onnx")
 LEGACY = pytest.mark.filterwarnings(
     "ignore:.*:DeprecationWarning", "ignore::torch.jit.TracerWarning"
 )  # ten times as fast
-
-
-@pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime(device="cpu", threads=2) as runtime:
-        yield runtime
 
 
 @pytest.fixture(autouse=True)

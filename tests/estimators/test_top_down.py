@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
@@ -30,12 +29,6 @@ EVERY_KIND = pytest.mark.parametrize("recipe", [recipe for _, recipe in KINDS], 
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime(device="cpu", threads=2) as runtime:
-        yield runtime
-
-
-@pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
     """A file of numbers from a formula for a network by its name, .pth or .safetensors."""
     folder = tmp_path_factory.mktemp("weights")
@@ -49,12 +42,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str],
         return path
 
     return saved
-
-
-@pytest.fixture(scope="module")
-def first_frame(example_clip: Path) -> np.ndarray:
-    with av.open(str(example_clip)) as clip:
-        return next(clip.decode(video=0)).to_ndarray(format="rgb24")
 
 
 def dot_estimator(recipe: Recipe, runtime: Runtime, **options: object) -> TopDown:

@@ -30,8 +30,8 @@ from tests.media import (
     UPRIGHT,
     UPSIDE_DOWN,
     add_silence,
-    number_of,
     numbered_image,
+    numbers,
     turn,
     write_images,
     write_video,
@@ -52,10 +52,6 @@ def read_damaged(path: Path) -> tuple[list[Frame], str]:
     message = str(told.value)
     assert "\n" not in message
     return frames, message
-
-
-def numbers(frames: list[Frame]) -> list[int]:
-    return [number_of(frame.image) for frame in frames]
 
 
 def open_files() -> list[str]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from posetrail.errors import InputError
 from posetrail.frame import Frame
-from tests.media import number_of, numbered_image, write_images, write_video
+from tests.media import number_of, numbered_image, numbers, write_images, write_video
 from tracker.io.stream_clock import StreamClock
 from tracker.io.video import DamagedInput, open_source
 
@@ -28,10 +28,6 @@ def read(path: Path, **part: Any) -> tuple[list[Frame], tuple[str, ...]]:
     """The frames and the notes; of a whole source."""
     source = open_source(path, **part)
     return list(source.frames()), source.notes
-
-
-def numbers(frames: list[Frame]) -> list[int]:
-    return [number_of(frame.image) for frame in frames]
 
 
 def times(frames: list[Frame]) -> list[float]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from posetrail.errors import InputError
+from tests.batch_worlds import data_files
 from tests.worlds import PowerCut, TruthEstimator, Walker, World, line, power_cut_after, write_images
 from tracker.io.pose_log import read_pose_log
 from tracker.runs import networks as run_networks
@@ -44,10 +45,6 @@ def run(images: Path, folder: Path, boxes: Path, *, detect_every: int = 1, **opt
         inference=InferenceSettings(detect_every=detect_every),
     )
     track_to_folder(images, folder, settings, if_exists="continue", **options)  # type: ignore[arg-type]
-
-
-def data_files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.json"}
 
 
 @pytest.mark.parametrize(

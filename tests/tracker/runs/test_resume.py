@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from posetrail.errors import InputError
+from tests.batch_worlds import data_files
 from tests.worlds import PowerCut, TruthDetector, TruthEstimator, Walker, World, line, power_cut_after
 from tracker.inference.propagation import create_flow
 from tracker.io.pose_log import is_complete, places, read_pose_log
@@ -60,10 +61,6 @@ def run_until(frames: int, images: Path, folder: Path) -> None:
     """A run that ends at once after so many new frames."""
     with pytest.raises(PowerCut):
         run(images, folder, on_frame=power_cut_after(frames))
-
-
-def data_files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.json"}
 
 
 @pytest.fixture(scope="module")

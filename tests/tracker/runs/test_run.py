@@ -15,6 +15,7 @@ from estimators.movenet import MoveNet
 from eval_posetrack.formats.files import read_clip
 from posetrail.errors import InputError
 from posetrail.skeletons import COCO_17
+from tests.batch_worlds import data_files
 from tests.truth_networks import truth_networks
 from tests.worlds import TruthDetector, TruthEstimator, Walker, World, line, write_images
 from tracker.association.tracker import Tracker
@@ -41,10 +42,6 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(images: Path, folder: Path, settings: Settings | None = None, **options: object) -> Outcome:
     return run_clip(open_source(images), folder, truth_networks(WORLD), settings or Settings(), **options)  # type: ignore[arg-type]
-
-
-def data_files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.json"}
 
 
 def test_a_run_writes_pose_log_tracks_and_run_json(images: Path, tmp_path: Path) -> None:
