@@ -19,7 +19,7 @@ from .sandbox import Finding, Sandbox
 
 FINDING = "FINDING"
 Case = Callable[[int, random.Random, Sandbox], str | Counter[str]]
-"""Tries the n-th case and says how it ended, or of many tries in one how many how; raises Finding."""
+"""Tries the n-th case; returns its outcome, or the number of each outcome of many tries; raises Finding."""
 
 
 def run(

@@ -22,7 +22,7 @@ from .sandbox import Ended, Finding, Limits, Sandbox
 NAME = "yolox_nano"
 CONTENT = hashlib.shake_256(b"weights").digest(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-PATIENCE = Limits(seconds=240, megabytes=1000, disc_megabytes=64)  # nobody asked for more
+PATIENCE = Limits(seconds=240, megabytes=1000, disc_megabytes=64)  # of one command
 
 
 def endless(asked: Asked) -> None:
@@ -123,7 +123,7 @@ BEHAVIOURS: dict[str, tuple[Behaviour, ...]] = {
     "stalls": (whole(CONTENT, sends=5000, stalls=True),),
 }
 SLOW = ("trickle", "stalls", "busy for long", "one byte a connection")  # minutes each; the last of a round
-NO_SUM = ("wrong content", "empty")  # what is right where nobody knows the sum
+NO_SUM = ("wrong content", "empty")  # accepted where no checksum is known
 
 
 def case(number: int, rng: random.Random, sandbox: Sandbox) -> str:

@@ -142,7 +142,7 @@ def _weights(name: str) -> Callable[[Path, Path], Path]:
 
 
 def _onnx(folder: Path, shared: Path) -> Path:
-    """A YOLOX that finds nobody."""
+    """A YOLOX that detects no person."""
     path = folder / "detector.onnx"
     path.write_bytes(onnx_file((1, 1008, 85)))
     shutil.copy2(clips(shared)[0], folder / "a.mkv")

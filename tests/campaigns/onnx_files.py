@@ -20,7 +20,7 @@ def onnx_file(shape: tuple[int, ...]) -> bytes:
 
 
 def huge_answer() -> bytes:
-    """Zeros that are said to be many, in few bytes."""
+    """A file of few bytes that declares a large tensor of zeros."""
     shape = numpy_helper.from_array(np.array([1, 1 << 20, 1 << 16]), "shape")
     return _model([helper.make_node("ConstantOfShape", ["shape"], ["out"])], (1, 1 << 20, 1 << 16), [shape])
 
@@ -53,7 +53,7 @@ def endless_loop() -> bytes:
 
 
 def external_file() -> bytes:
-    """Numbers that are said to stand in a file outside."""
+    """A tensor whose data is declared to be in a file outside the folder."""
     zeros = numpy_helper.from_array(np.zeros((1, 1008, 85), np.float32), "zeros")
     zeros.ClearField("raw_data")
     zeros.data_location = TensorProto.EXTERNAL

@@ -91,7 +91,7 @@ def fake_networks(settings: Settings, *, slow_s: float) -> Iterator[networks.Net
 
 @dataclass(frozen=True)
 class TileDetector:
-    """Finds two people in a picture, in its darkest and its brightest tile; none where all are alike."""
+    """Finds two people in a picture, in its darkest and its brightest tile; none where all tiles are equal."""
 
     slow_s: float
 

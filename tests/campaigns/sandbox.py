@@ -31,7 +31,7 @@ Start = Literal["fork", "fresh", "real"]
 
 
 class Finding(Exception):
-    """Something happened that must not; the text says what, in one line."""
+    """A fault that a campaign has found; the text describes it in one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Sandbox:
         for name in FOLDERS:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         for name in ("secret.txt", "secret.png", "secret.json"):
-            (self.outside / name).write_bytes(b"nobody opens this\n")
+            (self.outside / name).write_bytes(b"no command opens this\n")
 
     @property
     def given(self) -> Path:
@@ -96,7 +96,7 @@ class Sandbox:
         return self.root / "outside"
 
     def state(self) -> dict[Path, object]:
-        """Every file and folder but results and the campaign's own, and what tells that it has changed."""
+        """Every file and folder except results and those of the campaign, with what changes if it is written to."""
         found: dict[Path, object] = {}
         for name in FOLDERS:
             for folder, folders, files in os.walk(self.root / name) if name != "out" else ():
@@ -260,12 +260,12 @@ class Running:
 
 
 def judge_words(ended: Ended, lines: int | None = 1) -> None:
-    """No traceback, no fault of ours, one line that says what is wrong, and a known exit code."""
-    said = ended.out + ended.err
-    if "Traceback (most recent call last)" in said:
-        raise Finding(f"traceback: {said.strip().splitlines()[-1][:300]}")
-    if "internal error" in said:
-        raise Finding(next(line for line in said.splitlines() if "internal error" in line)[:300])
+    """No traceback, no fault of ours, one line that describes the error, and a known exit code."""
+    output = ended.out + ended.err
+    if "Traceback (most recent call last)" in output:
+        raise Finding(f"traceback: {output.strip().splitlines()[-1][:300]}")
+    if "internal error" in output:
+        raise Finding(next(line for line in output.splitlines() if "internal error" in line)[:300])
     if ended.code not in (0, 2, 3, 130, 143, -signal.SIGKILL, -signal.SIGTERM):
         raise Finding(f"{ended.outcome}: {ended.err.strip()[-300:]}")
     own = [line for line in ended.err.splitlines() if line.startswith("posetrail: ")]
