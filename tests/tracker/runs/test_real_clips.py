@@ -12,7 +12,7 @@ from posetrail.poses import TrackedPoses
 from tracker.runs.track import track
 
 
-def who_is_where(clip: Path, **options: float) -> list[tuple[float, TrackedPoses]]:
+def tracked_people(clip: Path, **options: float) -> list[tuple[float, TrackedPoses]]:
     if not clip.is_file():
         pytest.skip(f"{clip.name} is not here")
     return [(frame.time_s, frame.people) for frame in track(clip, stride=2, **options)]  # type: ignore[arg-type]
@@ -24,11 +24,11 @@ def centres(people: TrackedPoses) -> np.ndarray:
 
 
 def test_two_people_and_one_behind_keep_their_ids_through_the_occlusion(example_clip: Path) -> None:
-    """The man (starts at the left, steps behind the woman at the right), the woman, and somebody by the table."""
-    frames = who_is_where(example_clip)
-    seen = Counter(int(i) for _, people in frames for i in people.track_ids)
-    assert set(seen) == {1, 2, 3}
-    assert min(seen.values()) >= 48
+    """The man (starts at the left, steps behind the woman at the right), the woman, and a third person by the table."""
+    frames = tracked_people(example_clip)
+    frames_of_id = Counter(int(i) for _, people in frames for i in people.track_ids)
+    assert set(frames_of_id) == {1, 2, 3}
+    assert min(frames_of_id.values()) >= 48
     _, first = frames[0]
     woman, man = first.track_ids[np.argsort(-first.poses.boxes[:, 3])[:2]]
     for _, people in frames:
@@ -39,7 +39,7 @@ def test_two_people_and_one_behind_keep_their_ids_through_the_occlusion(example_
 
 
 def test_the_walker_keeps_one_id_from_the_tree_to_the_edge(shared: Path) -> None:
-    frames = who_is_where(shared / "data" / "clips" / "sports2d_demo.mp4", start_s=1.0)
+    frames = tracked_people(shared / "data" / "clips" / "sports2d_demo.mp4", start_s=1.0)
     walkers: Counter[int] = Counter()
     for time_s, people in frames:
         middle = centres(people)
