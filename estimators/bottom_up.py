@@ -27,7 +27,7 @@ Answer = tuple[np.ndarray, ...]
 People = tuple[np.ndarray, np.ndarray, np.ndarray]
 """People of one image: keypoints (P, K, 2) in pixels of the canvas, NaN where missing; scores (P, K) and (P,)."""
 
-_MIN_BOX_JOINT_SCORE = 0.1  # joints below it are guesses of the grouping and do not enter the box
+_MIN_BOX_JOINT_SCORE = 0.1  # the box does not include joints of a lower score
 _BOX_MARGIN = 0.25  # around the joints: head and feet extend beyond them
 
 _K = len(COCO_17)

@@ -1,8 +1,8 @@
-"""Grouping of joints to people by part affinity fields, which point along the limbs from joint to joint.
+"""Groups joints to people by part affinity fields, vector fields along the limbs from joint to joint.
 
 Cao et al. 2017, "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", sections 2.2 and 2.3, with the
-constants of the published code for COCO (OpenPose). Unlike tags (`tag_grouping`), fields use the
-image between two joints, which separates crossing people.
+constants of the published code for COCO (OpenPose). Unlike tags (`tag_grouping`), fields use the image between two
+joints, which separates crossing people.
 """
 
 from __future__ import annotations
@@ -13,57 +13,58 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-_SAMPLES = 10  # places along a limb where the field is read
+_SAMPLES = 10  # positions along a limb at which the field is sampled
 
 
 @dataclass(frozen=True, kw_only=True)
 class LimbRules:
-    """When two joints are a limb, and some limbs a person."""
+    """Thresholds for joints, limbs and people."""
 
-    smoothing_px: float = 3.0  # sigma, before joints are looked for
-    min_score: float = 0.1  # of a joint on the smoothed map
+    smoothing_px: float = 3.0  # sigma of the Gaussian that smooths heatmaps before local maxima are found
+    min_score: float = 0.1  # of a joint in the smoothed map
     min_affinity: float = 0.05  # of the field along the limb, at more than ...
     min_share: float = 0.8  # ... this share of the samples
     min_joints: int = 4
     min_person_score: float = 0.4
-    starting_limbs: int = 17  # limbs behind these, from ear to shoulder, lengthen a person but start none
+    starting_limbs: int = 17  # limbs after these, from ear to shoulder, are added to people but do not start one
 
 
 OPENPOSE_COCO = LimbRules()
 
 
 class _Joints(NamedTuple):
-    """Joints of one kind in an image."""
+    """Candidates of one joint in an image."""
 
     places: np.ndarray  # (C, 2) int x y
     scores: np.ndarray  # (C,)
 
 
 class _Limbs(NamedTuple):
-    """Pairs of joints that are limbs of one kind; no joint stands twice."""
+    """Pairs of candidates that form a limb; each candidate is in at most one pair."""
 
-    starts: np.ndarray  # (M,) which joints of the one kind
-    ends: np.ndarray  # (M,) which of the other
+    starts: np.ndarray  # (M,) rows of the candidates of the start joint
+    ends: np.ndarray  # (M,) rows of the candidates of the end joint
     scores: np.ndarray  # (M,)
 
 
 def group_by_limbs(
     heatmaps: np.ndarray, fields: np.ndarray, limbs: np.ndarray, rules: LimbRules = OPENPOSE_COCO
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The people of every image.
+    """Group the joints of each image to people.
 
-    Joints are local maxima; for each kind of limb, pairs of joints are taken greedily by how well the field between
-    them points from one to the other (equation 10); limbs that share a joint are a person.
+    Candidates are local maxima. For each limb, pairs of candidates are selected greedily by the integral of the field
+    along the line between them (equation 10). Limbs that share a joint form a person.
 
     Args:
-        heatmaps: (N, K, H, W), without background; enlarged to the image, for joints are looked for cell by cell.
-        fields: (N, L, 2, H, W), x y components, one field for each kind of limb.
-        limbs: (L, 2) int, joints at the limbs' starts and ends, the trunk's first.
-        rules: which joints make a limb, and which limbs a person.
+        heatmaps: (N, K, H, W), without background, enlarged to the image, because joints are placed at cells.
+        fields: (N, L, 2, H, W), x y components, one field per limb.
+        limbs: (L, 2) int, start and end joint of each limb, those of the trunk first.
+        rules: thresholds.
 
     Returns:
         for each image keypoints (P, K, 2) float64 x y in cells, NaN where missing; their scores (P, K) on the
-        unsmoothed map, 0 where missing; scores (P,) of the people: joints' and limbs' scores for each joint.
+        unsmoothed map, 0 where missing; scores (P,) of the people: the sum of joint and limb scores, divided
+        by the number of joints.
     """
     smooth = gaussian_filter(heatmaps.astype(np.float64), (0, 0, rules.smoothing_px, rules.smoothing_px))
     people = []
@@ -75,17 +76,17 @@ def group_by_limbs(
 
 
 def _joints(heatmap: np.ndarray, smooth: np.ndarray, rules: LimbRules) -> _Joints:
-    """Cells of the smoothed map (H, W) that no neighbour overtops, in reading order."""
+    """Local maxima of the smoothed map (H, W), in row-major order."""
     framed = np.pad(smooth, 1)
     peak = smooth > rules.min_score
-    for beside in (framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:]):
-        peak &= smooth >= beside
+    for neighbour in (framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:]):
+        peak &= smooth >= neighbour
     y, x = np.nonzero(peak)
     return _Joints(np.stack([x, y], axis=1), heatmap[y, x])
 
 
 def _limbs(starts: _Joints, ends: _Joints, field: np.ndarray, rules: LimbRules) -> _Limbs:
-    """The best pairs of joints by the field (2, H, W) between them; a joint has one limb of a kind."""
+    """Select pairs of candidates greedily by the field (2, H, W) between them, each candidate at most once."""
     scores = _affinity(starts.places, ends.places, field, rules)
     a, b = np.nonzero(scores > 0)
     order = np.argsort(-scores[a, b], kind="stable")
@@ -100,15 +101,15 @@ def _limbs(starts: _Joints, ends: _Joints, field: np.ndarray, rules: LimbRules) 
 
 
 def _affinity(starts: np.ndarray, ends: np.ndarray, field: np.ndarray, rules: LimbRules) -> np.ndarray:
-    """How well the field points from starts (A, 2) to ends (B, 2), (A, B); 0 where they are no limb.
+    """Affinities (A, B) of starts (A, 2) and ends (B, 2): mean of the field in their direction; 0 for no limb.
 
-    The mean over the samples; less for limbs longer than half the image is high, of which most are between people.
+    They are reduced for limbs longer than half the height of the image, most of which connect different people.
     """
-    way = (ends[None] - starts[:, None]).astype(np.float64)
-    length = np.maximum(np.linalg.norm(way, axis=2), 1e-3)
+    offset = (ends[None] - starts[:, None]).astype(np.float64)
+    length = np.maximum(np.linalg.norm(offset, axis=2), 1e-3)
     samples = np.rint(np.linspace(starts[:, None], ends[None], _SAMPLES, axis=2)).astype(int)
     along = field[:, samples[..., 1], samples[..., 0]]  # (2, A, B, samples)
-    affinities = np.einsum("cabs,abc->abs", along.astype(np.float64), way / length[..., None])
+    affinities = np.einsum("cabs,abc->abs", along.astype(np.float64), offset / length[..., None])
     scores = affinities.mean(axis=2) + np.minimum(0.5 * field.shape[1] / length - 1, 0)
     agreed = (affinities > rules.min_affinity).sum(axis=2) > rules.min_share * _SAMPLES
     return np.where(agreed & (scores > 0), scores, 0)
@@ -117,7 +118,7 @@ def _affinity(starts: np.ndarray, ends: np.ndarray, field: np.ndarray, rules: Li
 def _people(
     joints: list[_Joints], limbs_found: list[_Limbs], limbs: np.ndarray, rules: LimbRules
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The people that are large and sure enough: keypoints (P, K, 2), scores (P, K), scores of the people (P,)."""
+    """People with enough joints and a sufficient score: keypoints (P, K, 2), scores (P, K) and (P,)."""
     members, counts, totals = _joined(joints, limbs_found, limbs, rules)
     person_scores = totals / np.maximum(counts, 1)
     kept = (counts >= rules.min_joints) & (person_scores >= rules.min_person_score)
@@ -133,11 +134,11 @@ def _people(
 def _joined(
     joints: list[_Joints], limbs_found: list[_Limbs], limbs: np.ndarray, rules: LimbRules
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Limbs joined where they share a joint.
+    """Merge limbs that share a joint into people.
 
     Returns:
-        members (P, K), which joint of each kind, -1 for none; counts (P,) of their joints; summed scores (P,) of joints
-        and limbs.
+        members (P, K), the row of the candidate of each joint, -1 for none; counts (P,) of joints; sums (P,) of joint
+        and limb scores.
     """
     members, counts, totals = np.zeros((0, len(joints)), int), np.zeros(0, int), np.zeros(0)
     for kind, ((a, b), found) in enumerate(zip(limbs, limbs_found, strict=True)):

@@ -1,4 +1,4 @@
-"""Grouping of joints to people by associative embedding: joints of one person have similar tags.
+"""Groups joints to people by associative embedding: joints of one person have similar tags.
 
 Newell, Huang, Deng 2017, "Associative Embedding: End-to-End Learning for Joint Detection and Grouping", section 3.2;
 Cheng et al. 2020, "HigherHRNet", whose published code differs in details: `NEWELL` and `HIGHER_HRNET`. The network
@@ -15,20 +15,20 @@ from scipy.optimize import linear_sum_assignment
 
 from estimators.heatmaps import quarter_always
 
-_NO_PERSON = 1e10  # what a joint costs that starts a person
+_NO_PERSON = 1e10  # cost of leaving a candidate unassigned
 
 
 @dataclass(frozen=True, kw_only=True)
 class TagRules:
-    """How joints are matched to people."""
+    """Thresholds and rules for assigning joints to people."""
 
-    min_score: float = 0.1  # of a joint that may start or join a person
+    min_score: float = 0.1  # of candidate joints
     max_distance: float = 1.0  # between a joint's tag and a person's mean tag
-    peak_cells: int = 5  # side of the square in which a joint is the highest
-    max_people: int = 30  # that joints may join; also the most candidates of a joint
-    mean_square: bool = False  # distance: root mean square over the tag's numbers, not the root of their sum
-    stop_when_full: bool = False  # no further joints of a kind once there are max_people
-    # Head first, then from the trunk outwards: joints that are easy to tell start the people. This is COCO's order.
+    peak_cells: int = 5  # side of the square in which a candidate is the maximum
+    max_people: int = 30  # that joints can be assigned to; also the maximum number of candidates per joint
+    mean_square: bool = False  # whether tag distances are root mean squares instead of Euclidean
+    stop_when_full: bool = False  # whether to skip the remaining joints once there are max_people
+    # Order of assignment for COCO: head, then from the trunk outwards, so that people start from reliable joints.
     joint_order: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)
 
 
@@ -39,17 +39,17 @@ NEWELL = TagRules(peak_cells=3, mean_square=True, stop_when_full=True)
 def group_by_tags(
     heatmaps: np.ndarray, tags: np.ndarray, rules: TagRules = HIGHER_HRNET, *, shift: bool = True, fill: bool = True
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The people of every image.
+    """Group the joints of each image to people.
 
     Joint by joint, candidates (local maxima) are assigned to the people so far by the smallest sum of tag distances,
     rounded to integers so that the score decides between close ones. Unassigned candidates start a new person.
 
     Args:
         heatmaps: (N, K, H, W).
-        tags: (N, K, H, W, T); T is 2 where the flip test adds the mirrored image's.
-        rules: of the published variant.
-        shift: move joints a quarter cell towards the higher neighbour.
-        fill: look for missing joints in the whole map, where the map less the (whole) distance to the mean tag is
+        tags: (N, K, H, W, T); T is 2 with a flip test, which adds the tags of the mirrored image.
+        rules: thresholds of the published variant.
+        shift: whether to shift joints by a quarter cell towards the higher neighbour.
+        fill: whether to place missing joints where the map minus the rounded distance to the person's mean tag is
             highest.
 
     Returns:
@@ -72,12 +72,12 @@ def group_by_tags(
 
 
 def _at(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Numbers (P, K, ...) of maps (K, H, W, ...) at cells (P, K, 2)."""
+    """Values (P, K, ...) of maps (K, H, W, ...) at cells (P, K, 2)."""
     return maps[np.arange(maps.shape[0]), cells[..., 1], cells[..., 0]]
 
 
 def _candidates(heatmap: np.ndarray, rules: TagRules) -> np.ndarray:
-    """Cells (C, 2) x y of local maxima of a map (H, W), best first."""
+    """Cells (C, 2) x y of local maxima of a map (H, W), highest first."""
     peak = (maximum_filter(heatmap, rules.peak_cells, mode="nearest") == heatmap) & (heatmap > rules.min_score)
     y, x = np.nonzero(peak)
     best = np.argsort(-heatmap[y, x], kind="stable")[: rules.max_people]
@@ -85,7 +85,7 @@ def _candidates(heatmap: np.ndarray, rules: TagRules) -> np.ndarray:
 
 
 def _group(heatmaps: np.ndarray, tags: np.ndarray, rules: TagRules) -> tuple[np.ndarray, np.ndarray]:
-    """Cells (P, K, 2) of the people's joints, and which are found (P, K), in one image."""
+    """Cells (P, K, 2) of the joints of the people in one image, and whether they are found, (P, K) bool."""
     K = len(heatmaps)
     people: list[_Person] = []
     for joint in rules.joint_order:
@@ -110,7 +110,7 @@ def _group(heatmaps: np.ndarray, tags: np.ndarray, rules: TagRules) -> tuple[np.
 
 
 class _Person:
-    """A person as far as its joints are grouped. Two people never begin with the same first number of a tag."""
+    """The joints assigned to a person so far. No two people have the same `first_tag`."""
 
     def __init__(self, num_joints: int, tag: np.ndarray) -> None:
         self.first_tag = tag[0]
@@ -120,7 +120,7 @@ class _Person:
 
 
 def _join(tags: np.ndarray, scores: np.ndarray, people: list[_Person], rules: TagRules) -> np.ndarray:
-    """Which person each candidate (C,) joins, -1 where it starts one, by the candidates' tags (C, T) and scores."""
+    """Index of the person to which each candidate is assigned, (C,), -1 for a new one; tags (C, T), scores (C,)."""
     joined = np.full(len(tags), -1)
     if not people or not len(tags):
         return joined
@@ -129,7 +129,7 @@ def _join(tags: np.ndarray, scores: np.ndarray, people: list[_Person], rules: Ta
     distances = np.sqrt(squared.mean(axis=2) if rules.mean_square else squared.sum(axis=2))
     costs = np.round(distances) * 100 - scores[:, None].astype(np.float64)
     costs = np.pad(costs, ((0, 0), (0, max(0, len(tags) - len(people)))), constant_values=_NO_PERSON)
-    # With each row's smallest taken off, equal distances are equal costs to the last digit.
+    # With the minimum of each row subtracted, equal distances have exactly equal costs.
     rows, columns = linear_sum_assignment(costs - costs.min(axis=1, keepdims=True))
     near = np.pad(distances, ((0, 0), (0, costs.shape[1] - len(people))), constant_values=np.inf) < rules.max_distance
     joined[rows] = np.where(near[rows, columns], columns, -1)
@@ -137,11 +137,11 @@ def _join(tags: np.ndarray, scores: np.ndarray, people: list[_Person], rules: Ta
 
 
 def _likely_cells(heatmaps: np.ndarray, tags: np.ndarray, cells: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """For every joint of every person the cell (P, K, 2) that fits the person's mean tag best."""
+    """Cells (P, K, 2) that fit the mean tag of each person best, for each joint."""
     K, H, W = heatmaps.shape
     likely = np.zeros_like(cells)
-    for person, (its_cells, its_found) in enumerate(zip(cells, found, strict=True)):
-        mean = _at(tags, its_cells)[its_found].mean(axis=0)
+    for person, (person_cells, person_found) in enumerate(zip(cells, found, strict=True)):
+        mean = _at(tags, person_cells)[person_found].mean(axis=0)
         fit = heatmaps - np.round(np.linalg.norm(tags - mean, axis=3))
         y, x = np.divmod(fit.reshape(K, H * W).argmax(axis=1), W)
         likely[person] = np.stack([x, y], axis=1)

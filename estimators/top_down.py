@@ -151,11 +151,11 @@ def published(
 
 def run_of(module: nn.Module, recipe: Recipe, runtime: Runtime) -> Run:
     """Load a torch module that takes (N, 3, H, W) float32 for use in TopDown."""
-    from estimators.networks.last_answer import LastAnswer
+    from estimators.networks.last_output import LastOutput
     from posetrail.layers import FromBytes
 
     return runtime.load_module(
-        FromBytes(module if recipe.output == "simcc" else LastAnswer(module), recipe.preprocessing)
+        FromBytes(module if recipe.output == "simcc" else LastOutput(module), recipe.preprocessing)
     )
 
 

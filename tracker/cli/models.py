@@ -29,7 +29,7 @@ def list_models(*, all: Annotated[bool, Parameter(negative=())] = False) -> int:
     """
     from tracker.cli.models_list import page
 
-    _say(page(everything=all))
+    _print(page(everything=all))
     return 0
 
 
@@ -51,24 +51,26 @@ def fetch(*names: str, to: Path | None = None, sha256: str | None = None) -> int
     from tracker.runs.published import published_weights
 
     table = published_weights()
-    wanted = [find_published(name, table) for name in dict.fromkeys(names)]
-    if not wanted:
+    entries = [find_published(name, table) for name in dict.fromkeys(names)]
+    if not entries:
         raise InputError("models fetch: expected one or more names; `posetrail models` shows them")
-    if sha256 is not None and len(wanted) > 1:
-        raise InputError(f"--sha256: expected one name with it, got {len(wanted)}")
-    fetched, faults = [], []
-    for published in wanted:
+    if sha256 is not None and len(entries) > 1:
+        raise InputError(f"--sha256: expected one name with it, got {len(entries)}")
+    fetched, errors = [], []
+    for published in entries:
         try:
             with _bar(published.name) as on_progress:
                 path = fetch(published, to, sha256=sha256, on_progress=on_progress)
         except InputError as error:
-            faults.append(error)
+            errors.append(error)
         else:
             fetched.append(published)
-            _say(f"{published.name}: {path} ({path.stat().st_size / 1e6:.1f} MB, {published.licence})")
+            _print(f"{published.name}: {path} ({path.stat().st_size / 1e6:.1f} MB, {published.licence})")
     if to is not None and fetched:
-        _say(f"{write_manifest(fetched, to)}: copy the folder to the other machine and set POSETRAIL_HOME to it there")
-    return _told(faults)
+        _print(
+            f"{write_manifest(fetched, to)}: copy the folder to the other machine and set POSETRAIL_HOME to it there"
+        )
+    return _exit_code(errors)
 
 
 @models.command
@@ -84,21 +86,21 @@ def verify(*names: str) -> int:
     from tracker.cli.models_list import built_in
     from tracker.runs.published import published_weights
 
-    travelling, table, faults = built_in(), published_weights(), []
+    packaged, table, errors = built_in(), published_weights(), []
     here = [name for name, each in table.items() if state(each).is_here]
-    for name in names or (*travelling, *here):
+    for name in names or (*packaged, *here):
         try:
-            if name in travelling:
-                travelling[name].load()
-                path = travelling[name].path
+            if name in packaged:
+                packaged[name].load()
+                path = packaged[name].path
             else:
                 verify_stored(find_published(name, table))
                 path = stored_path(find_published(name, table))
         except InputError as error:
-            faults.append(error)
+            errors.append(error)
         else:
-            _say(f"ok  {name}: {path}")
-    return _told(faults)
+            _print(f"ok  {name}: {path}")
+    return _exit_code(errors)
 
 
 @models.command
@@ -110,8 +112,8 @@ def path(name: str) -> int:
     """
     from tracker.cli.models_list import built_in
 
-    travelling = built_in()
-    _say(travelling[name].path if name in travelling else _stored(name))
+    packaged = built_in()
+    _print(packaged[name].path if name in packaged else _stored(name))
     return 0
 
 
@@ -146,7 +148,7 @@ def export(
     built_in |= {each: made.network for each, made in ESTIMATORS.items()}
     if name in built_in:
         if weights is not None:
-            raise InputError(f"export: {name} comes with its own weights; leave --weights out")
+            raise InputError(f"export: expected no --weights for {name}, which is in the package; leave --weights out")
         return _exported(export_built_in(built_in[name], output), "that in the package")
     published = find_published(name, published_weights())
     networks = {**DETECTOR_NETWORKS, **ESTIMATOR_NETWORKS}
@@ -172,8 +174,8 @@ def _stored(name: str) -> Path:
 
 
 def _exported(done: Exported, original: str) -> int:
-    _say(f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, outputs {' '.join(map(_shape, done.outputs))}")
-    _say(f"    differs from {original} by at most {done.max_difference:.1e}, in numbers up to {done.largest:.2g}")
+    _print(f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, outputs {' '.join(map(_shape, done.outputs))}")
+    _print(f"    differs from {original} by at most {done.max_difference:.1e}, in numbers up to {done.largest:.2g}")
     return 0
 
 
@@ -181,13 +183,14 @@ def _shape(shape: tuple[object, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def _told(faults: list[InputError]) -> int:
-    for fault in faults:
-        Printer().error(str(fault), 2)
-    return 2 if faults else 0
+def _exit_code(errors: list[InputError]) -> int:
+    """Print the errors; return the exit code, 2 if there are any."""
+    for error in errors:
+        Printer().error(str(error), 2)
+    return 2 if errors else 0
 
 
-def _say(line: object) -> None:
+def _print(line: object) -> None:
     Printer().result(str(line))
 
 
@@ -214,4 +217,4 @@ def _bar(name: str) -> Iterator[OnProgress]:
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(name, total=None)
-        yield lambda here, wanted: progress.update(task, completed=here, total=wanted)
+        yield lambda received, total: progress.update(task, completed=received, total=total)
