@@ -81,8 +81,10 @@ def track_in_processes(
     log_folder = logs_folder(task.output)
     waiting = deque(clips)
     loading = _Loading(watch)
-    workers = {_Worker(context, log_folder, work) for _ in range(jobs if waiting else 0)}
+    workers: set[_Worker] = set()
     try:
+        for _ in range(jobs if waiting else 0):
+            workers.add(_Worker(context, log_folder, work))
         while workers:
             if stopped():
                 waiting.clear()

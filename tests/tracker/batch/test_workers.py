@@ -153,3 +153,24 @@ def test_an_internal_error_keeps_its_traceback(tmp_path: Path) -> None:
     assert row.warnings == f"internal error: ZeroDivisionError: a fault of ours; its traceback is in {log}"
     assert row.log == str(log)
     assert "Traceback" in log.read_text()
+
+
+def test_workers_end_if_a_later_one_cannot_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    class OnlyOneStarts:
+        started = 0
+
+        def __init__(self, *_: object) -> None:
+            type(self).started += 1
+            if self.started > 1:
+                raise InputError("no room for another log file")
+
+        def end(self) -> None:
+            ended.append(self)
+
+    monkeypatch.setattr("tracker.batch.workers._Worker", OnlyOneStarts)
+    clips = find_clips([write_clips(tmp_path / "clips", 2)], tmp_path / "out")
+    with pytest.raises(InputError, match="no room"):
+        list(track_in_processes(clips, task(tmp_path / "out"), 2, Silent()))
+    assert len(ended) == 1
