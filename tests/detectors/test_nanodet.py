@@ -26,7 +26,7 @@ def levels(height: int, width: int) -> list[np.ndarray]:
     return empty
 
 
-def test_a_cell_says_how_far_the_box_reaches_from_its_middle() -> None:
+def test_boxes_are_decoded_from_distances_to_the_centre_of_a_cell() -> None:
     answers = levels(96, 128)
     cell = answers[1][0, :, 2, 3]  # stride 16: the middle is at x 56, y 40
     cell[0] = 3.0
@@ -37,7 +37,7 @@ def test_a_cell_says_how_far_the_box_reaches_from_its_middle() -> None:
     assert scores == pytest.approx([1 / (1 + np.exp(-3))])
 
 
-def test_an_undecided_side_lies_between_and_the_best_box_comes_first() -> None:
+def test_distances_are_expected_values_and_boxes_are_sorted_by_score() -> None:
     answers = levels(64, 64)
     for row, logit in ((0, 1.0), (1, 2.0)):
         answers[2][0, 0, row, 0] = logit
@@ -46,16 +46,14 @@ def test_an_undecided_side_lies_between_and_the_best_box_comes_first() -> None:
     assert boxes[0] == pytest.approx([16 - 160, 48 - 160, 16 + 160, 48 + 160])  # the mean of 0..10 is 5 strides
 
 
-def test_nobody_is_an_empty_answer_for_every_image() -> None:
+def test_images_without_people_give_empty_detections() -> None:
     two = tuple(np.concatenate([level, level]) for level in levels(64, 96))
     assert [(b.shape, s.shape) for b, s in decode(two, 0.05)] == [((0, 4), (0,))] * 2
 
 
 @settings(max_examples=40, deadline=None)
 @given(height=st.integers(1, 700), width=st.integers(1, 700), input_size=st.sampled_from([64, 256, 416]))
-def test_the_letterbox_keeps_the_shape_and_the_way_back_finds_the_border(
-    height: int, width: int, input_size: int
-) -> None:
+def test_letterboxing_keeps_the_aspect_ratio_and_is_inverted_exactly(height: int, width: int, input_size: int) -> None:
     letterbox = letterbox_of(input_size)
     canvas = letterbox.put(np.full((height, width, 3), 255, np.uint8))
     assert canvas.shape[0] % 32 == canvas.shape[1] % 32 == 0
@@ -66,7 +64,7 @@ def test_the_letterbox_keeps_the_shape_and_the_way_back_finds_the_border(
     assert letterbox.take(box * 3 - 1, (height, width)).max() <= max(height, width)
 
 
-def test_the_weights_give_the_numbers_they_gave_when_they_matched_the_original(each_backend: Runtime) -> None:
+def test_outputs_equal_those_recorded_when_they_matched_the_original(each_backend: Runtime) -> None:
     # To remake: print the left-hand sides. They were taken when logits and bins equalled the original graph's to 1e-3.
     image = np.random.default_rng(7).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
     answers = each_backend.load(NETWORK)(image)
@@ -98,7 +96,7 @@ def test_the_people_of_the_example_clip_are_found(runtime: Runtime, first_frame:
     assert (np.diff(found.scores) <= 0).all()
 
 
-def test_a_person_who_fills_the_image_is_found_by_the_second_look(runtime: Runtime, first_frame: np.ndarray) -> None:
+def test_a_person_who_fills_the_image_is_found_by_the_second_pass(runtime: Runtime, first_frame: np.ndarray) -> None:
     woman = first_frame[770:1760, 480:1010].repeat(2, axis=0).repeat(2, axis=1)
     [once] = NanoDet(runtime, close_ups=False)(frames_of([woman]))
     [twice] = NanoDet(runtime)(frames_of([woman]))
@@ -108,7 +106,7 @@ def test_a_person_who_fills_the_image_is_found_by_the_second_look(runtime: Runti
     assert (twice.scores > 0.4).sum() == 1
 
 
-def test_the_second_look_adds_large_boxes_only_and_takes_away_their_halves_only() -> None:
+def test_the_second_pass_adds_large_boxes_and_removes_their_parts_only() -> None:
     first = Detections([[0, 0, 40, 45], [0, 50, 40, 95], [10, 10, 20, 30], [60, 0, 100, 50]], [0.9, 0.8, 0.7, 0.6])
     second = Detections([[0, 0, 40, 95], [60, 0, 80, 40]], [0.5, 0.9])
     both = with_close_ups(first, second, image_length=100)
@@ -118,7 +116,7 @@ def test_the_second_look_adds_large_boxes_only_and_takes_away_their_halves_only(
     assert len(with_close_ups(first, unsure, image_length=100)) == 5
 
 
-def test_the_company_of_other_images_changes_no_answer(runtime: Runtime, first_frame: np.ndarray) -> None:
+def test_results_do_not_depend_on_the_batch(runtime: Runtime, first_frame: np.ndarray) -> None:
     detector = NanoDet(runtime, input_size=256)
     images = [first_frame, first_frame[:, ::-1], first_frame[600:1700, :], first_frame]
     together = detector(frames_of(images))
@@ -138,7 +136,7 @@ def test_images_of_any_shape_give_boxes_inside_them(runtime: Runtime) -> None:
         assert (found.boxes <= [shape[1], shape[0]] * 2).all()
 
 
-def test_wrong_names_and_sizes_are_told_what_to_do(runtime: Runtime) -> None:
+def test_wrong_names_and_sizes_are_refused(runtime: Runtime) -> None:
     with pytest.raises(InputError, match=r"unknown detector 'nanodt'; did you mean 'nanodet'\? \(known: nanodet"):
         create_detector("nanodt", runtime=runtime)
     with pytest.raises(InputError, match="expected a multiple of 32 such as 640, got 500"):

@@ -10,12 +10,12 @@ from tests.goldens import check_against_golden, fill, picture
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_the_published_numbers_come_out(name: str) -> None:
+def test_outputs_equal_those_of_the_original_code(name: str) -> None:
     check_against_golden(NETWORKS[name](), name)
 
 
 @pytest.mark.parametrize("name", ["yolox_nano", "rtmdet_nano_person"])
-def test_an_image_of_another_size_gets_the_same_answers_in_any_company(name: str) -> None:
+def test_outputs_for_other_sizes_do_not_depend_on_the_batch(name: str) -> None:
     network = NETWORKS[name]()
     fill(network, name)
     images = picture((2, 3, 96, 160))

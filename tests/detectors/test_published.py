@@ -53,7 +53,7 @@ def yolox_answers(*cells: tuple[list[float], float, dict[int, float]]) -> tuple[
     return boxes, sure
 
 
-def test_yolox_gives_corners_of_people_best_first() -> None:
+def test_yolox_boxes_of_people_are_sorted_by_score() -> None:
     answers = yolox_answers(
         ([50, 60, 20, 40], 0.5, {0: 0.8}),
         ([10, 10, 4, 4], 0.9, {0: 1.0}),
@@ -65,7 +65,7 @@ def test_yolox_gives_corners_of_people_best_first() -> None:
     assert scores.tolist() == pytest.approx([0.9, 0.4])
 
 
-def test_rtmdet_reaches_from_the_cells_top_left_corner() -> None:
+def test_rtmdet_distances_start_at_the_top_left_corner_of_a_cell() -> None:
     levels = [
         (np.full((2, 3, 64 // s, 96 // s), -10, np.float32), np.zeros((2, 4, 64 // s, 96 // s), np.float32))
         for s in (8, 16, 32)
@@ -112,7 +112,7 @@ def test_the_canvas_is_the_recorded_one() -> None:
     square=st.booleans(),
     rounding=st.sampled_from([int, half_up, round]),
 )
-def test_the_canvas_keeps_the_shape_and_the_way_back_finds_the_border(
+def test_the_canvas_keeps_the_aspect_ratio_and_is_inverted_exactly(
     height: int, width: int, square: bool, rounding: Callable[[float], int]
 ) -> None:
     letterbox = Letterbox(160, square, rounding)
@@ -143,7 +143,7 @@ def detector(request: pytest.FixtureRequest, runtime: Runtime, weights: Callable
     return create_detector(request.param, runtime=runtime, weights=weights(request.param), **MAKERS[request.param])
 
 
-def test_boxes_lie_in_the_image_best_first_and_apart(detector: Any) -> None:
+def test_boxes_are_inside_the_image_sorted_and_without_duplicates(detector: Any) -> None:
     for shape in ((90, 160), (33, 65), (1, 1), (3, 500)):
         [found] = detector(frames_of([picture(*shape)]))
         assert (box_area(found.boxes) > 0).all()
@@ -155,7 +155,7 @@ def test_boxes_lie_in_the_image_best_first_and_apart(detector: Any) -> None:
             assert len(found) > 3
 
 
-def test_the_company_of_other_images_changes_no_answer(detector: Detector) -> None:
+def test_results_do_not_depend_on_the_batch(detector: Detector) -> None:
     images = [picture(90, 160), picture(90, 160, 1), picture(120, 70, 2), picture(90, 160)]
     for image, found in zip(images, detector(frames_of(images)), strict=True):
         [alone] = detector(frames_of([image]))
@@ -171,7 +171,7 @@ def test_the_company_of_other_images_changes_no_answer(detector: Detector) -> No
         ("rtmdet_nano_person", (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)),
     ],
 )
-def test_the_network_is_fed_what_it_was_trained_on(
+def test_preprocessing_is_that_of_the_training(
     runtime: Runtime, weights: Callable[[str], Path], name: str, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> None:
     image = picture(64, 64)
@@ -191,14 +191,14 @@ def test_the_network_is_fed_what_it_was_trained_on(
     assert found.boxes[0] == pytest.approx(np.clip(boxes[0], 0, 64), abs=1e-3)
 
 
-def test_a_given_file_is_named_with_its_sum(runtime: Runtime, weights: Callable[[str], Path]) -> None:
+def test_a_given_file_is_recorded_with_its_digest(runtime: Runtime, weights: Callable[[str], Path]) -> None:
     detector: Any = create_detector("rtmdet_nano_person", runtime=runtime, weights=str(weights("rtmdet_nano_person")))
     assert detector.weights.name == "rtmdet_nano_person"
     assert len(detector.weights.sha256) == 64
     assert detector.weights.size_bytes > 1_000_000
 
 
-def test_missing_and_foreign_weights_and_wrong_sizes_are_told_in_one_line(
+def test_missing_weights_other_weights_and_wrong_sizes_are_refused(
     runtime: Runtime, weights: Callable[[str], Path]
 ) -> None:
     for options, said in (
@@ -248,7 +248,7 @@ def test_networks_are_built_as_torchvision_builds_them_for_its_own_weights(
 
 
 @pytest.mark.parametrize("name", ["fasterrcnn_mobilenet_v3_large_320_fpn", "ssdlite320_mobilenet_v3_large"])
-def test_people_are_those_that_torchvisions_own_network_finds_in_each_image_alone(
+def test_results_equal_those_of_torchvision_for_single_images(
     runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     torch.manual_seed(0)

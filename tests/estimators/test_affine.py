@@ -33,7 +33,7 @@ def test_a_crop_of_a_box_is_enlarged_to_the_shape_of_the_networks_input_and_padd
     assert sides.tolist() == [[45, 60], [90, 120]]
 
 
-def test_the_middle_and_the_ends_of_a_crop_come_to_lie_where_they_are_said_to() -> None:
+def test_centre_and_corners_of_a_crop_are_at_their_documented_positions() -> None:
     middle, size = np.array([[100.0, 50.0]]), np.array([[96.0, 128.0]])
     ends = np.array([[[52.0, -14.0], [100.0, 50.0], [148.0, 114.0]]])
     assert transformed(ends, crop_matrices(middle, size, CROP)).tolist() == [[[0, 0], [96, 128], [192, 256]]]

@@ -82,7 +82,7 @@ HERE, THERE = (50, 50, 150, 350), (400, 100, 460, 280)
 
 
 @pytest.mark.parametrize("light", [1.0, 0.6, 1.3])
-def test_the_same_clothes_are_known_again_elsewhere_smaller_and_in_other_light(light: float) -> None:
+def test_embeddings_of_the_same_clothes_are_similar_at_other_places_sizes_and_light(light: float) -> None:
     for clothes in CLOTHES:
         again = look(clothes, HERE) @ look(clothes, THERE, seed=1, light=light)
         others = [
@@ -92,7 +92,7 @@ def test_the_same_clothes_are_known_again_elsewhere_smaller_and_in_other_light(l
         assert max(others) < again - 0.1, (clothes, again, others)
 
 
-def test_whoever_turns_round_or_leans_looks_the_same() -> None:
+def test_embeddings_of_people_who_turn_or_lean_are_similar() -> None:
     image = dressed(street(), HERE, *CLOTHES["red over blue"])
     there = poses(HERE)
     mirrored = Poses(
@@ -108,7 +108,7 @@ def test_whoever_turns_round_or_leans_looks_the_same() -> None:
     assert straight @ leant > 0.95
 
 
-def test_looks_are_unit_vectors_in_the_order_of_the_poses(embedder: Embedder) -> None:
+def test_embeddings_are_unit_vectors_in_the_order_of_the_poses(embedder: Embedder) -> None:
     image = dressed(dressed(street(), HERE, RED, BLUE), THERE, GREEN, BLACK)
     [both] = embedder(frames_of([image]), [poses(HERE, THERE)])
     [turned] = embedder(frames_of([image]), [poses(THERE, HERE)])
@@ -119,7 +119,7 @@ def test_looks_are_unit_vectors_in_the_order_of_the_poses(embedder: Embedder) ->
     assert not np.array_equal(both[0], both[1])
 
 
-def test_the_company_of_other_people_and_images_changes_nobodys_looks(embedder: Embedder) -> None:
+def test_embeddings_do_not_depend_on_other_people_and_images(embedder: Embedder) -> None:
     image = dressed(dressed(street(), HERE, RED, BLUE), THERE, GREEN, BLACK)
     first, second, third = embedder(
         frames_of([image, image[:300, :500].copy(), image]), [poses(HERE, THERE), poses(), poses(*[THERE] * 40)]
@@ -131,7 +131,7 @@ def test_the_company_of_other_people_and_images_changes_nobodys_looks(embedder: 
     assert embedder([], []) == []
 
 
-def test_of_whom_nothing_can_be_seen_nothing_is_said(embedder: Embedder) -> None:
+def test_people_outside_the_image_have_zero_embeddings(embedder: Embedder) -> None:
     [looks] = embedder(frames_of([street()]), [poses((-300, 50, -200, 350), (900, 50, 1000, 350), HERE)])
     assert (looks[:2] == 0).all()
     assert np.linalg.norm(looks[2]) == pytest.approx(1, abs=1e-5)
@@ -149,7 +149,7 @@ def test_colours_need_a_torso_and_can_do_without_legs() -> None:
     assert 0.8 < whole_looks @ legless_looks < 0.999
 
 
-def test_a_person_half_outside_the_picture_still_looks_like_themselves() -> None:
+def test_the_embedding_of_a_person_partly_outside_the_image_is_similar() -> None:
     image = np.hstack([street(), street(1)])
     box = (590.0, 50.0, 690.0, 350.0)
     dressed(image, box, RED, BLUE)
@@ -173,7 +173,7 @@ def test_colours_are_found_on_the_joints_of_every_skeleton(skeleton) -> None:  #
     )
 
 
-def test_the_people_of_a_real_clip_are_known_again(example_clip: Path) -> None:
+def test_embeddings_identify_the_people_of_a_real_clip(example_clip: Path) -> None:
     """One in white, one in a black and white jacket, one bare to the waist; every 25th frame."""
     embedder = ColourLayout(COCO_17)
     looks: dict[int, list[np.ndarray]] = {}
@@ -189,7 +189,7 @@ def test_the_people_of_a_real_clip_are_known_again(example_clip: Path) -> None:
     assert alike[same].min() > alike[~same].max() + 0.2
 
 
-def test_no_embedder_is_asked_for_by_none_and_a_network_asks_for_its_weights(
+def test_none_creates_no_embedder_and_a_network_requires_weights(
     runtime: Runtime, tmp_path: Path, weights: Path
 ) -> None:
     def create(name: str, weights: Path | None = None) -> Embedder | None:
@@ -208,7 +208,7 @@ def test_no_embedder_is_asked_for_by_none_and_a_network_asks_for_its_weights(
         create("osnet_x0_5", weights)
 
 
-def test_a_network_tells_which_file_it_was_loaded_from(runtime: Runtime, weights: Path) -> None:
+def test_a_network_records_the_file_of_its_weights(runtime: Runtime, weights: Path) -> None:
     made = create_embedder("osnet_x0_25", runtime=runtime, skeleton=COCO_17, weights=weights)
     assert made.weights.name == "osnet_x0_25"  # type: ignore[union-attr]
     assert len(made.weights.sha256) == 64  # type: ignore[union-attr]

@@ -103,7 +103,7 @@ def test_drawn_people_are_found_where_they_stand(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["higherhrnet_w32", "ae_hourglass_4stack"])
-def test_the_flip_test_of_a_network_that_sees_alike_in_a_mirror_changes_nothing(name: str) -> None:
+def test_the_flip_test_of_a_symmetric_network_changes_nothing(name: str) -> None:
     [plain] = drawn(name)(frames_of([marked()]))
     [flipped] = drawn(name, flip_test=True)(frames_of([marked()]))
     np.testing.assert_allclose(flipped.keypoints, plain.keypoints, atol=1e-3)
@@ -111,7 +111,7 @@ def test_the_flip_test_of_a_network_that_sees_alike_in_a_mirror_changes_nothing(
 
 
 @pytest.mark.parametrize("name", GROUPED)
-def test_images_of_any_size_are_looked_at_each_by_itself(name: str) -> None:
+def test_results_for_images_of_any_size_do_not_depend_on_the_batch(name: str) -> None:
     network = drawn(name)
     [alone] = network(frames_of([marked()]))
     small, first, empty_strip = network(frames_of([marked()[:200, :300], marked(), np.zeros((4, 400, 3), np.uint8)]))
@@ -156,7 +156,7 @@ def test_maps_and_tags_are_taken_from_the_last_stack() -> None:
 
 
 @pytest.mark.parametrize("name", ["higherhrnet_w32", "caffe_openpose_coco"])
-def test_networks_with_any_numbers_run(name: str, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_with_random_weights_run(name: str, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bottom_up, "loaded", lambda name, weights: (NETWORKS[name](), None))
     network = create_bottom_up(name, runtime=runtime, input_size=128)
     image = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)

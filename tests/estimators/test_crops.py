@@ -59,7 +59,7 @@ def test_what_lies_outside_the_kept_box_is_grey() -> None:
     assert (pixels[:, 130:] == 128).all()
 
 
-def test_boxes_that_nothing_can_be_cut_from_are_told_apart() -> None:
+def test_boxes_without_a_usable_crop_are_recognised() -> None:
     nan, inf = np.nan, np.inf
     bad = [
         *([nan, 0, 10, 10], [0, 0, inf, 10], [-inf, 0, inf, 10], [5, 5, 5, 5], [10, 10, 5, 5]),

@@ -50,7 +50,7 @@ def test_of_two_people_the_one_nearer_the_middle_of_the_crop_is_taken_with_its_j
     assert keypoints.tolist() == [[[112.0, 80.0]]]
 
 
-def test_people_of_a_batch_do_not_touch_each_other() -> None:
+def test_results_do_not_depend_on_the_batch() -> None:
     maps = random_maps(3, seed=1)
     together = decode_movenet(*maps)
     alone = [decode_movenet(*(m[i : i + 1] for m in maps)) for i in range(3)]
@@ -61,7 +61,7 @@ def test_people_of_a_batch_do_not_touch_each_other() -> None:
     assert scores.shape == (0, 17)
 
 
-def test_joints_seen_in_a_mirror_are_the_mirrored_joints_with_sides_swapped() -> None:
+def test_mirrored_maps_give_mirrored_joints_with_sides_swapped() -> None:
     maps = random_maps(2, seed=2)
     # One sure centre and sure joints: an even number of cells has no middle one, so near ties may turn in a mirror.
     maps[1][:, :, 32, 20] = 5.0
@@ -78,7 +78,7 @@ def test_averaging_with_a_perfect_mirror_changes_nothing() -> None:
         np.testing.assert_allclose(averaged, plain, atol=1e-5)
 
 
-def test_averaging_treats_both_views_alike() -> None:
+def test_averaging_is_symmetric() -> None:
     a, b = random_maps(1, seed=4), random_maps(1, seed=5)
     here = average_with_mirrored(a, b, COCO_17.mirror)
     there = average_with_mirrored(b, a, COCO_17.mirror)

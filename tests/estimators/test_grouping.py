@@ -53,7 +53,7 @@ def in_reading_order(keypoints: np.ndarray) -> np.ndarray:
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), people=st.integers(1, 4), tag_numbers=st.integers(1, 2))
-def test_people_are_told_apart_by_their_tags(seed: int, people: int, tag_numbers: int) -> None:
+def test_tags_separate_people(seed: int, people: int, tag_numbers: int) -> None:
     places = crowd(seed, people)
     for rules in (
         TAG_RULES,
@@ -69,14 +69,14 @@ def test_people_are_told_apart_by_their_tags(seed: int, people: int, tag_numbers
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), people=st.integers(1, 4))
-def test_people_are_told_apart_by_their_limbs(seed: int, people: int) -> None:
+def test_fields_separate_people(seed: int, people: int) -> None:
     places = crowd(seed, people)
     keypoints, scores, _ = group_by_limbs(*limb_maps(places), CHAIN, LIMB_RULES)[0]
     assert np.array_equal(in_reading_order(keypoints), places)
     np.testing.assert_allclose(scores, 1)
 
 
-def test_a_hidden_joint_is_missing_or_filled_from_the_whole_map() -> None:
+def test_a_hidden_joint_is_missing_or_placed_by_fill() -> None:
     places = crowd(seed=1, people=2)
     heat, tags = tag_maps(places)
     x, y = places[0, 2]
@@ -91,7 +91,7 @@ def test_a_hidden_joint_is_missing_or_filled_from_the_whole_map() -> None:
     assert np.array_equal(same, person_scores)
 
 
-def test_a_limb_that_the_field_does_not_show_joins_nobody() -> None:
+def test_a_limb_without_a_field_is_not_used() -> None:
     places = crowd(seed=2, people=2)
     heat, fields = limb_maps(places)
     fields[0, 1, :, :, :16] = 0  # the first person's second limb
@@ -101,7 +101,7 @@ def test_a_limb_that_the_field_does_not_show_joins_nobody() -> None:
     assert sorted(np.isfinite(halves[..., 0]).sum(axis=1)) == [2, 2, 4]
 
 
-def test_a_limb_between_two_halves_of_a_person_joins_them() -> None:
+def test_a_limb_merges_two_halves_of_a_person() -> None:
     places = crowd(seed=3, people=2)
     heat, fields = limb_maps(places)
     order = [0, 2, 1]
@@ -131,7 +131,7 @@ def test_an_image_without_joints_has_no_people_and_images_do_not_touch_each_othe
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10_000))
-def test_noise_is_no_error(seed: int) -> None:
+def test_noise_raises_no_error(seed: int) -> None:
     rng = np.random.default_rng(seed)
     heat, tags, fields = (
         rng.random((1, K, 20, 20)),

@@ -90,13 +90,13 @@ def test_cells_lie_at_the_corner_in_the_middle_or_on_the_ends_of_their_pixels() 
 @every_decoder
 @settings(max_examples=25, deadline=None)
 @given(places=inner_places)
-def test_a_gaussian_is_found_again_as_closely_as_is_said(name: str, places: np.ndarray) -> None:
+def test_a_gaussian_is_decoded_with_the_documented_accuracy(name: str, places: np.ndarray) -> None:
     keypoints, _ = DECODERS[name](maps_for(name, places))
     assert np.abs(keypoints - places).max() <= ACCURACY_CELLS[name] + 1e-9
 
 
 @every_decoder
-def test_every_map_is_read_by_itself(name: str) -> None:
+def test_maps_are_decoded_independently(name: str) -> None:
     maps = np.random.default_rng(0).random((3, 4, 12, 9), np.float32)
     together = DECODERS[name](maps)
     for n in range(3):
@@ -109,7 +109,7 @@ def test_every_map_is_read_by_itself(name: str) -> None:
 
 
 @every_decoder
-def test_a_map_in_a_mirror_gives_the_joint_in_a_mirror(name: str) -> None:
+def test_a_mirrored_map_gives_the_mirrored_joint(name: str) -> None:
     rng = np.random.default_rng(1)
     maps = maps_for(name, rng.uniform(3, 20, (4, 5, 2))) + rng.uniform(0, 1e-3, (4, 5, 32, 24))
     straight, scores = DECODERS[name](maps)
@@ -121,7 +121,7 @@ def test_a_map_in_a_mirror_gives_the_joint_in_a_mirror(name: str) -> None:
 @every_decoder
 @settings(max_examples=25, deadline=None)
 @given(maps=any_maps)
-def test_any_finite_map_gives_a_number_or_says_that_there_is_no_joint(name: str, maps: np.ndarray) -> None:
+def test_any_finite_map_gives_a_joint_or_nan(name: str, maps: np.ndarray) -> None:
     before = maps.copy()
     keypoints, scores = DECODERS[name](maps)
     assert np.array_equal(maps, before)
@@ -141,7 +141,7 @@ def test_a_joint_at_the_border_is_found_near_it(name: str, place: tuple[int, int
 
 @every_decoder
 @pytest.mark.parametrize("height", [0.5, 1e-30, 200.0])
-def test_a_constant_map_is_no_error(name: str, height: float) -> None:
+def test_a_constant_map_raises_no_error(name: str, height: float) -> None:
     keypoints, _ = DECODERS[name](np.full((1, 1, 8, 6), height))
     assert np.isfinite(keypoints).all()
 
@@ -160,7 +160,7 @@ def test_enlarging_keeps_height_place_and_sides() -> None:
     np.testing.assert_allclose(enlarged(maps, SIZE), maps, atol=1e-6)
 
 
-def test_smoothing_keeps_what_there_is_and_reaches_no_other_map() -> None:
+def test_smoothing_keeps_the_sum_and_does_not_mix_maps() -> None:
     maps = np.zeros((1, 3, 11, 11))
     maps[0, 1, 5, 5] = 1
     for border in ("constant", "reflect"):
@@ -200,7 +200,7 @@ def test_offset_votes_find_the_joint_within_half_a_node(places: np.ndarray, vote
 
 @settings(max_examples=25, deadline=None)
 @given(places=inner_places)
-def test_many_weak_votes_outdo_one_strong(places: np.ndarray) -> None:
+def test_many_weak_votes_outweigh_one_strong_vote(places: np.ndarray) -> None:
     heat, offsets = disks(places, 4.0)
     heat *= 0.3
     heat[..., 1, 1] = 1.0
@@ -208,7 +208,7 @@ def test_many_weak_votes_outdo_one_strong(places: np.ndarray) -> None:
     assert np.abs(keypoints - places).max() <= 1 / 16 + 1e-9
 
 
-def test_votes_for_places_outside_of_the_map_count_for_nothing() -> None:
+def test_votes_outside_the_map_are_ignored() -> None:
     heat, offsets = np.ones((2, 3, 4, 5)), np.full((2, 3, 2, 4, 5), 100.0)
     keypoints, scores = decode_offset_votes(heat, offsets, radius_cells=2.0)
     assert np.isnan(keypoints).all()
@@ -217,7 +217,7 @@ def test_votes_for_places_outside_of_the_map_count_for_nothing() -> None:
     assert keypoints.shape == (0, 3, 2)
 
 
-def test_offsets_of_a_batch_are_those_of_its_people() -> None:
+def test_offsets_do_not_depend_on_the_batch() -> None:
     rng = np.random.default_rng(2)
     heat, offsets = rng.random((3, 4, 10, 8)), rng.normal(0, 2, (3, 4, 2, 10, 8))
     for decode in (decode_offset_votes, decode_udp_offsets):

@@ -32,7 +32,7 @@ def test_the_joints_of_a_person_are_in_order_from_head_to_feet(runtime: Runtime,
     assert np.array_equal(poses.boxes, np.stack([MAN, WOMAN]).astype(np.float32))
 
 
-def test_the_weights_give_the_numbers_they_gave_when_they_matched_the_original(each_backend: Runtime) -> None:
+def test_outputs_equal_those_recorded_when_they_matched_the_original(each_backend: Runtime) -> None:
     # To remake: print the left-hand sides. They were taken when heat and centre equalled the original graph's to 1e-3.
     crop = np.random.default_rng(7).integers(0, 256, (1, 256, 256, 3), dtype=np.uint8)
     maps = each_backend.load(NETWORK)(crop)
@@ -52,7 +52,7 @@ def test_maps_and_joints_equal_the_original_graph(each_backend: Runtime, shared:
     np.testing.assert_allclose(scores, joints[:, :, 2], atol=1e-3)
 
 
-def test_the_company_of_other_boxes_and_images_changes_no_joint(runtime: Runtime, first_frame: np.ndarray) -> None:
+def test_results_do_not_depend_on_other_boxes_and_images(runtime: Runtime, first_frame: np.ndarray) -> None:
     estimator = MoveNet(runtime)
     small = first_frame[::2, ::2]
     boxes = [np.stack([MAN, WOMAN]), np.zeros((0, 4)), np.tile(WOMAN / 2, (33, 1))]
@@ -65,9 +65,7 @@ def test_the_company_of_other_boxes_and_images_changes_no_joint(runtime: Runtime
     assert estimator([], []) == []
 
 
-def test_boxes_without_anything_in_them_have_no_joints_and_harm_nobody(
-    runtime: Runtime, first_frame: np.ndarray
-) -> None:
+def test_empty_boxes_have_no_joints_and_do_not_affect_others(runtime: Runtime, first_frame: np.ndarray) -> None:
     estimator = MoveNet(runtime, crop_mask_margin=0.2)
     nothing = [[np.nan] * 4, [50, 50, 50, 50], [-90, -90, -10, -10], [0, 0, np.inf, 9], [9, 9, 1, 1]]
     odd = [[0, 0, 2, 900], [-1e5, -1e5, 1e5, 1e5], [1080, 1900, 1100, 2000]]  # they may say anything but must not crash
@@ -79,7 +77,7 @@ def test_boxes_without_anything_in_them_have_no_joints_and_harm_nobody(
     assert np.array_equal(poses.keypoints[8], alone.keypoints[0])
 
 
-def test_behind_a_mask_a_neighbour_changes_nothing(runtime: Runtime, first_frame: np.ndarray) -> None:
+def test_neighbours_outside_a_masked_crop_have_no_effect(runtime: Runtime, first_frame: np.ndarray) -> None:
     changed = first_frame.copy()
     changed[:, :400] = first_frame[:, 400:800]  # all of it beyond the mask's border, much of it within the crop
     for margin, same in ((0.2, True), (None, False)):
@@ -100,7 +98,7 @@ def test_with_the_flip_test_a_mirrored_image_gives_the_mirrored_pose(runtime: Ru
     assert np.abs(turned - straight.keypoints[0])[sure].max() < 0.03 * size
 
 
-def test_wrong_names_and_options_are_told_what_to_do(runtime: Runtime) -> None:
+def test_wrong_names_and_options_are_refused(runtime: Runtime) -> None:
     with pytest.raises(InputError, match="unknown estimator 'movenet'; did you mean 'movenet_thunder'"):
         create_estimator("movenet", runtime=runtime)
     with pytest.raises(InputError, match="crop_scale: expected more than 0"):

@@ -10,13 +10,13 @@ from tests.goldens import check_against_golden, fill, outputs_by_name, picture
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if "hrnet" in name])
-def test_the_published_numbers_come_out(name: str) -> None:
+def test_outputs_equal_those_of_the_original_code(name: str) -> None:
     # The gates of Lite-HRNet leave some biases an influence of 1e-8, which float32 hides.
     check_against_golden(NETWORKS[name](), name, double=name.startswith("lite"))
 
 
 @pytest.mark.parametrize("name", ["litehrnet_18", "higherhrnet_w32"])
-def test_an_image_of_another_size_gets_the_same_answers_in_any_company(name: str) -> None:
+def test_outputs_for_other_sizes_do_not_depend_on_the_batch(name: str) -> None:
     network = NETWORKS[name]()
     fill(network, name)
     images = picture((2, 3, 128, 96))

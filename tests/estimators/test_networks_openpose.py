@@ -28,7 +28,7 @@ def carried_out(layer: dict[str, Any], inputs: list[torch.Tensor], state: dict[s
     raise AssertionError(layer["type"])
 
 
-def test_the_network_does_what_the_table_of_its_layers_says(shared: Path) -> None:
+def test_outputs_equal_those_of_the_published_table_of_layers(shared: Path) -> None:
     table = json.loads((shared / "goldens/estimators/caffe_openpose_coco/layers.json").read_text())
     network = NETWORKS["caffe_openpose_coco"]()
     state = {key: formula_weights(key, value.shape, 1.4) for key, value in network.state_dict().items()}

@@ -12,13 +12,13 @@ NAMES = ["osnet_x0_25", "osnet_x0_5", "osnet_x0_75", "osnet_x1_0", "osnet_ibn_x1
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_published_numbers_come_out(name: str) -> None:
+def test_outputs_equal_those_of_the_original_code(name: str) -> None:
     # In ibn an instance norm swallows the biases before it: they move the features by 1e-9, which float32 hides.
     check_against_golden(NETWORKS[name](), name, double=name == "osnet_ibn_x1_0")
 
 
 @pytest.mark.parametrize("name", ["osnet_x0_25", "osnet_ain_x1_0"])
-def test_a_person_looks_the_same_in_any_company_and_crops_may_be_smaller(name: str) -> None:
+def test_embeddings_do_not_depend_on_the_batch_and_crops_may_be_smaller(name: str) -> None:
     network = NETWORKS[name]()
     fill(network, name)
     people = picture((2, 3, 128, 64))

@@ -22,12 +22,12 @@ FAMILIES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_published_numbers_come_out(name: str) -> None:
+def test_outputs_equal_those_of_the_original_code(name: str) -> None:
     check_against_golden(NETWORKS[name](), name)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_crop_of_another_size_gets_the_same_answers_in_any_company(name: str) -> None:
+def test_outputs_for_other_sizes_do_not_depend_on_the_batch(name: str) -> None:
     network = NETWORKS[name]()
     fill(network, name)
     crops = picture((2, 3, 128, 96))

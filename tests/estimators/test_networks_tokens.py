@@ -12,12 +12,12 @@ NAMES = [name for name in NETWORKS if name.startswith(("rtmpose", "vitpose"))]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_published_numbers_come_out(name: str) -> None:
+def test_outputs_equal_those_of_the_original_code(name: str) -> None:
     check_against_golden(NETWORKS[name](), name)
 
 
 @pytest.mark.parametrize("name", ["rtmpose_t", "vitpose_s_vitae"])
-def test_a_person_is_placed_the_same_in_any_company(name: str) -> None:
+def test_outputs_do_not_depend_on_the_batch(name: str) -> None:
     network = NETWORKS[name]()
     fill(network, name)
     people = picture((2, 3, 256, 192))

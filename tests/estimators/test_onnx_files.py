@@ -125,7 +125,7 @@ def test_dots_are_found_by_a_file_of_each_kind(kind: str, runtime: Runtime, tmp_
         ([(1, 17, 4)], "coordinates", COCO_17),
     ],
 )
-def test_the_kind_of_an_estimator_is_told_by_shapes(
+def test_the_kind_of_an_estimator_is_recognised_by_shapes(
     shapes: list[tuple[int, ...]], output: str, skeleton: object, runtime: Runtime, tmp_path: Path
 ) -> None:
     recipe = recipe_for(PATH, tuple(np.zeros(shape) for shape in shapes), (192, 256))
@@ -135,7 +135,7 @@ def test_the_kind_of_an_estimator_is_told_by_shapes(
     assert poses.keypoints.shape == (1, len(estimator.skeleton), 2)
 
 
-def test_a_file_that_says_which_network_it_is_is_fed_as_that(runtime: Runtime, tmp_path: Path) -> None:
+def test_a_file_with_the_name_of_a_network_uses_its_preprocessing(runtime: Runtime, tmp_path: Path) -> None:
     path = constant_file(tmp_path / "cpn.onnx", [(1, 17, 64, 48)] * 5, told="cpn_r50_256x192")
     assert create_estimator(f"onnx:{path}", runtime=runtime).recipe == RECIPES["cpn_r50_256x192"]  # type: ignore[attr-defined]
 
@@ -194,7 +194,7 @@ def test_an_rtmdet_file_finds_what_the_network_finds(runtime: Runtime, tmp_path:
     np.testing.assert_allclose(by_file.boxes, by_torch.boxes, atol=0.05)
 
 
-def test_boxes_that_the_file_has_chosen_are_taken() -> None:
+def test_boxes_after_nms_in_the_file_are_used() -> None:
     boxes = np.array([[[1, 2, 30, 40, 0.5], [5, 6, 70, 80, 0.9], [1, 1, 9, 9, 0.9], [0, 0, 0, 0, 0]]], np.float32)
     labels = np.array([[0, 0, 16, -1]])
     read, normalisation = reader_for(PATH, (boxes, labels), (640, 640))
@@ -207,7 +207,7 @@ def test_boxes_that_the_file_has_chosen_are_taken() -> None:
 # --- What cannot be ---------------------------------------------------------------------------------------------------
 
 
-def test_bad_files_are_told_in_one_line(runtime: Runtime, tmp_path: Path) -> None:
+def test_bad_files_are_refused_in_one_line(runtime: Runtime, tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.onnx"
     garbage.write_bytes(b"not an onnx file" * 9)
 
@@ -291,7 +291,9 @@ def outside_data(path: Path) -> Path:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems set no limit of memory")
 @pytest.mark.parametrize("make", [endless_loop, huge_constant, huge_in_the_first_run, huge_image, outside_data])
-def test_files_beyond_the_limits_are_a_line(make: Callable[[Path], Path], runtime: Runtime, tmp_path: Path) -> None:
+def test_files_beyond_the_limits_are_refused_in_one_line(
+    make: Callable[[Path], Path], runtime: Runtime, tmp_path: Path
+) -> None:
     (tmp_path / "files").mkdir()
     path = make(tmp_path / "files" / "hostile.onnx")
     limits = Limits(bytes=3 << 30, seconds=2 if make is endless_loop else 60)
@@ -301,7 +303,7 @@ def test_files_beyond_the_limits_are_a_line(make: Callable[[Path], Path], runtim
     assert len(str(caught.value)) < 1000
 
 
-def test_honest_files_stay_within_the_limits(runtime: Runtime, tmp_path: Path) -> None:
+def test_ordinary_files_are_within_the_limits(runtime: Runtime, tmp_path: Path) -> None:
     tile = helper.make_node("Tile", ["image", "times"], ["out"])
     for size in ((64, 48), ("H", "W")):
         honest = written(tmp_path / "fine.onnx", [tile], size=size, initializer=[numbers("times", [1, 1, 2, 2])])
@@ -317,7 +319,7 @@ def test_a_file_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(tried) == 1
 
 
-def test_files_run_where_they_can() -> None:
+def test_files_use_an_available_execution_provider() -> None:
     everything = ["OpenVINOExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     first = [_providers(device, everything)[0] for device in ("cuda", "cpu")]
     assert [name for name, _ in first] == ["CUDAExecutionProvider", "OpenVINOExecutionProvider"]  # type: ignore[misc]
@@ -327,7 +329,7 @@ def test_files_run_where_they_can() -> None:
 @pytest.mark.parametrize(
     "preprocessing", [IMAGENET, normalised("imagenet", bgr=True), normalised("0..255"), Preprocessing(bgr=True)]
 )
-def test_feeding_is_the_same_in_numpy_and_in_torch(preprocessing: Preprocessing) -> None:
+def test_preprocessing_is_the_same_in_numpy_and_torch(preprocessing: Preprocessing) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
     np.testing.assert_allclose(
         preprocessing(images), FromBytes(torch.nn.Identity(), preprocessing)(torch.from_numpy(images)), atol=1e-6

@@ -24,7 +24,7 @@ def vectors(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def test_the_highest_bin_of_each_axis_is_the_joint_and_the_less_sure_axis_its_score() -> None:
+def test_the_highest_bins_are_the_joint_and_the_lower_score_its_score() -> None:
     x, y = np.zeros((1, 1, 8)), np.zeros((1, 1, 6))
     x[0, 0, 5], y[0, 0, 2] = 0.9, 0.4
     keypoints, scores = decode_simcc(x, y)
@@ -32,7 +32,7 @@ def test_the_highest_bin_of_each_axis_is_the_joint_and_the_less_sure_axis_its_sc
     assert scores.tolist() == [[0.4]]
 
 
-def test_a_joint_that_one_axis_does_not_see_is_missing() -> None:
+def test_a_joint_without_a_maximum_on_one_axis_is_missing() -> None:
     x, y = np.ones((1, 1, 8)), np.zeros((1, 1, 6))
     keypoints, scores = decode_simcc(x, y)
     assert np.isnan(keypoints).all()
@@ -55,7 +55,7 @@ def test_a_gaussian_is_found_again(places: np.ndarray) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(x=any_vectors, y=any_vectors, dark=st.sampled_from([None, (5, 7)]))
-def test_every_joint_is_read_by_itself_and_any_finite_vector_gives_a_number_or_none(
+def test_joints_are_decoded_independently_and_any_finite_vector_is_accepted(
     x: np.ndarray, y: np.ndarray, dark: tuple[int, int] | None
 ) -> None:
     keypoints, scores = decode_simcc(x, y, dark_kernels=dark)
@@ -67,7 +67,7 @@ def test_every_joint_is_read_by_itself_and_any_finite_vector_gives_a_number_or_n
     assert decode_simcc(x[:0], y[:0], dark_kernels=dark)[0].shape == (0, 3, 2)
 
 
-def test_a_constant_vector_is_no_error() -> None:
+def test_a_constant_vector_raises_no_error() -> None:
     ones = np.ones((1, 1, 30))
     assert np.isfinite(decode_simcc(ones, ones, dark_kernels=(5, 5))[0]).all()
 

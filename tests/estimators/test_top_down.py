@@ -53,7 +53,7 @@ def dots_as_fed(recipe: Recipe) -> np.ndarray:
     return DOTS[:: -1 if recipe.preprocessing.bgr else 1][np.arange(len(recipe.skeleton)) % 3]
 
 
-def test_every_pose_network_has_a_recipe_or_finds_people_by_itself() -> None:
+def test_every_pose_network_has_a_recipe_or_is_bottom_up() -> None:
     poses = {name for name in NETWORKS if not name.startswith("osnet")}
     assert set(RECIPES) | {name for name in BOTTOM_UP if ":" not in name} == poses
 
@@ -71,14 +71,14 @@ WITHIN_PX = dict.fromkeys(DECODERS.keys() - {"soft_argmax"}, 0.8) | {"dark": 0.1
 
 
 @pytest.mark.parametrize(("decoder", "within_px"), sorted(WITHIN_PX.items()))
-def test_heatmaps_are_read_as_asked_for(decoder: str, within_px: float, runtime: Runtime) -> None:
+def test_heatmaps_are_decoded_with_the_chosen_decoder(decoder: str, within_px: float, runtime: Runtime) -> None:
     recipe = RECIPES["hrnet_w32"].with_decoder(decoder)
     [poses] = dot_estimator(recipe, runtime)(frames_of([picture()]), [BOX[None]])
     assert np.abs(poses.keypoints[0] - dots_as_fed(recipe)).max() < within_px
 
 
 @EVERY_KIND
-def test_the_flip_test_of_what_is_alike_in_a_mirror_gives_the_same(recipe: Recipe, runtime: Runtime) -> None:
+def test_the_flip_test_of_a_symmetric_network_changes_nothing(recipe: Recipe, runtime: Runtime) -> None:
     image = picture(DOTS[[1, 1, 1]])  # left and right joints are at one place
     [plain] = dot_estimator(recipe, runtime)(frames_of([image]), [BOX[None]])
     [flipped] = dot_estimator(recipe, runtime, flip_test=True)(frames_of([image]), [BOX[None]])
@@ -88,7 +88,7 @@ def test_the_flip_test_of_what_is_alike_in_a_mirror_gives_the_same(recipe: Recip
 
 
 @EVERY_KIND
-def test_nothing_but_the_box_and_its_image_decides(recipe: Recipe, runtime: Runtime) -> None:
+def test_results_depend_only_on_the_box_and_its_image(recipe: Recipe, runtime: Runtime) -> None:
     estimator = dot_estimator(recipe, runtime)
     nothing = [[np.nan] * 4, [50, 50, 50, 50], [-90, -90, -10, -10], [0, 0, np.inf, 9], [9, 9, 1, 1]]
     odd = [[-1e5, -1e5, 1e5, 1e5], [SIZE[0] - 3, SIZE[1] - 3, SIZE[0] + 90, SIZE[1] + 90], [100, 0, 101, 200]]
@@ -110,7 +110,7 @@ def test_nothing_but_the_box_and_its_image_decides(recipe: Recipe, runtime: Runt
     assert estimator([], []) == []
 
 
-def test_behind_a_mask_what_is_outside_the_box_does_not_count(runtime: Runtime) -> None:
+def test_pixels_outside_a_masked_crop_have_no_effect(runtime: Runtime) -> None:
     outside = [[BOX[2] + 8, 90.0]] * 3  # within the crop
     for margin, same in ((0.2, True), (None, False)):
         estimator = dot_estimator(RECIPES["rtmpose_t"], runtime, crop_mask_margin=margin)
@@ -118,7 +118,7 @@ def test_behind_a_mask_what_is_outside_the_box_does_not_count(runtime: Runtime) 
         assert np.array_equal(lone.keypoints, both.keypoints) == same
 
 
-def test_crops_are_as_large_as_asked_for(runtime: Runtime) -> None:
+def test_crops_have_the_chosen_size(runtime: Runtime) -> None:
     recipe = RECIPES["hrnet_w32"]
     assert recipe.of_height(384).input_size == (288, 384)
     assert RECIPES["hourglass_2stack"].of_height(384).input_size == (384, 384)
@@ -165,12 +165,12 @@ def test_a_clip_is_tracked_with_a_checkpoint(
     assert "people" in capsys.readouterr().out
 
 
-def test_mpii_networks_speak_mpii() -> None:
+def test_mpii_networks_have_the_mpii_skeleton() -> None:
     speak = {name for name, recipe in RECIPES.items() if recipe.skeleton is MPII_16}
     assert speak == {"hourglass_2stack", "hourglass_8stack", "softgated_4stack", "simplebaseline_r50_mpii"}
 
 
-def test_what_cannot_be_is_told_in_one_line(
+def test_unusable_options_are_refused_in_one_line(
     runtime: Runtime, checkpoint: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("POSETRAIL_HOME", str(tmp_path))

@@ -26,7 +26,7 @@ def saved(tmp_path: Path, content: object, name: str = "weights.pth") -> Path:
     return tmp_path / name
 
 
-def test_a_file_gives_its_network_the_numbers_it_was_saved_with(tmp_path: Path) -> None:
+def test_a_loaded_network_gives_the_outputs_it_was_saved_with(tmp_path: Path) -> None:
     trained, fresh = network(), network()
     path = saved(tmp_path, trained.state_dict())
     load_into(fresh, load_checkpoint(path), path)
@@ -46,14 +46,14 @@ def test_a_file_gives_its_network_the_numbers_it_was_saved_with(tmp_path: Path) 
     ],
     ids=["mmlab", "yolox", "averaged", "parallel", "parallel and wrapped", "in a trainer", "half precise"],
 )
-def test_what_training_wraps_around_a_state_dict_is_taken_away(tmp_path: Path, wrap) -> None:  # type: ignore[no-untyped-def]
+def test_wrappers_and_prefixes_of_training_are_removed(tmp_path: Path, wrap) -> None:  # type: ignore[no-untyped-def]
     state = network().state_dict()
     loaded = load_checkpoint(saved(tmp_path, wrap(state)))
     assert list(loaded) == list(state)
     assert all(torch.equal(loaded[key], state[key]) for key in state)
 
 
-def test_the_head_of_mmposes_first_versions_has_its_later_name(tmp_path: Path) -> None:
+def test_keypoint_head_of_mmpose_0_is_read_as_head(tmp_path: Path) -> None:
     state = {"keypoint_head.weight": torch.ones(1, 1), "keypoint_head.bias": torch.ones(1)}
     for name in ("head", "keypoint_head"):
         fresh = nn.Sequential(OrderedDict({name: nn.Linear(1, 1)}))
@@ -78,14 +78,14 @@ class Evil:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path: Path) -> None:
+def test_a_pickle_that_would_execute_code_is_refused_and_not_executed(tmp_path: Path) -> None:
     path = saved(tmp_path, {"state_dict": network().state_dict(), "hook": Evil(tmp_path / "made")})
     with pytest.raises(InputError, match=r"weights .*weights.pth: expected tensors only"):
         load_checkpoint(path)
     assert not (tmp_path / "made").exists()
 
 
-def test_unusable_files_are_told_in_one_line(tmp_path: Path) -> None:
+def test_unusable_files_are_refused_in_one_line(tmp_path: Path) -> None:
     whole = saved(tmp_path, network().state_dict()).read_bytes()
     (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "page.pth").write_text("<html>404 not found</html>")
@@ -108,7 +108,7 @@ def test_unusable_files_are_told_in_one_line(tmp_path: Path) -> None:
         assert name in str(told.value)
 
 
-def test_a_file_of_another_network_names_the_first_keys_that_do_not_fit() -> None:
+def test_the_error_for_weights_of_another_network_names_keys() -> None:
     state = network().state_dict()
     state["head.weight"] = state.pop("conv.weight")
     state["bn.weight"] = torch.zeros(7)
@@ -125,13 +125,13 @@ def test_a_file_of_another_network_names_the_first_keys_that_do_not_fit() -> Non
         load_into(fresh, {}, "some.pth")
 
 
-def test_counters_that_old_files_lack_may_be_missing() -> None:
+def test_num_batches_tracked_may_be_missing() -> None:
     state = network().state_dict()
     del state["bn.num_batches_tracked"]
     load_into(network(), state, "old.pth")
 
 
-def test_a_module_gives_the_same_numbers_in_any_company_and_with_any_number_of_threads() -> None:
+def test_outputs_do_not_depend_on_batch_or_threads() -> None:
     module = network().eval()
     images = np.random.default_rng(0).random((5, 3, 40, 40), np.float32)
     threads_before = torch.get_num_threads()

@@ -52,7 +52,7 @@ def part_of(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_without_end_is_cut_off_and_nothing_of_it_is_kept(tmp_path: Path, chunked: bool) -> None:
+def test_an_endless_body_is_stopped_and_removed(tmp_path: Path, chunked: bool) -> None:
     largest = 0
 
     def watch(here: int, _: int | None) -> None:
@@ -66,19 +66,19 @@ def test_a_body_without_end_is_cut_off_and_nothing_of_it_is_kept(tmp_path: Path,
     assert not part_of(tmp_path / "w.pth").exists()
 
 
-def test_a_file_that_says_it_is_too_large_is_not_begun(tmp_path: Path) -> None:
+def test_a_file_with_a_too_large_content_length_is_not_downloaded(tmp_path: Path) -> None:
     with serving(body(b"\1" * 65536, Content_Length=MOST + 1)) as server:
         refused(server, tmp_path / "w.pth", "got 1048577 bytes")
     assert not part_of(tmp_path / "w.pth").exists()
 
 
-def test_no_more_than_was_announced_is_taken(tmp_path: Path) -> None:
+def test_bytes_beyond_the_content_length_are_not_read(tmp_path: Path) -> None:
     with serving(body(b"\1" * 1000, Content_Length=2500)) as server:
         download(server.url, tmp_path / "w.pth", patience=QUICK)
     assert (tmp_path / "w.pth").stat().st_size == 2500
 
 
-def test_less_than_was_announced_is_asked_for_again_but_not_for_ever(tmp_path: Path) -> None:
+def test_short_bodies_are_retried_a_limited_number_of_times(tmp_path: Path) -> None:
     def short(asked: Asked) -> None:
         asked.send_response(200)
         asked.send_header("Content-Length", str(len(CONTENT) + 5))
@@ -91,7 +91,7 @@ def test_less_than_was_announced_is_asked_for_again_but_not_for_ever(tmp_path: P
 
 
 @pytest.mark.parametrize("length", ["9" * 5000, "-5", "1, 2", "0x10", "five"])
-def test_a_length_that_is_no_number_is_none(tmp_path: Path, length: str) -> None:
+def test_an_invalid_content_length_is_ignored(tmp_path: Path, length: str) -> None:
     def odd(asked: Asked) -> None:
         asked.send_response(200)
         asked.send_header("Content-Length", length)
@@ -111,7 +111,7 @@ def test_a_length_that_is_no_number_is_none(tmp_path: Path, length: str) -> None
 @pytest.mark.parametrize(
     "headers", [{"Content_Encoding": "gzip"}, {"Content_Encoding": "br"}, {"Transfer_Encoding": "gzip, chunked"}]
 )
-def test_a_compressed_answer_is_refused(tmp_path: Path, headers: dict[str, str]) -> None:
+def test_a_compressed_response_is_refused(tmp_path: Path, headers: dict[str, str]) -> None:
     bomb = gzip.compress(b"\0" * 10_000_000)
     with serving(status(200, bomb, **headers)) as server:
         refused(server, tmp_path / "w.pth", "expected the plain file, got it with (Content|Transfer)-Encoding")
@@ -119,13 +119,13 @@ def test_a_compressed_answer_is_refused(tmp_path: Path, headers: dict[str, str])
     assert not part_of(tmp_path / "w.pth").exists()
 
 
-def test_a_byte_for_each_connection_ends_after_the_attempts(tmp_path: Path) -> None:
+def test_one_byte_per_connection_fails_after_the_last_attempt(tmp_path: Path) -> None:
     with serving(whole(CONTENT, sends=1)) as server:
         refused(server, tmp_path / "w.pth", r"cut off after 3 bytes")
     assert len(server.asked) == QUICK.attempts
 
 
-def test_attempts_are_bounded_whatever_each_of_them_brings(tmp_path: Path) -> None:
+def test_attempts_are_limited_even_if_each_makes_progress(tmp_path: Path) -> None:
     patience = replace(QUICK, progress_bytes=1000, attempts_in_all=7)
     with serving(whole(CONTENT, sends=2000)) as server:
         refused(server, tmp_path / "w.pth", "cut off after 14000 bytes", patience=patience)
@@ -146,7 +146,7 @@ def drop_by_drop(asked: Asked) -> None:
         asked.wfile.flush()
 
 
-def test_a_server_that_sends_drop_by_drop_is_cut_off(tmp_path: Path) -> None:
+def test_a_server_that_sends_too_slowly_is_disconnected(tmp_path: Path) -> None:
     with serving(drop_by_drop) as server:
         refused(
             server,
@@ -157,7 +157,7 @@ def test_a_server_that_sends_drop_by_drop_is_cut_off(tmp_path: Path) -> None:
     assert len(server.asked) == QUICK.attempts
 
 
-def test_a_download_has_an_end(tmp_path: Path) -> None:
+def test_a_download_has_a_time_limit(tmp_path: Path) -> None:
     with serving(whole(CONTENT)) as server:
         patience = replace(QUICK, clock=ticking(400), deadline_s=2000, least_bytes_per_s=0)
         refused(server, tmp_path / "w.pth", r"not complete after 2000 s", patience=patience, sha256=("00",))
@@ -165,7 +165,7 @@ def test_a_download_has_an_end(tmp_path: Path) -> None:
     assert len(server.asked) == 1
 
 
-def test_redirects_are_bounded_and_their_bodies_are_not_read(tmp_path: Path) -> None:
+def test_redirects_are_limited_and_their_bodies_are_not_read(tmp_path: Path) -> None:
     with serving(status(302, Location="/again")) as server:
         refused(server, tmp_path / "w.pth", "more than 10 redirects")
     assert len(server.asked) == 11
@@ -175,7 +175,7 @@ def test_redirects_are_bounded_and_their_bodies_are_not_read(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content_range", ["bytes 5-9/10", "bytes 0-", "nonsense", "", f"bytes {'9' * 5000}-/7"])
-def test_ranges_that_lie_are_asked_for_anew_but_not_for_ever(tmp_path: Path, content_range: str) -> None:
+def test_wrong_ranges_are_retried_a_limited_number_of_times(tmp_path: Path, content_range: str) -> None:
     path = tmp_path / "w.pth"
     part_of(path).write_bytes(CONTENT[:1000])
     with serving(status(206, b"12345", Content_Range=content_range)) as server:
@@ -183,7 +183,7 @@ def test_ranges_that_lie_are_asked_for_anew_but_not_for_ever(tmp_path: Path, con
     assert len(server.asked) <= 2 * QUICK.attempts
 
 
-def test_a_part_left_over_is_bounded_too(tmp_path: Path) -> None:
+def test_a_partial_file_of_an_earlier_download_is_limited_too(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
     with part_of(path).open("wb") as file:
         file.truncate(MOST + 1)
@@ -192,7 +192,7 @@ def test_a_part_left_over_is_bounded_too(tmp_path: Path) -> None:
     assert server.asked[0][1].get("Range") is None
 
 
-def test_a_connection_that_is_reset_is_a_line(tmp_path: Path) -> None:
+def test_a_reset_connection_is_reported_in_one_line(tmp_path: Path) -> None:
     def reset(asked: Asked) -> None:
         asked.connection.shutdown(socket.SHUT_RDWR)
 
@@ -202,7 +202,7 @@ def test_a_connection_that_is_reset_is_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disc_is_a_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
     part_of(path).symlink_to("/dev/full")
     with serving(whole(CONTENT)) as server:

@@ -12,7 +12,7 @@ import pytest
 from posetrail.files import written_whole
 
 
-def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "tracks.json"
     with written_whole(path) as beside:
         beside.write_text("new")
@@ -32,7 +32,7 @@ def test_on_an_error_the_old_file_stays_and_nothing_else(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("code", [errno.ENOENT, errno.ESTALE, errno.EIO])
-def test_a_rename_that_was_done_though_its_answer_was_lost_is_done(
+def test_a_rename_that_succeeded_but_raised_counts_as_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     rename = Path.replace
@@ -49,7 +49,7 @@ def test_a_rename_that_was_done_though_its_answer_was_lost_is_done(
 
 
 @pytest.mark.parametrize("code", [errno.EXDEV, errno.EBUSY, errno.ESTALE])
-def test_a_rename_that_failed_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_a_failed_rename_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     def broken(self: Path, target: Path) -> Path:
         raise OSError(code, os.strerror(code), str(self))
 
@@ -61,7 +61,7 @@ def test_a_rename_that_failed_leaves_what_was_there(tmp_path: Path, monkeypatch:
     assert (tmp_path / "a.txt").read_text() == "old"
 
 
-def test_a_file_system_without_fsync_is_used_and_a_disk_that_fails_is_not(
+def test_missing_fsync_support_is_ignored_and_disk_errors_are_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(code: int) -> Callable[[int], None]:

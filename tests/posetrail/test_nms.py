@@ -28,14 +28,14 @@ def crowd(seed: int, people: int = 3, finds: int = 4) -> tuple[np.ndarray, np.nd
     return keypoints, rng.uniform(0.35, 1, keypoints.shape[:2]), keypoint_boxes(keypoints)
 
 
-def test_suppression_keeps_the_best_of_each_heap() -> None:
+def test_suppression_keeps_the_best_of_each_cluster() -> None:
     similarity = np.array([[1, 0.9, 0], [0.9, 1, 0.6], [0, 0.6, 1]])
     assert nms(similarity, np.array([0.5, 0.9, 0.8]), 0.55).tolist() == [1]
     assert nms(similarity, np.array([0.9, 0.5, 0.8]), 0.55).tolist() == [0, 2]
     assert nms(np.zeros((0, 0)), np.zeros(0), 0.5).tolist() == []
 
 
-def test_soft_suppression_lets_the_double_wait_until_the_end() -> None:
+def test_soft_suppression_ranks_duplicates_last() -> None:
     similarity = np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]])
     rows, scores = soft_nms(similarity, np.array([0.9, 0.8, 0.5]), 0.5)
     assert rows.tolist() == [0, 2, 1]
@@ -45,7 +45,7 @@ def test_soft_suppression_lets_the_double_wait_until_the_end() -> None:
     assert [len(part) for part in soft_nms(np.zeros((0, 0)), np.zeros(0), 0.5)] == [0, 0]
 
 
-def test_merging_lets_a_clear_joint_mend_a_hidden_one() -> None:
+def test_merging_replaces_a_hidden_joint_by_a_confident_one() -> None:
     joints = np.arange(34.0).reshape(17, 2) * 10
     keypoints, scores = np.stack([joints, joints]), np.full((2, 17), 0.8)
     keypoints[0, 3] += 4  # a little off, and known to be unsure
@@ -57,7 +57,7 @@ def test_merging_lets_a_clear_joint_mend_a_hidden_one() -> None:
     assert merged_scores[0, 3] > 0.7
 
 
-def test_merging_counts_people_and_drops_those_without_a_sure_joint() -> None:
+def test_merging_drops_people_without_a_confident_joint() -> None:
     keypoints, scores, boxes = crowd(seed=0)
     scores[8:] = 0.2
     rows, merged, merged_scores = merge_poses(keypoints, scores, boxes)
@@ -68,7 +68,7 @@ def test_merging_counts_people_and_drops_those_without_a_sure_joint() -> None:
     assert [part.shape for part in nobody] == [(0,), (0, 17, 2), (0, 17)]
 
 
-def test_a_joint_the_best_pose_does_not_have_stays_missing() -> None:
+def test_merging_does_not_add_joints_that_the_best_pose_lacks() -> None:
     keypoints, scores, boxes = crowd(seed=1, people=1)
     best = scores.mean(axis=1).argmax()
     keypoints[best, 5], scores[best, 5] = np.nan, 0
@@ -80,7 +80,7 @@ def test_a_joint_the_best_pose_does_not_have_stays_missing() -> None:
 
 
 @given(similarity=likeness, scores=distinct_scores, threshold=st.floats(0, 1), order=orders)
-def test_suppression_is_final_and_knows_no_order(
+def test_suppression_is_idempotent_and_independent_of_order(
     similarity: np.ndarray, scores: np.ndarray, threshold: float, order: np.ndarray
 ) -> None:
     kept = nms(similarity, scores, threshold)
@@ -94,7 +94,7 @@ def test_suppression_is_final_and_knows_no_order(
 
 
 @given(similarity=likeness, scores=distinct_scores, spread=st.floats(0.05, 1), order=orders)
-def test_soft_suppression_takes_everybody_once_by_falling_scores_and_knows_no_order(
+def test_soft_suppression_ranks_each_pose_once_by_score_in_any_order(
     similarity: np.ndarray, scores: np.ndarray, spread: float, order: np.ndarray
 ) -> None:
     rows, kept_scores = soft_nms(similarity, scores, spread)
@@ -107,7 +107,7 @@ def test_soft_suppression_takes_everybody_once_by_falling_scores_and_knows_no_or
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000))
-def test_merging_finds_each_person_once_and_knows_no_order(seed: int) -> None:
+def test_merging_returns_each_person_once_in_any_order(seed: int) -> None:
     keypoints, scores, boxes = crowd(seed)
     rows, merged, _ = merge_poses(keypoints, scores, boxes)
     assert sorted(rows // 4) == [0, 1, 2]

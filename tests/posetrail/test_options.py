@@ -11,7 +11,7 @@ from posetrail.options import suited
 def make(runtime: object, *, size: int = 3, mask: float | None = 0.2) -> None: ...
 
 
-def test_options_it_takes_are_passed_on_and_those_it_does_not_are_refused() -> None:
+def test_known_options_are_passed_on_and_unknown_ones_are_refused() -> None:
     assert suited({"size": 5, "mask": None}, make, "thing") == {"size": 5, "mask": None}
     assert suited({"colour": None}, make, "thing") == {}
     with pytest.raises(InputError, match=r"thing has no option colour \(its options: size, mask\)"):

@@ -31,12 +31,12 @@ def test_parts_join_in_order() -> None:
     assert people.track_ids.tolist() == [4, 2]
 
 
-def test_nobody_has_length_zero() -> None:
+def test_no_people_have_length_zero() -> None:
     assert len(Detections.empty()) == len(Poses.empty(17)) == len(TrackedPoses.empty(17)) == 0
     assert Poses.empty(17).keypoints.shape == (0, 17, 2)
 
 
-def test_a_wrong_shape_names_the_field_what_it_wanted_and_what_came() -> None:
+def test_the_error_for_a_wrong_shape_names_field_and_both_shapes() -> None:
     with pytest.raises(ValueError, match=r"Detections.boxes: expected shape \(N, 4\), got \(2, 5\)"):
         Detections(np.zeros((2, 5)), np.zeros(2))
     with pytest.raises(ValueError, match="boxes 2, scores 3"):

@@ -51,6 +51,6 @@ def test_importing_posetrail_loads_no_other_library_and_none_of_its_packages() -
 
 
 @pytest.mark.parametrize("package", SHIPPED)
-def test_every_package_says_that_it_is_typed(package: str) -> None:
+def test_every_package_has_a_py_typed_file(package: str) -> None:
     (folder,) = import_module(package).__path__
     assert (Path(folder) / "py.typed").is_file()

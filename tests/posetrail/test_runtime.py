@@ -38,7 +38,7 @@ def torch_cpu() -> Iterator[Runtime]:
         yield runtime
 
 
-def test_nobody_is_told_that_networks_run(tmp_path: Path) -> None:
+def test_telemetry_of_onnx_runtime_is_disabled(tmp_path: Path) -> None:
     program = "import os; import posetrail.runtime; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     places = {name: str(tmp_path) for name in ("TMPDIR", "HOME", "XDG_CACHE_HOME")}
     kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
@@ -54,7 +54,7 @@ def images(count: int, size: tuple[int, int], seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("network", "size"), SIZES)
-def test_the_shipped_graph_is_the_torch_module(
+def test_the_onnx_graph_equals_the_torch_module(
     cpu: Runtime, torch_cpu: Runtime, network: Network, size: tuple[int, int]
 ) -> None:
     batch = images(2, size)
@@ -65,7 +65,7 @@ def test_the_shipped_graph_is_the_torch_module(
 
 
 @pytest.mark.parametrize(("network", "size"), SIZES[1:])
-def test_neither_batch_size_nor_threads_change_a_bit(cpu: Runtime, network: Network, size: tuple[int, int]) -> None:
+def test_results_do_not_depend_on_batch_size_or_threads(cpu: Runtime, network: Network, size: tuple[int, int]) -> None:
     batch = images(3, size)
     together = cpu.load(network)(batch)
     with Runtime(device="cpu", threads=1) as single:
@@ -93,7 +93,7 @@ def test_a_batch_may_be_a_view_of_any_layout(cpu: Runtime) -> None:
         run(batch[:0])
 
 
-def test_what_cannot_be_had_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_devices_and_thread_counts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime_module, "_cuda_driver_loads", lambda: False)
     with pytest.raises(InputError, match="no CUDA device"):
         Runtime(device="cuda")
@@ -123,7 +123,7 @@ def test_only_the_cpus_this_process_may_use_are_counted() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)
 
 
-def test_on_a_gpu_the_numbers_are_those_of_the_cpu(cpu: Runtime) -> None:
+def test_gpu_and_cpu_give_the_same_outputs(cpu: Runtime) -> None:
     try:
         gpu = Runtime(device="cuda")
     except InputError:

@@ -58,7 +58,7 @@ def test_a_file_beside_the_users_program_is_named(tmp_path: Path, place: Callabl
     assert done.stderr.splitlines()[-1] == f"posetrail.shadowing.ShadowedPackageError: {expected_line(foreign)}"
 
 
-def test_a_users_program_of_such_a_name_is_named_itself(tmp_path: Path) -> None:
+def test_a_program_with_the_name_of_a_package_is_named(tmp_path: Path) -> None:
     program = tmp_path / "tracker.py"
     program.write_text("print('once')\nfrom posetrail import track\n")
     done = run([sys.executable, "tracker.py"], tmp_path)
@@ -95,7 +95,7 @@ def test_a_folder_without_init_does_not_hide_a_package(tmp_path: Path) -> None:
     assert run([*MODULE, "--version"], tmp_path).returncode == 0
 
 
-def test_a_package_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shadowing, "PACKAGES", ("no_such_package",))
     with pytest.raises(
         ShadowedPackageError, match=r"^no_such_package: expected .* found none; install posetrail again$"

@@ -32,12 +32,12 @@ EVERY = pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
 
 
 @EVERY
-def test_mirroring_twice_is_no_change(skeleton: Skeleton) -> None:
+def test_mirroring_twice_changes_nothing(skeleton: Skeleton) -> None:
     assert (skeleton.mirror[skeleton.mirror] == np.arange(len(skeleton))).all()
     assert skeleton.joints[skeleton.mirror[skeleton.index("left_knee")]] == "right_knee"
 
 
-def test_thirteen_joints_are_the_same_and_two_lie_on_the_line_from_shoulders_to_face() -> None:
+def test_coco_to_posetrack_copies_thirteen_joints_and_estimates_two() -> None:
     keypoints, scores = np.zeros((1, 17, 2)), np.full((1, 17), 0.8)
     keypoints[0, :, 0] = np.arange(17)
     for joint in ("left_shoulder", "right_shoulder"):
@@ -59,7 +59,7 @@ def test_without_a_shoulder_there_is_no_neck() -> None:
     assert out_scores[0, POSETRACK_15.index("neck")] == 0
 
 
-def test_an_unknown_joint_is_told_the_known_ones() -> None:
+def test_the_error_for_an_unknown_joint_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="coco_17 has no joint 'tail'"):
         COCO_17.index("tail")
 
@@ -84,7 +84,7 @@ def tracklets(skeleton: Skeleton) -> list[set[str]]:
 
 
 @EVERY
-def test_the_body_hangs_together_and_no_joint_is_alone(skeleton: Skeleton) -> None:
+def test_limbs_connect_the_body_and_leave_no_joint_alone(skeleton: Skeleton) -> None:
     whole, *others = tracklets(skeleton)
     body = {f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "wrist", "hip", "ankle")}
     assert body <= whole or body in others
@@ -96,7 +96,7 @@ def test_the_body_hangs_together_and_no_joint_is_alone(skeleton: Skeleton) -> No
 
 
 @EVERY
-def test_sigmas_are_those_of_a_joint_of_a_person(skeleton: Skeleton) -> None:
+def test_sigmas_are_within_the_range_of_human_joints(skeleton: Skeleton) -> None:
     sigmas = np.array(skeleton.oks_sigmas)
     assert (sigmas > 0.005).all()
     assert (sigmas < 0.12).all()
@@ -119,12 +119,12 @@ def test_sigmas_are_those_of_a_joint_of_a_person(skeleton: Skeleton) -> None:
     ],
     ids=lambda value: value.name if isinstance(value, Skeleton) else "",
 )
-def test_joints_stand_where_the_data_set_has_them(skeleton: Skeleton, count: int, some: dict[int, str]) -> None:
+def test_joints_have_the_indices_of_the_data_set(skeleton: Skeleton, count: int, some: dict[int, str]) -> None:
     assert len(skeleton) == count
     assert {k: skeleton.joints[k] for k in some} == some
 
 
-def test_the_faces_of_whole_bodies_are_mirrored_as_the_data_set_says() -> None:
+def test_mirror_pairs_of_whole_body_faces_are_those_of_the_data_set() -> None:
     first = COCO_WHOLEBODY_133.joints.index("right_jaw_1")
     swaps = [(0, 16), (7, 9), (8, 8), (17, 26), (21, 22), (30, 30), (31, 35), (36, 45), (37, 44), (39, 42), (40, 47)]
     swaps += [(41, 46), (48, 54), (50, 52), (51, 51), (55, 59), (57, 57), (60, 64), (61, 63), (65, 67), (66, 66)]
@@ -139,7 +139,7 @@ def person(skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(("a", "b"), list(product(SKELETONS.values(), repeat=2)), ids=lambda s: s.name)
-def test_what_two_skeletons_share_comes_back_unchanged(a: Skeleton, b: Skeleton) -> None:
+def test_shared_joints_survive_a_round_trip_between_skeletons(a: Skeleton, b: Skeleton) -> None:
     keypoints, scores = person(a)
     there, there_scores = mapped(keypoints, scores, a, b)
     back, back_scores = mapped(there, there_scores, b, a)
@@ -155,7 +155,7 @@ def test_what_two_skeletons_share_comes_back_unchanged(a: Skeleton, b: Skeleton)
         assert np.array_equal(there, keypoints)
 
 
-def test_a_joint_that_is_not_there_and_cannot_be_made_is_missing() -> None:
+def test_joints_that_cannot_be_derived_are_missing() -> None:
     mpii, scores = mapped(*person(MPII_16), MPII_16, COCO_17)
     face = [COCO_17.index(joint) for joint in ("nose", "left_eye", "right_ear")]
     assert np.isnan(mpii[0, face]).all()
@@ -207,7 +207,7 @@ def test_mapping_a_mirrored_person_gives_the_mirrored_person(a: Skeleton, b: Ske
     assert np.allclose(flipped_scores, there_scores[:, b.mirror])
 
 
-def test_three_dimensions_and_nobody_are_mapped_too() -> None:
+def test_three_dimensions_and_no_people_are_mapped() -> None:
     out, _ = mapped(np.ones((2, 17, 3), np.float32), np.ones((2, 17), np.float32), H36M_17, MPII_16)
     assert (out.shape, out.dtype) == ((2, 16, 3), np.float32)
     nobody, scores = mapped(np.zeros((0, 17, 2)), np.zeros((0, 17)), COCO_17, COCO_WHOLEBODY_133)

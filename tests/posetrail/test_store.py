@@ -52,7 +52,7 @@ def part(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def test_a_file_arrives_whole_and_progress_is_told(tmp_path: Path) -> None:
+def test_a_download_is_complete_and_reports_progress(tmp_path: Path) -> None:
     progress: list[tuple[int, int | None]] = []
     with serving(whole(CONTENT)) as server:
         found = download(server.url, tmp_path / "a" / "w.pth", on_progress=lambda *here: progress.append(here))
@@ -64,32 +64,32 @@ def test_a_file_arrives_whole_and_progress_is_told(tmp_path: Path) -> None:
     assert server.asked[0][1]["User-Agent"].startswith("posetrail/")
 
 
-def test_a_file_that_is_here_is_not_fetched_again(tmp_path: Path) -> None:
+def test_a_file_in_the_store_is_not_downloaded_again(tmp_path: Path) -> None:
     with serving(whole(CONTENT)) as server:
         assert fetched(server, tmp_path / "w.pth") == fetched(server, tmp_path / "w.pth")
     assert len(server.asked) == 1
 
 
-def test_a_line_that_is_cut_is_taken_up_where_it_stopped(tmp_path: Path) -> None:
+def test_an_interrupted_download_resumes(tmp_path: Path) -> None:
     cuts = [whole(CONTENT, sends=20 * 16384)] * 3
     with serving(*cuts, whole(CONTENT)) as server:
         assert fetched(server, tmp_path / "w.pth") == SHA256
     assert server.ranges == [None, "bytes=327680-", "bytes=655360-", "bytes=983040-"]
 
 
-def test_many_cuts_that_each_bring_something_are_no_reason_to_give_up(tmp_path: Path) -> None:
+def test_interruptions_with_progress_do_not_end_the_download(tmp_path: Path) -> None:
     with serving(whole(CONTENT, sends=6 * 16384)) as server:
         assert fetched(server, tmp_path / "w.pth") == SHA256
     assert len(server.asked) == 11 > QUICK.attempts
 
 
-def test_a_server_that_cannot_go_on_starts_over(tmp_path: Path) -> None:
+def test_a_server_without_range_requests_starts_over(tmp_path: Path) -> None:
     with serving(whole(CONTENT, ranges=False, sends=HALF), whole(CONTENT, ranges=False)) as server:
         assert fetched(server, tmp_path / "w.pth") == SHA256
     assert server.ranges == [None, f"bytes={HALF}-"]
 
 
-def test_a_server_that_is_always_cut_at_the_same_place_is_given_up(tmp_path: Path) -> None:
+def test_interruptions_without_progress_end_the_download(tmp_path: Path) -> None:
     with serving(whole(CONTENT, ranges=False, sends=HALF)) as server:
         line = told(server, tmp_path / "w.pth")
     assert f"cut off after {HALF} bytes" in line
@@ -100,13 +100,13 @@ def test_a_server_that_is_always_cut_at_the_same_place_is_given_up(tmp_path: Pat
     assert server.ranges == [f"bytes={HALF}-"]
 
 
-def test_a_server_that_goes_silent_is_asked_again(tmp_path: Path) -> None:
+def test_a_download_that_times_out_is_retried(tmp_path: Path) -> None:
     with serving(whole(CONTENT, sends=HALF, stalls=True), whole(CONTENT)) as server:
         assert fetched(server, tmp_path / "w.pth") == SHA256
     assert server.ranges == [None, f"bytes={HALF}-"]
 
 
-def test_wrong_bytes_are_thrown_away_and_named(tmp_path: Path) -> None:
+def test_a_file_with_another_digest_is_removed_and_reported(tmp_path: Path) -> None:
     wrong = CONTENT[:-1] + b"?"
     with serving(whole(wrong)) as server:
         line = told(server, tmp_path / "w.pth")
@@ -115,12 +115,12 @@ def test_wrong_bytes_are_thrown_away_and_named(tmp_path: Path) -> None:
         assert fetched(server, tmp_path / "w.pth", hashlib.sha256(wrong).hexdigest())
 
 
-def test_fewer_bytes_than_there_should_be_are_no_file(tmp_path: Path) -> None:
+def test_a_truncated_download_leaves_no_file(tmp_path: Path) -> None:
     with serving(whole(CONTENT[:HALF])) as server:  # says so itself, so nothing was cut
         assert f"({HALF} bytes)" in told(server, tmp_path / "w.pth")
 
 
-def test_a_beginning_of_another_file_is_not_gone_on_with(tmp_path: Path) -> None:
+def test_a_partial_file_of_another_version_is_not_resumed(tmp_path: Path) -> None:
     part(tmp_path / "w.pth").write_bytes(b"x" * HALF)
     with serving(whole(CONTENT)) as server:
         assert fetched(server, tmp_path / "w.pth") == SHA256
@@ -130,14 +130,14 @@ def test_a_beginning_of_another_file_is_not_gone_on_with(tmp_path: Path) -> None
         assert fetched(server, tmp_path / "v.pth") == SHA256
 
 
-def test_a_part_that_was_whole_already_is_taken(tmp_path: Path) -> None:
+def test_a_complete_partial_file_is_used(tmp_path: Path) -> None:
     part(tmp_path / "w.pth").write_bytes(CONTENT)
     with serving(whole(CONTENT)) as server:
         assert fetched(server, tmp_path / "w.pth") == SHA256
     assert server.ranges == [f"bytes={len(CONTENT)}-"]
 
 
-def test_a_server_that_sends_another_part_than_asked_for_is_asked_for_all(tmp_path: Path) -> None:
+def test_a_wrong_range_restarts_the_download(tmp_path: Path) -> None:
     part(tmp_path / "w.pth").write_bytes(CONTENT[:HALF])
     other = status(206, CONTENT[7:], Content_Range=f"bytes 7-{len(CONTENT) - 1}/{len(CONTENT)}")
     with serving(other, whole(CONTENT)) as server:
@@ -145,7 +145,7 @@ def test_a_server_that_sends_another_part_than_asked_for_is_asked_for_all(tmp_pa
     assert server.ranges == [f"bytes={HALF}-", None]
 
 
-def test_redirects_are_followed_but_not_away_from_tls(tmp_path: Path) -> None:
+def test_redirects_are_followed_except_to_unencrypted_urls(tmp_path: Path) -> None:
     with serving(status(302, Location="/elsewhere.pth"), whole(CONTENT)) as server:
         assert fetched(server, tmp_path / "w.pth") == SHA256
         assert [path for path, _ in server.asked] == ["/weights.pth", "/elsewhere.pth"]
@@ -157,7 +157,7 @@ def test_redirects_are_followed_but_not_away_from_tls(tmp_path: Path) -> None:
             download(address, tmp_path / "v.pth")
 
 
-def test_what_the_server_says_is_told_at_once_unless_it_may_pass(tmp_path: Path) -> None:
+def test_permanent_http_errors_are_not_retried(tmp_path: Path) -> None:
     with serving(status(404)) as server:
         assert "the server says 404 Not Found" in told(server, tmp_path / "w.pth")
     assert len(server.asked) == 1
@@ -168,14 +168,14 @@ def test_what_the_server_says_is_told_at_once_unless_it_may_pass(tmp_path: Path)
     assert len(server.asked) == QUICK.attempts
 
 
-def test_a_web_page_is_no_file_even_when_nobody_knows_the_sum(tmp_path: Path) -> None:
+def test_a_web_page_is_refused_even_without_a_known_digest(tmp_path: Path) -> None:
     with serving(status(200, b"\n<!doctype html><title>Sign in</title>")) as server:
         assert "got a web page" in told(server, tmp_path / "w.pth")
         with pytest.raises(InputError, match="got a web page"):
             download(server.url, tmp_path / "w.pth")
 
 
-def test_a_machine_that_is_not_online_is_told_so_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_network_connection_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"http://127.0.0.1:{free.getsockname()[1]}/w.pth"
     with pytest.raises(InputError, match=r"cannot be reached \(.*refused.*online, does it need a proxy") as raised:
@@ -203,7 +203,7 @@ def downloading(server: Server, path: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", PROGRAM, server.url, path, SHA256], cwd=REPOSITORY)
 
 
-def test_a_program_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_program_resumes_its_download(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
     with serving(whole(CONTENT, sends=HALF, stalls=True), whole(CONTENT)) as server:
         with downloading(server, path) as running:
@@ -218,7 +218,7 @@ def test_a_program_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     assert server.ranges == [None, f"bytes={arrived}-"]
 
 
-def test_two_programs_that_want_the_same_file_fetch_it_once(tmp_path: Path) -> None:
+def test_two_programs_download_the_same_file_once(tmp_path: Path) -> None:
     both_run = threading.Barrier(3)
 
     def slow(asked: object) -> None:
@@ -251,7 +251,9 @@ def yolox(server: Server, sha256: str = SHA256[:8]) -> Published:
     return replace(PUBLISHED["yolox_nano"], url=server.url, sha256=(sha256,))
 
 
-def test_what_is_fetched_is_found_by_its_network(home: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_downloaded_weights_are_found_by_their_network(
+    home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(DETECTORS, "yolox_nano", yolox(server))
     with pytest.raises(InputError) as missing:
         given_weights("yolox_nano", None, source="", table=DETECTORS)
@@ -269,7 +271,7 @@ def test_what_is_fetched_is_found_by_its_network(home: Path, server: Server, mon
     assert (home / "weights" / "yolox_nano.pth.sha256").read_text() == f"{SHA256}  yolox_nano.pth\n"
 
 
-def test_a_fetched_file_becomes_a_detector_and_a_foreign_one_says_what_differs(
+def test_a_downloaded_file_is_loaded_and_weights_of_another_network_are_refused(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
@@ -297,7 +299,7 @@ def test_a_fetched_file_becomes_a_detector_and_a_foreign_one_says_what_differs(
         assert "\n" not in str(told.value)
 
 
-def test_what_cannot_be_fetched_says_where_its_authors_have_it(home: Path) -> None:
+def test_the_error_for_missing_weights_says_how_to_get_them(home: Path) -> None:
     with pytest.raises(InputError, match=r"pose_hrnet_w32_256x192.pth are? linked at https://github.com/leoxiaobin"):
         store.weights_file("hrnet_w32", table=PUBLISHED)
     with pytest.raises(InputError, match="cannot be downloaded directly"):
@@ -315,7 +317,7 @@ def test_what_cannot_be_fetched_says_where_its_authors_have_it(home: Path) -> No
     assert store.verify(PUBLISHED["hrnet_w32"]) == SHA256
 
 
-def test_a_file_that_was_changed_is_told_and_fetched_again(home: Path, server: Server) -> None:
+def test_a_changed_file_is_reported_and_downloaded_again(home: Path, server: Server) -> None:
     published = yolox(server)
     path = store.fetch(published, patience=QUICK)
     path.write_bytes(CONTENT[:-1])
@@ -326,9 +328,7 @@ def test_a_file_that_was_changed_is_told_and_fetched_again(home: Path, server: S
     assert len(server.asked) == 2
 
 
-def test_a_file_whose_name_tells_an_old_sum_is_taken_when_the_user_knows_the_new_one(
-    home: Path, server: Server
-) -> None:
+def test_a_digest_given_by_the_user_replaces_the_recorded_one(home: Path, server: Server) -> None:
     stale = yolox(server, "00000000")
     with pytest.raises(InputError, match=f"--sha256 {SHA256}"):
         store.fetch(stale, patience=QUICK)
@@ -340,7 +340,7 @@ def test_a_file_whose_name_tells_an_old_sum_is_taken_when_the_user_knows_the_new
     assert len(server.asked) == 2
 
 
-def test_another_folder_is_filled_for_another_machine(
+def test_weights_are_downloaded_to_a_folder_for_another_machine(
     home: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published, stick = yolox(server), tmp_path / "stick"
@@ -368,7 +368,7 @@ def test_another_folder_is_filled_for_another_machine(
     assert [entry["name"] for entry in both] == ["other", "yolox_nano"]
 
 
-def test_the_cache_is_the_users_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_default_store_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(store.HOME_VARIABLE)
     assert "posetrail" in store.home_folder().parts
     assert store.home_folder().is_relative_to(Path.home())
@@ -379,7 +379,7 @@ EVERY = pytest.mark.parametrize("published", PUBLISHED.values(), ids=PUBLISHED)
 
 
 @EVERY
-def test_every_entry_says_what_a_user_asks(published: Published) -> None:
+def test_every_entry_is_complete(published: Published) -> None:
     assert published.licence
     assert published.score
     assert bool(published.scored_by) == (published.score != "not published")
@@ -406,7 +406,7 @@ def test_every_network_has_an_entry_of_its_name_and_every_entry_a_network() -> N
     assert len({store.stored_path(each) for each in PUBLISHED.values()}) == len(PUBLISHED)
 
 
-def test_torchvision_has_its_files_where_the_table_says() -> None:
+def test_urls_of_torchvision_files_are_those_of_torchvision() -> None:
     from torchvision.models import get_model_weights
 
     for name, published in PUBLISHED.items():

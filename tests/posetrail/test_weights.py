@@ -21,7 +21,7 @@ BUILT_IN = [model.weights for model in (*DETECTORS.values(), *ESTIMATORS.values(
 
 
 @pytest.mark.parametrize("weights", BUILT_IN, ids=lambda w: w.name)
-def test_what_travels_is_float16_and_loads_as_float32_unchanged(weights: Weights) -> None:
+def test_packaged_weights_are_float16_and_load_as_float32(weights: Weights) -> None:
     stored = load_file(weights.path)
     loaded = weights.load()
     assert {value.dtype for value in stored.values()} == {np.dtype(np.float16)}
@@ -31,14 +31,14 @@ def test_what_travels_is_float16_and_loads_as_float32_unchanged(weights: Weights
 
 
 @pytest.mark.parametrize("weights", BUILT_IN, ids=lambda w: w.name)
-def test_every_file_says_where_it_comes_from_and_what_it_may_be_used_for(weights: Weights) -> None:
+def test_every_file_has_a_source_and_a_licence(weights: Weights) -> None:
     assert weights.licence == "Apache-2.0"
     assert weights.source
     assert weights.about
     assert weights.size_bytes == weights.path.stat().st_size > 1_000_000
 
 
-def test_a_missing_a_truncated_and_a_wrong_file_are_each_told_in_one_line(tmp_path: Path) -> None:
+def test_missing_truncated_and_wrong_files_are_refused_in_one_line(tmp_path: Path) -> None:
     whole = BUILT_IN[0]
     missing = replace(whole, path=tmp_path / "gone.safetensors")
     assert missing.size_bytes == 0
