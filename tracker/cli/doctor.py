@@ -55,9 +55,15 @@ def doctor_command() -> int:
     return 0 if all(finding.ok for finding in findings) else UNUSABLE
 
 
+class _Failed(Exception):
+    """A check found something wrong; the text says what."""
+
+
 def _checked(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name, check(), ok=True)
+    except _Failed as error:
+        return Finding(name, str(error), ok=False)
     except Exception as error:  # any failure is the finding
         return Finding(name, " ".join(f"{type(error).__name__}: {error}".split()), ok=False)
 
@@ -73,9 +79,9 @@ def _imports() -> str:
 
     check_packages()
     if shared := shared_packages():
-        raise RuntimeError(describe_shared(shared))
+        raise _Failed(describe_shared(shared))
     if files := files_in(str(Path.cwd())):
-        raise RuntimeError(
+        raise _Failed(
             f"Python programs in this folder import {', '.join(files)} in place of posetrail's package; rename it, or "
             "keep programs that use posetrail elsewhere"
         )
@@ -177,4 +183,4 @@ def _images() -> list[np.ndarray]:
 
 def _expect(expected: str, got: str) -> None:
     if got.strip() != expected:
-        raise RuntimeError(f"expected {expected}, got {got.strip()}")
+        raise _Failed(f"expected {expected}, got {got.strip()}")
