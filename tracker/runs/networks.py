@@ -206,7 +206,9 @@ def _check_crop_mask(chosen: NetworkSettings, network: Estimator | BottomUp) -> 
             advice = "give the margin around the box: --crop-mask-margin 0.2"
         else:
             advice = "leave --crop-mask out"
-        raise InputError(f"crop_mask: estimator {chosen.estimator} does not mask its crops by default; {advice}")
+        raise InputError(
+            f"crop_mask: expected an estimator that masks its crops by default, got {chosen.estimator}; {advice}"
+        )
 
 
 def _detector(chosen: NetworkSettings, runtime: Runtime) -> Detector:

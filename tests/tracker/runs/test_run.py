@@ -310,7 +310,7 @@ def test_a_mask_that_the_estimator_does_not_apply_is_refused(monkeypatch: pytest
         monkeypatch.setattr("tracker.runs.networks.create_estimator", lambda *_, made=estimator, **__: made)
         with (
             pytest.raises(
-                InputError, match=f"crop_mask: estimator movenet_thunder does not mask its crops by default; {said}"
+                InputError, match=f"expected an estimator that masks its crops by default, got movenet_thunder; {said}"
             ),
             open_networks(Settings(networks=NetworkSettings(crop_mask=True))),
         ):
