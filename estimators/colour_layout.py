@@ -121,9 +121,9 @@ def _histograms(lab: np.ndarray, seen: np.ndarray) -> np.ndarray:
     )
     membership = np.equal.outer(np.arange(len(_PART_WEIGHTS)), _PART_OF_STRIP).astype(float)  # (3, 4)
     shares = membership @ strips / np.maximum(membership @ counts[..., None], 1)
-    told = membership @ seen.mean(axis=2)[..., None] >= _MIN_SEEN * membership.sum(axis=1)[:, None]
-    torso_seen = told[:, :2].all(axis=1, keepdims=True)
-    weighted = shares * np.array(_PART_WEIGHTS)[:, None] * (told & torso_seen)
+    is_known = membership @ seen.mean(axis=2)[..., None] >= _MIN_SEEN * membership.sum(axis=1)[:, None]
+    torso_seen = is_known[:, :2].all(axis=1, keepdims=True)
+    weighted = shares * np.array(_PART_WEIGHTS)[:, None] * (is_known & torso_seen)
     return np.sqrt(weighted).reshape(len(lab), -1)
 
 

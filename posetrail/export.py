@@ -76,8 +76,8 @@ def export_onnx(
             )
         _add_metadata(beside, metadata or {})
         with torch.inference_mode():
-            wanted = [tensor.numpy() for tensor in _flat(network(torch.from_numpy(noise)))]
-        shapes, difference, largest = _compared(beside, noise, wanted, path)
+            expected = [tensor.numpy() for tensor in _flat(network(torch.from_numpy(noise)))]
+        shapes, difference, largest = _compared(beside, noise, expected, path)
     return Exported(path=path, outputs=shapes, max_difference=difference, largest=largest)
 
 
@@ -104,12 +104,12 @@ def export_built_in(network: Network, path: Path) -> Exported:
             tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name], tensor.name))
     image = np.random.default_rng(0).integers(0, 256, _image_shape(model), np.uint8)
     with Runtime("cpu", threads=1) as runtime:
-        wanted = list(runtime.load(network)(image))
+        expected = list(runtime.load(network)(image))
     with written_whole(path) as beside:
         onnx.save(model, beside)
         about = network.weights
         _add_metadata(beside, {"name": about.name, "licence": about.licence, "source": about.source})
-        shapes, difference, largest = _compared(beside, image, wanted, path)
+        shapes, difference, largest = _compared(beside, image, expected, path)
     return Exported(path=path, outputs=shapes, max_difference=difference, largest=largest)
 
 
@@ -126,7 +126,7 @@ def _image_shape(model: onnx.ModelProto) -> tuple[int, ...]:
 
 
 def _compared(
-    file: Path, images: np.ndarray, wanted: Sequence[np.ndarray], path: Path
+    file: Path, images: np.ndarray, expected: Sequence[np.ndarray], path: Path
 ) -> tuple[tuple[tuple[object, ...], ...], float, float]:
     """Shapes of the file's outputs, their largest difference from the network's, and the largest absolute value.
 
@@ -138,10 +138,10 @@ def _compared(
     # From bytes, because the temporary file does not have the suffix that a session expects.
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     found = session.run(None, {session.get_inputs()[0].name: images})
-    if [each.shape for each in found] != [each.shape for each in wanted]:
-        raise RuntimeError(f"{path}: expected outputs {[w.shape for w in wanted]}, got {[f.shape for f in found]}")
-    difference = max(float(np.abs(f - w).max()) for f, w in zip(found, wanted, strict=True))
-    largest = max(float(np.abs(w).max()) for w in wanted)
+    if [each.shape for each in found] != [each.shape for each in expected]:
+        raise RuntimeError(f"{path}: expected outputs {[w.shape for w in expected]}, got {[f.shape for f in found]}")
+    difference = max(float(np.abs(f - w).max()) for f, w in zip(found, expected, strict=True))
+    largest = max(float(np.abs(w).max()) for w in expected)
     if not difference <= _TOLERANCE * largest:
         raise RuntimeError(
             f"{path}: outputs of the file differ from the network's by {difference:.2g}, largest value {largest:.2g}"

@@ -61,9 +61,9 @@ def try_file(path: Path, size: tuple[int, int], limits: Limits) -> str:
         )
     except subprocess.TimeoutExpired:
         return f"loading it and running it on one image takes more than {limits.seconds:g} s"
-    said = " ".join(done.stdout.decode(errors="replace").split())
-    if done.returncode == 0 or said:
-        return said
+    output = " ".join(done.stdout.decode(errors="replace").split())
+    if done.returncode == 0 or output:
+        return output
     return (
         f"loading it or running it on one image ends the process ({done.returncode}); "
         f"the process may take {limits.bytes >> 20} MiB of memory"

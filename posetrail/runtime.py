@@ -262,12 +262,12 @@ def _one_thread() -> onnxruntime.SessionOptions:
 
 def _providers(device: str, available: Sequence[str]) -> list[str | tuple[str, dict[str, str]]]:
     """Execution providers to use, preferred first, among those of this installation of ONNX Runtime."""
-    wished: list[str | tuple[str, dict[str, str]]] = []
+    providers: list[str | tuple[str, dict[str, str]]] = []
     if device == "cuda" and _CUDA in available:
-        wished.append((_CUDA, {"use_tf32": "0"}))  # as with torch: TF32 moves joints
+        providers.append((_CUDA, {"use_tf32": "0"}))  # as with torch: TF32 moves joints
     if device == "cpu" and _OPENVINO in available:
-        wished.append((_OPENVINO, {"device_type": "CPU", "num_of_threads": "1"}))
-    return [*wished, "CPUExecutionProvider"]
+        providers.append((_OPENVINO, {"device_type": "CPU", "num_of_threads": "1"}))
+    return [*providers, "CPUExecutionProvider"]
 
 
 def _is_of_images(shape: Sequence[int | str | None]) -> bool:

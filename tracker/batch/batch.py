@@ -85,14 +85,14 @@ def run_batch(
         table = Table(task.output / f"{name}.csv")
         table.keep_only(clip.name for clip in mine)
         failed = {clip for clip, row in table.rows.items() if row.status == "failed"}
-        wanted = [clip for clip in mine if clip.name in failed or not retry_failed]
+        selected = [clip for clip in mine if clip.name in failed or not retry_failed]
         run = run_clips or _engine(engine, jobs, address, cpus, gpus)
-        with batch_progress(progress, len(wanted)) as watch:
-            for row in run(wanted, task, jobs, watch, stopped=stopped):
+        with batch_progress(progress, len(selected)) as watch:
+            for row in run(selected, task, jobs, watch, stopped=stopped):
                 lock.check()
                 table.add(_table_row(row, retry_failed))
             if not shard and not stopped():
-                for row in _associate_left(run, wanted, task, jobs, watch, table, stopped):
+                for row in _associate_left(run, selected, task, jobs, watch, table, stopped):
                     lock.check()
                     table.add(_table_row(row, retry_failed))
         for clip in mine:
@@ -103,7 +103,7 @@ def run_batch(
 
 def _associate_left(
     run: Engine,
-    wanted: Sequence[ListedClip],
+    selected: Sequence[ListedClip],
     task: Task,
     jobs: int,
     watch: Watch,
@@ -111,7 +111,7 @@ def _associate_left(
     stopped: Callable[[], bool],
 ) -> Iterator[Row]:
     """Associate clips whose segments are all inferred, but were locked by a worker of a batch that was just killed."""
-    left = {clip.name: replace(clip, segment=0) for clip in wanted if table.status(clip.name) == INFERRED}
+    left = {clip.name: replace(clip, segment=0) for clip in selected if table.status(clip.name) == INFERRED}
     return run(list(left.values()), task, jobs, watch, stopped=stopped) if left else iter(())
 
 
@@ -160,16 +160,16 @@ def _changed_settings(folder: Path, task: Task, weights: Mapping[str, str]) -> l
             was |= read_record(folder).settings.association
     except InputError:
         return None  # an error is reported in the clip's row
-    rooms = plain(asdict(task.settings))
-    wanted = {setting: value for room in rooms.values() for setting, value in room.items()}
-    wanted |= {"start_s": task.start_s, "end_s": task.end_s, "stride": task.stride}
-    wanted.pop("device")  # "auto" may stand for the recorded one
+    groups = plain(asdict(task.settings))
+    now = {setting: value for group in groups.values() for setting, value in group.items()}
+    now |= {"start_s": task.start_s, "end_s": task.end_s, "stride": task.stride}
+    now.pop("device")  # "auto" may stand for the recorded one
     known = {model["sha256"] for model in header.models}
     others = {f"weights of {name}": sha256 for name, sha256 in weights.items() if sha256 not in known}
     if not others:  # the same content under other paths
-        was, wanted = without_paths(was), without_paths(wanted)
-    both = [name for name in wanted if name in was]
-    changes = differences({name: was[name] for name in both}, {name: wanted[name] for name in both})
+        was, now = without_paths(was), without_paths(now)
+    both = [name for name in now if name in was]
+    changes = differences({name: was[name] for name in both}, {name: now[name] for name in both})
     return changes + [f"{name} were others than {sha256[:12]}" for name, sha256 in others.items()]
 
 

@@ -112,8 +112,8 @@ def _shared(words: Sequence[str]) -> str:
 
 
 def _licences(members: Sequence[Published]) -> str:
-    said = dict.fromkeys(each.licence.partition(";")[0] for each in members)
-    return ", ".join(said) + (f" {_RESTRICTED}" if any(";" in each.licence for each in members) else "")
+    licences = dict.fromkeys(each.licence.partition(";")[0] for each in members)
+    return ", ".join(licences) + (f" {_RESTRICTED}" if any(";" in each.licence for each in members) else "")
 
 
 def _range(numbers: Sequence[float]) -> str:
