@@ -76,7 +76,10 @@ def weights_file(
         return Path(given)
     published = table.get(name)
     if published is None:
-        raise InputError(f"{network} comes without weights: give --weights FILE (.pth or .safetensors)")
+        raise InputError(
+            f"{network}: expected a file of weights, because none are published; give --estimator-weights FILE, or the "
+            "same flag of its kind (.pth or .safetensors)"
+        )
     if published.network != network:
         raise InputError(f"weights {name}: expected weights for {network}, got weights for {published.network}")
     path = stored_path(published, home)
