@@ -1,4 +1,4 @@
-"""Non-maximum suppression by any similarity: greedy, soft, or by merging poses.
+"""Non-maximum suppression by any similarity: greedy, or by merging poses.
 
 `nms(box_iou(boxes, boxes), ...)` is box NMS, `nms(oks(keypoints, keypoints, ...), ...)` pose NMS.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 # RMPE's parameters as published with AlphaPose for 17 joints, learnt from COCO; distances in pixels.
 _SAME_PLACE_PX = 1.0  # below this distance, the scores of both joints count ...
-_SURENESS_SPREAD = 1.0  # ... through a tanh with this scale
+_CONFIDENCE_SPREAD = 1.0  # ... through a tanh with this scale
 _DISTANCE_WEIGHT, _DISTANCE_SPREAD_PX = 1.7, 2.65
 _MIN_SIMILARITY = 22.48
 _MIN_SHARED_JOINTS = 5
@@ -42,37 +42,6 @@ def nms(similarity: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndar
             alive &= similarity[row] <= threshold
             alive[row] = False
     return np.array(kept, dtype=int)
-
-
-def soft_nms(
-    similarity: np.ndarray, scores: np.ndarray, spread: float, *, max_kept: int = 20
-) -> tuple[np.ndarray, np.ndarray]:
-    """Soft non-maximum suppression; not used by the pipeline yet.
-
-    Bodla et al. 2017, "Soft-NMS", section 3: instead of being removed, rows similar to a better one lose score. The
-    highest score is taken and the others are multiplied by exp(-similarity^2 / spread), repeatedly. Useful in crowds,
-    where a hard threshold either keeps duplicates or removes occluded people.
-
-    Args:
-        similarity: (N, N) 0..1.
-        scores: (N,) 0 or more; of equal scores the first row is taken first.
-        spread: more than 0; with a smaller spread, scores decrease more.
-        max_kept: largest number of rows returned.
-
-    Returns:
-        rows (M,) and their reduced scores (M,), highest first.
-    """
-    left = scores.astype(np.float64)
-    rows: list[int] = []
-    kept_scores: list[float] = []
-    waiting = np.ones(len(left), bool)
-    for _ in range(min(max_kept, len(left))):
-        best = int(np.where(waiting, left, -np.inf).argmax())
-        rows.append(best)
-        kept_scores.append(left[best])
-        waiting[best] = False
-        left *= np.exp(-(similarity[best] ** 2) / spread)
-    return np.array(rows, dtype=int), np.array(kept_scores, dtype=np.float64)
 
 
 def merge_poses(
@@ -118,9 +87,9 @@ def merge_poses(
 
 def _like(best: int, distances: np.ndarray, scores: np.ndarray, reach: float) -> np.ndarray:
     """Which poses (N,) are the same person as row `best`, by the distances (N, K) of their joints to its joints."""
-    surely = np.tanh(scores[best] / _SURENESS_SPREAD) * np.tanh(scores / _SURENESS_SPREAD)
+    confidence = np.tanh(scores[best] / _CONFIDENCE_SPREAD) * np.tanh(scores / _CONFIDENCE_SPREAD)
     near = np.exp(-distances / _DISTANCE_SPREAD_PX).sum(axis=1)
-    similarity = np.where(distances <= _SAME_PLACE_PX, surely, 0).sum(axis=1) + _DISTANCE_WEIGHT * near
+    similarity = np.where(distances <= _SAME_PLACE_PX, confidence, 0).sum(axis=1) + _DISTANCE_WEIGHT * near
     shared = (distances <= min(reach, _MAX_REACH_PX)).sum(axis=1)
     return (similarity > _MIN_SIMILARITY) | (shared >= _MIN_SHARED_JOINTS)
 

@@ -1,4 +1,4 @@
-"""Suppression: hard, soft and merging; heaps worked out by hand, what must hold, and what published code gives."""
+"""Suppression, greedy and by merging: examples worked out by hand, properties, and results of published code."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from posetrail.nms import merge_poses, nms, soft_nms
+from posetrail.nms import merge_poses, nms
 from posetrail.similarity import box_iou, keypoint_boxes, oks
 from posetrail.skeletons import COCO_17
 from tests.functions import recorded
 
 distinct_scores = st.permutations(range(6)).map(lambda ranks: (np.array(ranks) + 1) / 7)
-likeness = arrays(np.float64, (6, 6), elements=st.floats(0, 1)).map(
+similarities = arrays(np.float64, (6, 6), elements=st.floats(0, 1)).map(
     lambda a: np.maximum(a, a.T) * (1 - np.eye(6)) + np.eye(6)
 )
 orders = st.permutations(range(6)).map(np.array)
@@ -33,16 +33,6 @@ def test_suppression_keeps_the_best_of_each_cluster() -> None:
     assert nms(similarity, np.array([0.5, 0.9, 0.8]), 0.55).tolist() == [1]
     assert nms(similarity, np.array([0.9, 0.5, 0.8]), 0.55).tolist() == [0, 2]
     assert nms(np.zeros((0, 0)), np.zeros(0), 0.5).tolist() == []
-
-
-def test_soft_suppression_ranks_duplicates_last() -> None:
-    similarity = np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]])
-    rows, scores = soft_nms(similarity, np.array([0.9, 0.8, 0.5]), 0.5)
-    assert rows.tolist() == [0, 2, 1]
-    assert scores == pytest.approx([0.9, 0.5, 0.8 * np.exp(-0.81 / 0.5)])
-    rows, _ = soft_nms(similarity, np.array([0.9, 0.8, 0.5]), 0.5, max_kept=2)
-    assert rows.tolist() == [0, 2]
-    assert [len(part) for part in soft_nms(np.zeros((0, 0)), np.zeros(0), 0.5)] == [0, 0]
 
 
 def test_merging_replaces_a_hidden_joint_by_a_confident_one() -> None:
@@ -79,7 +69,7 @@ def test_merging_does_not_add_joints_that_the_best_pose_lacks() -> None:
     assert np.isfinite(np.delete(merged[0], 5, axis=0)).all()
 
 
-@given(similarity=likeness, scores=distinct_scores, threshold=st.floats(0, 1), order=orders)
+@given(similarity=similarities, scores=distinct_scores, threshold=st.floats(0, 1), order=orders)
 def test_suppression_is_idempotent_and_independent_of_order(
     similarity: np.ndarray, scores: np.ndarray, threshold: float, order: np.ndarray
 ) -> None:
@@ -91,18 +81,6 @@ def test_suppression_is_idempotent_and_independent_of_order(
     assert nms(among, scores[kept], threshold).tolist() == list(range(len(kept)))
     shuffled = nms(similarity[np.ix_(order, order)], scores[order], threshold)
     assert order[shuffled].tolist() == kept.tolist()
-
-
-@given(similarity=likeness, scores=distinct_scores, spread=st.floats(0.05, 1), order=orders)
-def test_soft_suppression_ranks_each_pose_once_by_score_in_any_order(
-    similarity: np.ndarray, scores: np.ndarray, spread: float, order: np.ndarray
-) -> None:
-    rows, kept_scores = soft_nms(similarity, scores, spread)
-    assert sorted(rows) == list(range(6))
-    assert (np.diff(kept_scores) <= 0).all()
-    assert (kept_scores <= scores[rows]).all()
-    _, shuffled_scores = soft_nms(similarity[np.ix_(order, order)], scores[order], spread)
-    np.testing.assert_allclose(shuffled_scores, kept_scores, rtol=1e-9)
 
 
 @settings(max_examples=20, deadline=None)
@@ -137,14 +115,12 @@ def test_oks_as_hrnet_published_it() -> None:
 
 
 @pytest.mark.parametrize("threshold", ["0.3", "0.5", "0.9"])
-def test_oks_nms_and_its_soft_kind_as_hrnet_published_them(threshold: str) -> None:
+def test_oks_nms_as_hrnet_published_it(threshold: str) -> None:
     golden = recorded("oks_nms")
     # Of equal scores it takes the last first: in reverse, ours does.
     similarity, scores = hrnet_similarity(golden)[::-1, ::-1], golden["scores"][::-1]
     last = len(scores) - 1
     assert (last - nms(similarity, scores, float(threshold))).tolist() == golden[f"keep_{threshold}"].tolist()
-    rows, _ = soft_nms(similarity, scores, float(threshold))
-    assert (last - rows).tolist() == golden[f"softkeep_{threshold}"].tolist()
 
 
 @pytest.mark.parametrize("threshold", ["0.3", "0.5"])
