@@ -13,10 +13,12 @@ from contextlib import contextmanager
 TYPE_CHECKING = False  # as `typing` has it, which takes longer to import than everything else here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
     from typing import Any
 
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _REPEAT_S = 0.05
+_MAX_DEFERRALS = 200  # ten seconds: an import that hangs is interrupted in the end
 
 
 class Interrupted(KeyboardInterrupt):
@@ -28,10 +30,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """After `install`, every stop signal raises `Interrupted` in the main thread."""
+    """After `install`, every stop signal raises `Interrupted` in the main thread.
+
+    During an import it is raised when the import is over, because extension modules crash when they are interrupted
+    while they initialise themselves.
+    """
 
     def __init__(self) -> None:
         self.first: Interrupted | None = None
+        self._deferrals = 0
 
     def install(self) -> None:
         """Handle the stop signals, and suppress the tracebacks that Python prints of interrupts."""
@@ -39,22 +46,22 @@ class Interrupts:
         sys.excepthook = _without_interrupts(sys.excepthook)
         sys.unraisablehook = self._unraisable(sys.unraisablehook)
 
-    def _raise(self, number: int, _frame: object) -> None:
+    def _raise(self, number: int, frame: FrameType | None) -> None:
         self.first = self.first or Interrupted(number)
+        if self._deferrals < _MAX_DEFERRALS and _is_importing(frame):
+            self._deferrals += 1
+            _send_later(number)
+            return
         raise Interrupted(number)
 
     def _unraisable(self, report: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Python drops an interrupt in a callback from C code, as imports have them: send it again a moment later."""
+        """Python drops an interrupt in a callback from C code: send it again a moment later."""
 
         def hook(lost: Any) -> None:
             if not issubclass(lost.exc_type, KeyboardInterrupt) or self.first is None:
                 report(lost)
                 return
-            import threading
-
-            again = threading.Timer(_REPEAT_S, _interrupt_main_thread, [self.first.code - 128])
-            again.daemon = True
-            again.start()
+            _send_later(self.first.code - 128)
 
         return hook
 
@@ -63,6 +70,8 @@ def ignore_stop_signals() -> None:
     """Ignore all stop signals from now on, so that the program can clean up."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)  # of `_send_later`
 
 
 class StopRequest:
@@ -129,13 +138,26 @@ def _handle(handler: Callable[[int, Any], None]) -> dict[int, Any]:
     return before
 
 
-def _interrupt_main_thread(number: int) -> None:
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a frame is part of an import."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _send_later(number: int) -> None:
+    """Send a signal to this process again in a moment."""
+    if hasattr(signal, "setitimer"):  # no thread is needed, so this works in the middle of an import
+        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
+        signal.setitimer(signal.ITIMER_REAL, _REPEAT_S)
+        return
     import threading
 
-    if hasattr(signal, "pthread_kill"):  # wakes the main thread if it waits
-        signal.pthread_kill(threading.main_thread().ident or 0, number)
-    else:
-        signal.raise_signal(number)
+    again = threading.Timer(_REPEAT_S, signal.raise_signal, [number])
+    again.daemon = True
+    again.start()
 
 
 def _without_interrupts(report: Callable[..., Any]) -> Callable[..., Any]:

@@ -27,6 +27,21 @@ from tracker.cli import start
 start._open_streams = lambda: signal.raise_signal(signal.SIGTERM)
 start.main()
 """
+SIGNAL_DURING_AN_IMPORT = """
+import sys
+from pathlib import Path
+from tracker.cli import start
+Path("probe.py").write_text(
+    "import signal, time; signal.raise_signal(signal.SIGTERM); time.sleep(0.2); open('initialised', 'w').close()"
+)
+def import_probe():
+    sys.path.insert(0, ".")
+    import probe
+    while True:
+        pass
+start._open_streams = import_probe
+start.main()
+"""
 
 
 def started(*arguments: object, cwd: Path, program: str = PROGRAM) -> subprocess.Popen[str]:
@@ -128,6 +143,12 @@ def test_a_signal_ends_other_commands_with_one_line(tmp_path: Path, arguments: l
 def test_a_signal_before_the_command_line_is_imported_ends_the_program_with_one_line(tmp_path: Path) -> None:
     running = started("doctor", cwd=tmp_path, program=SIGNAL_AT_THE_BEGINNING)
     assert stderr_of_interrupted(running, signal.SIGTERM) == "posetrail: interrupted by SIGTERM\n"
+
+
+def test_a_signal_during_an_import_ends_the_program_when_the_import_is_over(tmp_path: Path) -> None:
+    running = started("doctor", cwd=tmp_path, program=SIGNAL_DURING_AN_IMPORT)
+    assert stderr_of_interrupted(running, signal.SIGTERM) == "posetrail: interrupted by SIGTERM\n"
+    assert (tmp_path / "initialised").exists()
 
 
 @pytest.fixture

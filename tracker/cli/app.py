@@ -35,6 +35,7 @@ app = App(
     version=lambda: version("posetrail"),
     config=fill_in,
     help_flags=HELP_FLAGS,
+    suppress_keyboard_interrupt=False,  # `main` prints the line and the exit code
     help_formatter=HelpFormatter(()),
 )
 app["--help"].help = f"Show help. `posetrail COMMAND {ALL_FLAG}` lists all flags of a command."
