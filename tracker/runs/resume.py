@@ -45,8 +45,8 @@ same, but replace the run where "continue" raises an error. "replace": start ove
 
 UNCHANGED = "nothing to do; --redo starts again"
 
-# Do not change any number; the content of weights counts by its sha256.
-_WITHOUT_EFFECT = ("threads", "weights", "detector_weights", "appearance_weights")
+_WITHOUT_EFFECT = ("threads",)  # on any number
+_PATH_OF_WEIGHTS = "_weights"  # how the names of such settings end; weights are compared by their sha256
 _LISTED = 4  # differences in one line
 
 
@@ -70,7 +70,7 @@ def provenance(source: Source, settings: Settings, device: str) -> dict[str, Any
         "end_s": source.end_s,
         "stride": source.stride,
         "timed_by_fps": source.timed_by_fps,
-        **{name: value for name, value in networks.items() if name not in _WITHOUT_EFFECT},
+        **{name: value for name, value in _without_weights(networks).items() if name not in _WITHOUT_EFFECT},
         "device": device,
     }
 
@@ -314,9 +314,13 @@ def weights_files(settings: Settings) -> dict[str, Path]:
 
 def without_paths(values: dict[str, Any]) -> dict[str, Any]:
     """The same settings without the paths of weights, whose files may be moved and renamed."""
-    values = {name: value for name, value in values.items() if name != "flow_weights"}
+    values = _without_weights(values)
     found = {name: file_in_name(str(values.get(name))) for name in ("estimator", "detector")}
     return values | {name: prefix_and_path[0] for name, prefix_and_path in found.items() if prefix_and_path}
+
+
+def _without_weights(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if not name.endswith(_PATH_OF_WEIGHTS)}
 
 
 def _weights(header: PoseLogHeader) -> dict[str, str]:

@@ -33,7 +33,12 @@ SETTINGS = replace(batch_worlds.SETTINGS, networks=NetworkSettings(estimator="on
 FORGETFUL = replace(SETTINGS, association=AssociationSettings(track_buffer_s=1.0))
 RENAMED = replace(
     SETTINGS,
-    networks=NetworkSettings(estimator="onnx:b.onnx"),
+    networks=NetworkSettings(
+        estimator="onnx:b.onnx",
+        estimator_weights=Path("pose.pth"),
+        detector_weights=Path("boxes.pth"),
+        appearance_weights=Path("osnet.pth"),
+    ),
     inference=replace(SETTINGS.inference, flow_weights=Path("raft.pth")),
 )
 SHORT = World(WORLD.walkers, 18, size=WORLD.size)
