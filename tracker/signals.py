@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _REPEAT_S = 0.05
-_MAX_DEFERRALS = 200  # ten seconds: an import that hangs is interrupted in the end
+_IMPORT_POLL_S = 0.001  # short, so that a stop takes effect before a quick command ends by itself
+_MAX_DEFERRALS = 10_000  # ten seconds: an import that hangs is interrupted in the end
 
 
 class Interrupted(KeyboardInterrupt):
@@ -50,7 +51,7 @@ class Interrupts:
         self.first = self.first or Interrupted(number)
         if self._deferrals < _MAX_DEFERRALS and _is_importing(frame):
             self._deferrals += 1
-            _send_later(number)
+            _send_later(number, _IMPORT_POLL_S)
             return
         raise Interrupted(number)
 
@@ -61,7 +62,7 @@ class Interrupts:
             if not issubclass(lost.exc_type, KeyboardInterrupt) or self.first is None:
                 report(lost)
                 return
-            _send_later(self.first.code - 128)
+            _send_later(self.first.code - 128, _REPEAT_S)
 
         return hook
 
@@ -147,15 +148,15 @@ def _is_importing(frame: FrameType | None) -> bool:
     return False
 
 
-def _send_later(number: int) -> None:
+def _send_later(number: int, delay_s: float) -> None:
     """Send a signal to this process again in a moment."""
     if hasattr(signal, "setitimer"):  # no thread is needed, so this works in the middle of an import
         signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
-        signal.setitimer(signal.ITIMER_REAL, _REPEAT_S)
+        signal.setitimer(signal.ITIMER_REAL, delay_s)
         return
     import threading
 
-    again = threading.Timer(_REPEAT_S, signal.raise_signal, [number])
+    again = threading.Timer(delay_s, signal.raise_signal, [number])
     again.daemon = True
     again.start()
 
