@@ -82,6 +82,13 @@ def test_parquet_has_the_same_rows_with_every_bit(tmp_path: Path) -> None:
     assert set(table["score"].to_pylist()) == {float(np.float32(0.64))}
 
 
+def test_parquet_has_room_for_more_than_127_joints(tmp_path: Path) -> None:
+    skeleton = SKELETONS["coco_wholebody_133"]
+    clip = replace(CLIP, skeleton=skeleton)
+    table = pq.read_table(save("parquet", tmp_path, [tracked(0, [1], skeleton)], clip))
+    assert table["joint"].to_pylist() == [joint for joint in skeleton.joints if joint != "left_wrist"]
+
+
 def test_parquet_of_many_rows_has_several_row_groups(tmp_path: Path) -> None:
     path = save("parquet", tmp_path, (tracked(i, range(1, 101)) for i in range(130)))
     file = pq.ParquetFile(path)

@@ -58,7 +58,7 @@ class _ParquetWriter(Writer):
             "frame": pa.int64(),
             "time_s": pa.float64(),
             "track_id": pa.int64(),
-            "joint": pa.dictionary(pa.int8(), pa.string()),
+            "joint": pa.dictionary(pa.int16(), pa.string()),
             "x": pa.float32(),
             "y": pa.float32(),
             "score": pa.float32(),
@@ -78,7 +78,7 @@ class _ParquetWriter(Writer):
             return
         index, time_s = np.full(len(joints), frame.index), np.full(len(joints), frame.time_s)
         xs, ys = keypoints.T
-        self._waiting.append((index, time_s, track_ids, joints.astype(np.int8), xs, ys, scores, interpolated))
+        self._waiting.append((index, time_s, track_ids, joints.astype(np.int16), xs, ys, scores, interpolated))
         self._rows_waiting += len(joints)
         if self._rows_waiting >= _ROWS_PER_GROUP:
             self.flush()
