@@ -49,7 +49,8 @@ def smooth_tracks(frames: Iterable[FrameWithTracks], settings: AssociationSettin
             end_s = begin_s + _BLOCK_S
             yield from _between(_smoothed(window, smooth), begin_s, end_s)
             window = [each for each in window if each[0].time_s >= end_s - OVERLAP_S]
-            begin_s = end_s
+            next_s = next(each[0].time_s for each in window if each[0].time_s >= end_s)
+            begin_s = end_s + _BLOCK_S * np.floor((next_s - end_s) / _BLOCK_S)  # blocks without frames are skipped
     if window and begin_s is not None:
         yield from _between(_smoothed(window, smooth), begin_s, np.inf)
 
