@@ -127,7 +127,7 @@ class BoxesFromFile:
 
 
 def _read_mot(path: Path) -> Boxes:
-    found = read_mot(path)
+    found, _ = read_mot(path)
     found = found[(found.boxes[:, 2:] > found.boxes[:, :2]).all(axis=1)]
     has_scores = not (found.scores == -1).all()  # -1 stands for no score
     return found.frames, found.boxes, np.where(np.isnan(found.scores) | (not has_scores), 1.0, found.scores)

@@ -411,5 +411,25 @@ def skeleton_of_size(num_joints: int) -> Skeleton:
     known = {len(skeleton): skeleton for skeleton in (COCO_17, POSETRACK_15)}
     if num_joints in known:
         return known[num_joints]
-    joints = tuple(f"joint_{k}" for k in range(num_joints))
-    return Skeleton(name=f"{num_joints}_joints", joints=joints, limbs=(), oks_sigmas=(_UNKNOWN_SIGMA,) * num_joints)
+    return _of_unknown_joints(tuple(f"joint_{k}" for k in range(num_joints)))
+
+
+def skeleton_with(joints: tuple[str, ...]) -> Skeleton:
+    """The skeleton of poses known by the names of their joints, some of which may have been seen nowhere.
+
+    It is the known skeleton with these joints in this order, or else in another one; otherwise COCO_17 if it has all of
+    them, or the smallest known skeleton that has; otherwise one of these joints, without limbs.
+
+    Raises:
+        ValueError: two joints have one name.
+    """
+    known = [skeleton for skeleton in SKELETONS.values() if set(joints) <= set(skeleton.joints)]
+    if not known:
+        return _of_unknown_joints(joints)
+    in_order = [skeleton for skeleton in known if skeleton.joints == joints]
+    return min(in_order or known, key=lambda each: (len(each) > len(joints), each is not COCO_17, len(each)))
+
+
+def _of_unknown_joints(joints: tuple[str, ...]) -> Skeleton:
+    name = f"{len(joints)}_joints"
+    return Skeleton(name=name, joints=joints, limbs=(), oks_sigmas=(_UNKNOWN_SIGMA,) * len(joints))

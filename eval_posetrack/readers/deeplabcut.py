@@ -17,10 +17,11 @@ from eval_posetrack.formats.columns import LARGEST_PX, shown
 from eval_posetrack.readers.frames import Listing, numbered
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import layout
-from eval_posetrack.readers.source_poses import LARGEST_FRAME, SourcePoses, to_clip
+from eval_posetrack.readers.source_poses import SourcePoses, to_clip
 from eval_posetrack.readers.sources import file_name, files_of
 from eval_posetrack.readers.table import frame_numbers, numbers, read_rows
 from posetrail.errors import InputError
+from posetrail.sparse import LARGEST_FRAME
 
 _HDF5 = (".h5", ".hdf5")
 _ALONE = ""  # the individual in files that do not name any

@@ -10,10 +10,10 @@ import numpy as np
 from eval_posetrack.formats.clip import Clip
 from eval_posetrack.formats.columns import Records
 from eval_posetrack.readers.images import Images, is_number, keys_of, stem_of
-from eval_posetrack.readers.source_poses import LARGEST_FRAME, SourcePoses, to_clip
+from eval_posetrack.readers.source_poses import SourcePoses, to_clip
 from eval_posetrack.readers.sources import file_name, natural
 from posetrail.errors import InputError
-from posetrail.sparse import kept_frames
+from posetrail.sparse import LARGEST_FRAME, kept_frames
 
 _LOST = "frames without people are not listed in this file; add them with --images"
 

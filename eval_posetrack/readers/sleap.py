@@ -19,11 +19,13 @@ from eval_posetrack.formats.columns import LARGEST_PX, LARGEST_SCORE, shown
 from eval_posetrack.readers.frames import numbered
 from eval_posetrack.readers.images import Images
 from eval_posetrack.readers.joints import layout
-from eval_posetrack.readers.source_poses import LARGEST_FRAME, SourcePoses, to_clip
+from eval_posetrack.readers.source_poses import SourcePoses, to_clip
 from eval_posetrack.readers.sources import files_of
 from eval_posetrack.readers.table import frame_numbers, numbers, read_rows
 from posetrail.errors import InputError
+from posetrail.sparse import LARGEST_FRAME
 
+_MOST_FRAMES = 10**6  # of an analysis file, which has all frames of the video
 _LARGEST_SIZE = 10**9  # numbers in one array; a small compressed file could state more than fits in memory
 
 
@@ -131,8 +133,8 @@ def _from_hdf5(path: Path) -> tuple[int, dict[str, Any]]:
         raise InputError(
             f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0] if str(error) else error!r})"
         ) from error
-    if num_frames > LARGEST_FRAME:
-        raise InputError(f"{path}: 'tracks': expected at most {LARGEST_FRAME} frames, got {num_frames}")
+    if num_frames > _MOST_FRAMES:
+        raise InputError(f"{path}: 'tracks': expected at most {_MOST_FRAMES} frames, got {num_frames}")
     if places.size and np.nanmax(np.abs(places), initial=0) > LARGEST_PX:
         t = int(np.nanargmax(np.nanmax(np.abs(np.nan_to_num(places)), axis=(0, 1, 2))))
         raise InputError(f"{path}: 'tracks': frame {t}: expected no number beyond {LARGEST_PX:g}")

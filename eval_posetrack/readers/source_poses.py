@@ -12,8 +12,7 @@ from eval_posetrack.formats.clip import Clip
 from eval_posetrack.formats.columns import shown
 from eval_posetrack.readers.joints import to_posetrack
 from posetrail.errors import InputError
-
-LARGEST_FRAME = 1_000_000  # nine hours at 30 frames a second; larger numbers are errors in the file
+from posetrail.sparse import LARGEST_FRAME
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -29,8 +29,8 @@ def follow_command(
     poses: Annotated[
         Path,
         in_out(
-            "Folder of a run; or poses of another program: a PoseTrack .json, a folder of them, boxes in a "
-            "MOTChallenge .txt, or a poses.arrow."
+            "Folder of a run; or poses of another program: a PoseTrack .json, a folder of them, a .csv or .parquet "
+            "table of joints, boxes in a MOTChallenge .txt, or a poses.arrow."
         ),
     ],
     *,

@@ -83,8 +83,8 @@ def follow_poses(
     """Assign ids to poses of any program; the result is a run with a pose log of its own.
 
     Args:
-        poses: a file that `tracker.io.importers.read_poses` reads - a PoseTrack file, boxes of MOTChallenge, a pose log
-            - or a run's folder, that of a killed run included.
+        poses: a file that `tracker.io.importers.read_poses` reads - a PoseTrack file, a table of joints, boxes of
+            MOTChallenge, a pose log - or a run's folder, that of a killed run included.
         settings: association settings.
         output: folder for the run; that of the pose log if not given.
         fps: frames per second of poses without times.
@@ -118,7 +118,10 @@ def follow_poses(
             inferred = Inferred("complete", "", end)
         record = _record_of(poses, imported.header, inferred)
         tracks = tracks_of(output / LOG, settings, end)
-        warnings = [RunWarning(note) for note in imported.notes]
+        notes = list(imported.notes)
+        if poses.name in RESULTS and (poses.parent / LOG).is_file():
+            notes.append(f"{poses}: its folder has a pose log, which holds more; follow the folder instead")
+        warnings = [RunWarning(note) for note in notes]
         record = write_results(output, record, settings, tracks, writers, started=started, warnings=warnings)
         return Outcome.of(output, record)
 

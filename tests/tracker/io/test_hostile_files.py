@@ -8,69 +8,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from detectors.from_file import BoxesFromFile
 from eval_posetrack.formats.columns import shown
 from eval_posetrack.formats.files import read_clip
 from eval_posetrack.readers import READERS
 from posetrail.errors import InputError
-from posetrail.sparse import kept_frames
 from posetrail.store import write_manifest
 from tests.command_line import fails
-from tracker.io.importers import _numbers, read_poses
-from tracker.io.pose_log import read_pose_log
-from tracker.runs.follow import follow_poses
+from tracker.io.importers import read_poses
+from tracker.io.importers.posetrack import _numbers
 from tracker.runs.record import read_record
-from tracker.settings import AssociationSettings
 
-# --- Frames that are numbered far apart -------------------------------------------------------------------------------
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(0, 10**6 - 1), max_size=30), st.integers(0, 10**6))
-def test_frames_cost_what_a_file_holds(lines: list[int], more: int) -> None:
-    count = max([*lines, -1]) + 1 + more
-    kept, notes = kept_frames(np.array(lines, int), count)
-    assert set(lines) <= set(kept.tolist())
-    assert (np.diff(kept) > 0).all()
-    assert len(kept) <= 101 * (len(lines) + 1)
-    assert bool(notes) == (len(kept) < count)
-    if count <= 100 * (len(lines) + 1):
-        assert kept.tolist() == list(range(count))
+# --- Numbers and lines without end ------------------------------------------------------------------------------------
 
 
-def test_short_gaps_stay_in_a_sparse_file() -> None:
-    kept, _ = kept_frames(np.array([0, 50, 900_000, 900_101, 900_203]), 10**6)
-    assert kept.tolist() == [*range(51), *range(900_000, 900_102), 900_203]
-
-
-def test_a_mot_file_of_two_lines_costs_two_frames(tmp_path: Path) -> None:
-    det = tmp_path / "det.txt"
-    det.write_text("1,-1,11,21,50,120,0.9\n1000000,-1,11,21,50,120,0.8\n")
-    (tmp_path / "seqinfo.ini").write_text("[Sequence]\nframeRate=25\nseqLength=1000000\n")
-    outcome = follow_poses(det, AssociationSettings(new_track_score=0.0), output=tmp_path / "out")
-    assert outcome.frames == 2
-    assert "999998 of 1000000 frames are left out" in outcome.warnings[0]
-    assert (tmp_path / "out" / "poses.arrow").stat().st_size < 10_000
-    _, frames = read_pose_log(tmp_path / "out" / "poses.arrow")
-    assert [(frame.index, frame.name, frame.time_s) for frame in frames] == [
-        (0, "000001.jpg", 0.0),
-        (999_999, "1000000.jpg", 999_999 / 25),
-    ]
-    (tmp_path / "seqinfo.ini").write_text("[Sequence]\nframeRate=25\nseqLength=1000000000\n")
-    with pytest.raises(InputError, match="expected frameRate > 0 and seqLength from 0"):
-        read_poses(det)
-
-
-@pytest.mark.parametrize("frame", ["1000001", "2147483649", "1e300", "-1", "0", "1.5", "nan", "9" * 400])
+@pytest.mark.parametrize("frame", ["1000000001", "2147483649", "1e300", "-1", "0", "1.5", "nan", "9" * 400])
 def test_a_frame_that_cannot_be_is_refused_in_a_line(tmp_path: Path, frame: str) -> None:
     det = tmp_path / "det.txt"
     det.write_text(f"{frame},-1,11,21,50,120,0.9\n")
-    with pytest.raises(InputError, match="line 1: expected a frame from 1 to 1000000"):
+    with pytest.raises(InputError, match="line 1: expected a frame from 1 to 1000000000"):
         read_poses(det)
 
 
@@ -85,39 +43,6 @@ def test_a_line_without_end_is_refused(tmp_path: Path) -> None:
 def test_names_of_a_million_digits_are_looked_through_once() -> None:
     names = tuple("1" * 1_000_000 + f"x{end}.jpg" for end in (7, 9))
     assert _numbers(names).tolist() == [7, 9]  # a search by regular expression would take hours
-
-
-PERSON = {"keypoints": [100.0 + k for k in range(51)], "score": 1.0, "category_id": 1}
-INSTANCE = {"keypoints": [[100.0 + k, 50.0] for k in range(17)], "keypoint_scores": [0.9] * 17}
-SLEAP = "track,frame_idx,instance.score,nose.x,nose.y,nose.score"
-DLC = "scorer,s,s,s\nbodyparts,nose,nose,nose\ncoords,x,y,likelihood"
-FAR = {
-    "alphapose": json.dumps([{**PERSON, "image_id": f"{n}.jpg"} for n in (0, 999_999)]),
-    "mmpose": json.dumps([{"frame_id": n, "instances": [INSTANCE]} for n in (0, 999_999)]),
-    "sleap": f"{SLEAP}\na,0,1,100,100,1\na,999999,1,100,100,1\n",
-    "deeplabcut": f"{DLC}\n0,100,100,1\n999999,100,100,1\n",
-    "coco": json.dumps([{**PERSON, "image_id": n} for n in (0, 999_999)]),
-}
-
-
-@pytest.mark.parametrize("tool", FAR)
-def test_converters_keep_no_frames_that_are_not_in_the_file(tmp_path: Path, tool: str) -> None:
-    path = tmp_path / ("a.csv" if tool in ("sleap", "deeplabcut") else "a.json")
-    path.write_text(FAR[tool])
-    [clip] = READERS[tool](path, None, None)
-    assert clip.num_frames == 2
-    assert clip.frames.tolist() == [0, 1]
-    assert "999999" in clip.image_names[1]
-    assert clip.notes
-
-
-def test_frames_that_a_file_lists_stay_however_few_people_are_in_them(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text(
-        json.dumps([{"frame_id": n, "instances": [INSTANCE] * (n == 999)} for n in range(1000)])
-    )
-    [clip] = READERS["mmpose"](tmp_path / "a.json", None, None)
-    assert clip.num_frames == 1000
-    assert clip.frames.tolist() == [999]
 
 
 # --- Nesting ----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from tests.poses import POSE, clip_of
 from tests.worlds import Walker, World, line, write_images
 from tracker.association.follow import follow
 from tracker.frames import PoseFrame, PropagatedPoses
-from tracker.io.importers import read_poses, unit_scores
+from tracker.io.importers import read_poses
+from tracker.io.importers.imported import unit_scores
 from tracker.io.pose_log import PoseLogHeader, PoseLogWriter, read_pose_log
 from tracker.io.video import open_source
 from tracker.runs.draw import draw_run
