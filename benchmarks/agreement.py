@@ -33,14 +33,14 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
+from benchmarks.candidates import CANDIDATES, chosen_candidates, values_of, with_values
 from benchmarks.expensive import CROP_SCALES, make_reference
 from benchmarks.scoring import count_people
 from eval_posetrack.formats.clip import Clip
@@ -50,30 +50,19 @@ from eval_posetrack.metrics.counts import Counts, count
 from eval_posetrack.metrics.match import MATCH_DISTANCE, near_joints
 from eval_posetrack.metrics.rules import DEFAULT
 from posetrail.assignment import associate
-from posetrail.errors import InputError, unknown_name
+from posetrail.errors import InputError
 from posetrail.similarity import box_area, box_iou, keypoint_boxes, oks
 from posetrail.skeletons import POSETRACK_15
 from tracker.runs.folder import track_to_folder
 from tracker.settings import Settings
 
 HEAD_PER_BODY = 0.146  # head size / body length; between 0.13 and 0.17 in all ten people
+_PARTS_OF_BODY = np.array([0.17, 0.335, 0.495])  # head, torso and leg, as shares of the body length
 MIN_TRACK_SCORE = 0.3
 MIN_JOINT_SCORE = 0.3
 MIN_PAIR_SIMILARITY = 0.1  # mean of OKS and box IoU of a predicted person and one of the reference
 SAME_SIZE_S = 0.5  # a body has the same length for so long
 TRACKS = "tracks.json"
-
-CANDIDATES: dict[str, dict[str, Any]] = {
-    "default": {},
-    "flip-test": {"flip_test": True},
-    **{f"crop-scale-{scale}": {"crop_scale": scale} for scale in (1.0, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5)},
-    "no-crop-mask": {"crop_mask": False},
-    **{f"mask-margin-{margin}": {"crop_mask_margin": margin} for margin in (0.1, 0.15, 0.3, 0.4)},
-    "no-propagation": {"propagate": False},
-    "detector-416": {"detector_input_px": 416},
-    "detect-every-3": {"detect_every": 3},
-    "online": {"offline": False},
-}
 
 
 @dataclass(frozen=True)
@@ -128,7 +117,7 @@ def compare(reference: Clip, predictions: Clip, frames: range | None = None) -> 
         InputError: the clips have different numbers of frames, or the reference has no confident person to score by.
     """
     sizes = body_lengths(reference)
-    reference = replace(reference, head_boxes=_head_boxes(reference, sizes))
+    reference = replace(reference, head_boxes=head_boxes(reference, sizes))
     confident = confident_people(reference)
     if frames is not None:
         kept = np.isin(reference.frames, frames)
@@ -156,22 +145,21 @@ def compare(reference: Clip, predictions: Clip, frames: range | None = None) -> 
 def body_lengths(clip: Clip) -> np.ndarray:
     """(P,) pixels along the skeleton from head top to ankle: the median over frames of the same person nearby in time.
 
-    Without the joints for it, the longer side of the box around the joints counts.
+    The length of parts without joints is estimated from the others. Without any part, the longer side of the box around
+    the joints counts.
     """
     place = {name: clip.keypoints[:, POSETRACK_15.index(name)] for name in POSETRACK_15.joints}
 
-    def apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(a - b, axis=1)
+    def apart(a: str, b: str) -> np.ndarray:
+        return np.linalg.norm(place[a] - place[b], axis=1)
 
-    torso = apart(place["neck"], (place["left_hip"] + place["right_hip"]) / 2)
-    legs = [
-        apart(place[f"{side}_hip"], place[f"{side}_knee"]) + apart(place[f"{side}_knee"], place[f"{side}_ankle"])
-        for side in ("left", "right")
-    ]
+    place["hips"] = (place["left_hip"] + place["right_hip"]) / 2
+    legs = [apart(f"{side}_hip", f"{side}_knee") + apart(f"{side}_knee", f"{side}_ankle") for side in ("left", "right")]
+    parts = np.stack([apart("head_top", "neck"), apart("neck", "hips"), np.fmax(*legs)], axis=1)
+    known = np.isfinite(parts) @ _PARTS_OF_BODY
     boxes = keypoint_boxes(clip.keypoints)
     longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
-    lengths = apart(place["head_top"], place["neck"]) + torso + np.fmax(*legs)
-    lengths = np.where(np.isfinite(lengths), lengths, longer)
+    lengths = np.where(known > 0, np.nansum(parts, axis=1) / np.where(known > 0, known, 1), longer)
     times = (np.arange(clip.num_frames) / 30 if clip.times is None else clip.times)[clip.frames]
     steady = np.empty(len(clip))
     for track_id in np.unique(clip.track_ids):
@@ -181,7 +169,7 @@ def body_lengths(clip: Clip) -> np.ndarray:
     return steady
 
 
-def _head_boxes(clip: Clip, sizes: np.ndarray) -> np.ndarray:
+def head_boxes(clip: Clip, sizes: np.ndarray) -> np.ndarray:
     """(P, 4) squares around the noses; only their size is used."""
     half = (HEAD_PER_BODY / HEAD_SIZE_PER_DIAGONAL / np.sqrt(8)) * sizes[:, None]
     nose = np.nan_to_num(clip.keypoints[:, POSETRACK_15.index("nose")])
@@ -253,39 +241,6 @@ def _distances(
     return shares[there], ((nearest < own) & (shares > MATCH_DISTANCE * HEAD_PER_BODY))[there]
 
 
-def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
-    """The settings with these fields changed, whichever group they belong to.
-
-    Raises:
-        InputError: there is no such setting, or a value cannot be used.
-    """
-    groups = {each.name: getattr(settings, each.name) for each in fields(settings)}
-    for name, value in values.items():
-        group = next((group for group, part in groups.items() if name in {each.name for each in fields(part)}), None)
-        if group is None:
-            raise unknown_name("setting", name, [each.name for part in groups.values() for each in fields(part)])
-        groups[group] = replace(groups[group], **{name: value})
-    return replace(settings, **groups)
-
-
-def values_of(texts: Iterable[str]) -> dict[str, Any]:
-    """Settings by name from texts such as crop_scale=1.1, crop_mask=false or flow=none.
-
-    Raises:
-        InputError: a text has no name or no value.
-    """
-    values = {}
-    for text in texts:
-        name, sign, value = text.partition("=")
-        if not sign:
-            raise InputError(f"--set: expected NAME=VALUE such as crop_scale=1.1, got {text!r}")
-        try:
-            values[name.strip()] = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            values[name.strip()] = value.strip()
-    return values
-
-
 def frame_range(text: str) -> range:
     """The frames that a text such as 58-99 names, both ends included.
 
@@ -309,9 +264,7 @@ def _measure(options: argparse.Namespace, folder: Path, reference_folder: Path) 
     base = with_values(Settings(), {"device": options.device, "threads": options.threads})
     if len({clip.stem for clip in options.clip}) < len(options.clip):
         raise InputError("--clip: expected clips with different names, got the same name twice; rename one")
-    candidates = {name: CANDIDATES[name] for name in options.candidates or ([] if options.set else ["default"])}
-    candidates |= {" ".join(texts): values_of(texts) for texts in options.set}
-    settings = {name: with_values(base, values) for name, values in candidates.items()}
+    settings = chosen_candidates(base, options.candidates, options.set)
     references = {}
     for clip in options.clip:
         of_clip = reference_folder / clip.stem

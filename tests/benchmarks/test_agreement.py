@@ -13,16 +13,8 @@ import numpy as np
 import pytest
 
 from benchmarks import agreement
-from benchmarks.agreement import (
-    CANDIDATES,
-    HEAD_PER_BODY,
-    body_lengths,
-    compare,
-    frame_range,
-    main,
-    values_of,
-    with_values,
-)
+from benchmarks.agreement import HEAD_PER_BODY, body_lengths, compare, frame_range, main
+from benchmarks.candidates import CANDIDATES, chosen_candidates, values_of, with_values
 from benchmarks.expensive import AveragedEstimator, consensus, expensive
 from benchmarks.sequences import posetrack_clip
 from eval_posetrack.formats.clip import Clip
@@ -102,6 +94,18 @@ def test_the_length_of_a_body_is_steady_while_its_pose_changes_briefly() -> None
     squeezed = clip.keypoints.copy()
     squeezed[12:14] = squeezed[12:14].mean(axis=1, keepdims=True)
     assert body_lengths(replace(clip, keypoints=squeezed)) == pytest.approx(body_lengths(clip))
+
+
+def test_the_length_of_a_body_is_estimated_from_the_parts_that_are_there() -> None:
+    whole = clip_of(LEFT)
+    upper = whole.keypoints.copy()
+    upper[:, [POSETRACK_15.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("knee", "ankle")]] = (
+        np.nan
+    )
+    assert body_lengths(replace(whole, keypoints=upper)) == pytest.approx(body_lengths(whole), rel=0.15)
+    only_wrists = np.full_like(whole.keypoints, np.nan)
+    only_wrists[:, [WRIST, WRIST + 1]] = [[0.0, 0.0], [70.0, 20.0]]
+    assert body_lengths(replace(whole, keypoints=only_wrists)) == pytest.approx(70)
 
 
 def test_exchanged_ids_are_switches() -> None:
@@ -223,8 +227,9 @@ def test_settings_are_given_by_name_whichever_group_they_belong_to() -> None:
     assert (settings.networks.crop_scale, settings.networks.flip_test) == (1.1, True)
     assert (settings.inference.flow, settings.inference.detect_every) == ("none", 3)
     assert not settings.association.offline
-    for values in CANDIDATES.values():
-        with_values(Settings(), values)
+    assert list(chosen_candidates(Settings(), None, [])) == ["default"]
+    both = chosen_candidates(Settings(), list(CANDIDATES), [["crop_scale=1.1", "flip_test=true"]])
+    assert list(both) == [*CANDIDATES, "crop_scale=1.1 flip_test=true"]
 
 
 def test_unknown_settings_are_refused() -> None:
