@@ -29,7 +29,7 @@ from tests.poses import POSE, clip_of
 from tests.worlds import TruthDetector, TruthEstimator, Walker, World, line, write_images
 from tracker.batch.batch import run_batch
 from tracker.batch.clip_list import find_clips
-from tracker.batch.posetrack_set import listed_sequences, sequences, write_submission
+from tracker.batch.posetrack_set import listed_sequences, sequences, write_submissions
 from tracker.batch.table import Row, Table, printable
 from tracker.inference.propagation import create_flow
 from tracker.runs.follow import follow_poses
@@ -357,14 +357,15 @@ def test_a_sequence_called_like_the_batchs_own_files_stands_beside_them(world: P
     (root / "annotations" / "val").mkdir(parents=True)
     write_images(TINY, root / "images")
     names = ("images/000000.png", "images/000001.png")
-    for name in ("submission", "submission_", "batch", "Batch.csv"):
+    for name in ("submission", "submission_", "Submission_MOTA", "batch", "Batch.csv"):
         write_clip(clip(image_names=names), root / "annotations" / "val" / f"{name}.json")
     with only_within(world) as out:
         truth = sequences(root, "val")
         table = run_batch(listed_sequences(root, truth), task(out), progress="none", run_clips=in_this_process)
         assert {row.status for row in table.rows.values()} == {"complete"}
-        write_submission(out, truth)
-        assert {path.stem for path in (out / "submission").iterdir()} == set(truth)
+        write_submissions(out, truth)
+        for folder in ("submission", "submission_mota"):
+            assert {path.stem for path in (out / folder).iterdir()} == set(truth)
         assert (out / "batch.csv").is_file()
 
 

@@ -18,7 +18,8 @@ from tracker.association.stabilisation import Stabiliser, inverted, transformed
 from tracker.frames import FrameWithTracks, PoseFrame
 
 _HIDDEN_SHARE = 0.8  # a pose is hidden if another person's box covers this share of its box
-_SCORE_SHARE = 0.5  # scores of interpolated poses, as a share of those between which they lie
+SCORE_SHARE = 0.5
+"""Scores of interpolated poses, as a share of those between which they lie."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +77,9 @@ def _interpolate(frames: list[_BufferedFrame], row: int) -> None:
         to_frame = inverted(each.to_first)
         poses = Poses(
             transformed(keypoints, to_frame),
-            np.where(present, _SCORE_SHARE * joint_scores, 0.0),
+            np.where(present, SCORE_SHARE * joint_scores, 0.0),
             transformed(corners, to_frame).reshape(1, 4),
-            _SCORE_SHARE * scores,
+            SCORE_SHARE * scores,
             np.zeros(1),
         )
         if (present.any() or boxes_alone) and not _is_hidden(poses.boxes, each.tracked.poses.boxes):

@@ -19,8 +19,8 @@ from tracker.io.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from tracker.runs.record import RUN
 
 _LIST_SUFFIX = ".txt"
-# Tables, locks and the submission of a batch are beside the folders of its clips.
-_OF_THE_BATCH = re.compile(r"batch(\.\d+of\d+)?(\.csv)?|submission(\.zip)?", re.IGNORECASE)
+# Tables, locks and submissions of a batch are beside the folders of its clips.
+_OF_THE_BATCH = re.compile(r"batch(\.\d+of\d+)?(\.csv)?|submission(_mota)?(\.zip)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,10 @@
 The layout is that of the data set: ROOT/annotations/SPLIT/NAME.json names the frames of each sequence as
 images/SPLIT/NAME/000000.jpg, relative to ROOT. The kit pairs files by name and frames by position, so a prediction has
 the name of its annotation and exactly its frames; a frame that could not be read has no people.
+
+There are two submissions, because the two metrics of the benchmark want different joints. AP ranks joints by score and
+loses by each one that is left out; MOTA counts each joint without an annotation as a false positive, whatever its
+score. `submission/` has all joints of the runs, `submission_mota/` those from a score on.
 """
 
 from __future__ import annotations
@@ -19,9 +23,11 @@ from eval_posetrack.formats.files import find_files, read_clip, read_folder, wri
 from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.paths import below, distinct_names, is_safe_name
+from tracker.association.interpolation import SCORE_SHARE
+from tracker.batch import MOTA_JOINT_SCORE
 from tracker.batch.clip_list import ListedClip, folder_name
 
-SUBMISSION, ZIP = "submission", "submission.zip"
+SUBMISSION, MOTA_SUBMISSION = "submission", "submission_mota"
 _TRACKS = "tracks.json"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # fixed, so that the same files give the same bytes
 
@@ -72,26 +78,62 @@ def folders_of(ground_truth: Iterable[str]) -> dict[str, str]:
     return dict(zip(names, distinct_names([folder_name(name) for name in names]), strict=True))
 
 
-def write_submission(output: Path, ground_truth: Mapping[str, Clip]) -> list[str]:
-    """Write OUTPUT/submission and OUTPUT/submission.zip from the runs in OUTPUT.
+def write_submissions(
+    output: Path, ground_truth: Mapping[str, Clip], *, mota_joint_score: float = MOTA_JOINT_SCORE
+) -> list[str]:
+    """Write submission/ and submission_mota/ in OUTPUT from the runs there, and each as a zip file.
+
+    Args:
+        output: folder of the batch.
+        ground_truth: the sequences by name.
+        mota_joint_score: joints with a lower score are left out of submission_mota/, see `with_joints_from`.
 
     Returns:
         One line for each deviation from what the official kit expects, with file and frame; empty if there is none.
+
+    Raises:
+        InputError: a run has other frames than its sequence.
     """
-    folder = output / SUBMISSION
-    folder.mkdir(parents=True, exist_ok=True)
+    folders = output / SUBMISSION, output / MOTA_SUBMISSION
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
     complaints = []
     for name, run in folders_of(ground_truth).items():
-        clip, prediction, tracks = ground_truth[name], folder / f"{name}.json", output / run / _TRACKS
+        clip, tracks = ground_truth[name], output / run / _TRACKS
+        all_joints, for_mota = (folder / f"{name}.json" for folder in folders)
         if not tracks.is_file():
-            prediction.unlink(missing_ok=True)
+            all_joints.unlink(missing_ok=True)
+            for_mota.unlink(missing_ok=True)
             continue
         found, missing = _with_frames_of(clip, read_clip(tracks))
-        complaints += [f"{prediction}: frame {frame}: was not tracked, has no people" for frame in missing]
-        write_clip(found, prediction)
-    complaints += check_submission(folder, ground_truth)
-    _pack(folder, ground_truth, output / ZIP)
+        complaints += [f"{all_joints}: frame {frame}: was not tracked, has no people" for frame in missing]
+        write_clip(found, all_joints)
+        write_clip(with_joints_from(mota_joint_score, found), for_mota)
+    for folder in folders:
+        complaints += check_submission(folder, ground_truth)
+        _pack(folder, ground_truth, zip_of(folder))
     return complaints
+
+
+def zip_of(folder: Path) -> Path:
+    """The zip file of a submission's folder, beside it."""
+    return folder.with_name(f"{folder.name}.zip")
+
+
+def with_joints_from(min_score: float, clip: Clip) -> Clip:
+    """A clip with the joints of at least this score; people without any are left out, at which the official kit stops.
+
+    Joints of interpolated poses have half the score of those between which they lie, so half of `min_score` is asked of
+    them: a pose is interpolated with the joints that its neighbours keep. Joints without a score stay.
+    """
+    needed = np.where(clip.interpolated, SCORE_SHARE * min_score, min_score)
+    is_low = clip.keypoint_scores < needed[:, None]
+    thresholded = replace(
+        clip,
+        keypoints=np.where(is_low[:, :, None], np.nan, clip.keypoints),
+        keypoint_scores=np.where(is_low, np.nan, clip.keypoint_scores),
+    )
+    return thresholded.with_people(np.isfinite(thresholded.keypoints).all(axis=2).any(axis=1))
 
 
 def _with_frames_of(ground_truth: Clip, found: Clip) -> tuple[Clip, list[str]]:

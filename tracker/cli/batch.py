@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from posetrail.errors import InputError
 from posetrail.wording import counted
+from tracker.batch import MOTA_JOINT_SCORE
 from tracker.cli.arguments import clip_path
 from tracker.cli.exit_codes import SOME_FAILED
 from tracker.cli.flags import (
@@ -102,9 +103,19 @@ def batch_command(
     ] = False,
     posetrack: Annotated[
         Path | None,
-        in_out("PoseTrack data set, with annotations/ and images/ in it, instead of INPUTS. Writes a submission, too."),
+        in_out(
+            "PoseTrack data set, with annotations/ and images/ in it, instead of INPUTS. Also writes submission/, for "
+            "AP, and submission_mota/, for MOTA."
+        ),
     ] = None,
     split: Annotated[str, in_out("Split of the PoseTrack data set: val, test, ...")] = "val",
+    mota_joint_score: Annotated[
+        float,
+        in_out(
+            "With --posetrack: joints with a lower score are left out of submission_mota/ (0..1). submission/ has all "
+            "joints of the runs."
+        ),
+    ] = MOTA_JOINT_SCORE,
     segment_s: Annotated[
         float | None,
         distribution(
@@ -164,6 +175,10 @@ def batch_command(
         fps=fps,
         segment_s=segment_s,
     )
+    if not 0 <= mota_joint_score <= 1:
+        raise InputError(
+            f"mota_joint_score: expected a score from 0 to 1, got {mota_joint_score:g}; 0 keeps all joints"
+        )
     ground_truth = annotated(posetrack, split, inputs, whole=(start, end, stride) == (None, None, 1))
     clips = listed_sequences(posetrack, ground_truth) if posetrack else listed(inputs, output)
     printer = Printer(as_json=progress == "json")
@@ -186,7 +201,15 @@ def batch_command(
             return stopped.code
     all_fine = all(row.status in FINE for row in table.rows.values())
     if posetrack and not shard:
-        all_fine = submit(output, annotations_of(posetrack, split), ground_truth, printer) and all_fine
+        is_right = submit(
+            output,
+            annotations_of(posetrack, split),
+            ground_truth,
+            printer,
+            mota_joint_score=mota_joint_score,
+            min_output_joint_score=association.min_output_joint_score,
+        )
+        all_fine = all_fine and is_right
     return 0 if all_fine else SOME_FAILED
 
 
@@ -201,35 +224,62 @@ def annotated(root: Path | None, split: str, inputs: Sequence[str], *, whole: bo
     return sequences(root, split)
 
 
-def submit(output: Path, annotations: Path, ground_truth: dict[str, Clip], printer: Printer) -> bool:
-    """Write the submission; print its errors, and the scores where there are annotations.
+def submit(
+    output: Path,
+    annotations: Path,
+    ground_truth: dict[str, Clip],
+    printer: Printer,
+    *,
+    mota_joint_score: float = MOTA_JOINT_SCORE,
+    min_output_joint_score: float = 0.0,
+) -> bool:
+    """Write the submissions; print their errors, and the scores where there are annotations.
+
+    Args:
+        output: folder of the batch.
+        annotations: folder of the split's annotations.
+        ground_truth: the sequences in it by name.
+        printer: prints.
+        mota_joint_score: joints with a lower score are left out of submission_mota/.
+        min_output_joint_score: of the runs; above 0, a warning says that submission/ lacks joints.
 
     Returns:
-        whether the submission has no errors.
+        whether the submissions have no errors.
     """
     from rich.console import Console
 
     from eval_posetrack.evaluation import evaluate
     from eval_posetrack.reports.tables import benchmark_tables
-    from tracker.batch.posetrack_set import SUBMISSION, ZIP, has_ground_truth, write_submission
+    from tracker.batch.posetrack_set import (
+        MOTA_SUBMISSION,
+        SUBMISSION,
+        has_ground_truth,
+        write_submissions,
+        zip_of,
+    )
 
-    errors = write_submission(output, ground_truth)
+    errors = write_submissions(output, ground_truth, mota_joint_score=mota_joint_score)
     for line in errors:
         printer.warning(line)
-    printer.result(
-        f"{output / ZIP}: {counted(len(ground_truth), 'sequence')}",
-        event="submission",
-        file=output / ZIP,
-        sequences=len(ground_truth),
-    )
+    if min_output_joint_score > 0:
+        printer.warning(
+            f"min_output_joint_score: expected 0 for {SUBMISSION}/, got {min_output_joint_score:g}; joints with a "
+            "lower score are missing there, which lowers AP; --min-output-joint-score 0 --redo writes all"
+        )
+    kinds = {SUBMISSION: "all joints, for AP", MOTA_SUBMISSION: f"joints from score {mota_joint_score:g} on, for MOTA"}
+    for name, joints in kinds.items():
+        file = zip_of(output / name)
+        text = f"{file}: {counted(len(ground_truth), 'sequence')}, {joints}"
+        printer.result(text, event="submission", file=file, sequences=len(ground_truth))
     if has_ground_truth(ground_truth) and all(
         (output / SUBMISSION / f"{name}.json").is_file() for name in ground_truth
     ):
-        report = evaluate(annotations, output / SUBMISSION)
+        reports = {name: evaluate(annotations, output / name) for name in kinds}
         if printer.as_json:
-            printer.result("", event="scores", **report.to_json())
+            for name, report in reports.items():
+                printer.result("", event="scores", submission=name, **report.to_json())
             return not errors
         console = Console(width=None if sys.stdout.isatty() else 160)
-        for table in benchmark_tables({annotations.name: report}):
+        for table in benchmark_tables(reports):
             console.print(table.to_rich())
     return not errors

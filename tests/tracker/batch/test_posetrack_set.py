@@ -19,11 +19,19 @@ from posetrail.errors import InputError
 from posetrail.poses import Detections
 from posetrail.skeletons import coco_to_posetrack
 from tests.batch_worlds import WORLD, in_this_process, task
+from tests.command_line import fails
 from tests.worlds import TruthDetector, TruthEstimator
 from tracker.batch.batch import run_batch
 from tracker.batch.clip import Task, track_listed_clip
 from tracker.batch.clip_list import ListedClip
-from tracker.batch.posetrack_set import annotations_of, check_submission, listed_sequences, sequences, write_submission
+from tracker.batch.posetrack_set import (
+    annotations_of,
+    check_submission,
+    listed_sequences,
+    sequences,
+    with_joints_from,
+    write_submissions,
+)
 from tracker.batch.table import Row
 from tracker.cli.batch import submit
 from tracker.cli.printing import Printer
@@ -74,8 +82,10 @@ def test_a_split_becomes_a_submission_that_scores_itself(root: Path, capsys: pyt
     truth, out = sequences(root, "val"), root / "out"
     follow(listed_sequences(root, truth), task(out))
     assert submit(out, annotations_of(root, "val"), truth, Printer())
-    assert "submission.zip: 2 sequences" in (told := capsys.readouterr()).out
-    assert told.err == ""
+    printed = capsys.readouterr()
+    assert "submission.zip: 2 sequences, all joints, for AP" in printed.out
+    assert "submission_mota.zip: 2 sequences, joints from score 0.3 on, for MOTA" in printed.out
+    assert printed.err == ""
     with zipfile.ZipFile(out / "submission.zip") as packed:
         assert packed.namelist() == [f"{name}.json" for name in NAMES]
         content = json.loads(packed.read(f"{NAMES[1]}.json"))
@@ -84,7 +94,8 @@ def test_a_split_becomes_a_submission_that_scores_itself(root: Path, capsys: pyt
     assert content["categories"][0]["keypoints"][:3] == ["nose", "head_bottom", "head_top"]
     assert len(content["categories"][0]["keypoints"]) == 17
 
-    assert evaluate(annotations_of(root, "val"), out / "submission").total["MOTA"].total > 0.9
+    for name in ("submission", "submission_mota", "submission.zip", "submission_mota.zip"):
+        assert evaluate(annotations_of(root, "val"), out / name).total["MOTA"].total > 90
 
 
 def test_an_unreadable_frame_has_no_people_and_is_reported(root: Path) -> None:
@@ -92,14 +103,104 @@ def test_an_unreadable_frame_has_no_people_and_is_reported(root: Path) -> None:
     truth, out = sequences(root, "val"), root / "out"
     table = follow(listed_sequences(root, truth), task(out))
     assert [table.rows[name].status for name in NAMES] == ["damaged", "complete"]
-    (complaint,) = write_submission(out, truth)
+    (complaint,) = write_submissions(out, truth)
     assert complaint.endswith(
         f"{NAMES[0]}.json: frame images/val/{NAMES[0]}/000004.png: was not tracked, has no people"
     )
-    found = read_clip(out / "submission" / f"{NAMES[0]}.json")
-    assert found.image_names == truth[NAMES[0]].image_names
-    assert 4 not in found.frames
-    assert 5 in found.frames
+    for folder in ("submission", "submission_mota"):
+        found = read_clip(out / folder / f"{NAMES[0]}.json")
+        assert found.image_names == truth[NAMES[0]].image_names
+        assert 4 not in found.frames
+        assert 5 in found.frames
+
+
+def scored(name: str, scores: list[list[float]], **fields: object) -> Clip:
+    """The annotated people as a prediction: for each row of `scores` a person, whose last joints have these scores."""
+    clip = truth_of(name).with_people(np.arange(2 * FRAMES) < len(scores))
+    joint_scores = np.full(clip.keypoints.shape[:2], np.nan)
+    for row, each in enumerate(scores):
+        joint_scores[row, -len(each) :] = each
+    keypoints = np.where(np.isnan(joint_scores)[:, :, None], np.nan, clip.keypoints)
+    people = np.full(len(clip), 0.5)
+    return replace(clip, keypoints=keypoints, keypoint_scores=joint_scores, scores=people, **fields)  # type: ignore[arg-type]
+
+
+def joints_of(path: Path) -> list[tuple[int, int, list[float]]]:
+    """Frame, id and scores of the joints of every person in a file."""
+    clip = read_clip(path)
+    scores = [each[np.isfinite(each)].tolist() for each in clip.keypoint_scores]
+    return list(zip(clip.frames.tolist(), clip.track_ids.tolist(), scores, strict=True))
+
+
+def test_the_submission_for_mota_has_the_joints_from_a_score_on(root: Path) -> None:
+    truth, out = sequences(root, "val"), root / "out"
+    for name in NAMES:
+        (out / name).mkdir(parents=True)
+        found = scored(name, [[0.1, 0.3, 0.9], [0.2, 0.29], [0.14, 0.15, 0.4]], interpolated=[False, False, True])
+        write_clip(found, out / name / "tracks.json")
+    assert write_submissions(out, truth, mota_joint_score=0.3) == []
+    for name in NAMES:
+        everything = [(0, 0, [0.1, 0.3, 0.9]), (0, 1, [0.2, 0.29]), (1, 0, [0.14, 0.15, 0.4])]
+        assert joints_of(out / "submission" / f"{name}.json") == everything
+        assert joints_of(out / "submission_mota" / f"{name}.json") == [(0, 0, [0.3, 0.9]), (1, 0, [0.15, 0.4])]
+        assert read_clip(out / "submission_mota" / f"{name}.json").image_names == truth[name].image_names
+
+    for folder in ("submission", "submission_mota"):
+        with zipfile.ZipFile(out / f"{folder}.zip") as packed:
+            for name in NAMES:
+                assert packed.read(f"{name}.json") == (out / folder / f"{name}.json").read_bytes()
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert write_submissions(out, truth, mota_joint_score=0.3) == []
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert write_submissions(out, truth, mota_joint_score=0.5) == []
+    changed = {path.relative_to(out).parts[0] for path, content in before.items() if path.read_bytes() != content}
+    assert changed == {"submission_mota", "submission_mota.zip"}
+    assert write_submissions(out, truth, mota_joint_score=0.0) == []
+    for name in NAMES:
+        assert (out / "submission_mota" / f"{name}.json").read_bytes() == before[out / "submission" / f"{name}.json"]
+
+
+def test_joints_without_a_score_pass_every_threshold() -> None:
+    clip = truth_of(NAMES[0])
+    same = with_joints_from(1.0, clip)
+    assert len(same) == len(clip)
+    assert np.array_equal(same.keypoints, clip.keypoints, equal_nan=True)
+
+
+def test_problems_of_either_submission_are_reported(root: Path) -> None:
+    truth, out = sequences(root, "val"), root / "out"
+    for name in NAMES:
+        (out / name).mkdir(parents=True)
+        write_clip(scored(name, [[0.9]]), out / name / "tracks.json")
+    (out / "submission_mota").mkdir()
+    (out / "submission_mota" / "notes.txt").touch()
+    (complaint,) = write_submissions(out, truth)
+    assert complaint.endswith("submission_mota/notes.txt: belongs to no sequence of the split")
+
+
+def test_runs_without_low_joints_are_reported(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth, out = sequences(root, "val"), root / "out"
+    for name in NAMES:
+        (out / name).mkdir(parents=True)
+        write_clip(scored(name, [[0.9]]), out / name / "tracks.json")
+    assert submit(out, annotations_of(root, "val"), truth, Printer(), min_output_joint_score=0.4)
+    assert "expected 0 for submission/, got 0.4; joints with a lower score are missing there" in capsys.readouterr().err
+    assert submit(out, annotations_of(root, "val"), truth, Printer(as_json=True), mota_joint_score=0.2)
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each["event"], each.get("submission")) for each in events] == [
+        ("submission", None),
+        ("submission", None),
+        ("scores", "submission"),
+        ("scores", "submission_mota"),
+    ]
+
+
+def test_a_score_outside_the_range_is_refused_before_anything_is_tracked(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = fails(capsys, "batch", "--posetrack", root, "-o", root / "out", "--mota-joint-score", "1.5")
+    assert "mota_joint_score: expected a score from 0 to 1, got 1.5; 0 keeps all" in line
+    assert not (root / "out").exists()
 
 
 def test_every_problem_is_reported_with_file_and_frame(root: Path) -> None:
@@ -131,7 +232,12 @@ def test_a_missing_image_fails_its_sequence_alone(root: Path) -> None:
     table = follow(listed_sequences(root, truth), task(out))
     assert [table.rows[name].status for name in NAMES] == ["failed", "complete"]
     assert "000004.png: no such image" in table.rows[NAMES[0]].warnings
-    assert ["is missing" in line for line in write_submission(out, truth)] == [True]
+    complaints = write_submissions(out, truth)
+    assert ["is missing" in line for line in complaints] == [True, True]
+    assert [NAMES[0] in line for line in complaints] == [True, True]
+    for name in ("submission", "submission_mota"):
+        with zipfile.ZipFile(out / f"{name}.zip") as packed:
+            assert packed.namelist() == [f"{NAMES[1]}.json"]
 
 
 def test_a_missing_split_is_refused(root: Path) -> None:
