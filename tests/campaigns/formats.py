@@ -160,6 +160,12 @@ def _submission(folder: Path, _: Path) -> Path:
 
 
 MOT = "".join(f"{t},{i},{10 * t + 50 * i},20,30,60,0.9,-1,-1,-1\n" for t in range(1, 9) for i in (1, 2))
+TABLE = "frame,time_s,track_id,joint,x,y,score,interpolated\n" + "".join(
+    f"{t},{t / 25},{i},{joint},{10 * t + 50 * i},{20 + k},0.{9 - k},0\n"
+    for t in range(8)
+    for i in (1, 2)
+    for k, joint in enumerate(("nose", "left_hip", "right_ankle"))
+)
 TOML = 'detect_every = 2\nmemory_s = 1.5\nsimilarity = "iou"\noffline = false\n'
 TRACK = ("track", "IN/a.mkv", "--end", "0.1", "-o", "OUT", *QUIET)
 AGAIN = ("-o", "OUT/again")
@@ -182,6 +188,7 @@ def formats() -> tuple[Format, ...]:
         Format("batch.csv", _earlier_batch("batch.csv"), batch, share=3, mutants=8),
         Format("batch.csv, --retry-failed", _earlier_batch("batch.csv"), retry, share=3, mutants=8),
         Format("MOT", partial(_text, "det.txt", MOT), ("follow", "FILE", *AGAIN), share=20),
+        Format("table of joints", partial(_text, "tracks.csv", TABLE), ("follow", "FILE", *AGAIN), share=20),
         Format("TOML", partial(_text, "settings.toml", TOML), (*follow_run, "--config", "FILE"), share=20),
         Format("list of clips", partial(_text, "clips.txt", "a.mkv\n# b.mkv\n"), listed, share=3, mutants=8),
         Format("annotations", _data_set, ("batch", "--posetrack", "IN", "-o", "OUT", *QUIET), share=3, mutants=8),

@@ -252,6 +252,21 @@ def test_other_files_are_refused_in_a_line(tmp_path: Path) -> None:
         read_poses(tmp_path / "e.parquet")
 
 
+def test_a_damaged_parquet_file_is_read_or_refused_in_a_line(tmp_path: Path) -> None:
+    data = written(tmp_path, "parquet", [people(0, [1, 2]), people(1, [2])]).read_bytes()
+    path, rng, refusals = tmp_path / "damaged.parquet", np.random.default_rng(0), []
+    for _ in range(200):
+        damaged = np.frombuffer(data, np.uint8).copy()
+        damaged[rng.integers(0, len(damaged), 3)] = rng.integers(0, 256, 3)
+        path.write_bytes(damaged.tobytes()[: rng.choice([len(damaged), len(damaged) // 2])])
+        try:
+            read_poses(path)
+        except InputError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 100
+    assert all(len(each.splitlines()) == 1 for each in refusals)
+
+
 _CELL = st.one_of(
     st.integers(-1, 3).map(str),
     st.sampled_from(["", "nose", "left_knee", "nan", "1e999", "true", '"', "0.5"]),

@@ -45,6 +45,7 @@ _USED = (*NEEDED, "time_s", "score", "interpolated")
 _LARGEST_ID = 2**53  # larger numbers are not exact
 _LARGEST_TIME_S = 1e9
 _SAME_TIME_S = 1e-3  # the times of a frame's rows differ by no more
+_MOST_ROWS = 10**8  # a small compressed file could state more than fits in memory
 _MOST_JOINTS = 1000  # different names; a column with more holds something else
 _CERTAIN_FRAMES = 10  # so many numbers have no common step by chance
 _LONGEST_STEP_S = 1.0  # no track ends within such a step, so it does not matter whether frames were processed in it
@@ -77,9 +78,12 @@ def read_parquet_table(path: Path, fps: float | None) -> ImportedPoses:
     """Poses of a table as Parquet."""
     try:
         with path.open("rb") as file, pq.ParquetFile(file) as parquet:
+            if parquet.metadata.num_rows > _MOST_ROWS:
+                raise InputError(f"{path}: expected at most {_MOST_ROWS} rows, got {parquet.metadata.num_rows}")
             there = [name for name in parquet.schema_arrow.names if name in _USED]
             table = parquet.read(columns=there, use_pandas_metadata=False)
-    except (pa.ArrowException, OSError) as error:
+            table.validate(full=True)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, "a Parquet table", error) from None
     return _read(path, table, fps)
 
