@@ -11,25 +11,25 @@ _LONGEST_GAP = 30  # frames; shorter gaps stay whole, so that poses can be inter
 _GAP_ENDS = 5  # frames kept at each end of a longer gap
 
 
-def kept_frames(lines: np.ndarray, count: int, *, frames_per_line: int = 100) -> tuple[np.ndarray, tuple[str, ...]]:
+def kept_frames(mentioned: np.ndarray, count: int, *, ratio: int = 100) -> tuple[np.ndarray, tuple[str, ...]]:
     """Select the frames (T,) of a clip to keep, ascending, with a note if some are left out.
 
-    Frames that a file does not mention are frames without people. All are kept if there are at most `frames_per_line`
-    for each line, and 1000 more. In sparser files, only the first and last five frames of each gap of more than 30
-    frames are kept.
+    Frames that a file does not mention are frames without people. All are kept if the clip has at most `ratio` times as
+    many frames as the file mentions, and 1000 more. In sparser files, only the first and last five frames of each gap
+    of more than 30 frames are kept.
 
     Association is the same as with all frames: its motion model and its thresholds depend on time, so a track ends at
     the last frame of a gap, and at the first one backward in time. With ten frames from a gap, the clip is also long
     enough for the full `min_track_evidence`. Only interpolation does not reach across a shortened gap.
 
     Args:
-        lines: (L,) the frame, from 0, of each line or record of the file; in any order.
+        mentioned: (L,) the frame, from 0, of each line or record of the file; in any order, repeated or not.
         count: number of frames of the clip.
-        frames_per_line: above this, gaps are shortened.
+        ratio: above this, gaps are shortened.
     """
-    if count <= frames_per_line * len(lines) + _ALWAYS_KEPT:
+    held = np.unique(mentioned)
+    if count <= ratio * len(held) + _ALWAYS_KEPT:
         return np.arange(count), ()
-    held = np.unique(lines)
     begins = np.concatenate([[0], held + 1])  # of the gaps before, between and after them
     ends = np.concatenate([held, [count]])
     kept_at_ends = np.where(ends - begins > _LONGEST_GAP, _GAP_ENDS, ends - begins)

@@ -30,13 +30,13 @@ FAR = 10_000_000
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 10**9 - 1), max_size=30), st.integers(0, 10**6), st.sampled_from([1, 10, 100]))
-def test_frames_cost_what_a_file_holds(lines: list[int], more: int, frames_per_line: int) -> None:
+def test_frames_cost_what_a_file_holds(lines: list[int], more: int, ratio: int) -> None:
     lines = [line // 1000 for line in lines[::2]] + lines[1::2]
     count = max([*lines, -1]) + 1 + more
-    kept, notes = kept_frames(np.array(lines, int), count, frames_per_line=frames_per_line)
+    kept, notes = kept_frames(np.array(lines, int), count, ratio=ratio)
     assert set(lines) <= set(kept.tolist())
     assert (np.diff(kept) > 0).all()
-    assert len(kept) <= max(frames_per_line, 31) * len(lines) + 1000
+    assert len(kept) <= max(ratio, 31) * len(lines) + 1000
     assert bool(notes) == (len(kept) < count)
     if count <= 1000:
         assert kept.tolist() == list(range(count))
@@ -45,7 +45,7 @@ def test_frames_cost_what_a_file_holds(lines: list[int], more: int, frames_per_l
 
 
 def test_the_ends_of_long_gaps_and_all_of_short_ones_stay() -> None:
-    kept, _ = kept_frames(np.array([0, 30, 900_000, 900_031, 900_063]), 900_064, frames_per_line=10)
+    kept, _ = kept_frames(np.array([0, 30, 900_000, 900_031, 900_063]), 900_064, ratio=10)
     first, long = [*range(36), *range(899_995, 900_032)], [*range(900_032, 900_037), *range(900_058, 900_064)]
     assert kept.tolist() == first + long
 
@@ -58,7 +58,7 @@ def test_the_ends_of_long_gaps_and_all_of_short_ones_stay() -> None:
 def test_shortened_gaps_give_the_tracks_of_all_frames(gap: int, offline: bool) -> None:
     """Two people are there before and after a gap, one of them at the same place; both may continue or begin anew."""
     held = [*range(1200, 1230), *range(1230 + gap, 1260 + gap)]
-    kept, _ = kept_frames(np.array(held), 1300 + gap, frames_per_line=1)
+    kept, _ = kept_frames(np.array(held), 1300 + gap, ratio=1)
     assert len(kept) < 1300 + gap - 1000
 
     def frame(t: int) -> PoseFrame:

@@ -19,7 +19,7 @@ from posetrail.skeletons import Skeleton
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.io.pose_log import LogEnd, PoseLogHeader, PoseLogWriter
 
-FRAMES_PER_LINE = 10  # a frame without people takes about a millisecond to associate, as one with people does
+KEPT_RATIO = 10  # see kept_frames; a frame without people takes nearly as long as one with people, about a millisecond
 
 _BOX_MARGIN = 0.25  # around joints: heads and feet reach beyond
 _LEAST_SIDE = 4.0  # pixels, of a box around a joint or two

@@ -15,7 +15,7 @@ from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17
 from posetrail.sparse import LARGEST_FRAME, kept_frames
 from tracker.io.importers.imported import (
-    FRAMES_PER_LINE,
+    KEPT_RATIO,
     Found,
     ImportedPoses,
     imported,
@@ -46,7 +46,7 @@ def read_mot_file(path: Path, fps: float | None) -> ImportedPoses:
         notes.append(f"has no times; {rate:g} frames per second are assumed, --fps sets another rate")
     P, K = len(rows), len(COCO_17)
     count = int(max(rows.frames[-1] + 1, sequence.get("seqlength", 0)))
-    indices, gaps = kept_frames(rows.frames, count, frames_per_line=FRAMES_PER_LINE)
+    indices, gaps = kept_frames(rows.frames, count, ratio=KEPT_RATIO)
     notes += gaps
     found = Found(
         name=path.stem,

@@ -29,7 +29,7 @@ from posetrail.poses import Poses
 from posetrail.skeletons import SKELETONS, skeleton_with
 from posetrail.sparse import LARGEST_FRAME, kept_frames
 from tracker.io.importers.imported import (
-    FRAMES_PER_LINE,
+    KEPT_RATIO,
     Found,
     ImportedPoses,
     boxes_of,
@@ -116,9 +116,7 @@ def _read(path: Path, table: pa.Table, fps: float | None) -> ImportedPoses:
         if frame_times is None:
             notes.append(f"has no times; {rate:g} frames per second are assumed, --fps sets another rate")
     step = _step(frames, rate)
-    kept, gaps = kept_frames(
-        (frames - frames[0]) // step, int(frames[-1] - frames[0]) // step + 1, frames_per_line=FRAMES_PER_LINE
-    )
+    kept, gaps = kept_frames((frames - frames[0]) // step, int(frames[-1] - frames[0]) // step + 1, ratio=KEPT_RATIO)
     indices = frames[0] + step * kept
     notes += gaps
     times = indices / rate if fps is not None or frame_times is None else np.interp(indices, frames, frame_times)
