@@ -1,7 +1,9 @@
 """Association on two real sequences of MOT15, TUD-Campus and TUD-Stadtmitte: boxes without joints.
 
-The package `motmetrics` contains both as examples: gt.txt, and test.txt with the output of a tracker. Its boxes,
-without its ids, are the input here; all get the score 0.9, as the files have none. Leal-Taixé et al., 2015.
+The package `motmetrics` contains both as examples: gt.txt, and test.txt with the output of a tracker. Two inputs are
+made of them. `clips`: the tracker's boxes without its ids; all get the score 0.9, as the files have none.
+`noisy_clips`: the annotated boxes of people who really walked there, with invented errors of a detector, from several
+seeds, because 250 frames alone decide little. Leal-Taixé et al., 2015.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -17,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.sequences import Sequence, SequenceTracker
 from eval_posetrack.formats.clip import Clip
 from posetrail.poses import Poses, TrackedPoses
-from posetrail.similarity import box_iou
+from posetrail.similarity import box_area, box_intersection, box_iou
 from posetrail.skeletons import COCO_17
 
 CLIPS = ("TUD-Campus", "TUD-Stadtmitte")
@@ -61,6 +63,60 @@ def clips() -> list[BoxClip]:
     return [_clip(name, texts[f"{name}/gt.txt"], texts[f"{name}/test.txt"]) for name in CLIPS]
 
 
+def noisy_clips(exact: Many[BoxClip], seeds: Many[int]) -> list[BoxClip]:
+    """The annotated boxes of these clips with the errors of a detector, once for each seed.
+
+    Boxes that people in front cover are missed, others in bursts; the rest jitter, and some boxes are false.
+    """
+    made = []
+    for clip in exact:
+        for seed in seeds:
+            rng = np.random.default_rng([5, seed, len(clip.ground_truth)])
+            frames = _detected(clip.ground_truth, clip.sequence.size, rng)
+            name = f"{clip.sequence.name}-{seed}"
+            sequence = replace(clip.sequence, name=name, frames=frames, joints=[poses for poses, _ in frames])
+            made.append(BoxClip(sequence, clip.ground_truth))
+    return made
+
+
+def _detected(
+    ground_truth: Many[tuple[np.ndarray, np.ndarray]], size: tuple[int, int], rng: np.random.Generator
+) -> list[tuple[Poses, float]]:
+    """What a detector might find: poses without joints, and seconds, of every frame."""
+    missed_until: dict[int, int] = {}
+    error: dict[int, np.ndarray] = {}
+    ghosts: list[tuple[int, np.ndarray, float]] = []  # last frame, box and score of false detections that stay
+    frames = []
+    for t, (ids, boxes) in enumerate(ground_truth):
+        found, scores = [], []
+        for i, box in zip(ids.tolist(), boxes, strict=True):
+            in_front = boxes[(boxes[:, 3] > box[3] + 1) & (ids != i)]
+            covered = (box_intersection(box[None], in_front) / box_area(box[None])[:, None]).max(initial=0.0)
+            if t > missed_until.get(i, -1) and rng.random() < 0.02 + 0.12 * (covered > 0.3):
+                missed_until[i] = t + rng.geometric(0.3) - 1
+            error[i] = 0.8 * error.get(i, np.zeros(4)) + 0.6 * rng.normal(0, 0.05, 4)
+            if t > missed_until.get(i, -1) and rng.random() > 1.4 * (covered - 0.3):
+                sides = np.tile(box[2:] - box[:2], 2)
+                found.append(box + sides * (error[i] + 0.02 * rng.normal(0, 1, 4)))
+                scores.append(1 / (1 + np.exp(-(2.0 - 2.5 * covered + rng.normal(0, 0.7)))))
+        if rng.random() < 0.06 and len(boxes):
+            shape = boxes[rng.integers(len(boxes))]
+            shift = np.tile(rng.random(2) * size - (shape[:2] + shape[2:]) / 2, 2)
+            ghosts.append((t + rng.geometric(0.4), shape + shift, rng.uniform(0.3, 0.7)))
+        ghosts = [each for each in ghosts if each[0] >= t]
+        found += [box + rng.normal(0, 2, 4) for _, box, _ in ghosts]
+        scores += [score for _, _, score in ghosts]
+        order = rng.permutation(len(found))
+        frames.append((_poses(np.reshape(found, (-1, 4))[order], np.array(scores)[order]), t / RATE_HZ))
+    return frames
+
+
+def _poses(boxes: np.ndarray, scores: np.ndarray) -> Poses:
+    """Poses without joints."""
+    N, K = len(boxes), len(COCO_17)
+    return Poses(np.full((N, K, 2), np.nan), np.zeros((N, K)), boxes, scores, np.zeros(N))
+
+
 def _clip(name: str, ground_truth: str, predicted: str) -> BoxClip:
     true, seen = (np.array([line.split(",") for line in text.split()], float) for text in (ground_truth, predicted))
     T = int(max(true[:, 0].max(), seen[:, 0].max()))
@@ -68,9 +124,7 @@ def _clip(name: str, ground_truth: str, predicted: str) -> BoxClip:
     frames, people = [], []
     for frame in range(1, T + 1):
         rows = rng.permutation(seen[seen[:, 0] == frame])
-        N, K = len(rows), len(COCO_17)
-        poses = Poses(np.full((N, K, 2), np.nan), np.zeros((N, K)), _corners(rows), np.full(N, 0.9), np.zeros(N))
-        frames.append((poses, (frame - 1) / RATE_HZ))
+        frames.append((_poses(_corners(rows), np.full(len(rows), 0.9)), (frame - 1) / RATE_HZ))
         rows = true[true[:, 0] == frame]
         people.append((rows[:, 1].astype(int), _corners(rows)))
     camera = np.tile(np.eye(2, 3), (T, 1, 1))

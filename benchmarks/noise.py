@@ -36,20 +36,30 @@ class Noise:
     merged: float  # one pose for two overlapping people, with joints of both
     false: float  # poses where there is no person
     box_jitter: float  # standard deviation of a box's sides, relative to them
+    part_boxes: float  # share of partly hidden people whose box is around the visible part only
 
 
 EASY = Noise(
-    missing=0.06, jitter=0.03, lost_joints=0.01, swapped=0.01, duplicates=0.01, merged=0.02, false=0.02, box_jitter=0.03
+    missing=0.03,
+    jitter=0.022,
+    lost_joints=0.004,
+    swapped=0.006,
+    duplicates=0.008,
+    merged=0.008,
+    false=0.01,
+    box_jitter=0.02,
+    part_boxes=0.3,
 )
 HARD = Noise(
-    missing=0.16,
+    missing=0.17,
     jitter=0.05,
     lost_joints=0.055,
     swapped=0.02,
     duplicates=0.028,
     merged=0.02,
     false=0.042,
-    box_jitter=0.05,
+    box_jitter=0.03,
+    part_boxes=0.3,
 )
 LEVELS = {"easy": EASY, "hard": HARD}
 
@@ -169,7 +179,7 @@ def _true_poses(people: Seen, steadiness: np.ndarray, noise: Noise, rng: np.rand
 
     part = keypoint_boxes(np.where(shown[..., None], people.keypoints, np.nan))
     grow = 0.06 * size * np.array([[-1, -1, 1, 1]])
-    only_part = (rng.random(N) < 0.6) & (shown.sum(axis=1) < 15)  # a box around the visible part only
+    only_part = (rng.random(N) < noise.part_boxes) & (shown.sum(axis=1) < 15)  # a box around the visible part only
     whole = np.where(only_part[:, None], part + grow, people.boxes)
     sides = np.tile(whole[:, 2:] - whole[:, :2], 2)
     wobble = 0.7 * _slow(people, 4, rng) + 0.5 * rng.standard_t(3, (N, 4)).clip(-6, 6)

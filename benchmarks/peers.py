@@ -122,15 +122,15 @@ DOCUMENTED: dict[str, dict[str, Any]] = {
 # people: `python -m benchmarks.association --tune NAME --trials 24`.
 CHOSEN: dict[str, dict[str, Any]] = {
     "trackers BoTSORT": {
-        "min_score": 0.2,
-        "nms_iou": 0.6,
-        "lost_track_buffer": 30,
-        "minimum_consecutive_frames": 1,
-        "track_activation_threshold": 0.2,
+        "min_score": 0.1,
+        "nms_iou": 0.7,
+        "lost_track_buffer": 90,
+        "minimum_consecutive_frames": 3,
+        "track_activation_threshold": 0.3,
         "high_conf_det_threshold": 0.3,
-        "timed": False,
-        "minimum_iou_threshold_first_assoc": 0.05,
-        "minimum_iou_threshold_second_assoc": 0.1,
+        "timed": True,
+        "minimum_iou_threshold_first_assoc": 0.02,
+        "minimum_iou_threshold_second_assoc": 0.5,
         "minimum_iou_threshold_unconfirmed_assoc": 0.1,
         "enable_cmc": False,
     },

@@ -34,14 +34,27 @@ SequenceTracker = abc.Callable[[Sequence], list[TrackedPoses]]
 """Gives the tracked poses of each frame: poses of that frame in any order, all or some of them."""
 
 
-# Numbers of worlds by kind and profiles of scores: scenes like those of PoseTrack, and some street views from above.
-_MIX = {"walk": 4, "group": 3, "sport": 7, "duel": 3, "dance": 5, "stand": 3, "crowd": 3, "street": 2}
+# Numbers of worlds by kind and profiles of scores: scenes like those of PoseTrack, and a street view from above.
+_MIX = {
+    "walk": 4,
+    "group": 3,
+    "sport": 5,
+    "sprint": 3,
+    "duel": 3,
+    "overlap": 3,
+    "dance": 4,
+    "stand": 3,
+    "crowd": 1,
+    "street": 1,
+}
 _PROFILES: tuple[Profile, ...] = ("usual", "usual", "usual", "high", "low")
+_CALM = {"walk": 8, "group": 4, "dance": 6, "stand": 8, "street": 4}
 _CROWD = {"crush": 4}
 SUITES = {
     "dev": (1, _MIX),
     "report": (2, _MIX),
     "crowd": (3, _CROWD),
+    "calm": (4, _CALM),
 }  # first number of each seed; numbers of worlds by kind
 
 
@@ -55,12 +68,12 @@ def sequences(
     profile: Profile | None = None,
     boxes_only: bool = False,
 ) -> list[Sequence]:
-    """Thirty sequences, with about 10,000 people summed over frames.
+    """The sequences of a suite: thirty of most, with about 8,000 people summed over frames.
 
     Args:
-        suite: "dev" for choosing settings; "report" for reporting figures, with other seeds and other ranges; "crowd"
-        for
-            four sequences of twenty people close together.
+        suite: "dev" for choosing settings; "report" for reporting figures, with other seeds and other ranges; "calm"
+            for scenes without fast motion, long overlaps and moving cameras; "crowd" for four sequences of twenty
+            people close together.
         seed: each seed gives other sequences.
         level: of the noise, "easy" or "hard".
         people: number of people in each sequence; drawn when not given.

@@ -23,7 +23,7 @@ from posetrail.skeletons import COCO_17
 Range = tuple[float, float]
 
 _SIZES = ((1280, 720), (1280, 720), (1920, 1080), (640, 480), (854, 480), (720, 1280))
-_RATES = ((30.0, 25.0, 24.0, 60.0, 15.0, 10.0, 5.0), (0.42, 0.35, 0.08, 0.06, 0.05, 0.02, 0.02))
+_RATES = ((30.0, 25.0, 24.0, 60.0, 15.0, 10.0), (0.43, 0.36, 0.08, 0.06, 0.05, 0.02))
 _STEP_S = 1 / 30  # of the simulated walk, at most
 _HEAD = COCO_17.index("left_ear"), COCO_17.index("right_ear")
 _ANNOTATED_SHARE = 0.6  # of people with at least this share visible, annotators infer hidden joints
@@ -42,7 +42,8 @@ class Kind:
     inertia_s: float = 0.4  # time constant of turning to a new goal
     stops: float = 0.2  # share of goals at which people stand still
     group: int = 1  # people who walk together
-    streams: bool = False  # people cross the view to the left or to the right
+    streams: bool = False  # people cross the view to the left or to the right ...
+    one_way: bool = False  # ... all in one direction, so that they overlap for long
     liveliness: Range = (0.1, 0.5)
     jumpers: float = 0.0
     tumblers: float = 0.0
@@ -56,43 +57,52 @@ class Kind:
 
 KINDS = {
     "walk": Kind(
-        people=(2, 9), frames=(30, 90), height_px=(120, 450), speed=(0.7, 1.8), turn_every_s=3.0,
-        spread=(0.7, 1.3), camera=("static", "shake", "pan", "zoom"), posts=1,
+        people=(2, 7), frames=(40, 100), height_px=(140, 450), speed=(0.5, 1.6), turn_every_s=4.0, stops=0.3,
+        room_m=1.2, spread=(0.8, 1.3), camera=("static", "static", "shake", "pan"), pan=(0.05, 0.2), posts=1,
     ),
     "group": Kind(
-        people=(4, 12), frames=(30, 80), height_px=(120, 400), speed=(0.6, 1.5), turn_every_s=4.0, group=4,
-        spread=(0.6, 1.2), camera=("static", "shake", "follow"),
+        people=(4, 10), frames=(40, 90), height_px=(140, 400), speed=(0.5, 1.4), turn_every_s=4.0, group=4, room_m=1.0,
+        spread=(0.8, 1.3), camera=("static", "shake", "follow"),
     ),
     "sport": Kind(
-        people=(2, 12), frames=(30, 90), height_px=(90, 450), speed=(0.8, 5.5), turn_every_s=1.2, inertia_s=0.25,
-        stops=0.15, liveliness=(0.3, 0.9), jumpers=0.3, room_m=0.6, spread=(0.8, 1.4),
-        camera=("static", "shake", "pan", "follow", "follow", "zoom"), pan=(0.1, 1.5),
+        people=(2, 10), frames=(40, 100), height_px=(100, 400), speed=(0.5, 5.0), turn_every_s=1.5, inertia_s=0.25,
+        stops=0.3, liveliness=(0.3, 0.8), jumpers=0.2, room_m=1.2, spread=(1.0, 1.5),
+        camera=("static", "shake", "shake", "pan", "follow"), pan=(0.05, 0.5),
+    ),
+    "sprint": Kind(
+        people=(2, 6), frames=(30, 70), height_px=(140, 400), speed=(5.0, 12.0), turn_every_s=3.0, inertia_s=0.3,
+        stops=0.0, liveliness=(0.3, 0.6), streams=True, room_m=0.8, spread=(1.0, 1.4), depth=(0.8, 1.3),
+        camera=("static", "shake", "follow"),
     ),
     "duel": Kind(
-        people=(2, 3), frames=(40, 130), height_px=(250, 650), speed=(0.3, 2.5), turn_every_s=0.5, inertia_s=0.15,
-        stops=0.1, liveliness=(0.6, 1.0), jumpers=0.3, tumblers=0.2, room_m=0.5, spread=(0.45, 0.8),
+        people=(2, 3), frames=(40, 130), height_px=(250, 600), speed=(0.3, 2.0), turn_every_s=0.7, inertia_s=0.2,
+        stops=0.2, liveliness=(0.5, 0.9), jumpers=0.2, tumblers=0.1, room_m=0.7, spread=(0.45, 0.8),
         depth=(0.85, 1.25), camera=("static", "shake", "follow"),
     ),
+    "overlap": Kind(
+        people=(2, 4), frames=(60, 120), height_px=(250, 550), speed=(0.5, 1.0), turn_every_s=8.0, stops=0.0,
+        streams=True, one_way=True, room_m=0.4, spread=(0.4, 0.7), depth=(0.9, 1.15), camera=("static", "shake"),
+    ),
     "dance": Kind(
-        people=(3, 9), frames=(40, 110), height_px=(150, 500), speed=(0.1, 1.5), turn_every_s=1.0, inertia_s=0.25,
-        stops=0.4, liveliness=(0.6, 1.0), jumpers=0.3, tumblers=0.15, room_m=0.8, spread=(0.7, 1.1),
-        camera=("static", "shake", "pan", "zoom"),
+        people=(3, 8), frames=(50, 120), height_px=(160, 450), speed=(0.1, 1.2), turn_every_s=1.5, inertia_s=0.3,
+        stops=0.5, liveliness=(0.4, 0.9), jumpers=0.15, tumblers=0.05, room_m=1.3, spread=(0.9, 1.3),
+        camera=("static", "static", "shake", "zoom"),
     ),
     "stand": Kind(
-        people=(2, 8), frames=(40, 120), height_px=(200, 700), speed=(0.1, 0.6), turn_every_s=1.5, stops=0.7,
-        liveliness=(0.2, 0.8), spread=(0.4, 0.8), depth=(0.8, 1.5), camera=("static", "shake", "zoom"),
+        people=(2, 7), frames=(50, 130), height_px=(200, 600), speed=(0.1, 0.6), turn_every_s=2.0, stops=0.8,
+        room_m=1.0, liveliness=(0.2, 0.7), spread=(0.6, 1.0), depth=(0.8, 1.5), camera=("static", "static", "shake"),
     ),
     "crowd": Kind(
-        people=(12, 20), frames=(30, 60), height_px=(100, 230), speed=(0.3, 1.6), turn_every_s=2.5, room_m=0.6,
-        spread=(1.0, 1.5), depth=(0.7, 2.0), liveliness=(0.2, 0.8), camera=("static", "shake", "pan"),
+        people=(10, 16), frames=(30, 60), height_px=(100, 230), speed=(0.2, 1.3), turn_every_s=2.5, room_m=0.9,
+        spread=(1.1, 1.6), depth=(0.7, 2.0), liveliness=(0.2, 0.7), camera=("static", "shake"),
     ),
     "crush": Kind(
         people=(20, 20), frames=(150, 200), height_px=(220, 330), speed=(0.8, 3.0), turn_every_s=1.2, room_m=0.3,
         spread=(0.5, 0.8), depth=(0.7, 1.5), liveliness=(0.3, 0.8), camera=("static", "shake"),
     ),
     "street": Kind(
-        people=(10, 20), frames=(40, 80), height_px=(60, 140), speed=(0.8, 1.7), turn_every_s=8.0, stops=0.05,
-        streams=True, room_m=0.7, spread=(1.2, 2.0), depth=(0.6, 2.0), camera=("static",), posts=2,
+        people=(8, 16), frames=(40, 80), height_px=(60, 140), speed=(0.8, 1.7), turn_every_s=8.0, stops=0.05,
+        streams=True, room_m=0.9, spread=(1.4, 2.0), depth=(0.6, 2.0), camera=("static",), posts=2,
     ),
 }  # fmt: skip
 
@@ -193,7 +203,7 @@ def _walk(
     middle = rng.uniform(low, high, (G, 2))
     place = middle[group] + (rng.normal(0, 0.9, (P, 2)) if kind.group > 1 else 0.0)
     offset = place - middle[group]
-    way = rng.choice([-1.0, 1.0], G)
+    way = rng.choice([-1.0, 1.0], 1 if kind.one_way else G)
 
     def new_goals(middle: np.ndarray) -> np.ndarray:
         angle = rng.uniform(-np.pi, np.pi, G)
@@ -276,7 +286,7 @@ class _Camera:
             zoom = np.exp(rng.uniform(0.1, 0.4) * np.sin(rng.uniform(0.5, 2.5) * times + rng.uniform(0, 6.3)))
         shake = np.zeros((3, T))
         if motion != "static":
-            strength = np.exp(rng.uniform(np.log(0.002), np.log(0.02))) * view * np.array([[1.0], [1.0], [0.3]])
+            strength = np.exp(rng.uniform(np.log(0.001), np.log(0.008))) * view * np.array([[1.0], [1.0], [0.3]])
             rates = rng.uniform(0.5, 5.0, (3, 1, 5))
             shake = strength * np.sin(2 * np.pi * times[:, None] * rates + rng.uniform(0, 6.3, (3, 1, 5))).mean(axis=2)
         down = np.arctan2(height_m - 0.9, distance)
