@@ -24,28 +24,63 @@ def associate(similarity: np.ndarray, min_similarity: float, assignment: Literal
     Returns:
         (P, 2) row and column of each pair, in order of rows.
     """
-    allowed = similarity >= max(min_similarity, _EPSILON)
-    if not allowed.any():
-        return np.zeros((0, 2), int)
-    return _greedy(similarity, allowed) if assignment == "greedy" else _hungarian(similarity - min_similarity, allowed)
+    rows, columns = np.nonzero(similarity >= max(min_similarity, _EPSILON))
+    values = similarity[rows, columns]
+    chosen = associate_pairs(rows, columns, values - (min_similarity if assignment == "hungarian" else 0), assignment)
+    return np.column_stack([rows[chosen], columns[chosen]])
 
 
-def _greedy(similarity: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    rows, columns = np.nonzero(allowed)
-    order = np.argsort(-similarity[rows, columns], kind="stable")
-    row_free, column_free = np.ones(similarity.shape[0], bool), np.ones(similarity.shape[1], bool)
-    pairs: list[tuple[int, int]] = []
-    for row, column in zip(rows[order], columns[order], strict=True):
-        if row_free[row] and column_free[column]:
-            row_free[row] = column_free[column] = False
-            pairs.append((row, column))
-    return np.array(sorted(pairs), int)
+def associate_pairs(
+    rows: np.ndarray, columns: np.ndarray, gains: np.ndarray, assignment: Literal["greedy", "hungarian"]
+) -> np.ndarray:
+    """`associate` for a sparse matrix: only the pairs that may be made are given, and time is linear in their number.
+
+    Pairs whose row and column occur in no other pair are part of every solution, so a problem remains only where
+    several pairs compete: in most frames, nowhere.
+
+    Args:
+        rows: (P,) the row of each pair.
+        columns: (P,) the column of each pair.
+        gains: (P,) 0 or more.
+        assignment: as of `associate`.
+
+    Returns:
+        (M,) the chosen pairs, in order of rows.
+    """
+    if not len(rows):
+        return np.zeros(0, int)
+    alone = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
+    if alone.all():
+        return np.argsort(rows, kind="stable")
+    contested = np.flatnonzero(~alone)
+    solve = _greedy if assignment == "greedy" else _hungarian
+    chosen = np.concatenate(
+        [np.flatnonzero(alone), contested[solve(rows[contested], columns[contested], gains[contested])]]
+    )
+    return chosen[np.argsort(rows[chosen])]
 
 
-def _hungarian(gain: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """The greatest sum of gains. Pairs that are not allowed have gain 0 and are removed from the result."""
-    gain = np.where(allowed, gain + _EPSILON, 0.0).astype(np.float64)
-    _, column_of_row, _ = lap.lapjv(gain.max() - gain, extend_cost=True)
-    rows = np.flatnonzero(column_of_row >= 0)
-    pairs = np.column_stack([rows, column_of_row[rows]])
-    return pairs[allowed[pairs[:, 0], pairs[:, 1]]]
+def _greedy(rows: np.ndarray, columns: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """The chosen pairs, the best one first."""
+    rows_taken, columns_taken, chosen = set(), set(), []
+    order = np.lexsort((columns, rows, -gains))
+    for pair, row, column in zip(order.tolist(), rows[order].tolist(), columns[order].tolist(), strict=True):
+        if row not in rows_taken and column not in columns_taken:
+            rows_taken.add(row)
+            columns_taken.add(column)
+            chosen.append(pair)
+    return np.array(chosen, int)
+
+
+def _hungarian(rows: np.ndarray, columns: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """The chosen pairs with the greatest sum of gains."""
+    row_numbers, row = np.unique(rows, return_inverse=True)
+    column_numbers, column = np.unique(columns, return_inverse=True)
+    matrix = np.zeros((len(row_numbers), len(column_numbers)))
+    pair_at = np.full(matrix.shape, -1)
+    matrix[row, column] = gains + _EPSILON
+    pair_at[row, column] = np.arange(len(rows))
+    _, column_of_row, _ = lap.lapjv(matrix.max() - matrix, extend_cost=True)
+    assigned = np.flatnonzero(column_of_row >= 0)
+    chosen = pair_at[assigned, column_of_row[assigned]]
+    return chosen[chosen >= 0]

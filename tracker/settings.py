@@ -24,7 +24,7 @@ Normalisation = Literal["imagenet", "0..1", "0..255"]
 
 Flow = Literal["lk", "dis", "raft", "none"]
 Assignment = Literal["greedy", "hungarian"]
-Similarity = Literal["iou", "oks", "flow_oks", "multi_flow_oks"]
+Similarity = Literal["likelihood", "iou", "oks", "flow_oks", "multi_flow_oks"]
 Smoothing = Literal["auto", "kalman", "butterworth", "one_euro", "none"]
 
 
@@ -147,7 +147,7 @@ class InferenceSettings:
 class AssociationSettings:
     """How the poses of a frame are matched with tracks, and how tracks are linked, interpolated and smoothed."""
 
-    similarity: Similarity = "flow_oks"
+    similarity: Similarity = "likelihood"
     """Similarity of a pose and a track: iou (boxes alone; IDF1 81.4 instead of 83.6), oks (with the motion model's
     prediction), flow_oks (with joints propagated by optical flow), multi_flow_oks (best of queue_frames frames)."""
     box_iou_share: Share = 0.35
@@ -172,10 +172,10 @@ class AssociationSettings:
     calibrate_scores: bool = True
     """Rescale new_track_score to the scores of confident poses in the clip, because networks differ in their range of
     scores."""
-    confirmation_s: Seconds = 0.05
-    """A new track gets its id when it has been matched again and is this old, in seconds; in the clip's first frame at
-    once. 0 confirms at once (IDF1 83.0 instead of 83.6; identity switches 179 instead of 142)."""
-    track_nms_oks: Share = 0.5
+    confirmation_evidence: Annotated[float, Range(-1000.0, 1000.0)] = 0.2
+    """A new track gets its id when the evidence of its poses adds up to this: for each, its quality minus 0.9 x
+    new_track_score. A person seen clearly gets it in their first frame. 0 confirms every track at once."""
+    track_nms_oks: Share = 0.6
     """Pose NMS at association: of two poses in a frame that are more similar than this, the one of lower quality is
     ignored (OKS, 0..1). 1 keeps all (IDF1 82.6 instead of 83.6). See also pose_nms_oks."""
     new_track_max_oks: Share = 0.3
@@ -290,7 +290,7 @@ _SIMPLE_BASELINES = Settings(
         min_match_joint_score=0.4,
         min_output_joint_score=0.4,
         new_track_score=0.0,
-        confirmation_s=0.0,
+        confirmation_evidence=0.0,
         box_iou_share=0.0,
         calibrate_scores=False,
         track_nms_oks=1.0,
@@ -314,7 +314,6 @@ _BYTETRACK = Settings(
         min_match_similarity=0.2,
         new_track_score=0.6,
         calibrate_scores=False,
-        confirmation_s=0.01,
         track_nms_oks=1.0,
         new_track_max_oks=1.0,
         track_buffer_s=1.0,

@@ -1,14 +1,14 @@
-"""Matching of tracks with the poses of a frame: a similarity for every gated pair, then an assignment in two rounds."""
+"""Matching of tracks with the poses of a frame: a gain for every plausible pair, then an assignment in two rounds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from posetrail.assignment import associate
+from posetrail.assignment import associate_pairs
 from posetrail.similarity import joint_similarity, mean_joint_similarity
+from tracker.association.candidates import Candidates
 from tracker.association.gating import gated_pairs, paired_box_iou
+from tracker.association.likelihood import MIN_LOG_ODDS, appearance_log_odds, log_odds
 from tracker.association.motion import Tracks
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings
@@ -16,56 +16,65 @@ from tracker.settings import AssociationSettings
 _APPEARANCE_AFTER_S = 0.5  # a track without poses for this long gives appearance half of `appearance_share`
 
 
-@dataclass(frozen=True, eq=False)
-class Candidates:
-    """The poses of one frame, prepared for matching."""
-
-    frame: PoseFrame
-    keypoints: np.ndarray  # (N, K, 2) float64 pixels; NaN where missing or below `min_match_joint_score`
-    boxes: np.ndarray  # (N, 4) float64 pixels; around the joints where the pose has none
-    usable: np.ndarray  # (N,) bool: has a box and is no duplicate
-    confident: np.ndarray  # (N,) bool: detected, and of a quality that may start a track
-
-
-def match(
-    tracks: Tracks, candidates: Candidates, joint_variances: np.ndarray, settings: AssociationSettings
-) -> np.ndarray:
+def match(tracks: Tracks, candidates: Candidates, settings: AssociationSettings) -> np.ndarray:
     """The row of the track that each pose (N,) belongs to, -1 for none.
 
     Confident poses are matched first and the others with the tracks that remain, as in ByteTrack (Zhang et al., ECCV
     2022, algorithm 1).
     """
     track_of_pose = np.full(len(candidates.boxes), -1)
-    similarity = similarity_matrix(tracks, candidates, joint_variances, settings)
-    for confident in (True, False):
-        poses = np.flatnonzero(candidates.usable & (candidates.confident == confident))
-        free = np.ones(len(tracks), bool)
-        free[track_of_pose[track_of_pose >= 0]] = False
-        rows = np.flatnonzero(free)
-        if len(rows) and len(poses):
-            pairs = associate(similarity[np.ix_(rows, poses)], settings.min_match_similarity, settings.assignment)
-            track_of_pose[poses[pairs[:, 1]]] = rows[pairs[:, 0]]
+    if not len(tracks) or not len(track_of_pose):
+        return track_of_pose
+    rows, columns, gains = plausible_pairs(tracks, candidates, settings)
+    confident = candidates.confident[columns]
+    free = np.ones(len(tracks), bool)
+    for chosen in (confident, ~confident):
+        left = np.flatnonzero(chosen & free[rows])
+        pairs = left[associate_pairs(rows[left], columns[left], gains[left], settings.assignment)]
+        track_of_pose[columns[pairs]] = rows[pairs]
+        free[rows[pairs]] = False
     return track_of_pose
 
 
-def similarity_matrix(
-    tracks: Tracks, candidates: Candidates, joint_variances: np.ndarray, settings: AssociationSettings
-) -> np.ndarray:
-    """(T, N), 0..1: similarity of every track with every pose; 0 where they are too far apart to be compared.
+def plausible_pairs(
+    tracks: Tracks, candidates: Candidates, settings: AssociationSettings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of a track and a usable pose that may be matched: tracks (P,), poses (P,), and gains (P,) of matching them.
 
-    Box IoU, or a weighted mean of box IoU and OKS. The uncertainty of a track's position widens the OKS. Appearance is
-    mixed in for tracks that were without poses for some time.
+    The gain is the similarity above the lowest one of a match, or the log odds.
     """
-    similarity = np.zeros((len(tracks), len(candidates.boxes)))
-    if not similarity.size:
-        return similarity
-    sizes = tracks.size
-    position_var = tracks.position_var if settings.motion_model else np.zeros(len(tracks))
-    predicted_keypoints, predicted_boxes = _predictions(tracks, candidates.frame.propagated, settings)
-    rows, columns = gated_pairs(predicted_boxes, sizes, np.sqrt(position_var), candidates.boxes)
+    keypoints, boxes = _predictions(tracks, candidates.frame.propagated, settings)
+    position_std = np.sqrt(tracks.position_var) if settings.motion_model else np.zeros(len(tracks))
+    rows, columns = gated_pairs(boxes, tracks.size, position_std, candidates.boxes)
+    usable = candidates.usable[columns]
+    rows, columns = rows[usable], columns[usable]
+    if settings.similarity == "likelihood":
+        gains = _log_odds(tracks, candidates, rows, columns, keypoints[0], boxes, settings) - MIN_LOG_ODDS
+    else:
+        similarity = _similarity(tracks, candidates, rows, columns, keypoints, boxes, settings)
+        gains = np.where(similarity > 0, similarity - settings.min_match_similarity, -1.0)
+    possible = gains >= 0
+    return rows[possible], columns[possible], gains[possible]
+
+
+def _similarity(
+    tracks: Tracks,
+    candidates: Candidates,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    predicted_keypoints: list[np.ndarray],
+    predicted_boxes: np.ndarray,
+    settings: AssociationSettings,
+) -> np.ndarray:
+    """Similarity (P,), 0..1, of pairs of a track and a pose: box IoU, or a weighted mean of box IoU and OKS.
+
+    The uncertainty of a track's position widens the OKS. Appearance is mixed in for tracks that were without poses for
+    some time.
+    """
     values = paired_box_iou(predicted_boxes[rows], candidates.boxes[columns])
     if settings.similarity != "iou" and settings.box_iou_share < 1:
-        areas, variances = (sizes**2)[rows], joint_variances + position_var[rows, None]
+        position_var = tracks.position_var[rows, None] if settings.motion_model else 0.0
+        areas, variances = (tracks.size**2)[rows], candidates.joint_variances + position_var
         weights = candidates.frame.poses.keypoint_scores[columns].astype(float)
         oks = np.full(len(rows), np.nan)
         for predicted in predicted_keypoints:
@@ -76,8 +85,36 @@ def similarity_matrix(
         values = np.where(np.isnan(oks), boxes_alone, mixed)
     if settings.appearance_share > 0 and tracks.appearance.shape[1]:
         values = _with_appearance(values, tracks, candidates.frame, rows, columns, settings.appearance_share)
-    similarity[rows, columns] = values
-    return similarity
+    return values
+
+
+def _log_odds(
+    tracks: Tracks,
+    candidates: Candidates,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    predicted_keypoints: np.ndarray,
+    predicted_boxes: np.ndarray,
+    settings: AssociationSettings,
+) -> np.ndarray:
+    """Log odds (P,) that the poses continue the tracks."""
+    frame = candidates.frame
+    unseen_s = frame.time_s - tracks.seen_s[rows]
+    values = log_odds(
+        tracks,
+        rows,
+        predicted_boxes[rows],
+        predicted_keypoints[rows],
+        candidates.boxes[columns],
+        candidates.keypoints[columns],
+        frame.poses.keypoint_scores[columns],
+        candidates.joint_variances,
+        unseen_s,
+    )
+    if settings.appearance_share > 0 and tracks.appearance.shape[1]:
+        of_poses = frame.appearance[columns].astype(float)
+        values += appearance_log_odds(tracks.appearance[rows], of_poses, unseen_s, settings.appearance_share)
+    return values
 
 
 def _predictions(
@@ -90,7 +127,7 @@ def _predictions(
     by_motion, boxes = tracks.keypoints, tracks.boxes
     if settings.similarity in ("iou", "oks") or not len(propagated):
         return [by_motion], boxes
-    newest_only = settings.similarity == "flow_oks"
+    newest_only = settings.similarity != "multi_flow_oks"
     by_flow, found = _propagated_poses(tracks.sources[:, :1] if newest_only else tracks.sources, propagated)
     without_flow = ~found.any(axis=1)
     by_flow[without_flow, 0] = by_motion[without_flow]

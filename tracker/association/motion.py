@@ -16,8 +16,9 @@ import numpy as np
 
 from posetrail.similarity import joint_similarity
 
-_SPEED_STD = 1.0  # body sizes per second: spread of people's velocities
-_VELOCITY_DECAY_S = 2.0
+_SPEED_STD = 1.2  # body sizes per second: spread of people's velocities
+_START_SPEED_STD = 2.0  # the same in the first frame of a track: a wrong guess must be corrected quickly
+_VELOCITY_DECAY_S = 2.5
 _JOINTS_NOISE = 0.035  # body sizes: standard deviation of a position measured from joints ...
 _BOX_NOISE = 0.06  # ... or from a box alone
 _SHAPE_DECAY_S = 0.06  # joints and edges are averaged with this time constant
@@ -56,6 +57,7 @@ class Tracks:
     started_s: np.ndarray  # (T,) time of the first pose
     seen_s: np.ndarray  # (T,) time of the last pose
     hits: np.ndarray  # (T,) int64, number of poses
+    evidence: np.ndarray  # (T,) sum over the poses' evidence for a person
     position: np.ndarray  # (T, 2) pixels, predicted for the current frame
     velocity: np.ndarray  # (T, 2) pixels per second
     position_var: np.ndarray  # (T,) squared body sizes, along each axis
@@ -79,6 +81,7 @@ class Tracks:
             started_s=none,
             seen_s=none,
             hits=np.zeros(0, np.int64),
+            evidence=none,
             position=np.zeros((0, 2)),
             velocity=np.zeros((0, 2)),
             position_var=none,
@@ -95,8 +98,10 @@ class Tracks:
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name)[rows])
 
-    def add(self, serials: np.ndarray, time_s: float, keypoints: np.ndarray, boxes: np.ndarray) -> None:
-        """Start tracks (M,) at keypoints (M, K, 2) and boxes (M, 4), unconfirmed and with velocity 0."""
+    def add(
+        self, serials: np.ndarray, time_s: float, keypoints: np.ndarray, boxes: np.ndarray, evidence: np.ndarray
+    ) -> None:
+        """Start tracks (M,) at keypoints (M, K, 2), boxes (M, 4), evidence (M,), unconfirmed and with velocity 0."""
         M = len(boxes)
         position = _centres(boxes)
         new = {
@@ -104,8 +109,9 @@ class Tracks:
             "started_s": time_s,
             "seen_s": time_s,
             "hits": 1,
+            "evidence": evidence,
             "position_var": _JOINTS_NOISE**2,
-            "velocity_var": _SPEED_STD**2,
+            "velocity_var": _START_SPEED_STD**2,
             "sources": -1,
             "position": position,
             "joints": keypoints - position[:, None],

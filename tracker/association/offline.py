@@ -18,9 +18,9 @@ import numpy as np
 
 from posetrail.poses import TrackedPoses
 from posetrail.skeletons import Skeleton
+from tracker.association.candidates import Candidates, Preparation
 from tracker.association.interpolation import interpolate_gaps
 from tracker.association.linking import link
-from tracker.association.score_scale import ScoreScale
 from tracker.association.smoothing import smooth_tracks
 from tracker.association.stabilisation import inverted
 from tracker.association.tracker import Tracker, without_low_score_joints
@@ -30,7 +30,6 @@ from tracker.settings import AssociationSettings
 
 _BLOCK_FRAMES = 600  # the backward tracker gives serials for so many frames at a time ...
 _LEAD_FRAMES = 150  # ... and starts so many frames later, so that its tracks are established when the block ends
-_NEUTRAL_SHARE = 0.9  # of new_track_score: a pose of this quality is evidence neither for nor against a person
 _FULL_EVIDENCE_FRAMES = 10  # shorter clips need proportionally less evidence
 
 
@@ -67,12 +66,11 @@ def _tracks_of_poses(
 ) -> np.ndarray:
     """The track (M,) int32, counted from 0, of each pose of the clip, frame by frame; -1 for poses left out."""
     settings = replace(settings, smooth="none", smooth_hz=AssociationSettings.smooth_hz)  # of the two trackers
-    recorder = TrackletRecorder(settings.min_match_joint_score)
-    evidence = _Evidence(settings)
+    recorder = TrackletRecorder()
     tracklet_of_pose = array("i")  # one flat array that grows: an array for each frame would take ten times as much
     num_frames = 0
-    for frame, forward, backward in _both_directions(frames, settings, skeleton, queue_frames):
-        tracklet_of_pose.extend(recorder.add(frame, forward, backward, evidence.of(frame)).tolist())
+    for candidates, forward, backward in _both_directions(frames, settings, skeleton, queue_frames):
+        tracklet_of_pose.extend(recorder.add(candidates, forward, backward).tolist())
         num_frames += 1
     track_of_tracklet = _tracks_of_tracklets(recorder.tracklets(), num_frames, skeleton, settings)
     with_none = np.append(track_of_tracklet, -1).astype(np.int32)  # tracklet -1 belongs to no track
@@ -81,13 +79,15 @@ def _tracks_of_poses(
 
 def _both_directions(
     frames: Iterable[PoseFrame], settings: AssociationSettings, skeleton: Skeleton, queue_frames: int
-) -> Iterator[tuple[PoseFrame, np.ndarray, np.ndarray]]:
-    """Every frame with the tracks (N,) of its poses: serials of a forward tracker and of a backward one."""
+) -> Iterator[tuple[Candidates, np.ndarray, np.ndarray]]:
+    """The poses of every frame with their tracks (N,): serials of a forward tracker and of a backward one."""
+    prepare = Preparation(settings, skeleton)
     forward_tracker = Tracker(settings, skeleton, queue_frames=queue_frames)
     backward_tracker = _BackwardTracker(settings, skeleton)
-    waiting: list[tuple[PoseFrame, np.ndarray]] = []
+    waiting: list[tuple[Candidates, np.ndarray]] = []
     for frame in frames:
-        waiting.append((frame, forward_tracker.assign(frame)[0]))
+        candidates = prepare(frame)
+        waiting.append((candidates, forward_tracker.assign_candidates(candidates)[0]))
         if len(waiting) == _BLOCK_FRAMES + _LEAD_FRAMES:
             serials = backward_tracker.serials([each for each, _ in waiting], _BLOCK_FRAMES)
             for (each, forward), backward in zip(waiting[:_BLOCK_FRAMES], serials, strict=True):
@@ -106,10 +106,10 @@ class _BackwardTracker:
         self._next = 1
         self._seam: np.ndarray | None = None  # serials that the last block gave to the first frame of the next one
 
-    def serials(self, frames: list[PoseFrame], num_frames: int) -> list[np.ndarray]:
+    def serials(self, frames: list[Candidates], num_frames: int) -> list[np.ndarray]:
         """The serials (N,) of the first `num_frames` frames; the other frames overlap with the next block."""
         tracker = Tracker(self._settings, self._skeleton)
-        serials = [tracker.assign(frame)[0] for frame in _time_reversed(frames)][::-1]
+        serials = [tracker.assign_candidates(frame)[0] for frame in _time_reversed(frames)][::-1]
         if not serials:
             return []
         renamed: dict[int, int] = {0: 0}
@@ -125,26 +125,14 @@ class _BackwardTracker:
         return result[:num_frames]
 
 
-def _time_reversed(frames: list[PoseFrame]) -> Iterator[PoseFrame]:
+def _time_reversed(frames: list[Candidates]) -> Iterator[Candidates]:
     """The frames from the last to the first with inverse camera motion, without what flow propagated forward."""
-    for i, frame in enumerate(reversed(frames)):
-        camera_motion = inverted(frames[-i].camera_motion) if i else np.eye(2, 3)
+    for i, candidates in enumerate(reversed(frames)):
+        frame = candidates.frame
+        camera_motion = inverted(frames[-i].frame.camera_motion) if i else np.eye(2, 3)
         nothing = PropagatedPoses.empty(frame.poses.keypoints.shape[1])
-        yield replace(frame, index=i, time_s=-frame.time_s, propagated=nothing, camera_motion=camera_motion)
-
-
-class _Evidence:
-    """How much each pose speaks for a person: its calibrated quality above the neutral one."""
-
-    def __init__(self, settings: AssociationSettings) -> None:
-        self._neutral = _NEUTRAL_SHARE * settings.new_track_score
-        self._scale = ScoreScale(adapt=settings.calibrate_scores)
-
-    def of(self, frame: PoseFrame) -> np.ndarray:
-        """(N,) evidence of the next frame's poses; 1 for all where the settings ask for no score."""
-        quality = self._scale.add(frame.poses, frame.time_s)
-        neutral = self._scale.threshold(self._neutral)
-        return self._neutral * (quality / neutral - 1) if neutral > 0 else np.ones(len(quality))
+        frame = replace(frame, index=i, time_s=-frame.time_s, propagated=nothing, camera_motion=camera_motion)
+        yield replace(candidates, frame=frame)
 
 
 def _tracks_of_tracklets(

@@ -8,6 +8,7 @@ from posetrail.poses import Poses
 
 _REFERENCE_QUALITY = 0.65  # typical quality of correct poses of the networks for which the default settings were chosen
 _PRIOR_POSES = 2.0  # weight of that value before any pose was seen, in poses
+_NEUTRAL_SHARE = 0.66  # of new_track_score: a pose of this quality is evidence neither for nor against a person
 _MEMORY_S = 20.0  # lighting and distance change: the weight of older poses decays with this time constant
 
 
@@ -38,6 +39,14 @@ class ScoreScale:
         self._sum = self._sum * decay + float((detected * detected) @ detected)
         self._last_s = time_s
         return quality
+
+    def evidence(self, quality: np.ndarray, new_track_score: float) -> np.ndarray:
+        """How much poses of this quality (N,) speak for a person: calibrated quality less a neutral one.
+
+        1 for all where the settings ask for no score, or where all scores were 0 so far and mean nothing.
+        """
+        neutral = self.threshold(_NEUTRAL_SHARE * new_track_score)
+        return _NEUTRAL_SHARE * new_track_score * (quality / neutral - 1) if neutral > 0 else np.ones(len(quality))
 
     def threshold(self, setting: float) -> float:
         """A threshold of the settings on this clip's scale; 0 as long as all scores were 0 and mean nothing."""

@@ -18,20 +18,20 @@ import numpy as np
 
 from posetrail.errors import InputError
 from posetrail.poses import Poses, TrackedPoses, confident_keypoints
-from posetrail.similarity import keypoint_boxes
-from posetrail.skeletons import Skeleton, skeleton_of_size
+from posetrail.skeletons import Skeleton
+from tracker.association.candidates import Candidates, Preparation
 from tracker.association.common_motion import common_shift
-from tracker.association.duplicates import duplicate_poses, explained_poses
-from tracker.association.matching import Candidates, match
+from tracker.association.duplicates import explained_poses
+from tracker.association.matching import match
 from tracker.association.motion import Tracks
-from tracker.association.score_scale import ScoreScale
 from tracker.association.smoothing import OnlineSmoothing
 from tracker.frames import FrameWithTracks, PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings, Settings
 
 _UNCONFIRMED_BUFFER_S = 0.15  # an unconfirmed track is kept for this long without a pose
 _MIN_COMMON_TRACKS = 3  # common motion is estimated from so many tracks or more ...
-_MIN_MATCHED_SHARE = 0.7  # ... if fewer than this share of those visible in the last frame are matched
+_MIN_MATCHED_SHARE = 0.7  # ... if fewer than this share of those in the last frame are matched in their place ...
+_IN_PLACE = 0.25  # ... body sizes from where they were expected
 _APPEARANCE_GAIN = 0.1  # weight of a new pose in the running mean of a track's embeddings
 _NO_CAMERA_MOTION = np.eye(2, 3)
 
@@ -92,8 +92,7 @@ class Tracker:
         if queue_frames < 1:
             raise ValueError(f"queue_frames: expected 1 or more, got {queue_frames}")
         self._smooth = OnlineSmoothing() if smooth == "one_euro" else None
-        self._skeleton = skeleton
-        self._scale = ScoreScale(adapt=self._settings.calibrate_scores)
+        self._prepare = Preparation(self._settings, skeleton)
         self._tracks: Tracks  # from the first frame on, which gives the number of joints
         self._next_serial = self._next_id = 1
         self._frames = 0
@@ -132,8 +131,12 @@ class Tracker:
         Serial numbers count from 1 and never change; 0 means that the pose belongs to no track. The id is 0 until the
         track is confirmed.
         """
+        return self.assign_candidates(self._prepare(frame))
+
+    def assign_candidates(self, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
+        """`assign` of a frame whose poses were prepared already, by this or by another tracker."""
+        frame = candidates.frame
         tracks = self._predict(frame)
-        candidates = self._candidates(frame)
         track_of_pose = self._match(candidates)
         self._correct(candidates, track_of_pose)
         track_of_pose = self._start(candidates, track_of_pose)
@@ -163,8 +166,6 @@ class Tracker:
 
     def _begin(self, frame: PoseFrame) -> None:
         num_joints = frame.poses.keypoints.shape[1]
-        skeleton = self._skeleton or skeleton_of_size(num_joints)
-        self._joint_variances = (2 * np.array(skeleton.oks_sigmas)) ** 2
         self._tracks = Tracks.empty(num_joints, self._queue_s.maxlen or 1, frame.appearance.shape[1])
         self._first_s = self._last_s = frame.time_s
 
@@ -175,46 +176,40 @@ class Tracker:
             raise ValueError(
                 f"time_s: expected frames in order of time, got {frame.time_s} s after {self._last_s} s; sort them"
             )
-        num_joints, appearance_size = frame.poses.keypoints.shape[1], frame.appearance.shape[1]
-        if num_joints != len(self._joint_variances):
-            raise ValueError(f"poses: expected {len(self._joint_variances)} joints, got {num_joints}")
+        appearance_size = frame.appearance.shape[1]
         if appearance_size != self._tracks.appearance.shape[1]:
             raise ValueError(
                 f"appearance: expected embeddings of {self._tracks.appearance.shape[1]} numbers as in the first frame, "
                 f"got {appearance_size}"
             )
 
-    def _candidates(self, frame: PoseFrame) -> Candidates:
-        settings, poses = self._settings, frame.poses
-        quality = self._scale.add(poses, frame.time_s)
-        keypoints = confident_keypoints(poses, settings.min_match_joint_score).astype(float)
-        boxes = _boxes(poses)
-        usable = np.isfinite(boxes).all(axis=1)
-        if settings.track_nms_oks < 1 and len(poses) > 1:
-            usable &= ~duplicate_poses(keypoints, boxes, quality, self._joint_variances, settings.track_nms_oks)
-        confident = (quality >= self._scale.threshold(settings.new_track_score)) & ~poses.propagated
-        return Candidates(frame, keypoints, boxes, usable, confident)
-
     def _match(self, candidates: Candidates) -> np.ndarray:
         """The row of the track that each pose (N,) belongs to, -1 for none.
 
-        If few tracks are matched, all are moved by their common shift to the poses and matched again.
+        If few tracks are matched where they were expected, all are moved by their common shift to the poses and matched
+        again.
         """
         settings = self._settings
-        track_of_pose = match(self._tracks, candidates, self._joint_variances, settings)
-        if settings.common_motion_compensation and self._few_matched(candidates, track_of_pose):
+        track_of_pose = match(self._tracks, candidates, settings)
+        if settings.common_motion_compensation and self._few_in_place(candidates, track_of_pose):
             shift = self._common_shift(candidates.boxes[candidates.usable])
             if shift.any():
                 self._tracks.position += shift
-                track_of_pose = match(self._tracks, candidates, self._joint_variances, settings)
+                track_of_pose = match(self._tracks, candidates, settings)
         return track_of_pose
 
-    def _few_matched(self, candidates: Candidates, track_of_pose: np.ndarray) -> bool:
-        """Whether few confirmed tracks of the last frame are matched, although there are confident poses for them."""
-        recent = (self._tracks.seen_s >= self._last_s - self._elapsed_s) & (self._tracks.ids > 0)
+    def _few_in_place(self, candidates: Candidates, track_of_pose: np.ndarray) -> bool:
+        """Whether few confirmed tracks of the last frame have a pose where they were expected, though poses exist."""
+        tracks = self._tracks
+        recent = (tracks.seen_s >= self._last_s - self._elapsed_s) & (tracks.ids > 0)
         possible = min(np.count_nonzero(recent), np.count_nonzero(candidates.usable & candidates.confident))
-        matched = np.count_nonzero(recent[track_of_pose[track_of_pose >= 0]])
-        return bool(possible >= _MIN_COMMON_TRACKS and matched < _MIN_MATCHED_SHARE * possible)
+        if possible < _MIN_COMMON_TRACKS:
+            return False
+        poses = np.flatnonzero(track_of_pose >= 0)
+        rows = track_of_pose[poses]
+        moved = candidates.boxes[poses] - tracks.boxes[rows]
+        in_place = np.abs(moved[:, :2] + moved[:, 2:]).max(axis=1) < 2 * _IN_PLACE * tracks.size[rows]
+        return bool(np.count_nonzero(recent[rows] & in_place) < _MIN_MATCHED_SHARE * possible)
 
     def _common_shift(self, boxes: np.ndarray) -> np.ndarray:
         """The shift (2,) in pixels from the tracks of the last frame to poses with these boxes (N, 4)."""
@@ -231,9 +226,10 @@ class Tracker:
         if not len(rows):
             return
         keypoints, boxes = candidates.keypoints[poses], candidates.boxes[poses]
+        tracks.evidence[rows] += candidates.evidence[poses]
         if self._settings.motion_model:
             scores = frame.poses.keypoint_scores[poses]
-            offsets, by_joints = tracks.measure(rows, keypoints, boxes, scores, self._joint_variances)
+            offsets, by_joints = tracks.measure(rows, keypoints, boxes, scores, candidates.joint_variances)
             has_velocity = tracks.hits[rows] > 1
             tracks.correct(rows, frame.time_s, keypoints, boxes, offsets, by_joints)
             enough = len(rows) < len(tracks) and has_velocity.sum() >= _MIN_COMMON_TRACKS
@@ -252,14 +248,14 @@ class Tracker:
         if max_oks < 1 and len(new):
             tracked = track_of_pose >= 0
             others = keypoints[tracked], boxes[tracked]
-            new = new[~explained_poses(keypoints[new], boxes[new], *others, self._joint_variances, max_oks)]
+            new = new[~explained_poses(keypoints[new], boxes[new], *others, candidates.joint_variances, max_oks)]
         if not len(new):
             return track_of_pose
         serials = self._next_serial + np.arange(len(new))
         self._next_serial += len(new)
         with_new = track_of_pose.copy()
         with_new[new] = len(self._tracks) + np.arange(len(new))
-        self._tracks.add(serials, candidates.frame.time_s, keypoints[new], boxes[new])
+        self._tracks.add(serials, candidates.frame.time_s, keypoints[new], boxes[new], candidates.evidence[new])
         self._record_poses(with_new[new], candidates.frame, new)
         return with_new
 
@@ -274,14 +270,12 @@ class Tracker:
             appearance[rows] = mean / np.where(length > 0, length, 1)
 
     def _confirm(self, time_s: float) -> None:
-        """Give ids to tracks that have lasted for `confirmation_s`; to those of the clip's first frame at once."""
-        tracks, confirmation_s = self._tracks, self._settings.confirmation_s
-        for row in np.flatnonzero(tracks.ids == 0).tolist():
-            started_s = tracks.started_s[row]
-            long_enough = time_s - started_s >= confirmation_s and (tracks.hits[row] > 1 or confirmation_s == 0)
-            if tracks.seen_s[row] == time_s and (long_enough or started_s == self._first_s):
-                tracks.ids[row] = self._next_id
-                self._next_id += 1
+        """Give ids to the tracks of this frame whose poses are evidence enough, in order of their start."""
+        tracks = self._tracks
+        enough = tracks.evidence >= self._settings.confirmation_evidence - 1e-9
+        for row in np.flatnonzero((tracks.ids == 0) & enough & (tracks.seen_s == time_s)).tolist():
+            tracks.ids[row] = self._next_id
+            self._next_id += 1
 
     def _drop_old(self, time_s: float) -> None:
         """Drop tracks without a pose for too long, but none with a pose in the frames that flow propagates from."""
@@ -325,13 +319,6 @@ def without_low_score_joints(poses: Poses, settings: AssociationSettings) -> Pos
     keypoints = confident_keypoints(poses, settings.min_output_joint_score)
     scores = np.where(np.isnan(keypoints[:, :, 0]), 0.0, poses.keypoint_scores)
     return replace(poses, keypoints=keypoints, keypoint_scores=scores)
-
-
-def _boxes(poses: Poses) -> np.ndarray:
-    """Boxes (N, 4) float64 of all poses; the box around the joints where a pose has none."""
-    boxes = poses.boxes.astype(float)
-    known = np.isfinite(boxes).all(axis=1)
-    return boxes if known.all() else np.where(known[:, None], boxes, keypoint_boxes(poses.keypoints))
 
 
 def _median(offsets: np.ndarray) -> np.ndarray:

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from posetrail.poses import confident_keypoints
+from tracker.association.candidates import Candidates
 from tracker.association.stabilisation import Stabiliser, transformed, zoom
-from tracker.frames import PoseFrame
 
 ENDS = 12
 """Poses kept of each end of a tracklet; velocity is estimated from fewer."""
@@ -83,14 +82,9 @@ class _GrowingTracklet:
 
 
 class TrackletRecorder:
-    """Builds tracklets from the tracks of both trackers, frame by frame.
+    """Builds tracklets from the tracks of both trackers, frame by frame."""
 
-    Args:
-        min_match_joint_score: joints below this score are ignored.
-    """
-
-    def __init__(self, min_match_joint_score: float) -> None:
-        self._min_joint_score = min_match_joint_score
+    def __init__(self) -> None:
         self._stabiliser = Stabiliser()
         self._num_frames = 0
         self._num_tracklets = 0
@@ -98,18 +92,18 @@ class TrackletRecorder:
         self._records = bytearray()  # one record per tracklet, zeros while it grows; arrays would take twice as much
         self._record = _record_type(0, 0)  # until the first frame gives the number of joints
 
-    def add(self, frame: PoseFrame, forward: np.ndarray, backward: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+    def add(self, candidates: Candidates, forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
         """The tracklet (N,) of each pose of the next frame, -1 for poses that neither tracker assigned.
 
         Args:
-            frame: the frame.
+            candidates: the poses of the frame.
             forward: (N,) serials of the forward tracker's tracks, 0 for none.
             backward: (N,) serials of the backward tracker's tracks, 0 for none.
-            evidence: (N,) how much each pose speaks for a person.
         """
+        frame, evidence = candidates.frame, candidates.evidence
         if self._num_frames == 0:
             self._record = _record_type(frame.poses.keypoints.shape[1], frame.appearance.shape[1])
-        measured, joints = self._measure(frame)
+        measured, joints = self._measure(candidates)
         tracklets = np.full(len(forward), -1)
         growing = {}
         for row, serials in enumerate(zip(forward.tolist(), backward.tolist(), strict=True)):
@@ -141,15 +135,14 @@ class TrackletRecorder:
             self._records[place] = np.array(tracklet.row(), self._record).tobytes()
         self._growing = {}
 
-    def _measure(self, frame: PoseFrame) -> tuple[np.ndarray, np.ndarray]:
+    def _measure(self, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
         """Stabilised time, position and size (N, 4) of all poses, and their joints (N, K, 2) from the position.
 
         The position is the mean of the joints, weighted by their scores: it is less noisy than any single joint.
         """
+        frame, boxes, keypoints = candidates.frame, candidates.boxes, candidates.keypoints
         poses = frame.poses
         to_first = self._stabiliser.add(frame.camera_motion)
-        boxes = poses.boxes.astype(float)
-        keypoints = confident_keypoints(poses, self._min_joint_score).astype(float)
         weights = np.where(np.isnan(keypoints[:, :, 0]), 0.0, poses.keypoint_scores)
         total = weights.sum(axis=1, keepdims=True)
         mean = np.einsum("nk,nkd->nd", weights, np.nan_to_num(keypoints)) / np.maximum(total, 1e-9)

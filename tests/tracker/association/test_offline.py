@@ -18,6 +18,7 @@ from posetrail.skeletons import COCO_17, Skeleton
 from tests.pose_frames import CROSSING, OFFLINE, ids_of_walkers, missed_in, pose_frames, tracked_offline
 from tests.worlds import Walker, World, line
 from tracker.association import offline
+from tracker.association.candidates import Preparation
 from tracker.association.offline import associate_offline
 from tracker.association.stabilisation import inverted, transformed
 from tracker.association.tracker import associate_online
@@ -46,7 +47,7 @@ def test_people_who_cross_keep_their_ids() -> None:
 
 def test_poses_before_confirmation_belong_to_the_track() -> None:
     world = World((Walker(line((20, 60), (0, 0))), Walker(line((400, 60), (0, 0)), missed=lambda f: f < 10)), 40)
-    settings = AssociationSettings(confirmation_s=0.5)
+    settings = AssociationSettings(confirmation_evidence=5.0)
     assert ids_offline(world, settings) == [{0: 1}] * 10 + [{0: 1, 1: 2}] * 30
 
 
@@ -181,7 +182,8 @@ def test_time_reversed_frames_have_the_inverse_camera_motion() -> None:
     for earlier, later in pairwise(frames):
         place = transformed(transformed(scene, view(earlier.index)), later.camera_motion)
         assert np.allclose(place, transformed(scene, view(later.index)))
-    backwards = list(offline._time_reversed(frames))
+    prepare = Preparation(AssociationSettings(), COCO_17)
+    backwards = [each.frame for each in offline._time_reversed([prepare(frame) for frame in frames])]
     assert [frame.name for frame in backwards] == [frame.name for frame in frames[::-1]]
     for i, (later, earlier) in enumerate(pairwise(backwards)):
         assert later.time_s < earlier.time_s

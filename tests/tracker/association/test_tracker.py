@@ -85,14 +85,28 @@ def test_a_low_score_continues_a_track_but_starts_none() -> None:
     assert ids_online(world, pose_frames(world), DEFAULT) == [{0: 1}] * 30
 
 
-def test_a_track_gets_its_id_on_confirmation() -> None:
+def test_a_track_gets_its_id_when_its_poses_are_evidence_enough() -> None:
     late = Walker(line((400, 60), (0, 0)), missed=lambda f: f < 10)
     flicker = Walker(line((200, 200), (0, 0)), missed=lambda f: f != 15)
     world = World((Walker(line((20, 60), (0, 0))), late, flicker), num_frames=30)
-    ids = ids_online(world, pose_frames(world), AssociationSettings(confirmation_s=0.1))
+    frames = pose_frames(world)
+    settings = AssociationSettings(calibrate_scores=False)
+    of_one_pose = float(frames[0].poses.quality[0]) - 0.66 * settings.new_track_score
+    ids = ids_online(world, frames, replace(settings, confirmation_evidence=3.5 * of_one_pose))
+    assert [0 in frame for frame in ids] == [False] * 3 + [True] * 27
     assert [1 in frame for frame in ids] == [False] * 13 + [True] * 17
     assert not any(2 in frame for frame in ids)
     assert {i for frame in ids for i in frame.values()} == {1, 2}
+
+
+def test_a_person_seen_clearly_gets_the_id_in_the_first_frame_a_doubtful_one_later() -> None:
+    clear = Walker(line((20, 60), (0, 0)), missed=lambda f: f < 5)
+    doubtful = Walker(line((400, 60), (0, 0)), missed=lambda f: f < 5, box_score=lambda _: 0.25)
+    world = World((clear, doubtful), num_frames=20)
+    ids = ids_online(world, pose_frames(world), AssociationSettings(calibrate_scores=False))
+    assert [0 in frame for frame in ids] == [False] * 5 + [True] * 15
+    first = [1 in frame for frame in ids].index(True)
+    assert 5 < first < 15
 
 
 def test_a_duplicate_pose_starts_no_track() -> None:
@@ -108,7 +122,7 @@ def test_a_propagated_pose_continues_a_track_but_starts_none() -> None:
     frames = [
         replace(f, poses=replace(f.poses, propagated=[c])) for f, c in zip(pose_frames(world), propagated, strict=True)
     ]
-    assert ids_online(world, frames, AssociationSettings(confirmation_s=0)) == [{}] * 3 + [{0: 1}] * 7
+    assert ids_online(world, frames, AssociationSettings(confirmation_evidence=0)) == [{}] * 3 + [{0: 1}] * 7
 
 
 def test_people_without_joints_are_tracked_by_their_boxes() -> None:

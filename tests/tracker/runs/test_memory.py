@@ -14,11 +14,13 @@ import pytest
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import COCO_17
 from tests.worlds import STANDING
+from tracker.association.candidates import Preparation
 from tracker.association.filters import OneEuro
 from tracker.association.smoothing import OnlineSmoothing
 from tracker.association.tracklets import TrackletRecorder
 from tracker.frames import PoseFrame, PropagatedPoses, TrackedFrame
 from tracker.io.writers import WRITERS, ClipInfo, open_writer
+from tracker.settings import AssociationSettings
 
 OPEN_FILES = Path("/proc/self/fd")
 
@@ -52,9 +54,9 @@ def grown(use: Callable[[int], None], short: int, long: int) -> float:
 
 def test_memory_of_tracklets_is_flat() -> None:
     def record(num_pieces: int) -> None:
-        recorder = TrackletRecorder(min_match_joint_score=0.1)
+        recorder, prepare = TrackletRecorder(), Preparation(AssociationSettings(), COCO_17)
         for i in range(num_pieces):
-            recorder.add(seen(i, standing()), np.array([i + 1]), np.array([i + 1]), np.ones(1))
+            recorder.add(prepare(seen(i, standing())), np.array([i + 1]), np.array([i + 1]))
         assert len(recorder.tracklets()) == num_pieces
 
     assert grown(record, 100, 500) < 3500  # twice its 1360 while they are put in order

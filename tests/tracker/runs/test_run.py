@@ -76,7 +76,7 @@ def test_the_tracks_are_where_the_people_are(images: Path, tmp_path: Path) -> No
 
 
 def test_following_again_gives_what_tracking_with_those_settings_gives(images: Path, tmp_path: Path) -> None:
-    other = AssociationSettings(similarity="iou", assignment="greedy", track_buffer_s=0.0, confirmation_s=0.0)
+    other = AssociationSettings(similarity="iou", assignment="greedy", track_buffer_s=0.0, confirmation_evidence=0.0)
     run(images, tmp_path / "directly", Settings(association=other))
     run(images, tmp_path / "again")
     outcome = follow_run(tmp_path / "again", other)

@@ -1,0 +1,111 @@
+"""Log odds that a pose continues a track rather than is someone else's: motion, shape and box together.
+
+Motion: the offset between the pose and the prediction of the motion model, under a Student's t distribution of the
+model's own uncertainty. Unlike a similarity it is normalised: a track that was not seen for long may be in many places,
+so it explains a pose in any one of them less well than a track that is expected exactly there.
+Shape: OKS of the joints after the offset is taken out. Bodies hardly change from frame to frame, however fast they or
+the camera move, so it tells people apart where they pass each other.
+Box: IoU with the predicted box, and the ratio of sizes.
+
+Numbers below are natural logarithms of odds unless noted; lengths are in body sizes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from posetrail.similarity import joint_similarity, mean_joint_similarity
+from tracker.association.gating import paired_box_iou
+from tracker.association.motion import Tracks
+
+MIN_LOG_ODDS = 0.0  # of a match
+_NEWCOMERS = 0.01  # people per square of a body size who appear in a frame: poses that continue no track
+_NEIGHBOURS, _NEIGHBOUR_STD = 0.3, 1.0  # weight of the other tracks nearby, each a Gaussian of this deviation ...
+_MAX_NEIGHBOURS = 3.0  # ... and their greatest sum
+_TAIL = 4.0  # degrees of freedom of Student's t: people turn, and networks err
+_JOINTS_NOISE, _BOX_NOISE = 0.05, 0.08  # standard deviation of an offset measured from joints, or from boxes
+_SHAPE, _TYPICAL_OKS = 9.0, 0.5  # shapes of this OKS are no evidence ...
+_MIN_OKS = 0.3  # ... and this counts for lower ones: a network that exchanges left and right changes the whole shape
+_MEMORY_S = 1.0  # shape and place count less, the longer a track is without poses
+_JOINT_NOISE = 0.02  # standard deviation of a joint, in addition to the OKS sigmas
+_BOX, _TYPICAL_IOU = 2.0, 0.5
+_SIZE, _SIZE_SPREAD, _MAX_SIZE_TERM = 1.0, 0.3, 3.0  # of the logarithm of the size
+_MIN_JOINTS = 3  # with fewer joints in common, boxes alone are compared
+_APPEARANCE, _TYPICAL_COSINE = 20.0, 0.6  # at appearance_share 1; embeddings of two people have about this cosine
+_APPEARANCE_AFTER_S = 0.5  # after this time without a pose, appearance has half of its weight
+
+
+def log_odds(
+    tracks: Tracks,
+    rows: np.ndarray,
+    predicted_boxes: np.ndarray,
+    predicted_keypoints: np.ndarray,
+    boxes: np.ndarray,
+    keypoints: np.ndarray,
+    weights: np.ndarray,
+    joint_variances: np.ndarray,
+    unseen_s: np.ndarray,
+) -> np.ndarray:
+    """Log odds (P,) of pairs of a track and a pose, without appearance.
+
+    Args:
+        tracks: all tracks, predicted for the current frame.
+        rows: (P,) the track of each pair.
+        predicted_boxes: (P, 4) pixels, of the track.
+        predicted_keypoints: (P, K, 2) pixels, of the track; NaN where unknown.
+        boxes: (P, 4) pixels, of the pose.
+        keypoints: (P, K, 2) pixels, of the pose; NaN where missing.
+        weights: (P, K) scores of the joints of the pose.
+        joint_variances: (K,) (2 sigma)^2 of each joint.
+        unseen_s: (P,) time since the track's last pose.
+    """
+    size = tracks.size[rows]
+    offsets, bodies_known, shape = _offsets(predicted_keypoints, keypoints, weights, joint_variances, size)
+    of_boxes = (boxes - predicted_boxes) / size[:, None]
+    offsets = np.where(bodies_known[:, None], offsets, (of_boxes[:, :2] + of_boxes[:, 2:]) / 2)
+    noise = np.where(bodies_known, _JOINTS_NOISE, _BOX_NOISE)
+    variance = tracks.position_var[rows] + noise**2
+    squared = np.einsum("pd,pd->p", offsets, offsets) / variance
+    motion = -(_TAIL + 2) / 2 * np.log1p(squared / _TAIL) - np.log(
+        2 * np.pi * _density_of_others(tracks)[rows] * variance
+    )
+    by_shape = np.where(bodies_known, _SHAPE * (np.maximum(shape, _MIN_OKS) - _TYPICAL_OKS), 0.0)
+    by_box = _BOX * (paired_box_iou(predicted_boxes, boxes) - _TYPICAL_IOU)
+    pose_size = np.sqrt(np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0).prod(axis=1))
+    growth = np.log(pose_size / size) / _SIZE_SPREAD
+    return (
+        motion + (by_shape + by_box) * np.exp(-unseen_s / _MEMORY_S) - _SIZE * np.minimum(growth**2 / 2, _MAX_SIZE_TERM)
+    )
+
+
+def _density_of_others(tracks: Tracks) -> np.ndarray:
+    """How many poses of other people to expect where each track (T,) is, per square of its body size."""
+    centres = (tracks.boxes[:, :2] + tracks.boxes[:, 2:]) / 2
+    apart = (centres[:, None] - centres) / (_NEIGHBOUR_STD * tracks.size[:, None, None])
+    near = np.exp(-0.5 * np.einsum("abd,abd->ab", apart, apart)).sum(axis=1) - 1
+    neighbours = np.minimum(near / (2 * np.pi * _NEIGHBOUR_STD**2), _MAX_NEIGHBOURS)
+    return _NEWCOMERS + _NEIGHBOURS * neighbours
+
+
+def _offsets(
+    predicted: np.ndarray, keypoints: np.ndarray, weights: np.ndarray, joint_variances: np.ndarray, size: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each pair: the median offset (P, 2) of its joints, whether there are enough (P,), and OKS (P,) without it."""
+    joints = (keypoints - predicted) / size[:, None, None]
+    count = np.isfinite(joints[:, :, 0]).sum(axis=1)
+    ordered = np.sort(joints, axis=1)  # NaN last
+    pairs, middle = np.arange(len(joints)), np.maximum(count - 1, 0)
+    offsets = (ordered[pairs, middle // 2] + ordered[pairs, (middle + 1) // 2]) / 2
+    similarity = joint_similarity(joints - offsets[:, None], np.ones(len(joints)), joint_variances + _JOINT_NOISE**2)
+    return offsets, count >= _MIN_JOINTS, mean_joint_similarity(similarity, weights, none_shared=0.0)
+
+
+def appearance_log_odds(of_tracks: np.ndarray, of_poses: np.ndarray, unseen_s: np.ndarray, share: float) -> np.ndarray:
+    """Log odds (P,) of pairs of embeddings (P, E) of unit length; 0 where one is missing.
+
+    Its weight grows with the time without a pose: where motion is precise, it would only add noise.
+    """
+    known = of_tracks.any(axis=1) & of_poses.any(axis=1)
+    cosine = np.einsum("pe,pe->p", of_tracks, of_poses)
+    weight = _APPEARANCE * share * unseen_s / (unseen_s + _APPEARANCE_AFTER_S)
+    return np.where(known, weight * (cosine - _TYPICAL_COSINE), 0.0)
