@@ -9,7 +9,8 @@ from posetrail.poses import Poses
 _REFERENCE_QUALITY = 0.65  # typical quality of correct poses of the networks for which the default settings were chosen
 _PRIOR_POSES = 2.0  # weight of that value before any pose was seen, in poses
 _NEUTRAL_SHARE = 0.66  # of new_track_score: a pose of this quality is evidence neither for nor against a person
-_MEMORY_S = 20.0  # lighting and distance change: the weight of older poses decays with this time constant
+_MEMORY_S = 20.0  # lighting and distance change: the weight of older poses decays with this time constant ...
+_LEAST_WEIGHT = 1e-6  # ... but not to nothing: after hours without people the estimate is still the last one
 
 
 class ScoreScale:
@@ -35,6 +36,7 @@ class ScoreScale:
         detected = quality[~poses.propagated]
         self._highest = max(self._highest, float(detected.max(initial=0)))
         decay = np.exp(-(time_s - self._last_s) / _MEMORY_S) if self._last_s is not None else 1.0
+        decay = max(decay, _LEAST_WEIGHT / self._weight)
         self._weight = self._weight * decay + float(detected @ detected)
         self._sum = self._sum * decay + float((detected * detected) @ detected)
         self._last_s = time_s

@@ -30,3 +30,14 @@ def test_propagated_poses_and_a_fixed_scale_change_no_threshold() -> None:
     fixed = ScoreScale(adapt=False)
     fixed.add(poses([0.2, 0.3]), 0.0)
     assert fixed.threshold(0.4) == 0.4
+
+
+def test_the_scale_survives_hours_without_people() -> None:
+    scale = ScoreScale(adapt=True)
+    scale.add(poses([0.3, 0.3]), 0.0)
+    before = scale.threshold(0.4)
+    for hour in (1, 10, 10_000):
+        scale.add(Poses.empty(17), 3600.0 * hour)
+        assert scale.threshold(0.4) == pytest.approx(before)
+    scale.add(poses([0.9]), 3600.0 * 10_001)
+    assert scale.threshold(0.4) == pytest.approx(0.4 * np.sqrt(0.9) / 0.65, rel=1e-3)

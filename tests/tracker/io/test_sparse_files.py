@@ -21,6 +21,7 @@ from tracker.association.follow import associate_clip, follow
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.io.importers import read_poses
 from tracker.io.pose_log import read_pose_log
+from tracker.runs.follow import follow_poses
 from tracker.settings import AssociationSettings
 
 FAR = 10_000_000
@@ -136,6 +137,12 @@ def test_people_in_the_first_and_the_ten_millionth_frame_cost_twelve_frames(far_
     places = np.array([(frame.index, frame.time_s) for frame in frames])
     assert places[:, 0].tolist() == indices
     assert places[:, 1] == pytest.approx(np.array(indices) / 25)
+
+
+def test_a_person_who_returns_after_days_is_followed_as_another_one(far_apart: Path, tmp_path: Path) -> None:
+    outcome = follow_poses(far_apart, AssociationSettings(min_track_evidence=-100), output=tmp_path / "out")
+    assert (outcome.frames, outcome.people) == (12, 2)
+    assert sum(file.stat().st_size for file in (tmp_path / "out").iterdir()) < 60_000
 
 
 def test_a_person_every_hundred_frames_costs_a_tenth_of_the_frames(tmp_path: Path) -> None:
