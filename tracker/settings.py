@@ -195,6 +195,10 @@ class AssociationSettings:
     appearance_share: Share = 0.3
     """Highest weight of the appearance embedding in matching (0..1). It applies to tracks unseen for about half a
     second or longer, and only if the pose log has embeddings; see appearance."""
+    max_reid_gap_s: Seconds = 0.0
+    """Longest time after which a person who left and returns gets the same id by appearance alone (re-identification),
+    in seconds. Needs embeddings in the pose log; see appearance. Online, a new track may get its id up to 1 s later. 0
+    joins no such tracks."""
     offline: bool = True
     """Link tracklets over the whole clip before ids are given. IDF1 86.0 instead of 83.6 online, 89.6 with
     interpolation and smoothing. Takes 1.3 instead of 0.5 ms a frame, smoothing not counted. --online or --no-offline
@@ -255,6 +259,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.association.max_reid_gap_s > 0 and self.networks.appearance == "none":
+            raise InputError(
+                "max_reid_gap_s: expected an appearance embedding, got appearance none; "
+                "add --appearance colour_layout, or leave out --max-reid-gap-s"
+            )
 
 
 SECTIONS = {

@@ -2,10 +2,12 @@
 
 The frames are read twice. First, one tracker runs forward and another, block by block, backward in time; where both
 agree, poses form a tracklet (tracklets.py). Tracklets are linked over the whole clip (linking.py), and tracks with too
-little evidence are dropped. Then ids are given frame by frame, from each person's first pose on, joints are smoothed
-(smoothing.py) and short gaps are interpolated (interpolation.py).
+little evidence are dropped. On request, tracks of a person who left and returned are joined (gallery.py). Then ids are
+given frame by frame, from each person's first pose on, joints are smoothed (smoothing.py) and short gaps are
+interpolated (interpolation.py).
 
 Memory: four bytes per pose and, per tracklet until it is linked, its first and last poses; so an hour of video fits.
+Re-identification adds up to eight embeddings per tracklet.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 from posetrail.poses import TrackedPoses
 from posetrail.skeletons import Skeleton
 from tracker.association.candidates import Candidates, Preparation
+from tracker.association.gallery import AppearanceRecorder, TrackParts, reidentify
 from tracker.association.interpolation import interpolate_gaps
 from tracker.association.linking import link
 from tracker.association.smoothing import smooth_tracks
@@ -65,14 +68,22 @@ def _tracks_of_poses(
     frames: Iterable[PoseFrame], settings: AssociationSettings, skeleton: Skeleton, queue_frames: int
 ) -> np.ndarray:
     """The track (M,) int32, counted from 0, of each pose of the clip, frame by frame; -1 for poses left out."""
-    settings = replace(settings, smooth="none", smooth_hz=AssociationSettings.smooth_hz)  # of the two trackers
+    max_reid_gap_s = settings.max_reid_gap_s
+    settings = replace(settings, smooth="none", smooth_hz=AssociationSettings.smooth_hz, max_reid_gap_s=0.0)
     recorder = TrackletRecorder()
+    appearances = AppearanceRecorder() if max_reid_gap_s > 0 else None
     tracklet_of_pose = array("i")  # one flat array that grows: an array for each frame would take ten times as much
     num_frames = 0
     for candidates, forward, backward in _both_directions(frames, settings, skeleton, queue_frames):
-        tracklet_of_pose.extend(recorder.add(candidates, forward, backward).tolist())
+        tracklets_of_frame = recorder.add(candidates, forward, backward)
+        if appearances is not None:
+            appearances.add(candidates.frame, tracklets_of_frame, candidates.evidence > 0)
+        tracklet_of_pose.extend(tracklets_of_frame.tolist())
         num_frames += 1
-    track_of_tracklet = _tracks_of_tracklets(recorder.tracklets(), num_frames, skeleton, settings)
+    tracklets = recorder.tracklets()
+    track_of_tracklet = _tracks_of_tracklets(tracklets, num_frames, skeleton, settings)
+    if appearances is not None:
+        track_of_tracklet = _reidentified(track_of_tracklet, tracklets, appearances.parts(), max_reid_gap_s)
     with_none = np.append(track_of_tracklet, -1).astype(np.int32)  # tracklet -1 belongs to no track
     return with_none[np.array(tracklet_of_pose, np.intc)]
 
@@ -143,6 +154,17 @@ def _tracks_of_tracklets(
     evidence = np.bincount(tracks, tracklets.evidence) if len(tracks) else np.zeros(0)
     needed = settings.min_track_evidence * min(1.0, (num_frames - 1) / _FULL_EVIDENCE_FRAMES)
     return np.where(evidence[tracks] >= needed, tracks, -1)
+
+
+def _reidentified(tracks: np.ndarray, tracklets: Tracklets, parts: TrackParts, max_gap_s: float) -> np.ndarray:
+    """The track (P,) of each tracklet after those of one person were joined; -1 stays -1."""
+    number = tracks.max(initial=-1) + 1
+    first_s, last_s = np.full(number, np.inf), np.full(number, -np.inf)
+    kept = tracks >= 0
+    np.minimum.at(first_s, tracks[kept], tracklets.starts[kept, 0, 0])
+    np.maximum.at(last_s, tracks[kept], tracklets.ends[kept, -1, 0])
+    identities = reidentify(parts.renumbered(tracks), first_s, last_s, max_gap_s)
+    return np.append(identities, -1)[tracks]
 
 
 def _with_ids(

@@ -24,6 +24,7 @@ from tracker.association.common_motion import common_shift
 from tracker.association.duplicates import explained_poses
 from tracker.association.matching import match
 from tracker.association.motion import Tracks
+from tracker.association.online_gallery import OnlineGallery
 from tracker.association.smoothing import OnlineSmoothing
 from tracker.frames import FrameWithTracks, PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings, Settings
@@ -39,9 +40,9 @@ _NO_CAMERA_MOTION = np.eye(2, 3)
 class Tracker:
     """Assigns track ids to poses frame by frame; each frame's ids are final at once.
 
-    Ids count from 1 in order of confirmation and are never used twice. A tracker holds all of its state itself, so
-    several can run side by side. For a clip that is available as a whole, `follow` is more accurate: it also links
-    tracklets across gaps.
+    Ids count from 1 in order of confirmation. An id is used again only for a person who returns, if the settings
+    ask for re-identification. A tracker holds all of its state itself, so several can run side by side. For a clip
+    that is available as a whole, `follow` is more accurate: it also links tracklets across gaps.
 
     Args:
         settings: how poses are matched with tracks. Settings of the offline stages (linking, interpolation) are not
@@ -92,6 +93,8 @@ class Tracker:
         if queue_frames < 1:
             raise ValueError(f"queue_frames: expected 1 or more, got {queue_frames}")
         self._smooth = OnlineSmoothing() if smooth == "one_euro" else None
+        max_gap_s = self._settings.max_reid_gap_s
+        self._gallery = OnlineGallery(max_gap_s) if max_gap_s > 0 else None
         self._prepare = Preparation(self._settings, skeleton)
         self._tracks: Tracks  # from the first frame on, which gives the number of joints
         self._next_serial = self._next_id = 1
@@ -140,11 +143,13 @@ class Tracker:
         track_of_pose = self._match(candidates)
         self._correct(candidates, track_of_pose)
         track_of_pose = self._start(candidates, track_of_pose)
-        self._confirm(frame.time_s)
-
         tracked = track_of_pose >= 0
         serials, ids = np.zeros((2, len(frame.poses)), np.int64)
-        serials[tracked], ids[tracked] = tracks.serials[track_of_pose[tracked]], tracks.ids[track_of_pose[tracked]]
+        serials[tracked] = tracks.serials[track_of_pose[tracked]]
+        if self._gallery:
+            self._gallery.add(frame, serials, candidates.confident, tracks.serials)
+        self._confirm(frame.time_s)
+        ids[tracked] = tracks.ids[track_of_pose[tracked]]
         self._drop_old(frame.time_s)
         return serials, ids
 
@@ -274,8 +279,19 @@ class Tracker:
         tracks = self._tracks
         enough = tracks.evidence >= self._settings.confirmation_evidence - 1e-9
         for row in np.flatnonzero((tracks.ids == 0) & enough & (tracks.seen_s == time_s)).tolist():
-            tracks.ids[row] = self._next_id
-            self._next_id += 1
+            self._give_id(row, time_s)
+
+    def _give_id(self, row: int, time_s: float) -> None:
+        """Give a new id to a track, or that of a person who left; none yet if the gallery has not decided."""
+        serial, track_id = int(self._tracks.serials[row]), self._next_id
+        if self._gallery:
+            known = self._gallery.id_of(serial, time_s)
+            if known is None:
+                return
+            track_id = known or track_id
+            self._gallery.confirm(serial, track_id)
+        self._tracks.ids[row] = track_id
+        self._next_id = max(self._next_id, track_id + 1)
 
     def _drop_old(self, time_s: float) -> None:
         """Drop tracks without a pose for too long, but none with a pose in the frames that flow propagates from."""
