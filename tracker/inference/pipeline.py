@@ -1,9 +1,10 @@
 """Inference: frames to poses.
 
-Per frame: detect people, estimate their joints, propagate people that the detector missed by optical flow, remove
-duplicates (pose NMS). After Xiao, Wu and Wei, "Simple Baselines for Human Pose Estimation and Tracking" (ECCV 2018),
-section 3, with one change: joints are first estimated in the detected boxes only, in batches of frames, because they do
-not depend on earlier frames. Propagated boxes follow frame by frame, and only for people that no detection explains.
+Per frame: detect people, estimate their joints, those of overlapping people twice (occlusion.py), propagate people that
+the detector missed by optical flow, remove duplicates (pose NMS). After Xiao, Wu and Wei, "Simple Baselines for Human
+Pose Estimation and Tracking" (ECCV 2018), section 3, with two changes: the second estimates, and joints are first
+estimated in the detected boxes only, in batches of frames, because they do not depend on earlier frames. Propagated
+boxes follow frame by frame, and only for people that no detection explains.
 
 Reading, detection and estimation run in threads of their own. The order of the frames and every number are independent
 of the batch size and of the threads.
@@ -32,6 +33,7 @@ from posetrail.skeletons import Skeleton
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.inference.bottom_up import people_in_boxes
 from tracker.inference.camera import CameraMotion
+from tracker.inference.occlusion import separate_people
 from tracker.inference.prefetch import prefetch
 from tracker.inference.propagation import FlowImage, FlowMethod, boxes_around, move_people, prepare_grey
 from tracker.settings import InferenceSettings
@@ -78,7 +80,7 @@ def infer(
         TypeError: neither or both of `estimator` and `bottom_up` are given, or an estimator without a detector.
         InputError: a known frame is missing from `frames`.
     """
-    joints = _Joints(estimator, bottom_up)
+    joints = _Joints(estimator, bottom_up, settings.max_shared_joints)
     if estimator is not None and detector is None:
         raise TypeError("detector: expected a detector for the estimator, got None; give a detector or bottom_up")
     state = _State(joints, settings, flow)
@@ -118,11 +120,12 @@ class _Joints:
         TypeError: neither or both are given.
     """
 
-    def __init__(self, estimator: Estimator | None, bottom_up: BottomUp | None) -> None:
+    def __init__(self, estimator: Estimator | None, bottom_up: BottomUp | None, max_shared: float) -> None:
         if (estimator is None) == (bottom_up is None):
             raise TypeError("expected an estimator or a bottom_up network, and not both")
         self._estimator = estimator
         self._bottom_up = bottom_up
+        self._max_shared = max_shared
 
     @property
     def skeleton(self) -> Skeleton:
@@ -130,6 +133,14 @@ class _Joints:
         network = self._bottom_up if self._estimator is None else self._estimator
         assert network is not None
         return network.skeleton
+
+    def separated(
+        self, frames: Sequence[Frame], poses: Sequence[Poses], candidates: Sequence[np.ndarray] | None = None
+    ) -> list[tuple[Poses, np.ndarray]]:
+        """`separate_people` with the estimator; the poses of a bottom-up network stay as they are."""
+        if self._estimator is None:
+            return [(each, np.ones(len(each), bool)) for each in poses]
+        return separate_people(frames, poses, self._estimator, self._max_shared, candidates=candidates)
 
     def in_boxes(
         self, frames: Sequence[Frame], boxes: Sequence[np.ndarray], people: Sequence[Poses | None]
@@ -178,14 +189,14 @@ def _detect(
 def _estimate(batches: Iterable[list[_Detected]], joints: _Joints) -> Iterator[list[_Estimated]]:
     """Frames with the poses in their boxes; the score of a pose is that of its box."""
     for batch in batches:
+        frames = [each.frame for each in batch]
         estimated, people = joints.in_boxes(
-            [each.frame for each in batch],
-            [each.detections.boxes for each in batch],
-            [each.people for each in batch],
+            frames, [each.detections.boxes for each in batch], [each.people for each in batch]
         )
+        scored = [replace(poses, scores=each.detections.scores) for each, poses in zip(batch, estimated, strict=True)]
         yield [
-            _Estimated(each.frame, replace(poses, scores=each.detections.scores), found)
-            for each, poses, found in zip(batch, estimated, people, strict=True)
+            _Estimated(frame, poses[kept], found)
+            for frame, (poses, kept), found in zip(frames, joints.separated(frames, scored), people, strict=True)
         ]
 
 
@@ -307,17 +318,26 @@ class _State:
         if not missed.any():
             return Poses.empty(len(self._skeleton))
         (again,), _ = self._joints.in_boxes([frame], [boxes[missed]], [detected.people])
+        again, own_joints = self._separated(frame, poses, replace(again, scores=last.scores[missed]))
         mean_scores = again.keypoint_scores.mean(axis=1)
         similarity = self._oks(moved[missed], again).diagonal()
         has_joints = np.isfinite(again.keypoints).any(axis=(1, 2))
         kept = (
             has_joints
+            & own_joints
             & (mean_scores >= self._settings.min_propagated_score)
             & (similarity >= self._settings.min_propagation_oks)
         )
         # A propagated pose scores no higher than the box it came from, nor than the mean of its joints now.
         scores = np.minimum(last.scores[missed], mean_scores)
         return replace(again, scores=scores, propagated=np.ones(len(again), bool))[kept]
+
+    def _separated(self, frame: Frame, detected: Poses, propagated: Poses) -> tuple[Poses, np.ndarray]:
+        """Propagated poses after second estimates, and which to keep (M,); detected people are more confident."""
+        both = Poses.concatenate([detected, propagated])
+        is_propagated = np.arange(len(both)) >= len(detected)
+        ((both, kept),) = self._joints.separated([frame], [both], [is_propagated])
+        return both[is_propagated], kept[is_propagated]
 
     def _explained(self, moved: np.ndarray, boxes: np.ndarray, detected: Poses) -> np.ndarray:
         """Which propagated people (M,) have a detection whose box overlaps theirs and whose pose is similar."""

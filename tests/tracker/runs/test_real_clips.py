@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from posetrail.poses import TrackedPoses
+from posetrail.similarity import box_area, oks
+from posetrail.skeletons import COCO_17
 from tracker.runs.track import track
 
 
@@ -47,3 +49,16 @@ def test_the_walker_keeps_one_id_from_the_tree_to_the_edge(shared: Path) -> None
         walkers.update(people.track_ids[low].tolist())
     assert len(walkers) == 1
     assert walkers.total() >= 60
+
+
+def test_a_person_behind_another_has_joints_of_their_own(shared: Path) -> None:
+    """Without second estimates, the athlete has joints of the woman in front of him, or no pose, in most frames."""
+    frames = tracked_people(shared / "data" / "clips" / "pose2sim_cam03.mp4", start_s=0.9)
+    assert len(frames) == 23
+    for _, people in frames:
+        poses = people.poses[np.sort(np.argsort(box_area(people.poses.boxes))[-2:])]
+        assert len(poses) == 2
+        same = oks(
+            poses.keypoints[:1], poses.keypoints[1:], box_area(poses.boxes).min(keepdims=True), COCO_17.oks_sigmas
+        )
+        assert same[0, 0] < 0.35
