@@ -74,9 +74,8 @@ def _greedy(rows: np.ndarray, columns: np.ndarray, gains: np.ndarray) -> np.ndar
 
 def _hungarian(rows: np.ndarray, columns: np.ndarray, gains: np.ndarray) -> np.ndarray:
     """The chosen pairs with the greatest sum of gains."""
-    row_numbers, row = np.unique(rows, return_inverse=True)
-    column_numbers, column = np.unique(columns, return_inverse=True)
-    matrix = np.zeros((len(row_numbers), len(column_numbers)))
+    (row, num_rows), (column, num_columns) = _numbered(rows), _numbered(columns)
+    matrix = np.zeros((num_rows, num_columns))
     pair_at = np.full(matrix.shape, -1)
     matrix[row, column] = gains + _EPSILON
     pair_at[row, column] = np.arange(len(rows))
@@ -84,3 +83,10 @@ def _hungarian(rows: np.ndarray, columns: np.ndarray, gains: np.ndarray) -> np.n
     assigned = np.flatnonzero(column_of_row >= 0)
     chosen = pair_at[assigned, column_of_row[assigned]]
     return chosen[chosen >= 0]
+
+
+def _numbered(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """Values (P,) replaced by their ranks, counted from 0; and how many different ones there are."""
+    occurs = np.bincount(values) > 0
+    ranks = np.cumsum(occurs) - 1
+    return ranks[values], int(ranks[-1]) + 1

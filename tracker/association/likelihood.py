@@ -16,7 +16,7 @@ import numpy as np
 
 from posetrail.similarity import joint_similarity, mean_joint_similarity
 from tracker.association.gating import paired_box_iou
-from tracker.association.motion import Tracks
+from tracker.association.motion import Tracks, median_offsets
 
 MIN_LOG_ODDS = 0.0  # of a match
 _NEWCOMERS = 0.01  # people per square of a body size who appear in a frame: poses that continue no track
@@ -30,7 +30,6 @@ _MEMORY_S = 1.0  # shape and place count less, the longer a track is without pos
 _JOINT_NOISE = 0.02  # standard deviation of a joint, in addition to the OKS sigmas
 _BOX, _TYPICAL_IOU = 2.0, 0.5
 _SIZE, _SIZE_SPREAD, _MAX_SIZE_TERM = 1.0, 0.3, 3.0  # of the logarithm of the size
-_MIN_JOINTS = 3  # with fewer joints in common, boxes alone are compared
 _APPEARANCE, _TYPICAL_COSINE = 20.0, 0.6  # at appearance_share 1; embeddings of two people have about this cosine
 _APPEARANCE_AFTER_S = 0.5  # after this time without a pose, appearance has half of its weight
 
@@ -91,13 +90,13 @@ def _offsets(
     predicted: np.ndarray, keypoints: np.ndarray, weights: np.ndarray, joint_variances: np.ndarray, size: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each pair: the median offset (P, 2) of its joints, whether there are enough (P,), and OKS (P,) without it."""
-    joints = (keypoints - predicted) / size[:, None, None]
-    count = np.isfinite(joints[:, :, 0]).sum(axis=1)
-    ordered = np.sort(joints, axis=1)  # NaN last
-    pairs, middle = np.arange(len(joints)), np.maximum(count - 1, 0)
-    offsets = (ordered[pairs, middle // 2] + ordered[pairs, (middle + 1) // 2]) / 2
-    similarity = joint_similarity(joints - offsets[:, None], np.ones(len(joints)), joint_variances + _JOINT_NOISE**2)
-    return offsets, count >= _MIN_JOINTS, mean_joint_similarity(similarity, weights, none_shared=0.0)
+    joints = keypoints - predicted
+    if np.isnan(joints).all():
+        return np.zeros((len(joints), 2)), np.zeros(len(joints), bool), np.zeros(len(joints))
+    offsets, enough = median_offsets(joints)
+    joints -= offsets[:, None]
+    similarity = joint_similarity(joints, size**2, joint_variances + _JOINT_NOISE**2)
+    return offsets / size[:, None], enough, mean_joint_similarity(similarity, weights, none_shared=0.0)
 
 
 def appearance_log_odds(of_tracks: np.ndarray, of_poses: np.ndarray, unseen_s: np.ndarray, share: float) -> np.ndarray:

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from posetrail.similarity import joint_similarity
-
 _SPEED_STD = 1.2  # body sizes per second: spread of people's velocities
 _START_SPEED_STD = 2.0  # the same in the first frame of a track: a wrong guess must be corrected quickly
 _VELOCITY_DECAY_S = 2.5
@@ -26,7 +24,7 @@ _EDGE_SPREAD = 0.15  # body sizes: a box edge that moved farther than this ...
 _MIN_EDGE_GAIN = 0.1  # ... is followed by this share alone: half a box is hidden more often than a box jumps
 _MAX_WALK = 3.0  # body sizes: a larger offset is no walk; optical flow bridged a cut, or the camera jerked
 _MIN_SIZE_PX = 4.0
-_MIN_JOINT_WEIGHT = 0.05  # joints measure a position if their mean weight is above this, otherwise the box does
+_MIN_JOINTS = 3  # measure an offset; with fewer, the box does
 
 
 def velocity_decay(elapsed_s: Any, decay_s: float, speed_std: float) -> tuple[Any, Any, np.ndarray]:
@@ -65,6 +63,7 @@ class Tracks:
     velocity_var: np.ndarray  # (T,) squared body sizes per second squared
     joints: np.ndarray  # (T, K, 2) pixels from the position; NaN where never seen
     edges: np.ndarray  # (T, 4) x1 y1 x2 y2 of the box, pixels from the position
+    size: np.ndarray  # (T,) pixels: the body size, the square root of the area within the edges
     sources: np.ndarray  # (T, Q, 2) frame and row of the last Q poses, newest first; -1 where there is none
     appearance: np.ndarray  # (T, E) running mean of the poses' embeddings, of unit length, or zeros
 
@@ -89,6 +88,7 @@ class Tracks:
             velocity_var=none,
             joints=np.zeros((0, K, 2)),
             edges=np.zeros((0, 4)),
+            size=none,
             sources=np.zeros((0, queue_frames, 2), np.int64),
             appearance=np.zeros((0, appearance_size)),
         )
@@ -116,18 +116,13 @@ class Tracks:
             "position": position,
             "joints": keypoints - position[:, None],
             "edges": boxes - np.tile(position, 2),
+            "size": _size(boxes),
         }
         for field in fields(self):
             old = getattr(self, field.name)
             added = np.empty((M, *old.shape[1:]), old.dtype)
             added[:] = new.get(field.name, 0)
             setattr(self, field.name, np.concatenate([old, added]))
-
-    @property
-    def size(self) -> np.ndarray:
-        """(T,) pixels: the body size, the square root of the box's area."""
-        width, height = self.edges[:, 2] - self.edges[:, 0], self.edges[:, 3] - self.edges[:, 1]
-        return np.sqrt(np.maximum(width, _MIN_SIZE_PX) * np.maximum(height, _MIN_SIZE_PX))
 
     @property
     def boxes(self) -> np.ndarray:
@@ -147,6 +142,7 @@ class Tracks:
         self.velocity = self.velocity @ linear.T
         self.joints = self.joints @ linear.T
         self.edges = self.edges * scale
+        self.size = self.size * scale
 
     def predict(self, elapsed_s: float) -> None:
         """The prediction step of the Kalman filter."""
@@ -158,40 +154,24 @@ class Tracks:
         self.covariance = kept * (covariance + reach * velocity_var) + added[1]
         self.velocity_var = kept**2 * velocity_var + added[2]
 
-    def measure(
-        self,
-        rows: np.ndarray,
-        keypoints: np.ndarray,
-        boxes: np.ndarray,
-        scores: np.ndarray,
-        joint_variances: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def measure(self, rows: np.ndarray, keypoints: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The offsets of poses from the predicted positions of their tracks `rows` (M,).
 
-        An offset is the mean over the joints, each weighted by its score and its similarity to the prediction: a joint
-        that jumped, or that belongs to a person in front, has little weight. Where no joint agrees with the prediction,
-        the centres of the boxes are compared instead.
+        An offset is the median over the joints: half of them may have jumped, or belong to a person in front. With few
+        joints, the centres of the boxes are compared instead.
 
         Args:
             rows: (M,) of the tracks.
             keypoints: (M, K, 2) pixels, NaN where missing.
             boxes: (M, 4) pixels.
-            scores: (M, K) of the joints.
-            joint_variances: (K,) (2 sigma)^2 of each joint.
 
         Returns:
             (M, 2) pixels; (M,) bool, whether joints gave the offset.
         """
-        offsets = keypoints - self.keypoints[rows]
-        variances = joint_variances + self.position_var[rows, None]
-        similarity = joint_similarity(offsets, self.size[rows] ** 2, variances)
-        missing = np.isnan(similarity)
-        weights = np.where(missing, 0.0, similarity * scores)
-        total = weights.sum(axis=1)
-        by_joints = total > _MIN_JOINT_WEIGHT * len(joint_variances)
-        of_joints = np.einsum("mk,mkd->md", weights, np.where(missing[..., None], 0.0, offsets))
-        of_boxes = _centres(boxes - self.boxes[rows])
-        return np.where(by_joints[:, None], of_joints / np.maximum(total, 1e-9)[:, None], of_boxes), by_joints
+        of_joints, by_joints = median_offsets(keypoints - self.joints[rows] - self.position[rows, None])
+        if by_joints.all():
+            return of_joints, by_joints
+        return np.where(by_joints[:, None], of_joints, _centres(boxes - self.boxes[rows])), by_joints
 
     def correct(
         self,
@@ -237,6 +217,7 @@ class Tracks:
         self.joints[restarted] = np.nan
         position = self.position[restarted]
         self.edges[restarted] = boxes[jumped] - np.concatenate([position, position], axis=1)
+        self.size[restarted] = _size(boxes[jumped])
         return np.where(jumped[:, None], 0.0, offsets)
 
     def replace(self, rows: np.ndarray, time_s: float, keypoints: np.ndarray, boxes: np.ndarray) -> None:
@@ -244,6 +225,7 @@ class Tracks:
         self.position[rows] = _centres(boxes)
         self.joints[rows] = keypoints - self.position[rows, None]
         self.edges[rows] = boxes - np.concatenate([self.position[rows]] * 2, axis=1)
+        self.size[rows] = _size(boxes)
         self._count(rows, time_s)
 
     def _reshape(
@@ -257,11 +239,25 @@ class Tracks:
         self.joints[rows] = mean
         offsets = boxes - np.concatenate([position, position], axis=1) - self.edges[rows]
         near = np.exp(-0.5 * (offsets / (_EDGE_SPREAD * size[:, None])) ** 2)
-        self.edges[rows] += gain * (_MIN_EDGE_GAIN + (1 - _MIN_EDGE_GAIN) * near) * offsets
+        edges = self.edges[rows] + gain * (_MIN_EDGE_GAIN + (1 - _MIN_EDGE_GAIN) * near) * offsets
+        self.edges[rows], self.size[rows] = edges, _size(edges)
 
     def _count(self, rows: np.ndarray, time_s: float) -> None:
         self.seen_s[rows] = time_s
         self.hits[rows] += 1
+
+
+def median_offsets(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The median (P, 2) of the joints' offsets (P, K, 2), NaN where missing; (P,) bool, whether there are enough."""
+    count = offsets.shape[1] - np.isnan(offsets[:, :, 0]).sum(axis=1)
+    ordered = np.sort(offsets, axis=1)  # NaN last
+    pairs, last = np.arange(len(offsets)), np.maximum(count - 1, 0)
+    return (ordered[pairs, last // 2] + ordered[pairs, (last + 1) // 2]) / 2, count >= _MIN_JOINTS
+
+
+def _size(boxes: np.ndarray) -> np.ndarray:
+    """(M,) pixels: the square root of the area of boxes (M, 4)."""
+    return np.sqrt(np.maximum(boxes[:, 2:] - boxes[:, :2], _MIN_SIZE_PX).prod(axis=1))
 
 
 def _centres(boxes: np.ndarray) -> np.ndarray:

@@ -32,7 +32,8 @@ class ScoreScale:
 
     def add(self, poses: Poses, time_s: float) -> np.ndarray:
         """Update the estimate with the next frame; the quality (N,) float64 of its poses, 0 where a score is NaN."""
-        quality = np.nan_to_num(poses.quality.astype(float))
+        quality = poses.quality.astype(float)
+        quality[np.isnan(quality)] = 0.0
         detected = quality[~poses.propagated]
         self._highest = max(self._highest, float(detected.max(initial=0)))
         decay = np.exp(-(time_s - self._last_s) / _MEMORY_S) if self._last_s is not None else 1.0

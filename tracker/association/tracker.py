@@ -233,8 +233,7 @@ class Tracker:
         keypoints, boxes = candidates.keypoints[poses], candidates.boxes[poses]
         tracks.evidence[rows] += candidates.evidence[poses]
         if self._settings.motion_model:
-            scores = frame.poses.keypoint_scores[poses]
-            offsets, by_joints = tracks.measure(rows, keypoints, boxes, scores, candidates.joint_variances)
+            offsets, by_joints = tracks.measure(rows, keypoints, boxes)
             has_velocity = tracks.hits[rows] > 1
             tracks.correct(rows, frame.time_s, keypoints, boxes, offsets, by_joints)
             enough = len(rows) < len(tracks) and has_velocity.sum() >= _MIN_COMMON_TRACKS
