@@ -187,13 +187,13 @@ CHOSEN: dict[str, dict[str, Any]] = {
         "timed": False,
     },
     "trackers SORT": {
-        "min_score": 0.1,
+        "min_score": 0.3,
         "nms_iou": 0.6,
-        "lost_track_buffer": 30,
+        "lost_track_buffer": 45,
         "minimum_consecutive_frames": 2,
-        "track_activation_threshold": 0.4,
-        "minimum_iou_threshold": 0.05,
-        "timed": True,
+        "track_activation_threshold": 0.5,
+        "minimum_iou_threshold": 0.1,
+        "timed": False,
     },
     "norfair boxes": {
         "min_score": 0.0,

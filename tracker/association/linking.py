@@ -1,9 +1,9 @@
 """Offline linking: which tracklet continues which, decided for the whole clip at once.
 
 For every pair of an earlier and a later tracklet the log odds are estimated that the later one continues the earlier
-one rather than starts a new person. Three things contribute: where the motion of both leads across the gap
-(tracklet_motion.py); the shape, size and appearance of their bodies; and whether the forward or the backward tracker
-continued its track from one to the other.
+one rather than starts a new person. Besides the length of the gap, three things contribute: where the motion of both leads
+across it (tracklet_motion.py); the shape, size and appearance of their bodies; and whether the forward or the backward
+tracker continued its track from one to the other.
 
 A tracklet has at most one successor and one predecessor, so the best set of links is an assignment. It is the
 min-cost flow of Zhang, Li, Nevatia (CVPR 2008) without its flow network. It is solved several times: from the second
@@ -27,6 +27,7 @@ from tracker.association.tracklets import ENDS, Tracklets
 
 _ROUNDS = 3
 _VOTE = 2.0  # for a link that one of the trackers made
+_PRIOR, _PRIOR_S = 1.0, 0.3  # people rarely leave and others appear within a few frames; decays with the gap
 _SHAPE, _TYPICAL_OKS, _SHAPE_MEMORY_S = 3.0, 0.5, 1.0  # shapes of this OKS are no evidence; poses change with time
 _NO_SHAPE, _NO_SHAPE_S = 3.0, 0.5  # against links of boxes alone: after longer gaps only precise motion outweighs it
 _JOINT_NOISE = 0.02  # body sizes, in addition to the OKS sigmas
@@ -51,7 +52,7 @@ def link(tracklets: Tracklets, joint_sigmas: np.ndarray, max_gap_s: float) -> np
     if len(tracklets):
         pairs = _candidates(tracklets, max_gap_s)
         bodies = _in_blocks(lambda block: _body_evidence(tracklets, block, joint_sigmas), pairs)
-        constant = _votes(_next_in_tracks(tracklets), pairs) + bodies
+        constant = _votes(_next_in_tracks(tracklets), pairs) + bodies + _prior(pairs)
         for _ in range(_ROUNDS):
             motion = _motion_evidence_in_context(tracklets, pairs, successors)
             successors = _best_links(len(tracklets), pairs, constant + motion)
@@ -89,7 +90,7 @@ def _candidates(tracklets: Tracklets, max_gap_s: float) -> _Pairs:
         votes = _votes(next_in_tracks, pairs)
         kept = _are_near(tracklets, pairs) | (votes > 0)
         pairs, votes = pairs[kept], votes[kept]
-        evidence = votes + _motion_evidence(pairs, end_motion, start_motion, np.zeros((len(votes), 2)))
+        evidence = votes + _prior(pairs) + _motion_evidence(pairs, end_motion, start_motion, np.zeros((len(votes), 2)))
         parts.append(pairs[evidence + best_body + _MARGIN > 0])
     return _Pairs(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(_Pairs)))
 
@@ -130,6 +131,11 @@ def _next_in_tracks(tracklets: Tracklets) -> np.ndarray:
 def _votes(next_in_tracks: np.ndarray, pairs: _Pairs) -> np.ndarray:
     """Evidence (L,) of the two trackers: whether the later tracklet is the next one of the earlier one's track."""
     return _VOTE * (next_in_tracks[:, pairs.earlier] == pairs.later).sum(axis=0)
+
+
+def _prior(pairs: _Pairs) -> np.ndarray:
+    """Evidence (L,) of the gap's length alone."""
+    return _PRIOR * np.exp(-pairs.gap_s / _PRIOR_S)
 
 
 def _mean_offsets(tracklets: Tracklets, pairs: _Pairs) -> np.ndarray:
