@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+MIN_SHARED_JOINTS = 3
+"""Joints that two poses must share for the offset between them to be known."""
+
 MIN_AREA_PX = 1.0
 """Least area, in square pixels, that OKS divides by; so that a person with a single joint has a finite, strict OKS."""
 
@@ -30,6 +33,16 @@ def box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     shared = box_intersection(boxes_a, boxes_b)
     union = box_area(boxes_a)[:, None] + box_area(boxes_b)[None, :] - shared
     return shared / np.where(union > 0, union, np.inf)
+
+
+def paired_box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
+    """IoU (P,) of pairs of boxes (P, 4), row by row."""
+    sides = np.minimum(boxes_a[:, 2:], boxes_b[:, 2:]) - np.maximum(boxes_a[:, :2], boxes_b[:, :2])
+    sides = np.maximum(sides, 0)
+    intersection = sides[:, 0] * sides[:, 1]
+    sides_a, sides_b = boxes_a[:, 2:] - boxes_a[:, :2], boxes_b[:, 2:] - boxes_b[:, :2]
+    union = sides_a[:, 0] * sides_a[:, 1] + sides_b[:, 0] * sides_b[:, 1] - intersection
+    return intersection / np.where(union > 0, union, np.inf)
 
 
 def keypoint_boxes(keypoints: np.ndarray) -> np.ndarray:
@@ -119,3 +132,18 @@ def oks(
     variances = (2 * np.asarray(sigmas)) ** 2
     similarity = joint_similarity(keypoints_a[:, None] - keypoints_b, areas, variances, min_area_px=min_area_px)
     return mean_joint_similarity(similarity, none_shared=none_shared)
+
+
+def median_offsets(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The offset between two poses as a whole: the median over their joints, half of which may be wrong.
+
+    Args:
+        offsets: (P, K, 2) pixels from one pose's joints to the other's, NaN where either lacks the joint.
+
+    Returns:
+        (P, 2) pixels, NaN where no joint is shared; (P,) bool, whether there are joints enough.
+    """
+    count = offsets.shape[1] - np.isnan(offsets[:, :, 0]).sum(axis=1)
+    ordered = np.sort(offsets, axis=1)  # NaN last
+    pairs, last = np.arange(len(offsets)), np.maximum(count - 1, 0)
+    return (ordered[pairs, last // 2] + ordered[pairs, (last + 1) // 2]) / 2, count >= MIN_SHARED_JOINTS

@@ -1,4 +1,4 @@
-"""Gating: which tracks and poses are near enough to be compared at all, and the box IoU of such pairs."""
+"""Gating: which tracks and poses are near enough to be compared at all."""
 
 from __future__ import annotations
 
@@ -26,13 +26,3 @@ def gated_pairs(
     near &= track_boxes[:, 3:4] + reach >= pose_boxes[:, 1]
     rows, columns = np.nonzero(near)
     return rows, columns
-
-
-def paired_box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
-    """IoU (P,) of pairs of boxes (P, 4), row by row."""
-    sides = np.minimum(boxes_a[:, 2:], boxes_b[:, 2:]) - np.maximum(boxes_a[:, :2], boxes_b[:, :2])
-    sides = np.maximum(sides, 0)
-    intersection = sides[:, 0] * sides[:, 1]
-    sides_a, sides_b = boxes_a[:, 2:] - boxes_a[:, :2], boxes_b[:, 2:] - boxes_b[:, :2]
-    union = sides_a[:, 0] * sides_a[:, 1] + sides_b[:, 0] * sides_b[:, 1] - intersection
-    return intersection / np.where(union > 0, union, np.inf)

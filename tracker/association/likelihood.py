@@ -12,11 +12,11 @@ Numbers below are natural logarithms of odds unless noted; lengths are in body s
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from posetrail.similarity import joint_similarity, mean_joint_similarity
-from tracker.association.gating import paired_box_iou
-from tracker.association.motion import Tracks, median_offsets
+from posetrail.similarity import joint_similarity, mean_joint_similarity, median_offsets, paired_box_iou
 
 MIN_LOG_ODDS = 0.0  # of a match
 _NEWCOMERS = 0.01  # people per square of a body size who appear in a frame: poses that continue no track
@@ -34,69 +34,68 @@ _APPEARANCE, _TYPICAL_COSINE = 20.0, 0.6  # at appearance_share 1; embeddings of
 _APPEARANCE_AFTER_S = 0.5  # after this time without a pose, appearance has half of its weight
 
 
-def log_odds(
-    tracks: Tracks,
-    rows: np.ndarray,
-    predicted_boxes: np.ndarray,
-    predicted_keypoints: np.ndarray,
-    boxes: np.ndarray,
-    keypoints: np.ndarray,
-    weights: np.ndarray,
-    joint_variances: np.ndarray,
-    unseen_s: np.ndarray,
-) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of a track, predicted for the current frame, and a pose: parallel arrays, one row per pair."""
+
+    sizes: np.ndarray  # (P,) pixels, body sizes of the tracks
+    position_var: np.ndarray  # (P,) squared body sizes, uncertainty of their positions
+    others: np.ndarray  # (P,) of `density_of_others`
+    unseen_s: np.ndarray  # (P,) time since the tracks' last poses
+    predicted_boxes: np.ndarray  # (P, 4) pixels
+    predicted_keypoints: np.ndarray  # (P, K, 2) pixels, NaN where unknown
+    boxes: np.ndarray  # (P, 4) pixels, of the poses
+    keypoints: np.ndarray  # (P, K, 2) pixels, NaN where missing
+    joint_scores: np.ndarray  # (P, K)
+
+
+def log_odds(pairs: Pairs, joint_variances: np.ndarray) -> np.ndarray:
     """Log odds (P,) of pairs of a track and a pose, without appearance.
 
     Args:
-        tracks: all tracks, predicted for the current frame.
-        rows: (P,) the track of each pair.
-        predicted_boxes: (P, 4) pixels, of the track.
-        predicted_keypoints: (P, K, 2) pixels, of the track; NaN where unknown.
-        boxes: (P, 4) pixels, of the pose.
-        keypoints: (P, K, 2) pixels, of the pose; NaN where missing.
-        weights: (P, K) scores of the joints of the pose.
+        pairs: of tracks and poses.
         joint_variances: (K,) (2 sigma)^2 of each joint.
-        unseen_s: (P,) time since the track's last pose.
     """
-    size = tracks.size[rows]
-    offsets, bodies_known, shape = _offsets(predicted_keypoints, keypoints, weights, joint_variances, size)
-    of_boxes = (boxes - predicted_boxes) / size[:, None]
-    offsets = np.where(bodies_known[:, None], offsets, (of_boxes[:, :2] + of_boxes[:, 2:]) / 2)
+    sizes = pairs.sizes
+    offsets, bodies_known, shape = _offsets(pairs, joint_variances)
+    if not bodies_known.all():
+        of_boxes = (pairs.boxes - pairs.predicted_boxes) / sizes[:, None]
+        offsets = np.where(bodies_known[:, None], offsets, (of_boxes[:, :2] + of_boxes[:, 2:]) / 2)
     noise = np.where(bodies_known, _JOINTS_NOISE, _BOX_NOISE)
-    variance = tracks.position_var[rows] + noise**2
+    variance = pairs.position_var + noise**2
     squared = np.einsum("pd,pd->p", offsets, offsets) / variance
-    motion = -(_TAIL + 2) / 2 * np.log1p(squared / _TAIL) - np.log(
-        2 * np.pi * _density_of_others(tracks)[rows] * variance
-    )
+    motion = -(_TAIL + 2) / 2 * np.log1p(squared / _TAIL) - np.log(2 * np.pi * pairs.others * variance)
     by_shape = np.where(bodies_known, _SHAPE * (np.maximum(shape, _MIN_OKS) - _TYPICAL_OKS), 0.0)
-    by_box = _BOX * (paired_box_iou(predicted_boxes, boxes) - _TYPICAL_IOU)
-    pose_size = np.sqrt(np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0).prod(axis=1))
-    growth = np.log(pose_size / size) / _SIZE_SPREAD
-    return (
-        motion + (by_shape + by_box) * np.exp(-unseen_s / _MEMORY_S) - _SIZE * np.minimum(growth**2 / 2, _MAX_SIZE_TERM)
-    )
+    by_box = _BOX * (paired_box_iou(pairs.predicted_boxes, pairs.boxes) - _TYPICAL_IOU)
+    pose_size = np.sqrt(np.maximum(pairs.boxes[:, 2:] - pairs.boxes[:, :2], 1.0).prod(axis=1))
+    growth = np.log(pose_size / sizes) / _SIZE_SPREAD
+    fading = np.exp(-pairs.unseen_s / _MEMORY_S)
+    return motion + (by_shape + by_box) * fading - _SIZE * np.minimum(growth**2 / 2, _MAX_SIZE_TERM)
 
 
-def _density_of_others(tracks: Tracks) -> np.ndarray:
-    """How many poses of other people to expect where each track (T,) is, per square of its body size."""
-    centres = (tracks.boxes[:, :2] + tracks.boxes[:, 2:]) / 2
-    apart = (centres[:, None] - centres) / (_NEIGHBOUR_STD * tracks.size[:, None, None])
+def density_of_others(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """How many poses of other people to expect where each track (T,) is, per square of its body size.
+
+    Args:
+        boxes: (T, 4) pixels, predicted.
+        sizes: (T,) pixels, body sizes.
+    """
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    apart = (centres[:, None] - centres) / (_NEIGHBOUR_STD * sizes[:, None, None])
     near = np.exp(-0.5 * np.einsum("abd,abd->ab", apart, apart)).sum(axis=1) - 1
     neighbours = np.minimum(near / (2 * np.pi * _NEIGHBOUR_STD**2), _MAX_NEIGHBOURS)
     return _NEWCOMERS + _NEIGHBOURS * neighbours
 
 
-def _offsets(
-    predicted: np.ndarray, keypoints: np.ndarray, weights: np.ndarray, joint_variances: np.ndarray, size: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each pair: the median offset (P, 2) of its joints, whether there are enough (P,), and OKS (P,) without it."""
-    joints = keypoints - predicted
+def _offsets(pairs: Pairs, joint_variances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each pair: the offset (P, 2) in body sizes, whether joints gave it (P,), and OKS (P,) without it."""
+    joints = pairs.keypoints - pairs.predicted_keypoints
     if np.isnan(joints).all():
         return np.zeros((len(joints), 2)), np.zeros(len(joints), bool), np.zeros(len(joints))
     offsets, enough = median_offsets(joints)
-    joints -= offsets[:, None]
-    similarity = joint_similarity(joints, size**2, joint_variances + _JOINT_NOISE**2)
-    return offsets / size[:, None], enough, mean_joint_similarity(similarity, weights, none_shared=0.0)
+    similarity = joint_similarity(joints - offsets[:, None], pairs.sizes**2, joint_variances + _JOINT_NOISE**2)
+    oks = mean_joint_similarity(similarity, pairs.joint_scores, none_shared=0.0)
+    return offsets / pairs.sizes[:, None], enough, oks
 
 
 def appearance_log_odds(of_tracks: np.ndarray, of_poses: np.ndarray, unseen_s: np.ndarray, share: float) -> np.ndarray:

@@ -1,9 +1,9 @@
 """Offline linking: which tracklet continues which, decided for the whole clip at once.
 
 For every pair of an earlier and a later tracklet the log odds are estimated that the later one continues the earlier
-one rather than starts a new person. Besides the length of the gap, three things contribute: where the motion of both leads
-across it (tracklet_motion.py); the shape, size and appearance of their bodies; and whether the forward or the backward
-tracker continued its track from one to the other.
+one rather than starts a new person. Besides the length of the gap, three things contribute: where the motion of both
+leads across it (tracklet_motion.py); the shape, size and appearance of their bodies; and whether the forward or the
+backward tracker continued its track from one to the other.
 
 A tracklet has at most one successor and one predecessor, so the best set of links is an assignment. It is the
 min-cost flow of Zhang, Li, Nevatia (CVPR 2008) without its flow network. It is solved several times: from the second

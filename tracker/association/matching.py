@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from posetrail.assignment import associate_pairs
-from posetrail.similarity import joint_similarity, mean_joint_similarity
+from posetrail.similarity import joint_similarity, mean_joint_similarity, paired_box_iou
 from tracker.association.candidates import Candidates
-from tracker.association.gating import gated_pairs, paired_box_iou
-from tracker.association.likelihood import MIN_LOG_ODDS, appearance_log_odds, log_odds
+from tracker.association.gating import gated_pairs
+from tracker.association.likelihood import MIN_LOG_ODDS, Pairs, appearance_log_odds, density_of_others, log_odds
 from tracker.association.motion import Tracks
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings
@@ -100,17 +100,18 @@ def _log_odds(
     """Log odds (P,) that the poses continue the tracks."""
     frame = candidates.frame
     unseen_s = frame.time_s - tracks.seen_s[rows]
-    values = log_odds(
-        tracks,
-        rows,
-        predicted_boxes[rows],
-        predicted_keypoints[rows],
-        candidates.boxes[columns],
-        candidates.keypoints[columns],
-        frame.poses.keypoint_scores[columns],
-        candidates.joint_variances,
-        unseen_s,
+    pairs = Pairs(
+        sizes=tracks.size[rows],
+        position_var=tracks.position_var[rows],
+        others=density_of_others(predicted_boxes, tracks.size)[rows],
+        unseen_s=unseen_s,
+        predicted_boxes=predicted_boxes[rows],
+        predicted_keypoints=predicted_keypoints[rows],
+        boxes=candidates.boxes[columns],
+        keypoints=candidates.keypoints[columns],
+        joint_scores=frame.poses.keypoint_scores[columns],
     )
+    values = log_odds(pairs, candidates.joint_variances)
     if settings.appearance_share > 0 and tracks.appearance.shape[1]:
         of_poses = frame.appearance[columns].astype(float)
         values += appearance_log_odds(tracks.appearance[rows], of_poses, unseen_s, settings.appearance_share)

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from posetrail.similarity import median_offsets
+
 _SPEED_STD = 1.2  # body sizes per second: spread of people's velocities
 _START_SPEED_STD = 2.0  # the same in the first frame of a track: a wrong guess must be corrected quickly
 _VELOCITY_DECAY_S = 2.5
@@ -24,7 +26,6 @@ _EDGE_SPREAD = 0.15  # body sizes: a box edge that moved farther than this ...
 _MIN_EDGE_GAIN = 0.1  # ... is followed by this share alone: half a box is hidden more often than a box jumps
 _MAX_WALK = 3.0  # body sizes: a larger offset is no walk; optical flow bridged a cut, or the camera jerked
 _MIN_SIZE_PX = 4.0
-_MIN_JOINTS = 3  # measure an offset; with fewer, the box does
 
 
 def velocity_decay(elapsed_s: Any, decay_s: float, speed_std: float) -> tuple[Any, Any, np.ndarray]:
@@ -245,14 +246,6 @@ class Tracks:
     def _count(self, rows: np.ndarray, time_s: float) -> None:
         self.seen_s[rows] = time_s
         self.hits[rows] += 1
-
-
-def median_offsets(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The median (P, 2) of the joints' offsets (P, K, 2), NaN where missing; (P,) bool, whether there are enough."""
-    count = offsets.shape[1] - np.isnan(offsets[:, :, 0]).sum(axis=1)
-    ordered = np.sort(offsets, axis=1)  # NaN last
-    pairs, last = np.arange(len(offsets)), np.maximum(count - 1, 0)
-    return (ordered[pairs, last // 2] + ordered[pairs, (last + 1) // 2]) / 2, count >= _MIN_JOINTS
 
 
 def _size(boxes: np.ndarray) -> np.ndarray:

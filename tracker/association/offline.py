@@ -20,10 +20,11 @@ import numpy as np
 
 from posetrail.poses import TrackedPoses
 from posetrail.skeletons import Skeleton
-from tracker.association.candidates import Candidates, Preparation
+from tracker.association.candidates import Candidates
 from tracker.association.gallery import AppearanceRecorder, TrackParts, reidentify
 from tracker.association.interpolation import interpolate_gaps
 from tracker.association.linking import link
+from tracker.association.preparation import Preparation
 from tracker.association.smoothing import smooth_tracks
 from tracker.association.stabilisation import inverted
 from tracker.association.tracker import Tracker, without_low_score_joints

@@ -19,12 +19,13 @@ import numpy as np
 from posetrail.errors import InputError
 from posetrail.poses import Poses, TrackedPoses, confident_keypoints
 from posetrail.skeletons import Skeleton
-from tracker.association.candidates import Candidates, Preparation
+from tracker.association.candidates import Candidates
 from tracker.association.common_motion import common_shift
 from tracker.association.duplicates import explained_poses
 from tracker.association.matching import match
 from tracker.association.motion import Tracks
 from tracker.association.online_gallery import OnlineGallery
+from tracker.association.preparation import Preparation
 from tracker.association.smoothing import OnlineSmoothing
 from tracker.frames import FrameWithTracks, PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings, Settings

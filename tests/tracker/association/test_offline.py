@@ -18,8 +18,8 @@ from posetrail.skeletons import COCO_17, Skeleton
 from tests.pose_frames import CROSSING, OFFLINE, ids_of_walkers, missed_in, pose_frames, tracked_offline
 from tests.worlds import Walker, World, line
 from tracker.association import offline
-from tracker.association.candidates import Preparation
 from tracker.association.offline import associate_offline
+from tracker.association.preparation import Preparation
 from tracker.association.stabilisation import inverted, transformed
 from tracker.association.tracker import associate_online
 from tracker.frames import PoseFrame, PropagatedPoses

@@ -14,8 +14,8 @@ import pytest
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import COCO_17
 from tests.worlds import STANDING
-from tracker.association.candidates import Preparation
 from tracker.association.filters import OneEuro
+from tracker.association.preparation import Preparation
 from tracker.association.smoothing import OnlineSmoothing
 from tracker.association.tracklets import TrackletRecorder
 from tracker.frames import PoseFrame, PropagatedPoses, TrackedFrame
