@@ -21,15 +21,15 @@ from tracker.settings import PRESETS, AssociationSettings
 DEFAULT = PRESETS["default"].association
 OFF: dict[str, dict[str, Any]] = {
     "`motion_model`": {"motion_model": False},
-    "box IoU (`box_iou_share` 0)": {"box_iou_share": 0.0},
-    "joints (`similarity` iou)": {"similarity": "iou"},
+    "log odds (`similarity` flow_oks)": {"similarity": "flow_oks"},
+    "log odds and joints (`similarity` iou)": {"similarity": "iou"},
     "`track_buffer_s`": {"track_buffer_s": 0.0},
     "Hungarian (`assignment` greedy)": {"assignment": "greedy"},
     "`new_track_score`": {"new_track_score": 0.0},
     "`calibrate_scores`": {"calibrate_scores": False},
     "`track_nms_oks`": {"track_nms_oks": 1.0},
     "`new_track_max_oks`": {"new_track_max_oks": 1.0},
-    "`confirmation_s`": {"confirmation_s": 0.0},
+    "`confirmation_evidence`": {"confirmation_evidence": 0.0},
     "`camera_motion_compensation`": {"camera_motion_compensation": False},
     "`common_motion_compensation`": {"common_motion_compensation": False},
 }
@@ -49,12 +49,12 @@ def variants() -> dict[str, AssociationSettings]:
     bare = online
     for changes in OFF.values():
         bare = replace(bare, **changes)
-    bare = replace(bare, similarity=online.similarity, box_iou_share=online.box_iou_share, assignment=online.assignment)
+    bare = replace(bare, similarity="flow_oks", assignment=online.assignment)
     ids_only = replace(DEFAULT, smooth="none", max_interpolation_gap_s=0.0)
     parts = {
         name: changes
         for name, changes in OFF.items()
-        if not set(changes) & {"similarity", "box_iou_share", "assignment"}
+        if name != "log odds and joints (`similarity` iou)" and "assignment" not in changes
     }
     made = {"bare": bare}
     for name, changes in parts.items():
