@@ -35,6 +35,12 @@ def box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     return shared / np.where(union > 0, union, np.inf)
 
 
+def covered_share(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The largest share (N,), 0..1, of each box (N, 4) that one of the other boxes (M, 4) covers."""
+    shared = box_intersection(boxes, others).max(axis=1, initial=0)
+    return shared / np.maximum(box_area(boxes), MIN_AREA_PX)
+
+
 def paired_box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     """IoU (P,) of pairs of boxes (P, 4), row by row."""
     sides = np.minimum(boxes_a[:, 2:], boxes_b[:, 2:]) - np.maximum(boxes_a[:, :2], boxes_b[:, :2])

@@ -19,6 +19,8 @@ import numpy as np
 from posetrail.similarity import joint_similarity, mean_joint_similarity, median_offsets, paired_box_iou
 
 MIN_LOG_ODDS = 0.0  # of a match
+LAST_CHANCE = 5.0  # added in the last round of matching; decays with the time without a pose and with occlusion
+_LAST_CHANCE_S, _LAST_CHANCE_HIDDEN = 0.1, 0.2
 _NEWCOMERS = 0.01  # people per square of a body size who appear in a frame: poses that continue no track
 _NEIGHBOURS, _NEIGHBOUR_STD = 0.3, 1.0  # weight of the other tracks nearby, each a Gaussian of this deviation ...
 _MAX_NEIGHBOURS = 3.0  # ... and their greatest sum
@@ -71,6 +73,17 @@ def log_odds(pairs: Pairs, joint_variances: np.ndarray) -> np.ndarray:
     growth = np.log(pose_size / sizes) / _SIZE_SPREAD
     fading = np.exp(-pairs.unseen_s / _MEMORY_S)
     return motion + (by_shape + by_box) * fading - _SIZE * np.minimum(growth**2 / 2, _MAX_SIZE_TERM)
+
+
+def last_chance(unseen_s: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """What is added to the log odds (T,) where neither the track nor the pose has another partner.
+
+    Args:
+        unseen_s: (T,) time since the last poses of the tracks; for those of the last frames it is most.
+        hidden: (T,) 0..1, share of the tracks that other people cover: those may be there and not be seen.
+    """
+    since_last_frame_s = unseen_s - unseen_s.min(initial=np.inf)
+    return LAST_CHANCE * np.exp(-since_last_frame_s / _LAST_CHANCE_S - hidden / _LAST_CHANCE_HIDDEN)
 
 
 def density_of_others(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from posetrail.assignment import associate_pairs
-from posetrail.similarity import joint_similarity, mean_joint_similarity, paired_box_iou
+from posetrail.similarity import covered_share, joint_similarity, mean_joint_similarity, paired_box_iou
 from tracker.association.candidates import Candidates
 from tracker.association.gating import gated_pairs
-from tracker.association.likelihood import MIN_LOG_ODDS, Pairs, appearance_log_odds, density_of_others, log_odds
+from tracker.association.likelihood import (
+    LAST_CHANCE,
+    MIN_LOG_ODDS,
+    Pairs,
+    appearance_log_odds,
+    density_of_others,
+    last_chance,
+    log_odds,
+)
 from tracker.association.motion import Tracks
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings
@@ -20,7 +28,8 @@ def match(tracks: Tracks, candidates: Candidates, settings: AssociationSettings)
     """The row of the track that each pose (N,) belongs to, -1 for none.
 
     Confident poses are matched first and the others with the tracks that remain, as in ByteTrack (Zhang et al., ECCV
-    2022, algorithm 1).
+    2022, algorithm 1). At last, confident poses that no track explains continue tracks of the last frames that are left
+    over nearby: a tumble or a jump is more probable than that a person leaves and another one appears beside.
     """
     track_of_pose = np.full(len(candidates.boxes), -1)
     if not len(tracks) or not len(track_of_pose):
@@ -28,11 +37,20 @@ def match(tracks: Tracks, candidates: Candidates, settings: AssociationSettings)
     rows, columns, gains = plausible_pairs(tracks, candidates, settings)
     confident = candidates.confident[columns]
     free = np.ones(len(tracks), bool)
-    for chosen in (confident, ~confident):
-        left = np.flatnonzero(chosen & free[rows])
+
+    def assign(chosen: np.ndarray, gains: np.ndarray) -> None:
+        left = np.flatnonzero(chosen & (gains >= 0) & free[rows] & (track_of_pose[columns] < 0))
         pairs = left[associate_pairs(rows[left], columns[left], gains[left], settings.assignment)]
         track_of_pose[columns[pairs]] = rows[pairs]
         free[rows[pairs]] = False
+
+    assign(confident, gains)
+    assign(~confident, gains)
+    left = confident & free[rows] & (track_of_pose[columns] < 0)
+    if left.any():
+        unseen_s = candidates.frame.time_s - tracks.seen_s
+        hidden = covered_share(tracks.boxes, candidates.boxes[track_of_pose >= 0])
+        assign(left, gains + last_chance(unseen_s, hidden)[rows])
     return track_of_pose
 
 
@@ -41,7 +59,8 @@ def plausible_pairs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of a track and a usable pose that may be matched: tracks (P,), poses (P,), and gains (P,) of matching them.
 
-    The gain is the similarity above the lowest one of a match, or the log odds.
+    The gain is the similarity above the lowest one of a match, or the log odds; pairs with a negative one are matched in
+    the last round, or not at all.
     """
     keypoints, boxes = _predictions(tracks, candidates.frame.propagated, settings)
     position_std = np.sqrt(tracks.position_var) if settings.motion_model else np.zeros(len(tracks))
@@ -53,7 +72,7 @@ def plausible_pairs(
     else:
         similarity = _similarity(tracks, candidates, rows, columns, keypoints, boxes, settings)
         gains = np.where(similarity > 0, similarity - settings.min_match_similarity, -1.0)
-    possible = gains >= 0
+    possible = gains >= -LAST_CHANCE
     return rows[possible], columns[possible], gains[possible]
 
 
