@@ -59,8 +59,8 @@ def plausible_pairs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of a track and a usable pose that may be matched: tracks (P,), poses (P,), and gains (P,) of matching them.
 
-    The gain is the similarity above the lowest one of a match, or the log odds; pairs with a negative one are matched in
-    the last round, or not at all.
+    The gain is the similarity above the lowest one of a match, or the log odds; pairs with a negative one are matched
+    in the last round, or not at all.
     """
     keypoints, boxes = _predictions(tracks, candidates.frame.propagated, settings)
     position_std = np.sqrt(tracks.position_var) if settings.motion_model else np.zeros(len(tracks))
