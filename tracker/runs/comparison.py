@@ -52,7 +52,7 @@ def follow_both(
     ways["offline"] = follow_poses(output / "online", offline, output=output / "offline")
     scores = {way: _scores(outcome, ground_truth) for way, outcome in ways.items()}
     rows = [(way, *_figures(outcome), *scores[way].values()) for way, outcome in ways.items()]
-    columns = ("", "people", "frames each", "poses", "interpolated", *scores["online"])
+    columns = ("", "people", "frames\neach", "poses", "interpolated", *scores["online"])
     return ways, Table("Online and offline", columns, tuple(rows))
 
 
