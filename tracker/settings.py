@@ -6,7 +6,7 @@ the pose log, so a change takes seconds and needs neither the video nor a networ
 
 The docstring of a field is its text in `--help-all` and in the reference. Accuracy figures in them are IDF1 of people
 on the synthetic suite `report`, hard noise, from `python -m benchmarks.ablation` (docs/concepts/association.md): the
-default online tracker with known camera motion scores 83.6.
+default online tracker with known camera motion scores 86.5.
 """
 
 from __future__ import annotations
@@ -155,18 +155,19 @@ class AssociationSettings:
     """How the poses of a frame are matched with tracks, and how tracks are linked, interpolated and smoothed."""
 
     similarity: Similarity = "likelihood"
-    """Similarity of a pose and a track: iou (boxes alone; IDF1 81.4 instead of 83.6), oks (with the motion model's
-    prediction), flow_oks (with joints propagated by optical flow), multi_flow_oks (best of queue_frames frames)."""
+    """How a pose and a track are compared: likelihood (log odds of motion, shape and box), or as in the literature: iou
+    (boxes alone; IDF1 83.7 instead of 86.5), oks (with the motion model's prediction), flow_oks (with joints propagated
+    by optical flow; 83.0), multi_flow_oks (best of queue_frames frames)."""
     box_iou_share: Share = 0.35
-    """Weight of the box IoU in every OKS similarity (0..1); OKS has the rest. With 0, IDF1 falls from 83.6 to 83.0 and
-    identity switches rise from 142 to 205. Poses without joints are compared by IoU alone."""
+    """Weight of the box IoU in the OKS similarities (0..1); OKS has the rest. Poses without joints are compared by IoU
+    alone. likelihood does not use it."""
     assignment: Assignment = "hungarian"
     """How pairs are chosen: hungarian maximises the sum of similarities, greedy takes the most similar pair first (IDF1
-    83.0 instead of 83.6)."""
+    86.1 instead of 86.5)."""
     min_match_similarity: Share = 0.15
-    """A pose is matched with a track only from this similarity on (0..1)."""
+    """A pose is matched with a track only from this similarity on (0..1). likelihood does not use it."""
     min_match_box_iou: Share = 0.3
-    """Lowest box IoU of a match where joints cannot be compared (0..1)."""
+    """Lowest box IoU of a match where joints cannot be compared (0..1). likelihood does not use it."""
     min_match_joint_score: Share = 0.1
     """Joints with a lower score are not compared in matching (0..1)."""
     min_output_joint_score: Share = 0.0
@@ -175,30 +176,32 @@ class AssociationSettings:
     new_track_score: Share = 0.42
     """A detected pose starts a track from this quality on: sqrt(box score x mean joint score), 0..1. Poses of lower
     quality, and propagated ones, only continue tracks. With 0, every detected pose may start one (MOTA 63.3 instead of
-    64.5)."""
+    66.2)."""
     calibrate_scores: bool = True
     """Rescale new_track_score to the scores of confident poses in the clip, because networks differ in their range of
     scores."""
     confirmation_evidence: Annotated[float, Range(-1000.0, 1000.0)] = 0.2
-    """A new track gets its id when the evidence of its poses adds up to this: for each, its quality minus 0.9 x
-    new_track_score. A person seen clearly gets it in their first frame. 0 confirms every track at once."""
+    """A new track gets its id when the evidence of its poses adds up to this: for each pose, its quality minus 0.66 x
+    new_track_score. A person seen clearly gets it in their first frame. 0 confirms every track at once (MOTA 66.0
+    instead of 66.2)."""
     track_nms_oks: Share = 0.6
     """Pose NMS at association: of two poses in a frame that are more similar than this, the one of lower quality is
-    ignored (OKS, 0..1). 1 keeps all (IDF1 82.6 instead of 83.6). See also pose_nms_oks."""
+    ignored (OKS, 0..1). 1 keeps all (MOTA 65.9 instead of 66.2). See also pose_nms_oks."""
     new_track_max_oks: Share = 0.3
     """A pose starts no track if its joints coincide with those of matched people at least this well (mean over its
-    joints, OKS, 0..1). Rejects poses merged from several people. 1 rejects none (IDF1 82.8 instead of 83.6)."""
+    joints, OKS, 0..1). Rejects poses merged from several people. 1 rejects none (IDF1 85.6 instead of 86.5)."""
     track_buffer_s: Seconds = 2.0
     """How long a track without a match is kept, in seconds (the maximum age of other trackers). With 0, a track ends
-    with its first missed frame: IDF1 falls from 83.6 to 49.7."""
+    with its first missed frame: IDF1 falls from 86.5 to 44.3."""
     motion_model: bool = True
     """Predict positions by a Kalman filter with decaying velocity. Without it, tracks stay where they were last seen
-    (IDF1 80.3 instead of 83.6)."""
+    (IDF1 83.0 instead of 86.5)."""
     camera_motion_compensation: bool = True
-    """Move tracks by the camera motion in the pose log. Without it, IDF1 falls from 83.6 to 82.2."""
+    """Move tracks by the camera motion in the pose log. It matters where the camera moves fast, as in few of the worlds
+    (no difference in IDF1)."""
     common_motion_compensation: bool = True
     """Move unmatched tracks by the median residual motion of the matched ones, and find a common shift if most tracks
-    are lost at once, as when the camera jerks. Without it, IDF1 falls from 83.6 to 83.2."""
+    are lost at once, as when the camera jerks. It matters where the camera motion is unknown (else no difference)."""
     appearance_share: Share = 0.3
     """Highest weight of the appearance embedding in matching (0..1). It applies to tracks unseen for about half a
     second or longer, and only if the pose log has embeddings; see appearance."""
@@ -207,23 +210,23 @@ class AssociationSettings:
     in seconds. Needs embeddings in the pose log; see appearance. Online, a new track may get its id up to 1 s later. 0
     joins no such tracks."""
     offline: bool = True
-    """Link tracklets over the whole clip before ids are given. IDF1 86.0 instead of 83.6 online, 89.6 with
-    interpolation and smoothing. Takes 1.3 instead of 0.5 ms a frame, smoothing not counted. --online or --no-offline
+    """Link tracklets over the whole clip before ids are given. IDF1 88.5 instead of 86.5 online, 94.1 with
+    interpolation and smoothing. Takes 2.5 times as long as online, smoothing not counted. --online or --no-offline
     gives each frame's ids at once."""
 
     max_link_gap_s: Seconds = 3.0
     """Offline: longest gap between two tracklets of one track, in seconds."""
     max_interpolation_gap_s: Seconds = 0.2
     """Offline: longest gap in a track that is filled by linear interpolation, in seconds. Such poses are marked
-    `interpolated`. 0 interpolates none (IDF1 86.0 instead of 89.3)."""
+    `interpolated`. 0 interpolates none (IDF1 88.5 instead of 94.0)."""
     min_track_evidence: Annotated[float, Range(-1000.0, 1000.0)] = 1.0
-    """Offline: tracks with less evidence are dropped as false positives. Each pose adds its quality minus 0.9 x
-    new_track_score, so short tracks of low quality are dropped first (-1000..1000). Clips of up to ten frames need
+    """Offline: tracks with less evidence are dropped as false positives. Each pose adds its quality minus 0.66
+    x new_track_score, so short tracks of low quality are dropped first (-1000..1000). Clips of up to ten frames need
     less in proportion."""
     smooth: Smoothing = "auto"
     """Smoothing of joints and boxes: kalman or butterworth (offline), one_euro (online), none. auto is kalman offline
-    and none online. On hard synthetic noise kalman raises MOTA from 69.0 to 76.8; on easy noise it lowers HOTA from
-    80.9 to 78.9."""
+    and none online. On hard synthetic noise kalman raises MOTA from 73.2 to 81.9; on easy noise it lowers HOTA from
+    89.5 to 86.6."""
     smooth_hz: Annotated[float, Range(0.01, 1000.0)] = 6.0
     """Cut-off frequency of the Butterworth filter, in Hz (0.01..1000)."""
 

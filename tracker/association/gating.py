@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _GATE_STD = 3.0  # standard deviations of a track's position ...
-_GATE_BODY_SIZES = 0.5  # ... plus body sizes: boxes farther apart than both together are not compared
+_GATE_BODY_SIZES = 0.2  # ... plus body sizes: boxes farther apart than both together are not compared
 
 
 def gated_pairs(

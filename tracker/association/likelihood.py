@@ -93,9 +93,9 @@ def density_of_others(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         boxes: (T, 4) pixels, predicted.
         sizes: (T,) pixels, body sizes.
     """
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    apart = (centres[:, None] - centres) / (_NEIGHBOUR_STD * sizes[:, None, None])
-    near = np.exp(-0.5 * np.einsum("abd,abd->ab", apart, apart)).sum(axis=1) - 1
+    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    squared = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
+    near = np.exp(squared / (-2 * (_NEIGHBOUR_STD * sizes[:, None]) ** 2)).sum(axis=1) - 1
     neighbours = np.minimum(near / (2 * np.pi * _NEIGHBOUR_STD**2), _MAX_NEIGHBOURS)
     return _NEWCOMERS + _NEIGHBOURS * neighbours
 
