@@ -1,4 +1,4 @@
-"""Matching of tracks with the poses of a frame: a gain for every plausible pair, then an assignment in two rounds."""
+"""Matching of tracks with the poses of a frame: a gain for every plausible pair, then an assignment in rounds."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def match(tracks: Tracks, candidates: Candidates, settings: AssociationSettings)
     """The row of the track that each pose (N,) belongs to, -1 for none.
 
     Confident poses are matched first and the others with the tracks that remain, as in ByteTrack (Zhang et al., ECCV
-    2022, algorithm 1). At last, confident poses that no track explains continue tracks of the last frames that are left
-    over nearby: a tumble or a jump is more probable than that a person leaves and another one appears beside.
+    2022, algorithm 1). With log odds, confident poses that no track explains continue at last the tracks of the last
+    frames that are left over nearby: a tumble or a jump is more probable than that a person leaves and another one
+    appears beside.
     """
     track_of_pose = np.full(len(candidates.boxes), -1)
     if not len(tracks) or not len(track_of_pose):
@@ -47,7 +48,7 @@ def match(tracks: Tracks, candidates: Candidates, settings: AssociationSettings)
     assign(confident, gains)
     assign(~confident, gains)
     left = confident & free[rows] & (track_of_pose[columns] < 0)
-    if left.any():
+    if settings.similarity == "likelihood" and left.any():
         unseen_s = candidates.frame.time_s - tracks.seen_s
         hidden = covered_share(tracks.boxes, candidates.boxes[track_of_pose >= 0])
         assign(left, gains + last_chance(unseen_s, hidden)[rows])
@@ -59,8 +60,8 @@ def plausible_pairs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of a track and a usable pose that may be matched: tracks (P,), poses (P,), and gains (P,) of matching them.
 
-    The gain is the similarity above the lowest one of a match, or the log odds; pairs with a negative one are matched
-    in the last round, or not at all.
+    The gain is the similarity above the lowest one of a match, or the log odds; negative log odds are for the last
+    round.
     """
     keypoints, boxes = _predictions(tracks, candidates.frame.propagated, settings)
     position_std = np.sqrt(tracks.position_var) if settings.motion_model else np.zeros(len(tracks))
@@ -69,10 +70,11 @@ def plausible_pairs(
     rows, columns = rows[usable], columns[usable]
     if settings.similarity == "likelihood":
         gains = _log_odds(tracks, candidates, rows, columns, keypoints[0], boxes, settings) - MIN_LOG_ODDS
+        possible = gains >= -LAST_CHANCE
     else:
         similarity = _similarity(tracks, candidates, rows, columns, keypoints, boxes, settings)
-        gains = np.where(similarity > 0, similarity - settings.min_match_similarity, -1.0)
-    possible = gains >= -LAST_CHANCE
+        gains = similarity - settings.min_match_similarity
+        possible = (gains >= 0) & (similarity > 0)
     return rows[possible], columns[possible], gains[possible]
 
 

@@ -374,3 +374,25 @@ def test_poses_that_do_not_fit_the_earlier_ones_are_refused() -> None:
             wrong("bytetrack")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"frames\[1\]: expected a pair \(Poses, time in seconds\), got Poses"):
         follow([(frame.poses, 0.0), later.poses])  # type: ignore[list-item]
+
+
+TUMBLER = Walker(
+    lambda t: (200.0, 60.0 + (35.0 if 0.5 <= t < 0.6 else 0.0))
+)  # half a body size down, and up again, in a frame
+
+
+@pytest.mark.parametrize(("similarity", "num_ids"), [("likelihood", 1), ("oks", 2)])
+def test_a_sudden_move_without_a_rival_keeps_the_id_by_log_odds_only(similarity: Similarity, num_ids: int) -> None:
+    world = World((TUMBLER,), num_frames=30)
+    settings = AssociationSettings(similarity=similarity, box_iou_share=0.0)
+    ids = ids_online(world, pose_frames(world), settings)
+    assert len({frame[0] for frame in ids if 0 in frame}) == num_ids
+
+
+def test_a_pose_far_away_continues_no_track_whatever_the_similarity() -> None:
+    jump = Walker(lambda t: (100.0 if t < 0.5 else 900.0, 60.0))
+    for similarity in get_args(Similarity):
+        world = World((jump,), num_frames=30)
+        ids = ids_online(world, pose_frames(world), AssociationSettings(similarity=similarity))
+        assert ids[0] == {0: 1}
+        assert ids[-1] == {0: 2}, similarity
