@@ -156,8 +156,8 @@ class AssociationSettings:
 
     similarity: Similarity = "likelihood"
     """How a pose and a track are compared: likelihood (log odds of motion, shape and box), or as in the literature: iou
-    (boxes alone; IDF1 83.7 instead of 86.5), oks (with the motion model's prediction), flow_oks (with joints propagated
-    by optical flow; 83.0), multi_flow_oks (best of queue_frames frames)."""
+    (boxes alone; IDF1 85.7 instead of 86.5), oks (with the motion model's prediction), flow_oks (with joints propagated
+    by optical flow; 84.9), multi_flow_oks (best of queue_frames frames)."""
     box_iou_share: Share = 0.35
     """Weight of the box IoU in the OKS similarities (0..1); OKS has the rest. Poses without joints are compared by IoU
     alone. likelihood does not use it."""
