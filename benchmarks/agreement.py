@@ -40,7 +40,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.candidates import CANDIDATES, chosen_candidates, values_of, with_values
+from benchmarks.candidates import add_candidate_arguments, chosen_candidates, values_of, with_values
 from benchmarks.expensive import CROP_SCALES, make_reference
 from benchmarks.scoring import count_people
 from eval_posetrack.formats.clip import Clip
@@ -288,10 +288,7 @@ def main() -> None:
     """Print a table of the candidates' agreement on each clip and on all together."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", nargs="+", type=Path, required=True, help="videos or folders of images")
-    parser.add_argument("--candidates", nargs="+", choices=CANDIDATES, metavar="NAME", help=", ".join(CANDIDATES))
-    parser.add_argument(
-        "--set", nargs="+", action="append", default=[], metavar="NAME=VALUE", help="one more candidate; repeatable"
-    )
+    add_candidate_arguments(parser)
     parser.add_argument("--frames", type=frame_range, help="score these frames only, such as 58-99")
     parser.add_argument("--reference", type=Path, help="folder that keeps the references; not kept when not given")
     parser.add_argument(

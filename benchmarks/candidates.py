@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -22,6 +23,14 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "detect-every-3": {"detect_every": 3},
     "online": {"offline": False},
 }
+
+
+def add_candidate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --candidates and --set, whose values `chosen_candidates` takes."""
+    parser.add_argument("--candidates", nargs="+", choices=CANDIDATES, metavar="NAME", help=", ".join(CANDIDATES))
+    parser.add_argument(
+        "--set", nargs="+", action="append", default=[], metavar="NAME=VALUE", help="one more candidate; repeatable"
+    )
 
 
 def chosen_candidates(

@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmarks.agreement import body_lengths, head_boxes
 from benchmarks.annotated import Annotated, read_annotated
-from benchmarks.candidates import CANDIDATES, chosen_candidates, with_values
+from benchmarks.candidates import add_candidate_arguments, chosen_candidates, with_values
 from benchmarks.estimators import find_people, read_image
 from benchmarks.sequences import posetrack_clip
 from eval_posetrack.formats.clip import Clip
@@ -224,10 +224,7 @@ def main() -> None:
     """Print a table with a row for each candidate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", type=Path, required=True, help="folders of annotated images")
-    parser.add_argument("--candidates", nargs="+", choices=CANDIDATES, metavar="NAME", help=", ".join(CANDIDATES))
-    parser.add_argument(
-        "--set", nargs="+", action="append", default=[], metavar="NAME=VALUE", help="one more candidate; repeatable"
-    )
+    add_candidate_arguments(parser)
     parser.add_argument("--thresholds", nargs="+", type=float, default=[0.0, 0.2], help="least scores of joints")
     parser.add_argument("--device", default="cpu")
     try:

@@ -62,6 +62,15 @@ def text(path: Path, *lines: str) -> Path:
     return path
 
 
+def refusal_of(path: Path, log: Path) -> str:
+    """The message with which a file is refused; empty if it is read and its pose log written."""
+    try:
+        read_poses(path).write_log(log)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 def seen(path: Path, tmp_path: Path, fps: float | None = None) -> list[PoseFrame]:
     """The frames of the pose log that a file becomes."""
     read_poses(path, fps=fps).write_log(tmp_path / "log.arrow")
@@ -292,11 +301,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused_in_a_line(
     folder = tmp_path_factory.getbasetemp()
     path = folder / "fuzzed.txt"
     path.write_bytes("\n".join(lines).encode(errors="replace") + rest)
-    refusal = ""
-    try:
-        read_poses(path).write_log(folder / "fuzzed.arrow")
-    except InputError as error:
-        refusal = str(error)
+    refusal = refusal_of(path, folder / "fuzzed.arrow")
     assert len(refusal.splitlines()) <= 1
     if not refusal:
         _, frames = read_pose_log(folder / "fuzzed.arrow")
