@@ -157,7 +157,8 @@ def main() -> None:
         elif options.mot15:
             clips = mot15.clips()
             boxed = {name: tracker for name, tracker in chosen.items() if not name.startswith(_NEED_JOINTS)}
-            noisy = mot15.noisy_clips(clips, range(100 if options.suite == "dev" else 0, 200)[:8])
+            first = 100 if options.suite == "dev" else 0
+            noisy = mot15.noisy_clips(clips, range(first, first + 8))
             for name in mot15.CLIPS:
                 for made, title in ((clips, "boxes of a tracker"), (noisy, "annotated boxes with invented errors")):
                     chosen_clips = [each for each in made if each.sequence.name.startswith(name)]

@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.sequences import Sequence, SequenceTracker
 from eval_posetrack.formats.clip import Clip
 from posetrail.poses import Poses, TrackedPoses
-from posetrail.similarity import box_area, box_intersection, box_iou
+from posetrail.similarity import box_iou, covered_share
 from posetrail.skeletons import COCO_17
 
 CLIPS = ("TUD-Campus", "TUD-Stadtmitte")
@@ -91,7 +91,7 @@ def _detected(
         found, scores = [], []
         for i, box in zip(ids.tolist(), boxes, strict=True):
             in_front = boxes[(boxes[:, 3] > box[3] + 1) & (ids != i)]
-            covered = (box_intersection(box[None], in_front) / box_area(box[None])[:, None]).max(initial=0.0)
+            covered = float(covered_share(box[None], in_front)[0])
             if t > missed_until.get(i, -1) and rng.random() < 0.02 + 0.12 * (covered > 0.3):
                 missed_until[i] = t + rng.geometric(0.3) - 1
             error[i] = 0.8 * error.get(i, np.zeros(4)) + 0.6 * rng.normal(0, 0.05, 4)

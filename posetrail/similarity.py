@@ -36,9 +36,9 @@ def box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
 
 
 def covered_share(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The largest share (N,), 0..1, of each box (N, 4) that one of the other boxes (M, 4) covers."""
-    shared = box_intersection(boxes, others).max(axis=1, initial=0)
-    return shared / np.maximum(box_area(boxes), MIN_AREA_PX)
+    """The largest share (N,), 0..1, of each box (N, 4) that one other box (M, 4) covers; 0 of boxes without area."""
+    shared, areas = box_intersection(boxes, others).max(axis=1, initial=0), box_area(boxes)
+    return shared / np.where(areas > 0, areas, np.inf)
 
 
 def paired_box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:

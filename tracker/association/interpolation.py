@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from posetrail.poses import Poses, TrackedPoses
-from posetrail.similarity import box_area, box_intersection
+from posetrail.similarity import covered_share
 from tracker.association.stabilisation import Stabiliser, inverted, transformed
 from tracker.frames import FrameWithTracks, PoseFrame
 
@@ -82,7 +82,7 @@ def _interpolate(frames: list[_BufferedFrame], row: int) -> None:
             SCORE_SHARE * scores,
             np.zeros(1),
         )
-        if (present.any() or boxes_alone) and not _is_hidden(poses.boxes, each.tracked.poses.boxes):
+        if (present.any() or boxes_alone) and covered_share(poses.boxes, each.tracked.poses.boxes)[0] <= _HIDDEN_SHARE:
             each.interpolated.append(TrackedPoses(poses, last.track_ids, np.ones(1)))
 
 
@@ -92,11 +92,6 @@ def _stabilised(poses: Poses, frame: _BufferedFrame) -> tuple[np.ndarray, ...]:
     keypoints = poses.keypoints.astype(float)
     to_first = frame.to_first
     return transformed(keypoints, to_first), transformed(corners, to_first), poses.keypoint_scores, poses.scores
-
-
-def _is_hidden(box: np.ndarray, others: np.ndarray) -> bool:
-    """Whether one of the other boxes (N, 4) covers most of a box (1, 4)."""
-    return bool((box_intersection(box, others) > _HIDDEN_SHARE * box_area(box)).any())
 
 
 def _finished(buffered: _BufferedFrame) -> FrameWithTracks:

@@ -18,7 +18,6 @@ import numpy as np
 
 from posetrail.similarity import joint_similarity, mean_joint_similarity, median_offsets, paired_box_iou
 
-MIN_LOG_ODDS = 0.0  # of a match
 LAST_CHANCE = 5.0  # added in the last round of matching; decays with the time without a pose and with occlusion
 _LAST_CHANCE_S, _LAST_CHANCE_HIDDEN = 0.1, 0.2
 _NEWCOMERS = 0.01  # people per square of a body size who appear in a frame: poses that continue no track
@@ -116,7 +115,11 @@ def appearance_log_odds(of_tracks: np.ndarray, of_poses: np.ndarray, unseen_s: n
 
     Its weight grows with the time without a pose: where motion is precise, it would only add noise.
     """
-    known = of_tracks.any(axis=1) & of_poses.any(axis=1)
     cosine = np.einsum("pe,pe->p", of_tracks, of_poses)
-    weight = _APPEARANCE * share * unseen_s / (unseen_s + _APPEARANCE_AFTER_S)
-    return np.where(known, weight * (cosine - _TYPICAL_COSINE), 0.0)
+    return _APPEARANCE * appearance_weights(of_tracks, of_poses, unseen_s, share) * (cosine - _TYPICAL_COSINE)
+
+
+def appearance_weights(of_tracks: np.ndarray, of_poses: np.ndarray, unseen_s: np.ndarray, share: float) -> np.ndarray:
+    """The weight (P,), 0..share, of pairs of embeddings (P, E); it grows with the time without a pose."""
+    known = of_tracks.any(axis=1) & of_poses.any(axis=1)
+    return share * known * unseen_s / (unseen_s + _APPEARANCE_AFTER_S)

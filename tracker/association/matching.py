@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from posetrail.assignment import associate_pairs
-from posetrail.similarity import covered_share, joint_similarity, mean_joint_similarity, paired_box_iou
+from posetrail.similarity import covered_share, joint_similarity, mean_joint_similarity, median_offsets, paired_box_iou
 from tracker.association.candidates import Candidates
 from tracker.association.gating import gated_pairs
 from tracker.association.likelihood import (
     LAST_CHANCE,
-    MIN_LOG_ODDS,
     Pairs,
     appearance_log_odds,
+    appearance_weights,
     density_of_others,
     last_chance,
     log_odds,
@@ -20,8 +20,6 @@ from tracker.association.likelihood import (
 from tracker.association.motion import Tracks
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings
-
-_APPEARANCE_AFTER_S = 0.5  # a track without poses for this long gives appearance half of `appearance_share`
 
 
 def match(tracks: Tracks, candidates: Candidates, settings: AssociationSettings) -> np.ndarray:
@@ -69,7 +67,7 @@ def plausible_pairs(
     usable = candidates.usable[columns]
     rows, columns = rows[usable], columns[usable]
     if settings.similarity == "likelihood":
-        gains = _log_odds(tracks, candidates, rows, columns, keypoints[0], boxes, settings) - MIN_LOG_ODDS
+        gains = _log_odds(tracks, candidates, rows, columns, keypoints[0], boxes, settings)
         possible = gains >= -LAST_CHANCE
     else:
         similarity = _similarity(tracks, candidates, rows, columns, keypoints, boxes, settings)
@@ -153,7 +151,8 @@ def _predictions(
     by_flow, found = _propagated_poses(tracks.sources[:, :1] if newest_only else tracks.sources, propagated)
     without_flow = ~found.any(axis=1)
     by_flow[without_flow, 0] = by_motion[without_flow]
-    return list(by_flow.swapaxes(0, 1)), boxes + np.tile(_median_shifts(by_flow[:, 0] - by_motion), 2)
+    shifts, _ = median_offsets(by_flow[:, 0] - by_motion)
+    return list(by_flow.swapaxes(0, 1)), boxes + np.tile(np.nan_to_num(shifts), 2)
 
 
 def _propagated_poses(sources: np.ndarray, propagated: PropagatedPoses) -> tuple[np.ndarray, np.ndarray]:
@@ -171,22 +170,11 @@ def _propagated_poses(sources: np.ndarray, propagated: PropagatedPoses) -> tuple
     return keypoints, rows >= 0
 
 
-def _median_shifts(offsets: np.ndarray) -> np.ndarray:
-    """The median (T, 2) of the joints' offsets (T, K, 2); 0 for tracks without any."""
-    known = ~np.isnan(offsets).all(axis=(1, 2))
-    shifts = np.zeros((len(offsets), 2))
-    if known.any():
-        shifts[known] = np.nanmedian(offsets[known], axis=1)
-    return shifts
-
-
 def _with_appearance(
     values: np.ndarray, tracks: Tracks, frame: PoseFrame, rows: np.ndarray, columns: np.ndarray, max_share: float
 ) -> np.ndarray:
     """Similarities (P,) in which the cosine of embeddings has a share that grows with the time without poses."""
     of_tracks, of_poses = tracks.appearance[rows], frame.appearance[columns].astype(float)
-    known = of_tracks.any(axis=1) & of_poses.any(axis=1)
-    unseen_s = frame.time_s - tracks.seen_s[rows]
-    share = max_share * known * unseen_s / (unseen_s + _APPEARANCE_AFTER_S)
+    share = appearance_weights(of_tracks, of_poses, frame.time_s - tracks.seen_s[rows], max_share)
     cosine = np.maximum(np.einsum("pe,pe->p", of_tracks, of_poses), 0)
     return (1 - share) * values + share * cosine * (values > 0)

@@ -53,7 +53,6 @@ class Tracks:
 
     serials: np.ndarray  # (T,) int64, unique, from 1
     ids: np.ndarray  # (T,) int64, 0 until the track is confirmed
-    started_s: np.ndarray  # (T,) time of the first pose
     seen_s: np.ndarray  # (T,) time of the last pose
     hits: np.ndarray  # (T,) int64, number of poses
     evidence: np.ndarray  # (T,) sum over the poses' evidence for a person
@@ -78,7 +77,6 @@ class Tracks:
         return cls(
             serials=np.zeros(0, np.int64),
             ids=np.zeros(0, np.int64),
-            started_s=none,
             seen_s=none,
             hits=np.zeros(0, np.int64),
             evidence=none,
@@ -107,7 +105,6 @@ class Tracks:
         position = _centres(boxes)
         new = {
             "serials": serials,
-            "started_s": time_s,
             "seen_s": time_s,
             "hits": 1,
             "evidence": evidence,

@@ -18,6 +18,7 @@ import numpy as np
 
 from posetrail.errors import InputError
 from posetrail.poses import Poses, TrackedPoses, confident_keypoints
+from posetrail.similarity import median_offsets
 from posetrail.skeletons import Skeleton
 from tracker.association.candidates import Candidates
 from tracker.association.common_motion import common_shift
@@ -100,7 +101,7 @@ class Tracker:
         self._tracks: Tracks  # from the first frame on, which gives the number of joints
         self._next_serial = self._next_id = 1
         self._frames = 0
-        self._first_s = self._last_s = self._elapsed_s = 0.0
+        self._last_s = self._elapsed_s = 0.0
         self._queue_s: deque[float] = deque(maxlen=queue_frames)  # times of the frames whose poses may be propagated
         self._no_propagated = PropagatedPoses.empty(0)
 
@@ -173,7 +174,7 @@ class Tracker:
     def _begin(self, frame: PoseFrame) -> None:
         num_joints = frame.poses.keypoints.shape[1]
         self._tracks = Tracks.empty(num_joints, self._queue_s.maxlen or 1, frame.appearance.shape[1])
-        self._first_s = self._last_s = frame.time_s
+        self._last_s = frame.time_s
 
     def _check(self, frame: PoseFrame) -> None:
         if not math.isfinite(frame.time_s):
@@ -241,7 +242,7 @@ class Tracker:
             if self._settings.common_motion_compensation and enough:
                 unmatched = np.ones(len(tracks), bool)
                 unmatched[rows] = False
-                tracks.position[unmatched] += _median(offsets[has_velocity])
+                tracks.position[unmatched] += median_offsets(offsets[None, has_velocity])[0][0]
         else:
             tracks.replace(rows, frame.time_s, keypoints, boxes)
         self._record_poses(rows, frame, poses)
@@ -335,10 +336,3 @@ def without_low_score_joints(poses: Poses, settings: AssociationSettings) -> Pos
     keypoints = confident_keypoints(poses, settings.min_output_joint_score)
     scores = np.where(np.isnan(keypoints[:, :, 0]), 0.0, poses.keypoint_scores)
     return replace(poses, keypoints=keypoints, keypoint_scores=scores)
-
-
-def _median(offsets: np.ndarray) -> np.ndarray:
-    """The median (2,) of offsets (M, 2): equal to np.median, and five times as fast for few offsets."""
-    ordered = np.sort(offsets, axis=0)
-    middle = len(offsets) // 2
-    return (ordered[middle] + ordered[-middle - 1]) / 2
