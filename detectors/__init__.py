@@ -23,7 +23,7 @@ from posetrail.runtime import Runtime
 BUILT_IN = {
     "nanodet": NanoDet,
 }
-"""Detectors whose weights are in the package; `BUILT_IN[name].weights` describes them without loading them."""
+"""Detectors whose weights are in the package; `BUILT_IN[name].network.weights` describes them without loading them."""
 
 DETECTORS: dict[str, Callable[..., Detector]] = {
     **BUILT_IN,

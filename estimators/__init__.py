@@ -36,7 +36,7 @@ def _grouped(name: str) -> Callable[..., BottomUp]:
 BUILT_IN = {
     "movenet_thunder": MoveNet,
 }
-"""Estimators whose weights are in the package; `BUILT_IN[name].weights` describes them without loading them."""
+"""Estimators whose weights are in the package; `BUILT_IN[name].network.weights` describes them without loading them."""
 
 ESTIMATORS: dict[str, Callable[[], Callable[..., Estimator]]] = {
     "movenet_thunder": lambda: MoveNet,

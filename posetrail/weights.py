@@ -22,6 +22,7 @@ class Weights:
     licence: str
     source: str  # authors and origin
     about: str  # what the network does, its input, its published score
+    precision: str = "float32"  # in which the network runs
 
     @property
     def size_bytes(self) -> int:
@@ -30,6 +31,14 @@ class Weights:
 
     def load(self) -> dict[str, np.ndarray]:
         """Load a safetensors file as float32 arrays, after checking its digest.
+
+        Raises:
+            InputError: the file is missing, or its digest differs.
+        """
+        return {key: value.astype(np.float32) for key, value in load_safetensors(self.read()).items()}
+
+    def read(self) -> bytes:
+        """Read the file and check its digest.
 
         Raises:
             InputError: the file is missing, or its digest differs.
@@ -46,4 +55,4 @@ class Weights:
                 f"weights {self.name}: {self.path} is damaged or another file: expected sha256 {self.sha256[:16]}..., "
                 f"got {found[:16]}... ({len(content)} bytes); reinstall posetrail"
             )
-        return {key: value.astype(np.float32) for key, value in load_safetensors(content).items()}
+        return content

@@ -101,5 +101,5 @@ def each_backend(request: pytest.FixtureRequest) -> Iterator[Runtime]:
     """Runs networks on the CPU by ONNX Runtime, then by torch."""
     from posetrail.runtime import Runtime
 
-    with Runtime(device="cpu", backend=request.param) as runtime:
+    with Runtime(device="cpu", backend=request.param, precision="float32") as runtime:
         yield runtime

@@ -19,6 +19,7 @@ from posetrail.errors import InputError
 from tracker.checked_settings import Range, check_fields
 
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "int8", "bfloat16"]
 
 Normalisation = Literal["imagenet", "0..1", "0..255"]
 
@@ -59,6 +60,10 @@ class NetworkSettings:
     threads: Annotated[int, Range(1, 1024)] | None = None
     """Number of network calls that run in parallel on the CPU, from 1 to 1024. Default: all available cores. Results do
     not depend on it."""
+    precision: Precision | None = None
+    """Precision of the networks. Default: int8 for the built-in networks on the CPU, float32 for all others and on
+    CUDA. int8 takes about half the time of float32 and moves joints by 0.2 pixels of a crop of 256 (median; 90 %: 0.9).
+    An ONNX file runs as it was written; `posetrail models quantise` makes int8 files."""
     detector_input_px: Pixels | None = None
     """Size to which the detector's input is scaled, in pixels of its longer side. Default: the network's own, 768 for
     nanodet. 416 takes a third of the time on one core (31 instead of 99 ms), but finds 71 % instead of 93 % of the

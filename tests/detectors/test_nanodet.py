@@ -101,7 +101,7 @@ def test_a_person_who_fills_the_image_is_found_by_the_second_pass(runtime: Runti
     [once] = NanoDet(runtime, close_ups=False)(frames_of([woman]))
     [twice] = NanoDet(runtime)(frames_of([woman]))
     whole = np.array([[0, 0, woman.shape[1], woman.shape[0]]])
-    assert box_iou(whole, once.boxes[:1])[0, 0] < 0.5  # half of her
+    assert box_iou(whole, once.boxes[:1])[0, 0] < 0.6  # half of her
     assert box_iou(whole, twice.boxes[:1])[0, 0] > 0.8
     assert (twice.scores > 0.4).sum() == 1
 

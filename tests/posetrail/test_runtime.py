@@ -16,8 +16,12 @@ from detectors import nanodet
 from estimators import movenet
 from posetrail import runtime as runtime_module
 from posetrail.errors import InputError
-from posetrail.runtime import Network, Runtime, usable_cpus
+from posetrail.runtime import Network, Precision, Runtime, usable_cpus
+from posetrail.similarity import box_iou
 from tests.conftest import REPOSITORY
+from tracker.io.video import open_source
+
+EXAMPLE = REPOSITORY / "examples" / "pose2sim_cam01.mp4"
 
 SIZES = [
     pytest.param(nanodet.NETWORK, (96, 160), id="nanodet small"),
@@ -28,6 +32,12 @@ SIZES = [
 
 @pytest.fixture(scope="module")
 def cpu() -> Iterator[Runtime]:
+    with Runtime(device="cpu", threads=2, precision="float32") as runtime:
+        yield runtime
+
+
+@pytest.fixture(scope="module")
+def int8_cpu() -> Iterator[Runtime]:
     with Runtime(device="cpu", threads=2) as runtime:
         yield runtime
 
@@ -65,14 +75,58 @@ def test_the_onnx_graph_equals_the_torch_module(
 
 
 @pytest.mark.parametrize(("network", "size"), SIZES[1:])
-def test_results_do_not_depend_on_batch_size_or_threads(cpu: Runtime, network: Network, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_results_do_not_depend_on_batch_size_or_threads(
+    precision: Precision, network: Network, size: tuple[int, int]
+) -> None:
     batch = images(3, size)
-    together = cpu.load(network)(batch)
-    with Runtime(device="cpu", threads=1) as single:
+    with Runtime(device="cpu", threads=2, precision=precision) as two:
+        together = two.load(network)(batch)
+    with Runtime(device="cpu", threads=1, precision=precision) as single:
         run = single.load(network)
         alone = [run(batch[i : i + 1]) for i in range(3)]
     for k, output in enumerate(together):
         assert np.array_equal(output, np.concatenate([answer[k] for answer in alone]))
+
+
+def test_int8_is_the_default_on_the_cpu(int8_cpu: Runtime) -> None:
+    batch = images(1, (96, 96))
+    with Runtime(device="cpu", precision="int8") as chosen:
+        for one, other in zip(chosen.load(nanodet.NETWORK)(batch), int8_cpu.load(nanodet.NETWORK)(batch), strict=True):
+            assert np.array_equal(one, other)
+        assert chosen.weights_of(nanodet.NETWORK).precision == "int8"
+
+
+def test_joints_in_int8_are_those_in_float32_within_pixels(cpu: Runtime, int8_cpu: Runtime) -> None:
+    frames = list(open_source(EXAMPLE, stride=20).frames())
+    boxes = [found.boxes[found.scores > 0.3] for found in nanodet.NanoDet(cpu)(frames)]
+    exact, quantised = (movenet.MoveNet(runtime)(frames, boxes) for runtime in (cpu, int8_cpu))
+    confident = np.concatenate([poses.keypoint_scores for poses in exact]) > 0.3
+    moved = np.concatenate([a.keypoints - b.keypoints for a, b in zip(exact, quantised, strict=True)])
+    sizes = np.concatenate([np.repeat((b[:, 2:] - b[:, :2]).max(axis=1)[:, None], 17, axis=1) for b in boxes])
+    relative = np.linalg.norm(moved, axis=2)[confident] / sizes[confident]
+    assert confident.sum() > 100
+    assert np.median(relative) < 0.003
+    assert np.quantile(relative, 0.95) < 0.02
+
+
+def test_people_found_in_int8_are_those_found_in_float32(cpu: Runtime, int8_cpu: Runtime) -> None:
+    frames = list(open_source(EXAMPLE, stride=20).frames())
+    for exact, quantised in zip(nanodet.NanoDet(cpu)(frames), nanodet.NanoDet(int8_cpu)(frames), strict=True):
+        confident = exact[exact.scores > 0.35]
+        overlap = box_iou(confident.boxes, quantised.boxes)
+        assert overlap.max(axis=1, initial=0).min(initial=1) > 0.8
+        assert len(confident)
+        np.testing.assert_allclose(quantised.scores[overlap.argmax(axis=1)], confident.scores, atol=0.1)
+
+
+def test_precisions_that_cannot_be_had_are_refused() -> None:
+    with pytest.raises(InputError, match="unknown precision 'int4'"):
+        Runtime(device="cpu", precision="int4")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="precision: expected float32 on cpu with torch, got int8"):
+        Runtime(device="cpu", backend="torch", precision="int8")
+    with Runtime(device="cpu", precision="int8") as runtime, pytest.raises(InputError, match="models quantise"):
+        runtime.load_module(nanodet.NETWORK.module())
 
 
 def test_calls_from_several_threads_share_the_workers_and_finish(cpu: Runtime) -> None:

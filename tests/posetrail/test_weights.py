@@ -17,7 +17,7 @@ from posetrail.errors import InputError
 from posetrail.weights import Weights
 from tests.conftest import REPOSITORY
 
-BUILT_IN = [model.weights for model in (*DETECTORS.values(), *ESTIMATORS.values())]
+BUILT_IN = [model.network.weights for model in (*DETECTORS.values(), *ESTIMATORS.values())]
 
 
 @pytest.mark.parametrize("weights", BUILT_IN, ids=lambda w: w.name)
@@ -55,7 +55,7 @@ def test_missing_truncated_and_wrong_files_are_refused_in_one_line(tmp_path: Pat
 def test_models_can_be_listed_without_importing_torch() -> None:
     program = (
         "import sys; from detectors import BUILT_IN as DETECTORS; from estimators import BUILT_IN as ESTIMATORS; "
-        "print([m.weights.sha256 for m in [*DETECTORS.values(), *ESTIMATORS.values()]]); "
+        "print([m.network.weights.sha256 for m in [*DETECTORS.values(), *ESTIMATORS.values()]]); "
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY, capture_output=True)

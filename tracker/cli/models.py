@@ -91,7 +91,7 @@ def verify(*names: str) -> int:
     for name in names or (*packaged, *here):
         try:
             if name in packaged:
-                packaged[name].load()
+                packaged[name].read()
                 path = packaged[name].path
             else:
                 verify_stored(find_published(name, table))

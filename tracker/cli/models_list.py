@@ -28,12 +28,13 @@ _KINDS = {
 
 
 def built_in() -> dict[str, Weights]:
-    """Weights in the package, by the name of the network."""
+    """Weights in the package, by their names."""
     from detectors import BUILT_IN as DETECTORS
     from estimators import BUILT_IN as ESTIMATORS
 
-    detectors = {name: network.weights for name, network in DETECTORS.items()}
-    return detectors | {name: network.weights for name, network in ESTIMATORS.items()}
+    networks = [made.network for made in DETECTORS.values()] + [made.network for made in ESTIMATORS.values()]
+    files = [each for network in networks for each in (network.weights, network.int8) if each is not None]
+    return {weights.name: weights for weights in files}
 
 
 def page(*, everything: bool = False, home: Path | None = None, width: int | None = None) -> str:

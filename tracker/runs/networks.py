@@ -49,7 +49,10 @@ class Networks:
     @property
     def models(self) -> tuple[Model, ...]:
         """What run.json and the pose log record about the networks."""
-        loaded = [Model(name=each.name, sha256=each.sha256, licence=each.licence) for each in self.weights]
+        loaded = (
+            Model(name=each.name, sha256=each.sha256, licence=each.licence, precision=each.precision)
+            for each in self.weights
+        )
         return (*loaded, *(Model(name=name, sha256="") for name in self.own.values()))
 
     @property
@@ -155,7 +158,7 @@ def _name_in_settings(published: Published) -> str:
 def _load(settings: Settings, own: OwnNetworks, stack: ExitStack) -> Networks:
     """Load the networks of the settings that the user's own do not replace."""
     chosen, inference = settings.networks, settings.inference
-    runtime = stack.enter_context(Runtime(chosen.device, chosen.threads))
+    runtime = stack.enter_context(Runtime(chosen.device, chosen.threads, precision=chosen.precision))
     detector, estimator, bottom_up = own.detector, own.estimator, own.bottom_up
     if estimator is None and bottom_up is None:
         estimator, bottom_up = _pose_network(chosen, runtime)

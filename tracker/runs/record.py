@@ -113,6 +113,7 @@ class Model:
     name: str
     sha256: str  # of its weights; empty of an object that the user passed in
     licence: str = ""
+    precision: str = ""  # float32, int8 or bfloat16; empty where it is not known
 
 
 @dataclass(frozen=True, kw_only=True)
