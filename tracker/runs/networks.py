@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,13 +95,16 @@ def _name_of(network: object) -> str:
 
 
 @contextmanager
-def open_networks(settings: Settings, own: OwnNetworks = OwnNetworks()) -> Iterator[Networks]:
+def open_networks(
+    settings: Settings, own: OwnNetworks = OwnNetworks(), make_runtime: Callable[..., Runtime] = Runtime
+) -> Iterator[Networks]:
     """Load the networks that the settings name; their worker threads end on leaving.
 
     Args:
         settings: of the run.
         own: objects that are used instead. With an estimator or a bottom-up network of the user, the settings of the
             estimator have no effect; with a detector of the user, those of the detector.
+        make_runtime: called with the arguments of Runtime, for a runtime that does more, such as recording inputs.
 
     Raises:
         InputError: an unknown name, no such device, damaged weights, weights for a network that takes none, or a
@@ -110,7 +113,7 @@ def open_networks(settings: Settings, own: OwnNetworks = OwnNetworks()) -> Itera
     check_weights(settings)
     with ExitStack() as stack:
         try:
-            networks = _load(settings, own, stack)
+            networks = _load(settings, own, stack, make_runtime)
         except (ImportError, OSError) as error:  # such as a missing CUDA library
             why = f"{type(error).__name__}: {error}"
             raise InputError(
@@ -155,10 +158,10 @@ def _name_in_settings(published: Published) -> str:
     return "raft" if published.kind == "flow" else published.network
 
 
-def _load(settings: Settings, own: OwnNetworks, stack: ExitStack) -> Networks:
+def _load(settings: Settings, own: OwnNetworks, stack: ExitStack, make_runtime: Callable[..., Runtime]) -> Networks:
     """Load the networks of the settings that the user's own do not replace."""
     chosen, inference = settings.networks, settings.inference
-    runtime = stack.enter_context(Runtime(chosen.device, chosen.threads, precision=chosen.precision))
+    runtime = stack.enter_context(make_runtime(chosen.device, chosen.threads, precision=chosen.precision))
     detector, estimator, bottom_up = own.detector, own.estimator, own.bottom_up
     if estimator is None and bottom_up is None:
         estimator, bottom_up = _pose_network(chosen, runtime)

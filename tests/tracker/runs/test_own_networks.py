@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import posetrail as pt
 from posetrail.frame import Frame
 from posetrail.poses import Poses
+from posetrail.runtime import Runtime
 from posetrail.skeletons import COCO_17
 from tests.worlds import TruthDetector, TruthEstimator, Walker, World, line, write_images
 from tracker.io.pose_log import read_pose_log
@@ -83,6 +85,18 @@ def test_networks_that_are_not_given_are_those_of_the_settings() -> None:
     with open_networks(pt.Settings(), OwnNetworks(detector=lambda frames: [])) as networks:
         assert networks.estimator is not None
         assert networks.own == {"detector": "<lambda>"}
+
+
+def test_networks_are_loaded_into_the_runtime_that_is_made_for_them() -> None:
+    made: list[Runtime] = []
+
+    def make_runtime(*args: Any, **options: Any) -> Runtime:
+        made.append(Runtime(*args, **options))
+        return made[-1]
+
+    settings = pt.Settings(networks=pt.NetworkSettings(device="cpu", threads=3))
+    with open_networks(settings, make_runtime=make_runtime):
+        assert [(runtime.device, runtime.threads) for runtime in made] == [("cpu", 3)]
 
 
 def test_an_estimator_and_a_bottom_up_network_exclude_each_other() -> None:
