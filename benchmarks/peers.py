@@ -1,15 +1,11 @@
 """Trackers of other packages on the same poses, each in a separate process and an environment made by uv.
 
-Their requirements conflict (one needs NumPy 1, one an old version of rich), so none of them is a dependency:
-`uv run --isolated --with trackers==2.6.1` installs it when needed. Settings are the documented ones or the best of 24
-random draws on the suite "dev"; `python -m benchmarks.association --tune NAME` repeats the search.
+Settings are the documented ones or the best of 24 random draws on the suite "dev";
+`python -m benchmarks.association --tune NAME` repeats the search.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.peer_environment import PeerProcess
 from posetrail.poses import TrackedPoses
 
 if TYPE_CHECKING:
@@ -227,18 +224,8 @@ class Peer:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        packages = [flag for package in PACKAGES[self.name.split()[0]] for flag in ("--with", package)]
-        script = Path(__file__).with_name("peer_process.py")
-        command = ["uv", "run", "--quiet", "--no-project", "--isolated", "--python", version, *packages, "python", "-W"]
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed with the process
-        self._process = subprocess.Popen(
-            [*command, "ignore", str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
+        packages = PACKAGES[self.name.split()[0]]
+        self._process = PeerProcess(packages, Path(__file__).with_name("peer_process.py"))
 
     def __call__(self, sequence: Sequence) -> list[TrackedPoses]:
         """Track one sequence."""
@@ -246,7 +233,7 @@ class Peer:
             request = {"input": f"{folder}/poses.npz", "output": f"{folder}/ids.npy"}
             _write(sequence, request["input"])
             request |= {"tracker": self.name, "settings": dict(self.settings)}
-            self.seconds += self._ask(request)["seconds"]
+            self.seconds += self._process.ask(request)["seconds"]
             ids = np.load(request["output"])
         out, first = [], 0
         for poses, _ in sequence.frames:
@@ -258,27 +245,13 @@ class Peer:
     def works(self) -> bool:
         """Whether the tracker can be installed and started: its process replies to an empty request."""
         try:
-            return bool(self._ask({}))
+            return bool(self._process.ask({}))
         except RuntimeError:
             return False
 
-    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin
-        assert self._process.stdout
-        try:
-            print(json.dumps(request), file=self._process.stdin, flush=True)
-            answer = self._process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            self._errors.seek(0)
-            raise RuntimeError(f"{self.name} stopped: {self._errors.read().strip()[-400:]}")
-        return json.loads(answer)
-
     def close(self) -> None:
         """End the process."""
-        self._process.communicate()
-        self._errors.close()
+        self._process.close()
 
 
 def _write(sequence: Sequence, path: str) -> None:
