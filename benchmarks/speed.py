@@ -1,62 +1,96 @@
-"""Speed of posetrail compared with its networks alone and with a plain sequential loop, all in one run.
+"""Speed of posetrail beside its networks alone and beside what else people run, all in one run.
 
-    uv run python -m benchmarks.speed                  # 2, 5 and 10 people, cut from the example clip
-    uv run python -m benchmarks.speed --clips CLIP [CLIP ...]
+    uv run python -m benchmarks.speed                  # 1, 2, 5 and 10 people, cut from the example clip
+    uv run python -m benchmarks.speed --clips CLIP [CLIP ...] --set detect_every=3 --set detector_input_px=416
+    uv run python -m benchmarks.speed --people 5 --baseline-set detect_every=2 --candidates default --peers plain-loop
 
-For each clip, alternating and several times, because timings vary:
+Each clip is measured with everything in turns and several times, because timings vary; ratios are medians over the
+rounds. For each configuration (the baseline, and those of --candidates and --set):
 
-- posetrail: `track_to_folder` with pose log, PoseTrack JSON and CSV; also with the video drawn.
-- networks alone: the network inputs of that run, given to the same networks by the same workers and nothing else.
-- plain loop: read, detect, estimate joints, associate, one after the other; ONNX Runtime with its default options.
+- tracked: a run to a folder with pose log, PoseTrack JSON and CSV;
+- networks alone: the network inputs of that run, given to the same networks by the same workers and nothing else;
+- with video: the run with video.mp4.
 
-Then milliseconds per frame of each stage on one thread, without overlap.
+Then the peers, with as many threads:
+
+- plain loop: read, detect, estimate joints, associate, one after the other; the networks of the baseline.
+- rtmlib PoseTracker: reading by OpenCV, then rtmlib's detection, crops and tracking; the built-in networks as ONNX
+  files in float32, the detector without its second pass for people who fill the image. Detection in every frame is
+  rtmlib's default; det_frequency=7, with and without ids, is in its examples.
+- a single-pass network of ultralytics' smallest size with random weights: the network calls alone, without reading,
+  preprocessing, NMS and tracking.
+
+Finally milliseconds per frame of each stage on one thread, without overlap, with detection in every frame. CPU time is
+of all threads of the process; on a busy machine it varies less than frames/s. Use `taskset` for fewer cores than the
+machine has.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import onnxruntime
 
-from detectors import create_detector
-from estimators import create_estimator
-from posetrail.runtime import Network, Run, Runtime
-from posetrail.skeletons import COCO_17
-from tracker.association.tracker import Tracker
-from tracker.frames import PoseFrame, PropagatedPoses
-from tracker.inference.propagation import LucasKanade, create_flow, move_people
-from tracker.io.drawing import Trails, draw_people
+from benchmarks.candidates import add_candidate_arguments, chosen_candidates, values_of, with_values
+from benchmarks.speed_peers import PEERS, Step, Work, opened_peers
+from benchmarks.speed_stages import stages
+from benchmarks.timing import Timing, timed
+from posetrail.errors import InputError
+from posetrail.runtime import Network, OnnxFile, Run, Runtime, usable_cpus
 from tracker.io.video import Source, open_source
 from tracker.io.video_writer import VideoWriter
 from tracker.runs.folder import run_clip
-from tracker.runs.networks import Networks
+from tracker.runs.networks import Networks, open_networks
 from tracker.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIGURATIONS: dict[str, dict[str, Any]] = {  # the first is the baseline of all ratios
+    "every frame, float32": {"precision": "float32", "detect_every": 1},
+    "default": {},
+}
+TRACKED, ALONE, VIDEO = "tracked", "networks alone", "with video"
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "pose2sim_cam01.mp4"
 SIZE = (1280, 720)
 TWO_PEOPLE, ONE_PERSON = (150, 100, 1088, 1820), (560, 700, 1088, 1820)  # x1 y1 x2 y2 in the example clip
-SETTINGS = Settings()
+
+Timings = dict[str, dict[str, list[Timing]]]
+"""By configuration or peer, then by what was timed: TRACKED, and ALONE and VIDEO for configurations."""
 
 
 class RecordingRuntime(Runtime):
-    """Records the inputs of the networks, to replay them."""
+    """Records the inputs of the networks while `recording` is set, to replay them."""
 
-    inputs: list[tuple[Run, np.ndarray]]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.inputs: list[tuple[Run, np.ndarray]] = []
+        self.recording = False
 
     def load(self, network: Network) -> Run:
-        """The network; its batches are recorded while `recording` is set."""
-        run = super().load(network)
-        self.inputs, self.recording = [], False
+        """The network of the package."""
+        return self._recorded(super().load(network))
 
+    def load_file(self, *args: Any, **options: Any) -> OnnxFile:
+        """The file's network."""
+        file = super().load_file(*args, **options)
+        return replace(file, run=self._recorded(file.run))
+
+    def load_module(self, module: torch.nn.Module) -> Run:
+        """The module."""
+        return self._recorded(super().load_module(module))
+
+    def _recorded(self, run: Run) -> Run:
         def recorded(batch: np.ndarray) -> tuple[np.ndarray, ...]:
             if self.recording:
                 self.inputs.append((run, batch))
@@ -64,117 +98,57 @@ class RecordingRuntime(Runtime):
 
         return recorded
 
+    def replay(self) -> None:
+        """Run the recorded inputs in large batches of each network, so that no worker waits."""
+        for network in dict.fromkeys(run for run, _ in self.inputs):
+            batches = [batch for run, batch in self.inputs if run is network]
+            for shape in dict.fromkeys(batch.shape[1:] for batch in batches):
+                samples = np.concatenate([batch for batch in batches if batch.shape[1:] == shape])
+                for at in range(0, len(samples), 32):
+                    network(samples[at : at + 32])
 
-class PlainRuntime(Runtime):
-    """ONNX Runtime with its default options: all cores for one call, batches as they come."""
-
-    def load(self, network: Network) -> Run:
-        """The network in a separate session."""
-        options = onnxruntime.SessionOptions()
-        weights = network.weights.load()
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
-        options.add_external_initializers(list(weights), values)
-        self.kept = [*getattr(self, "kept", []), values]  # a session reads its weights in place
-        session = onnxruntime.InferenceSession(network.graph, options, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
-
-        def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
-            answers = [session.run(None, {name: batch[i : i + 1]}) for i in range(len(batch))]
-            return tuple(np.concatenate(output) for output in zip(*answers, strict=True))
-
-        return run
+    def sizes(self) -> Counter[str]:
+        """How many samples of each height and width were recorded."""
+        counts: Counter[str] = Counter()
+        for _, batch in self.inputs:
+            height, width = batch.shape[1:3] if batch.shape[3] == 3 else batch.shape[2:]
+            counts[f"{width} x {height}"] += len(batch)
+        return counts
 
 
-def loaded(runtime: Runtime) -> Networks:
-    """The default networks in this runtime."""
-    detector = create_detector("nanodet", runtime=runtime)
-    estimator = create_estimator("movenet_thunder", runtime=runtime)
-    return Networks(detector, estimator, create_flow(SETTINGS.inference.flow), (), runtime.device)
-
-
-def run_posetrail(source: Source, networks: Networks, *, video: bool) -> tuple[float, int, float]:
-    """Seconds, frames and people per frame of one run to a folder."""
+def run_posetrail(source: Source, networks: Networks, settings: Settings, *, video: bool) -> tuple[int, int]:
+    """Frames and poses of one run to a folder."""
     with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        outcome = run_clip(source, Path(folder), networks, SETTINGS, video=video)
-        return time.perf_counter() - started, outcome.frames, outcome.poses / outcome.frames
+        outcome = run_clip(source, Path(folder), networks, settings, video=video)
+        return outcome.frames, outcome.poses
 
 
-def networks_alone(runtime: RecordingRuntime) -> float:
-    """Seconds for the recorded inputs alone, in large batches of each network, so that no worker waits."""
-    started = time.perf_counter()
-    for network in dict.fromkeys(run for run, _ in runtime.inputs):
-        batches = [batch for run, batch in runtime.inputs if run is network]
-        for shape in dict.fromkeys(batch.shape[1:] for batch in batches):
-            samples = np.concatenate([batch for batch in batches if batch.shape[1:] == shape])
-            for at in range(0, len(samples), 32):
-                network(samples[at : at + 32])
-    return time.perf_counter() - started
+@contextmanager
+def opened_configuration(name: str, source: Source, settings: Settings) -> Iterator[dict[str, Step]]:
+    """What to time of a configuration; prints how many network inputs it computes."""
+    runtimes: list[RecordingRuntime] = []
 
+    def make_runtime(*args: Any, **options: Any) -> Runtime:
+        runtimes.append(RecordingRuntime(*args, **options))
+        return runtimes[-1]
 
-def plain_loop(source: Source, networks: Networks) -> float:
-    """Seconds of a sequential loop, in which each step waits for the one before."""
-    started = time.perf_counter()
-    tracker = Tracker(SETTINGS.association, COCO_17)
-    for frame in source.frames():
-        (detections,) = networks.detector([frame])
-        detections = detections[detections.scores >= SETTINGS.inference.min_box_score]
-        (poses,) = networks.estimator([frame], [detections.boxes])
-        seen = PoseFrame(
-            frame.index, frame.time_s, frame.name, replace(poses, scores=detections.scores), PropagatedPoses.empty(17)
-        )
-        tracker.update_frame(seen)
-    return time.perf_counter() - started
+    with open_networks(settings, make_runtime=make_runtime) as networks:
+        (runtime,) = runtimes
+        runtime.recording = True
+        frames, people = run_posetrail(source, networks, settings, video=False)
+        runtime.recording = False
+        inputs = ", ".join(f"{count / frames:.2f} of {size}" for size, count in runtime.sizes().items())
+        print(f"{name}: network inputs per frame: {inputs}", flush=True)
 
+        def replay() -> tuple[int, int]:
+            runtime.replay()
+            return frames, people
 
-class Stopwatch:
-    """Milliseconds by stage: `with watch.of("decode"): ...`."""
-
-    def __init__(self) -> None:
-        self.spent: dict[str, list[float]] = {}
-
-    @contextmanager
-    def of(self, stage: str) -> Iterator[None]:
-        """Record the duration of the block."""
-        started = time.perf_counter()
-        yield
-        self.spent.setdefault(stage, []).append((time.perf_counter() - started) * 1e3)
-
-
-def stages(source: Source, most: int = 60) -> dict[str, float]:
-    """Median milliseconds per frame of each stage on one thread."""
-    watch = Stopwatch()
-    flow, tracker, trails = LucasKanade(), Tracker(SETTINGS.association, COCO_17), Trails()
-    before, last = None, np.zeros((0, 17, 2), np.float32)
-    with Runtime("cpu", threads=1) as runtime, tempfile.TemporaryDirectory() as folder:
-        networks, frames = loaded(runtime), source.frames()
-        with VideoWriter(Path(folder) / "video.mp4", source.width, source.height, source.fps) as video:
-            for _ in range(most):
-                with watch.of("decode"):
-                    frame = next(frames, None)
-                if frame is None:
-                    break
-                with watch.of("detect"):
-                    (detections,) = networks.detector([frame])
-                detections = detections[detections.scores >= SETTINGS.inference.min_box_score]
-                with watch.of("joints"):
-                    (poses,) = networks.estimator([frame], [detections.boxes])
-                with watch.of("flow"):
-                    now = flow.prepare(frame.image)
-                    if before is not None:
-                        move_people(flow, before, now, last)
-                before, last = now, poses.keypoints
-                seen = PoseFrame(
-                    frame.index, frame.time_s, "", replace(poses, scores=detections.scores), PropagatedPoses.empty(17)
-                )
-                with watch.of("associate"):
-                    people = tracker.update_frame(seen)
-                with watch.of("draw"):
-                    trails.add(frame.time_s, people, COCO_17)
-                    drawn = draw_people(frame.image, people, COCO_17, trails=trails)
-                with watch.of("encode"):
-                    video.add(drawn, frame.time_s)
-    return {stage: median(spent) for stage, spent in watch.spent.items()}
+        yield {
+            TRACKED: lambda: timed(lambda: run_posetrail(source, networks, settings, video=False)),
+            ALONE: lambda: timed(replay),
+            VIDEO: lambda: timed(lambda: run_posetrail(source, networks, settings, video=True)),
+        }
 
 
 def crowd(people: int, path: Path) -> Path:
@@ -193,49 +167,121 @@ def crowd(people: int, path: Path) -> Path:
     return path
 
 
-def measure(path: Path, rounds: int) -> None:
-    """Print one clip's figures."""
-    source = open_source(path)
-    with RecordingRuntime("cpu") as runtime, PlainRuntime("cpu") as plain:
-        networks, plain_networks = loaded(runtime), loaded(plain)
-        runtime.recording = True
-        _, frames, people = run_posetrail(source, networks, video=False)
-        runtime.recording = False
-        crops = sum(len(batch) for _, batch in runtime.inputs if batch.shape[1:3] == (256, 256))
-        seconds: dict[str, list[float]] = {
-            "networks alone": [],
-            "posetrail": [],
-            "posetrail, video": [],
-            "plain loop": [],
-        }
-        for _ in range(rounds):
-            seconds["networks alone"].append(networks_alone(runtime))
-            seconds["posetrail"].append(run_posetrail(source, networks, video=False)[0])
-            seconds["posetrail, video"].append(run_posetrail(source, networks, video=True)[0])
-            seconds["plain loop"].append(plain_loop(source, plain_networks))
-    print(f"\n{path.name}: {source.width} x {source.height}, {frames} frames, {people:.1f} people and ", end="")
-    print(f"{crops / frames:.1f} crops per frame, {runtime.threads} threads")
-    for name, times in seconds.items():
-        to_limit = median(a / b for a, b in zip(seconds["networks alone"], times, strict=True))
-        to_plain = median(b / a for a, b in zip(times, seconds["plain loop"], strict=True))
-        rate = frames / median(times)
-        print(f"  {name:<16} {rate:6.1f} frames/s   {to_limit:5.2f} x networks alone   {to_plain:5.2f} x plain loop")
-    by_stage = "  ".join(f"{stage} {ms:.1f}" for stage, ms in stages(source).items())
-    print(f"  one thread, ms per frame: {by_stage}")
+def measure(
+    path: Path, configurations: Mapping[str, Settings], peers: Sequence[str], rounds: int, threads: int, folder: Path
+) -> None:
+    """Print one clip's figures; the first configuration is the baseline."""
+    source, baseline = open_source(path), next(iter(configurations))
+    print(f"\n### {path.stem}\n", flush=True)
+    with ExitStack() as stack:
+        steps: dict[str, dict[str, Step]] = {}
+        for name, settings in configurations.items():
+            steps[name] = stack.enter_context(opened_configuration(name, source, settings))
+        work = Work(path=path, source=source, settings=configurations[baseline], threads=threads, folder=folder)
+        for name, step in stack.enter_context(opened_peers(peers, work)).items():
+            steps[name] = {TRACKED: step}
+        timings = in_turns(steps, rounds)
+    frames = timings[baseline][TRACKED][0].frames
+    print(f"\n{frames} frames of {source.width} x {source.height}, {threads} threads, medians of {rounds} rounds:\n")
+    print(table(timings, baseline, "frames/s", lambda timing: timing.seconds / timing.frames, lambda s: f"{1 / s:.1f}"))
+    print()
+    print(
+        table(
+            timings, baseline, "CPU ms", lambda timing: timing.cpu_seconds / timing.frames, lambda s: f"{s * 1e3:.0f}"
+        )
+    )
+    print()
+    for name, settings in configurations.items():
+        by_stage = "  ".join(f"{stage} {ms:.1f}" for stage, ms in stages(source, settings).items())
+        print(f"{name}: ms per frame on one thread: {by_stage}", flush=True)
+
+
+def in_turns(steps: Mapping[str, Mapping[str, Step]], rounds: int) -> Timings:
+    """Time every step once in each round, every second round in reverse, so that slow drifts cancel out."""
+    timings: Timings = {name: {kind: [] for kind in kinds} for name, kinds in steps.items()}
+    order = [(name, kind) for name, kinds in steps.items() for kind in kinds]
+    for number in range(rounds):
+        for name, kind in order if number % 2 == 0 else reversed(order):
+            timings[name][kind].append(steps[name][kind]())
+    return timings
+
+
+def table(
+    timings: Timings, baseline: str, unit: str, cost: Callable[[Timing], float], shown: Callable[[float], str]
+) -> str:
+    """A Markdown table of the medians, and of the ratios within each round.
+
+    Args:
+        timings: at least those of the baseline.
+        baseline: what speeds are relative to.
+        unit: title of the columns of medians.
+        cost: per frame.
+        shown: the text of a cost.
+    """
+    titles = ["", unit, f"x {baseline}", "people", f"{ALONE}, {unit}", "share of it", f"{VIDEO}, {unit}", "x its time"]
+    rows = []
+    for name, kinds in timings.items():
+        costs = {kind: [cost(timing) for timing in of_kind] for kind, of_kind in kinds.items()}
+        tracked, first = costs[TRACKED], kinds[TRACKED][0]
+        to_baseline = _ratio([cost(timing) for timing in timings[baseline][TRACKED]], tracked)
+        people = "" if first.people is None else f"{first.people / first.frames:.1f}"
+        cells = [name, shown(median(tracked)), to_baseline, people]
+        if ALONE in costs:
+            cells += [shown(median(costs[ALONE])), _ratio(costs[ALONE], tracked)]
+            cells += [shown(median(costs[VIDEO])), _ratio(costs[VIDEO], tracked)]
+        rows.append(cells + [""] * (len(titles) - len(cells)))
+    lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _ratio(first: list[float], second: list[float]) -> str:
+    return f"{median(a / b for a, b in zip(first, second, strict=True)):.2f}"
+
+
+def configurations_of(arguments: argparse.Namespace) -> dict[str, Settings]:
+    """The settings to measure by their names, the baseline first; of equal ones, the first alone.
+
+    Raises:
+        InputError: there is no such setting, or a value cannot be used.
+    """
+    base = with_values(Settings(), {"device": "cpu", "threads": arguments.threads})
+    baseline, *others = CONFIGURATIONS
+    values = {baseline: CONFIGURATIONS[baseline]}
+    if arguments.baseline_set:
+        values = {" ".join(arguments.baseline_set): values_of(arguments.baseline_set)}
+    if arguments.candidates or arguments.set:
+        chosen = chosen_candidates(base, arguments.candidates, arguments.set)
+    else:
+        chosen = {name: with_values(base, CONFIGURATIONS[name]) for name in others}
+    different: dict[str, Settings] = {}
+    for name, settings in ({name: with_values(base, changes) for name, changes in values.items()} | chosen).items():
+        if same := next((other for other, given in different.items() if given == settings), None):
+            print(f"{name}: not measured, because its settings are those of {same}")
+        else:
+            different[name] = settings
+    return different
 
 
 def main() -> None:
-    """Measure the given clips, or synthetic ones of 2, 5 and 10 people."""
+    """Measure the given clips, or synthetic ones of 1, 2, 5 and 10 people."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", nargs="+", type=Path, default=[])
+    parser.add_argument("--clips", nargs="+", type=Path, default=[], help="video files")
+    parser.add_argument("--people", nargs="+", type=int, default=[1, 2, 5, 10], help="synthetic clips, without --clips")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=usable_cpus(), help="of posetrail and of each peer")
+    parser.add_argument("--baseline-set", nargs="+", metavar="NAME=VALUE", help="settings of the baseline")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), metavar="NAME", help=", ".join(PEERS))
+    add_candidate_arguments(parser)
     arguments = parser.parse_args()
-    for clip in arguments.clips:
-        measure(clip, arguments.rounds)
-    if not arguments.clips:
-        with tempfile.TemporaryDirectory() as folder:
-            for people in (2, 5, 10):
-                measure(crowd(people, Path(folder) / f"{people} people.mp4"), arguments.rounds)
+    try:
+        configurations = configurations_of(arguments)
+    except InputError as error:
+        parser.error(str(error))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clips = arguments.clips or [crowd(people, folder / f"{people} people.mp4") for people in arguments.people]
+        for clip in clips:
+            measure(clip, configurations, arguments.peers, arguments.rounds, arguments.threads, folder)
 
 
 if __name__ == "__main__":
