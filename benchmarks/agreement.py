@@ -4,11 +4,15 @@
     uv run python -m benchmarks.agreement --clip CLIP --candidates flip-test crop-scale-1.1 --reference FOLDER
     uv run python -m benchmarks.agreement --clip CLIP --set crop_scale=1.1 flip_test=true --set propagate=false
     uv run python -m benchmarks.agreement --clip CLIP --frames 58-99              # score these frames only
+    uv run python -m benchmarks.agreement --clip CLIP --full-cost                 # what speed costs
 
 The reference is no ground truth: the same networks with larger detector input, the flip test and joints averaged over
 several crop scales (`benchmarks.expensive`). A candidate that shares an error with it is not charged for the error, and
 one that corrects it is. Agreement shows what a cheaper setting loses; which of two settings is right where the
 reference may be wrong itself is a question for annotated data (`benchmarks.estimators`).
+
+With --full-cost, the reference has the crops of the settings and is not averaged: float32, detection on every frame, a
+detector input of 1152 pixels. Agreement then shows what a cheaper precision or rarer detection changes.
 
 Figures, with the reference as ground truth:
 
@@ -294,7 +298,15 @@ def main() -> None:
     parser.add_argument(
         "--reference-set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the reference"
     )
-    parser.add_argument("--scales", nargs="+", type=float, default=CROP_SCALES, help="crop scales of the reference")
+    crops = parser.add_mutually_exclusive_group()
+    crops.add_argument("--scales", nargs="+", type=float, default=CROP_SCALES, help="crop scales of the reference")
+    crops.add_argument(
+        "--full-cost",
+        action="store_const",
+        const=(),
+        dest="scales",
+        help="a reference without averaging: float32, detection on every frame with a large input",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()

@@ -92,13 +92,20 @@ def consensus(
     return average, total / len(keypoints)
 
 
-def expensive(settings: Settings) -> Settings:
-    """The settings with mirrored crops, detection on every frame and a detector input of DETECTOR_INPUT_PX."""
+def full_cost(settings: Settings) -> Settings:
+    """The settings in float32, with detection on every frame and a detector input of DETECTOR_INPUT_PX if not set."""
+    detector_input_px = settings.networks.detector_input_px or DETECTOR_INPUT_PX
     return replace(
         settings,
-        networks=replace(settings.networks, flip_test=True, detector_input_px=DETECTOR_INPUT_PX),
+        networks=replace(settings.networks, precision="float32", detector_input_px=detector_input_px),
         inference=replace(settings.inference, detect_every=1),
     )
+
+
+def expensive(settings: Settings) -> Settings:
+    """`full_cost` with mirrored crops."""
+    settings = full_cost(settings)
+    return replace(settings, networks=replace(settings.networks, flip_test=True))
 
 
 def make_reference(
@@ -106,15 +113,20 @@ def make_reference(
 ) -> None:
     """Track a clip in the expensive configuration, or keep the finished reference in the folder.
 
+    Without scales, the configuration is `full_cost` instead.
+
     Args:
         clip: a video, a folder of images or a glob.
         folder: of the run.
         settings: of networks, inference and association, the defaults if not given; `expensive` changes some of them.
-        scales: crop scales to average over.
+        scales: crop scales to average over; with none, crops are those of the settings, without flip test.
 
     Raises:
         InputError: the networks are bottom-up, or the folder has a reference of other settings.
     """
+    if not scales:
+        track_to_folder(clip, folder, full_cost(settings or Settings()))
+        return
     settings = expensive(settings or Settings())
     with ExitStack() as stack:
         estimators = []

@@ -213,7 +213,7 @@ def test_an_averaged_estimator_answers_for_every_frame_and_box() -> None:
 
 
 def test_the_reference_is_more_expensive_whatever_the_settings() -> None:
-    cheap = with_values(Settings(), {"detect_every": 5, "detector_input_px": 320, "min_box_score": 0.4})
+    cheap = with_values(Settings(), {"detect_every": 5, "precision": "int8", "min_box_score": 0.4})
     settings = expensive(cheap)
     assert settings.networks.flip_test
     assert (settings.networks.detector_input_px or 0) > 1000
