@@ -47,6 +47,9 @@ _CLOSE_UP_SIZE = 256
 _FINDS_CLOSE_UPS = 512
 _CONFIDENT_CLOSE_UP = 0.4
 
+_REGION_SIZE = 256
+_SIDE_PX = 2.0  # a box that ends so near to the side of a region is cut off by it
+
 
 def _module() -> torch.nn.Module:
     from detectors.nanodet_network import NanoDetNetwork
@@ -93,6 +96,7 @@ class NanoDet:
     """
 
     network = NETWORK
+    interval_s = 0.1
 
     def __init__(
         self,
@@ -120,6 +124,16 @@ class NanoDet:
             found = [with_close_ups(a, b, max(image.shape)) for a, b, image in zip(found, near, images, strict=True)]
         return [people[nms(box_iou(people.boxes, people.boxes), people.scores, self.nms_iou)] for people in found]
 
+    def in_regions(self, frame: Frame, regions: np.ndarray) -> Detections:
+        """Search regions of a frame at a small input size; see posetrail.protocols.RegionDetector."""
+        parts = [frame.image[y1:y2, x1:x2] for x1, y1, x2, y2 in regions.tolist()]
+        found = [Detections.empty()]
+        for region, people in zip(regions, self._find(parts, _REGION_SIZE), strict=True):
+            people = replace(people, boxes=people.boxes + np.tile(region[:2], 2))
+            found.append(people[~cut_off(people.boxes, region, frame.image.shape[:2])])
+        every = Detections.concatenate(found)
+        return every[nms(box_iou(every.boxes, every.boxes), every.scores, self.nms_iou)]
+
     def _find(self, images: Sequence[Image], input_size: int) -> list[Detections]:
         """Detections at this input size, in pixels of the images, before NMS."""
         found = [Detections.empty()] * len(images)
@@ -128,6 +142,14 @@ class NanoDet:
             for row, (boxes, scores) in zip(rows, decode(self._run(batch), self.min_score), strict=True):
                 found[row] = letterbox.detections(boxes, scores, images[row])
         return found
+
+
+def cut_off(boxes: np.ndarray, region: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """Which boxes (N, 4) in a region (4,) end at a side of it that is not a side of the image: (N,) bool."""
+    height, width = image_size
+    inner = region != [0, 0, width, height]
+    at_side = np.abs(boxes - region) <= _SIDE_PX
+    return np.any(at_side & inner, axis=1)
 
 
 def letterbox_of(input_size: int) -> Letterbox:

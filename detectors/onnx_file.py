@@ -45,6 +45,8 @@ class OnnxDetector:
         InputError: the file cannot be read, its kind is unknown, or an option is unusable.
     """
 
+    interval_s = 0.1
+
     def __init__(
         self,
         runtime: Runtime,

@@ -41,6 +41,8 @@ class RTMDet:
             multiple of 32.
     """
 
+    interval_s = 0.1
+
     def __init__(
         self,
         runtime: Runtime,

@@ -59,6 +59,8 @@ class TorchvisionDetector:
             `input_size`.
     """
 
+    interval_s = 0.1
+
     def __init__(
         self,
         runtime: Runtime,

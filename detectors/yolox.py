@@ -40,6 +40,8 @@ class YOLOX:
             multiple of 32.
     """
 
+    interval_s = 0.1
+
     def __init__(
         self,
         runtime: Runtime,

@@ -7,7 +7,7 @@ the pipeline chooses the batches, and resuming a run changes them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,25 @@ class Detector(Protocol):
 
     def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         """Return one Detections per frame, boxes in pixels of its image, highest score first."""
+
+
+@runtime_checkable
+class RegionDetector(Protocol):
+    """A detector that can also search regions of a frame in less time than the whole frame.
+
+    The attribute `interval_s` of any detector, if it has one, is the default interval between searches of whole frames.
+    """
+
+    def in_regions(self, frame: Frame, regions: np.ndarray) -> Detections:
+        """Search regions of a frame.
+
+        Args:
+            frame: the frame.
+            regions: (R, 4) int x1 y1 x2 y2 pixels, inside the image.
+
+        Returns:
+            boxes in pixels of the image, without those that a side of a region cuts, highest score first.
+        """
 
 
 class Estimator(Protocol):

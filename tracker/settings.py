@@ -110,9 +110,13 @@ class NetworkSettings:
 class InferenceSettings:
     """What is computed for each frame: boxes, joints, poses propagated by optical flow, camera motion."""
 
-    detect_every: Count = 1
-    """Run the detector on every n-th frame only, from 1 to 1000. Between them, people are propagated by optical flow.
-    Saves detector time; new people are found only in frames with detection."""
+    detection_interval_s: Seconds | None = None
+    """Longest time between two frames that the detector searches, in seconds. In between, people are propagated by
+    optical flow, and the detector runs at once where one is lost or the scene changes, and on regions in which
+    something moves. 0 searches every frame. Default: 0.1 for detectors of `posetrail models` and ONNX files, 0 for
+    boxes from a file and for bottom-up networks."""
+    detect_every: Count | None = None
+    """Search every n-th frame instead, from 1 to 1000, whatever happens in between. 1 searches every frame."""
     min_box_score: Share = 0.25
     """Detected boxes with a lower score are ignored (0..1). Low scores continue tracks; see new_track_score for what
     starts one."""
@@ -153,6 +157,11 @@ class InferenceSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.detect_every is not None and self.detection_interval_s is not None:
+            raise InputError(
+                f"detect_every: expected none with detection_interval_s {self.detection_interval_s:g}, got "
+                f"{self.detect_every}; leave one of them out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,7 +294,7 @@ SECTIONS = {
     "detector": "Networks",
     "detector_input_px": "Networks: input and decoding",
     "appearance": "Networks: appearance",
-    "detect_every": "Inference",
+    "detection_interval_s": "Inference",
     "similarity": "Association",
     "offline": "Association: offline",
     "smooth": "Association: smoothing",
@@ -299,6 +308,7 @@ SECTIONS = {
 _SIMPLE_BASELINES = Settings(
     networks=NetworkSettings(crop_mask=False, flip_test=True),
     inference=InferenceSettings(
+        detect_every=1,
         min_box_score=0.5,
         min_propagation_oks=0.0,
         min_propagated_score=0.0,
@@ -334,6 +344,7 @@ _SIMPLE_BASELINES = Settings(
 # scores from 0.6 are matched first, lower ones continue tracks. A track is confirmed by its second box and kept for one
 # second without a match.
 _BYTETRACK = Settings(
+    inference=InferenceSettings(detect_every=1),
     association=AssociationSettings(
         similarity="iou",
         min_match_similarity=0.2,

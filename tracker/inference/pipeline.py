@@ -1,21 +1,23 @@
 """Inference: frames to poses.
 
-Per frame: detect people, estimate their joints, those of overlapping people twice (occlusion.py), propagate people that
-the detector missed by optical flow, remove duplicates (pose NMS). After Xiao, Wu and Wei, "Simple Baselines for Human
-Pose Estimation and Tracking" (ECCV 2018), section 3, with two changes: the second estimates, and joints are first
-estimated in the detected boxes only, in batches of frames, because they do not depend on earlier frames. Propagated
-boxes follow frame by frame, and only for people that no detection explains.
+Per frame: detect people where detection is due (schedule.py), estimate their joints, those of overlapping people twice
+(occlusion.py), propagate people that the detector missed or was not asked for by optical flow, remove duplicates (pose
+NMS). After Xiao, Wu and Wei, "Simple Baselines for Human Pose Estimation and Tracking" (ECCV 2018), section 3, with
+three changes: detection at intervals, the second estimates, and joints are first estimated in the detected boxes only,
+in batches of frames, because they do not depend on earlier frames. Propagated boxes follow frame by frame, and only for
+people that no detection explains.
 
 Reading, detection and estimation run in threads of their own. The order of the frames and every number are independent
 of the batch size and of the threads.
 
 To resume an interrupted run, its frames are read again but no network runs on them: only the state that later frames
-depend on (the last image, the propagated poses, the reference of the camera motion) is restored.
+depend on (the last image, the propagated poses, the people who were lost, the reference of the camera motion) is
+restored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -26,22 +28,31 @@ from posetrail.assignment import associate
 from posetrail.errors import InputError
 from posetrail.frame import Frame
 from posetrail.nms import nms
-from posetrail.poses import Detections, Poses, confident_keypoints
+from posetrail.poses import Poses, confident_keypoints
 from posetrail.protocols import BottomUp, Detector, Embedder, Estimator
 from posetrail.similarity import box_area, box_iou, oks
-from posetrail.skeletons import Skeleton
 from tracker.frames import PoseFrame, PropagatedPoses
-from tracker.inference.bottom_up import people_in_boxes
 from tracker.inference.camera import CameraMotion
-from tracker.inference.occlusion import separate_people
+from tracker.inference.detection import Detection, Found, Joints
 from tracker.inference.prefetch import prefetch
 from tracker.inference.propagation import FlowImage, FlowMethod, boxes_around, move_people, prepare_grey
+from tracker.inference.schedule import (
+    Glance,
+    glance,
+    is_same_scene,
+    look_clock,
+    moving_regions,
+    regions_to_search,
+)
 from tracker.settings import InferenceSettings
 
 Item = TypeVar("Item")
 
 # Boxes that overlap are matched even if the OKS of their poses is 0, which min_propagation_oks=0 allows.
 _LEAST_SIMILARITY = 1e-3
+_CONFIDENT = 0.4  # quality (0..1) of a person whose loss matters
+_FALL = 0.6  # mean joint score relative to that of the last frame; below, the person may be lost
+_LOST_S = 0.5  # a person who was lost is looked for so long
 BATCH_FRAMES = 4  # frames per call of a network
 _AHEAD_FRAMES = 4  # frames read ...
 _AHEAD_BATCHES = 2  # ... and batches computed before they are needed
@@ -80,124 +91,29 @@ def infer(
         TypeError: neither or both of `estimator` and `bottom_up` are given, or an estimator without a detector.
         InputError: a known frame is missing from `frames`.
     """
-    joints = _Joints(estimator, bottom_up, settings.max_shared_joints)
+    joints = Joints(estimator, bottom_up, settings.max_shared_joints)
     if estimator is not None and detector is None:
         raise TypeError("detector: expected a detector for the estimator, got None; give a detector or bottom_up")
-    state = _State(joints, settings, flow)
+    detection = Detection(detector, bottom_up, joints, settings)
+    state = _State(joints, detection, settings, flow)
     with closing(prefetch(frames, _AHEAD_FRAMES)) as read:
         num_known = state.restore_all(read, known)
         batches = _batches(enumerate(read, num_known), batch_frames)
-        detected = prefetch(_detect(batches, detector, bottom_up, settings), _AHEAD_BATCHES)
-        estimated = prefetch(_estimate(detected, joints), _AHEAD_BATCHES)
+        detected = prefetch(detection.detected(batches, state.is_due), _AHEAD_BATCHES)
+        estimated = prefetch(_estimated(detected, detection, state), _AHEAD_BATCHES)
         with closing(detected), closing(estimated):  # the last stage is closed first, while it still gets input
             for batch in estimated:
-                results = ((each.frame, state.advance(each)) for each in batch)
+                results = ((each.frame, state.advance(each, image)) for each, image in batch)
                 yield from results if embedder is None else _embed(list(results), embedder)
 
 
-@dataclass(frozen=True, eq=False)
-class _Detected:
-    """A frame with its detections and, if a bottom-up network already ran on it, all people that it found."""
-
-    frame: Frame
-    detections: Detections
-    people: Poses | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class _Estimated:
-    """A frame with the poses of its detections and, if a bottom-up network ran on it, all people that it found."""
-
-    frame: Frame
-    poses: Poses
-    people: Poses | None
-
-
-class _Joints:
-    """Estimates joints in boxes, by an estimator or from the people that a bottom-up network finds.
-
-    Raises:
-        TypeError: neither or both are given.
-    """
-
-    def __init__(self, estimator: Estimator | None, bottom_up: BottomUp | None, max_shared: float) -> None:
-        if (estimator is None) == (bottom_up is None):
-            raise TypeError("expected an estimator or a bottom_up network, and not both")
-        self._estimator = estimator
-        self._bottom_up = bottom_up
-        self._max_shared = max_shared
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The skeleton of the network."""
-        network = self._bottom_up if self._estimator is None else self._estimator
-        assert network is not None
-        return network.skeleton
-
-    def separated(
-        self, frames: Sequence[Frame], poses: Sequence[Poses], candidates: Sequence[np.ndarray] | None = None
-    ) -> list[tuple[Poses, np.ndarray]]:
-        """`separate_people` with the estimator; the poses of a bottom-up network stay as they are."""
-        if self._estimator is None:
-            return [(each, np.ones(len(each), bool)) for each in poses]
-        return separate_people(frames, poses, self._estimator, self._max_shared, candidates=candidates)
-
-    def in_boxes(
-        self, frames: Sequence[Frame], boxes: Sequence[np.ndarray], people: Sequence[Poses | None]
-    ) -> tuple[list[Poses], list[Poses | None]]:
-        """The poses in the boxes (N, 4) of each frame, and `people` completed where the bottom-up network had to run.
-
-        The bottom-up network runs on frames that have boxes and whose people are not known yet.
-        """
-        if self._estimator is not None:
-            return self._estimator(frames, boxes), list(people)
-        assert self._bottom_up is not None
-        missing = [i for i, found in enumerate(people) if found is None and len(boxes[i])]
-        new = self._bottom_up([frames[i] for i in missing]) if missing else []
-        known = list(people)
-        for i, found in zip(missing, new, strict=True):
-            known[i] = found
-        no_one = Poses.empty(len(self.skeleton))
-        return [
-            people_in_boxes(no_one if found is None else found, each) for found, each in zip(known, boxes, strict=True)
-        ], known
-
-
-def _detect(
-    batches: Iterable[list[tuple[int, Frame]]],
-    detector: Detector | None,
-    bottom_up: BottomUp | None,
-    settings: InferenceSettings,
-) -> Iterator[list[_Detected]]:
-    """Frames with their boxes of at least `min_box_score`; only every `detect_every`-th frame has any."""
+def _estimated(
+    batches: Iterable[list[Found]], detection: Detection, state: _State
+) -> Iterator[list[tuple[Found, _Image]]]:
+    """Frames with the poses in their boxes, and their images prepared."""
     for batch in batches:
-        detected = [_Detected(frame, Detections.empty()) for _, frame in batch]
-        due = [i for i, (position, _) in enumerate(batch) if position % settings.detect_every == 0]
-        frames = [batch[i][1] for i in due]
-        if frames and detector is not None:
-            for i, found in zip(due, detector(frames), strict=True):
-                detected[i] = replace(detected[i], detections=found)
-        elif frames and bottom_up is not None:
-            for i, people in zip(due, bottom_up(frames), strict=True):
-                detected[i] = replace(detected[i], detections=Detections(people.boxes, people.scores), people=people)
-        yield [
-            replace(each, detections=each.detections[each.detections.scores >= settings.min_box_score])
-            for each in detected
-        ]
-
-
-def _estimate(batches: Iterable[list[_Detected]], joints: _Joints) -> Iterator[list[_Estimated]]:
-    """Frames with the poses in their boxes; the score of a pose is that of its box."""
-    for batch in batches:
-        frames = [each.frame for each in batch]
-        estimated, people = joints.in_boxes(
-            frames, [each.detections.boxes for each in batch], [each.people for each in batch]
-        )
-        scored = [replace(poses, scores=each.detections.scores) for each, poses in zip(batch, estimated, strict=True)]
-        yield [
-            _Estimated(frame, poses[kept], found)
-            for frame, (poses, kept), found in zip(frames, joints.separated(frames, scored), people, strict=True)
-        ]
+        found = detection.estimated(batch)
+        yield [(each, state.prepare(each.frame)) for each in found]
 
 
 def _embed(batch: list[tuple[Frame, PoseFrame]], embedder: Embedder) -> Iterator[tuple[Frame, PoseFrame]]:
@@ -224,34 +140,59 @@ def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-class _State:
-    """What inference remembers between frames: the last image and poses, the propagated poses, the camera."""
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """A frame's image as optical flow, camera motion and the schedule need it; None where one is not used."""
 
-    def __init__(self, joints: _Joints, settings: InferenceSettings, flow: FlowMethod | None) -> None:
+    size: tuple[int, int]  # height and width, pixels
+    flow: FlowImage | None
+    glance: Glance | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Lost:
+    """Where confident people were lost in a frame."""
+
+    time_s: float
+    boxes: np.ndarray  # (L, 4) x1 y1 x2 y2 pixels
+
+
+class _State:
+    """What inference remembers between frames: the last image and poses, those propagated and lost, the camera."""
+
+    def __init__(
+        self, joints: Joints, detection: Detection, settings: InferenceSettings, flow: FlowMethod | None
+    ) -> None:
         self._joints = joints
+        self._detection = detection
         self._settings = settings
         self._flow = flow
         self._skeleton = joints.skeleton
         self._propagated = PropagatedPoses.empty(len(self._skeleton))
         self._last: PoseFrame | None = None
-        self._last_image: FlowImage | None = None
+        self._last_image: _Image | None = None
+        self._lost: list[_Lost] = []
         self._camera = CameraMotion() if settings.estimate_camera_motion else None
+        self.is_due = detection.due_frames()
+        self._looks = look_clock(detection.interval_s)
 
-    def advance(self, detected: _Estimated) -> PoseFrame:
+    def advance(self, found: Found, image: _Image) -> PoseFrame:
         """The people of this frame: those detected, and those of the last frame that no detection explains."""
-        frame = detected.frame
-        image = self._prepare(frame)
-        propagated = self._propagate(image)
-        poses = self._without_duplicates(detected.poses)
-        if self._settings.propagate and self._last is not None:
-            newest = propagated.source_frames == self._last.index
-            last, moved = self._last.poses[propagated.source_rows[newest]], propagated.keypoints[newest]
-            missed = self._estimate_missed(detected, poses, last, moved)
-            poses = self._without_duplicates(Poses.concatenate([poses, missed]))
+        frame = found.frame
+        propagated = self._propagate(image.flow)
+        last, moved = self._newest(propagated)
+        poses, is_certain = self._people(found, last, moved)
+        may_look = self._looks.strikes(frame.time_s)
+        if self._detection.is_scheduled and not found.is_searched:
+            if not is_certain or self._needs_detection(image, poses, propagated):
+                poses, _ = self._people(self._detection.in_frame(frame), last, moved)
+            elif may_look:
+                new = self._detection.in_regions(frame, self._regions(image, poses), poses)
+                poses = self._without_duplicates(Poses.concatenate([poses, new]))
         result = PoseFrame(frame.index, frame.time_s, frame.name, poses, propagated)
-        if self._camera is not None and image is not None:
-            result = replace(result, camera_motion=self._camera.step(image, poses.boxes))
-        self._last, self._last_image, self._propagated = result, image, propagated
+        if self._camera is not None and image.flow is not None:
+            result = replace(result, camera_motion=self._camera.step(image.flow, poses.boxes))
+        self._remember(result, image)
         return result
 
     def restore_all(self, frames: Iterator[Frame], known: Iterable[PoseFrame]) -> int:
@@ -264,27 +205,72 @@ class _State:
                     f"frame {result.index}: is in the pose log of the earlier run but not in the clip, which must have "
                     "changed; start again with another output folder"
                 )
-            self._restore(frame, result)
+            image = self.prepare(frame)
+            if self._camera is not None and image.flow is not None:
+                self._camera.step(image.flow, result.poses.boxes)
+            self.is_due(count, frame.time_s)
+            self._looks.strikes(frame.time_s)
+            self._remember(result, image)
             count += 1
         return count
 
-    def _restore(self, frame: Frame, result: PoseFrame) -> None:
-        """Restore the state after `advance` of this frame."""
-        image = self._prepare(frame)
-        if self._camera is not None and image is not None:
-            self._camera.step(image, result.poses.boxes)
+    def _remember(self, result: PoseFrame, image: _Image) -> None:
+        """Keep what the next frames need."""
+        if self._detection.is_scheduled:
+            lost = _Lost(result.time_s, self._lost_boxes(image, result.poses, result.propagated))
+            self._lost = [each for each in (*self._lost, lost) if result.time_s - each.time_s <= _LOST_S]
         self._last, self._last_image, self._propagated = result, image, result.propagated
 
-    def _prepare(self, frame: Frame) -> FlowImage | None:
-        """The image as needed by optical flow and camera motion; None if neither is used."""
+    def prepare(self, frame: Frame) -> _Image:
+        """The image as optical flow, camera motion and the schedule need it."""
+        flow = None
         if self._flow is not None:
-            return self._flow.prepare(frame.image)
-        return prepare_grey(frame.image) if self._camera is not None else None
+            flow = self._flow.prepare(frame.image)
+        elif self._camera is not None or self._detection.is_scheduled:
+            flow = prepare_grey(frame.image)
+        small = glance(flow.grey, flow.scale) if flow and self._detection.is_scheduled else None
+        return _Image(frame.image.shape[:2], flow, small)
+
+    def _needs_detection(self, image: _Image, poses: Poses, propagated: PropagatedPoses) -> bool:
+        """Whether a person was lost, or the scene changed."""
+        before = None if self._last_image is None else self._last_image.glance
+        if before is not None and image.glance is not None and not is_same_scene(before, image.glance):
+            return True
+        return len(self._lost_boxes(image, poses, propagated)) > 0
+
+    def _regions(self, image: _Image, poses: Poses) -> np.ndarray:
+        """Regions (R, 4) in which people may have appeared: where they were lost, and where something moves."""
+        places = [each.boxes for each in self._lost]
+        before = None if self._last_image is None else self._last_image.glance
+        if before is not None and image.glance is not None:
+            places.append(moving_regions(before, image.glance, poses.boxes))
+        return regions_to_search(np.concatenate([np.zeros((0, 4)), *places]), image.size)
+
+    def _lost_boxes(self, image: _Image, poses: Poses, propagated: PropagatedPoses) -> np.ndarray:
+        """Boxes (L, 4) of confident people of the last frame, moved into this one, that no pose explains.
+
+        Args:
+            image: this frame, as `poses` and `propagated`.
+            poses: its people.
+            propagated: the poses of the last frames, moved into it.
+        """
+        if self._last is None:
+            return np.zeros((0, 4))
+        last = self._last.poses
+        moved = confident_keypoints(last, self._settings.min_propagated_joint_score)
+        newest = propagated.source_frames == self._last.index
+        moved[propagated.source_rows[newest]] = propagated.keypoints[newest]
+        boxes = boxes_around(moved, self._settings.propagated_box_margin)
+        height, width = image.size
+        with np.errstate(invalid="ignore"):
+            centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+            inside = (centres >= 0).all(axis=1) & (centres < [width, height]).all(axis=1)
+        return boxes[(last.quality >= _CONFIDENT) & inside & ~self._explained(moved, boxes, poses)]
 
     def _propagate(self, image: FlowImage | None) -> PropagatedPoses:
         """The poses of the last `queue_frames` frames, moved into this one."""
         queue = self._queue(self._last) if self._last else self._propagated
-        before = self._last_image
+        before = None if self._last_image is None else self._last_image.flow
         if self._flow is None or image is None or before is None or len(queue) == 0 or not image.same_size(before):
             return queue
         moved = move_people(self._flow, before, image, queue.keypoints)
@@ -303,41 +289,41 @@ class _State:
         kept = np.isin(frames, newest) & np.isfinite(keypoints).any(axis=(1, 2))
         return PropagatedPoses(frames, rows, keypoints)[kept]
 
-    def _estimate_missed(self, detected: _Estimated, poses: Poses, last: Poses, moved: np.ndarray) -> Poses:
-        """Estimate joints in the propagated boxes of people that no detection explains.
+    def _newest(self, propagated: PropagatedPoses) -> tuple[Poses, np.ndarray]:
+        """Poses (M) of the last frame and their joints (M, K, 2), moved into this one; without those that flow lost."""
+        if self._last is None or not self._settings.propagate:
+            K = len(self._skeleton)
+            return Poses.empty(K), np.zeros((0, K, 2), np.float32)
+        newest = propagated.source_frames == self._last.index
+        return self._last.poses[propagated.source_rows[newest]], propagated.keypoints[newest]
+
+    def _people(self, found: Found, last: Poses, moved: np.ndarray) -> tuple[Poses, bool]:
+        """The detected people and those that no detection explains; false if a confident person's scores fell.
 
         Args:
-            detected: this frame.
-            poses: its detected poses, without duplicates.
+            found: in this frame.
             last: poses of the last frame (M).
             moved: (M, K, 2) their joints, moved into this frame.
         """
-        frame = detected.frame
+        poses = self._without_duplicates(found.poses)
         boxes = boxes_around(moved, self._settings.propagated_box_margin)
-        missed = ~self._explained(moved, boxes, poses) & _inside(boxes, frame.image.shape)
+        missed = ~self._explained(moved, boxes, poses) & _inside(boxes, found.frame.image.shape)
         if not missed.any():
-            return Poses.empty(len(self._skeleton))
-        (again,), _ = self._joints.in_boxes([frame], [boxes[missed]], [detected.people])
-        again, own_joints = self._separated(frame, poses, replace(again, scores=last.scores[missed]))
+            return poses, True
+        last, moved = last[missed], moved[missed]
+        (again,), _ = self._joints.in_boxes([found.frame], [boxes[missed]], [found.people])
+        again, own_joints = self._joints.beside(found.frame, poses, replace(again, scores=last.scores))
         mean_scores = again.keypoint_scores.mean(axis=1)
-        similarity = self._oks(moved[missed], again).diagonal()
-        has_joints = np.isfinite(again.keypoints).any(axis=(1, 2))
         kept = (
-            has_joints
+            np.isfinite(again.keypoints).any(axis=(1, 2))
             & own_joints
             & (mean_scores >= self._settings.min_propagated_score)
-            & (similarity >= self._settings.min_propagation_oks)
+            & (self._oks(moved, again).diagonal() >= self._settings.min_propagation_oks)
         )
+        fell = (last.quality >= _CONFIDENT) & (mean_scores < _FALL * last.keypoint_scores.mean(axis=1))
         # A propagated pose scores no higher than the box it came from, nor than the mean of its joints now.
-        scores = np.minimum(last.scores[missed], mean_scores)
-        return replace(again, scores=scores, propagated=np.ones(len(again), bool))[kept]
-
-    def _separated(self, frame: Frame, detected: Poses, propagated: Poses) -> tuple[Poses, np.ndarray]:
-        """Propagated poses after second estimates, and which to keep (M,); detected people are more confident."""
-        both = Poses.concatenate([detected, propagated])
-        is_propagated = np.arange(len(both)) >= len(detected)
-        ((both, kept),) = self._joints.separated([frame], [both], [is_propagated])
-        return both[is_propagated], kept[is_propagated]
+        again = replace(again, scores=np.minimum(last.scores, mean_scores), propagated=np.ones(len(again), bool))
+        return self._without_duplicates(Poses.concatenate([poses, again[kept]])), not (kept & fell).any()
 
     def _explained(self, moved: np.ndarray, boxes: np.ndarray, detected: Poses) -> np.ndarray:
         """Which propagated people (M,) have a detection whose box overlaps theirs and whose pose is similar."""

@@ -105,7 +105,7 @@ def cut(
         raise InputError(f"segment_s: expected seconds, more than 0, got {segment_s}")
     if source.num_frames is None or math.isinf(segment_s):
         return ()
-    unit = math.lcm(BATCH_FRAMES, settings.detect_every) * source.stride
+    unit = math.lcm(BATCH_FRAMES, settings.detect_every or 1) * source.stride
     length = _whole_units(segment_s * source.fps, unit)
     lead = _whole_units(lead_s * source.fps, unit) if lead_s > 0 else 0
     begin = math.ceil(math.ceil((source.start_s or 0) * source.fps) / source.stride) * source.stride

@@ -138,7 +138,7 @@ def test_bottom_up_networks_are_loaded_without_a_detector_unless_one_is_named(mo
         assert networks.skeleton is COCO_17
         assert networks.weights == (known,)
     with open_networks(Settings(networks=replace(chosen, detector="nanodet"))) as networks:
-        assert [weights.name for weights in networks.weights] == ["nanodet", "net"]
+        assert [weights.name for weights in networks.weights] == ["nanodet_int8", "net"]
     with (
         pytest.raises(InputError, match="got higherhrnet_w32, which needs no detector"),
         open_networks(Settings(networks=replace(chosen, detector_input_px=320))),
