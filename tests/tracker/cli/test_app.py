@@ -80,7 +80,7 @@ def test_a_truncated_video_keeps_the_readable_frames(example_clip: Path, tmp_pat
 
 def test_a_wrong_flag_is_reported_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "Did you mean" in fails(capsys, "track", "x.mp4", "--detct-every", "3")
-    assert "detect_every: expected a whole number from 1 to 1000, got 0" in fails(
+    assert "detect_every: expected a whole number from 1 to 1000, or none, got 0" in fails(
         capsys, "track", "x.mp4", "--detect-every", "0"
     )
     assert "known: default, simple-baselines" in fails(capsys, "track", "x.mp4", "--preset", "best")
