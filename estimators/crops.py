@@ -73,25 +73,33 @@ def square_crops(boxes: np.ndarray, scale: float) -> np.ndarray:
 
 
 def cut(image: Image, crop: np.ndarray, size: int, keep: np.ndarray | None = None) -> Image:
-    """Crop a region (4,) of the image as (size, size, 3) uint8, black beyond the border of the image.
+    """Crop a region (4,) of the image as (size, size, 3) uint8; see `cut_all`."""
+    return cut_all([image], crop[None], size, None if keep is None else keep[None])[0]
+
+
+def cut_all(images: Sequence[Image], crops: np.ndarray, size: int, keep: np.ndarray | None = None) -> np.ndarray:
+    """Crop regions as (N, size, size, 3) uint8, black beyond the borders of the images; each pixel is written once.
 
     Args:
-        image: (H, W, 3) uint8.
-        crop: (4,) x1 y1 x2 y2 image pixels.
-        size: side of the result in pixels.
-        keep: (4,) x1 y1 x2 y2 image pixels; the crop is painted grey outside of it.
+        images: N images (H, W, 3) uint8, one for each crop.
+        crops: (N, 4) x1 y1 x2 y2 image pixels.
+        size: side of the results in pixels.
+        keep: (N, 4) x1 y1 x2 y2 image pixels; the crops are painted grey outside of them. None paints nothing.
     """
-    scale = size / (crop[2:] - crop[:2])
-    to_crop = np.array([[scale[0], 0, -crop[0] * scale[0]], [0, scale[1], -crop[1] * scale[1]]])
-    pixels = cv2.warpAffine(image, to_crop, (size, size), flags=cv2.INTER_LINEAR)
-    if keep is None:
-        return pixels
-    low = np.clip(np.round((keep[:2] - crop[:2]) * scale), 0, size).astype(int)
-    high = np.clip(np.round((keep[2:] - crop[:2]) * scale), 0, size).astype(int)
-    painted = np.full_like(pixels, _GREY)
-    within = np.s_[low[1] : high[1], low[0] : high[0]]
-    painted[within] = pixels[within]
-    return painted
+    scales = size / (crops[:, 2:] - crops[:, :2])
+    matrices = np.zeros((len(crops), 2, 3))
+    matrices[:, [0, 1], [0, 1]] = scales
+    matrices[:, :, 2] = -crops[:, :2] * scales
+    pixels = np.empty((len(crops), size, size, 3), np.uint8)
+    for image, matrix, out in zip(images, matrices, pixels, strict=True):
+        cv2.warpAffine(image, matrix, (size, size), dst=out, flags=cv2.INTER_LINEAR)
+    if keep is not None:
+        corners = (keep.reshape(-1, 2, 2) - crops[:, None, :2]) * scales[:, None]
+        for out, ((left, top), (right, bottom)) in zip(
+            pixels, np.clip(np.round(corners), 0, size).astype(int).tolist(), strict=True
+        ):
+            out[:top], out[bottom:], out[:, :left], out[:, right:] = _GREY, _GREY, _GREY, _GREY
+    return pixels
 
 
 def to_image(points: np.ndarray, crops: np.ndarray, size: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from estimators.crops import cut, in_usable_boxes, square_crops, to_image
+from estimators.crops import cut_all, in_usable_boxes, square_crops, to_image
 from estimators.decode import average_with_mirrored, decode_movenet
 from posetrail.errors import InputError
 from posetrail.frame import Frame, Image, images_of
@@ -115,8 +115,8 @@ class MoveNet:
     def _place(self, images: Sequence[Image], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Joints (N, 17, 2) in pixels of the images, scores (N, 17), of boxes (N, 4), one image for each."""
         crops = square_crops(boxes, self.crop_scale)
-        keep = [None] * len(boxes) if self.crop_mask_margin is None else grown_boxes(boxes, self.crop_mask_margin)
-        pixels = np.stack([cut(i, crop, _CROP_PX, k) for i, crop, k in zip(images, crops, keep, strict=True)])
+        keep = None if self.crop_mask_margin is None else grown_boxes(boxes, self.crop_mask_margin)
+        pixels = cut_all(images, crops, _CROP_PX, keep)
         maps = self._run(pixels)
         if self.flip_test:
             maps = average_with_mirrored(maps, self._run(pixels[:, :, ::-1]), COCO_17.mirror)
