@@ -182,7 +182,7 @@ def measure(
             steps[name] = {TRACKED: step}
         timings = in_turns(steps, rounds)
     frames = timings[baseline][TRACKED][0].frames
-    print(f"\n{frames} frames of {source.width} x {source.height}, {threads} threads, medians of {rounds} rounds:\n")
+    print(f"\n{frames} frames of {source.width} x {source.height}, {threads} threads, rounds: {rounds}\n")
     print(table(timings, baseline, "frames/s", lambda timing: timing.seconds / timing.frames, lambda s: f"{1 / s:.1f}"))
     print()
     print(
