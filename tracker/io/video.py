@@ -8,12 +8,15 @@ Conventions (those of files are continued in tracker/io/video_files.py):
 - Pixels are stored pixels, rotated and mirrored as the display matrix or EXIF says, but not stretched to the sample
   aspect ratio, so that joints can be drawn on the stored image. Interlaced images stay interlaced, alpha is dropped.
 - Colours are converted as the stream's tags say; untagged YUV is BT.601 of limited range, as in FFmpeg and OpenCV.
-- `start_s` decodes from the beginning and drops frames, because containers do not store the number of the frame that a
-  seek lands on.
-- Damage is reported: packets that do not decode or only with repairs, a file shorter than its container says or without
-  its end mark, frames missing at the end. Formats without a stored length (raw, MPEG and FLV streams, WMV, fragments of
-  a live recording) can be cut between two packets without notice. No codec detects every wrong bit, VP8 and VP9 hardly
-  any.
+- A part that begins late is decoded from the keyframe before it (tracker/io/frame_index.py). Its frames are exactly
+  those of decoding from the beginning. Where that cannot be promised, the video is decoded from the beginning: raw
+  streams, packets without times or with the same time twice, AVI with B-frames, joined recordings, codecs whose
+  keyframes are not known, and if a picture of the part is damaged or is not the expected one.
+- A frame that is lost to damage leaves a gap in the numbers (tracker/io/frame_numbers.py).
+- Damage is reported of the part that is read: packets that do not decode or only with repairs, a file shorter than its
+  container says or without its end mark, frames missing at the end. Formats without a stored length (raw, MPEG and FLV
+  streams, WMV, fragments of a live recording) can be cut between two packets without notice. No codec detects every
+  wrong bit, VP8 and VP9 hardly any.
 - `Source.notes` reports what is no damage but may surprise: derived times, joined recordings, ignored files. It depends
   on the source only, not on how its frames are read.
 """
@@ -21,11 +24,13 @@ Conventions (those of files are continued in tracker/io/video_files.py):
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -36,6 +41,8 @@ from posetrail.errors import InputError
 from posetrail.frame import Frame
 from tracker.io.checks import check_part, check_readable, check_start
 from tracker.io.containers import holds_several_pictures
+from tracker.io.frame_index import FrameIndex, IndexOnDemand
+from tracker.io.frame_numbers import FrameNumbers, PacketRules
 from tracker.io.image_files import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -47,19 +54,16 @@ from tracker.io.image_files import (
 from tracker.io.video_files import (
     ASSUMED_FPS,
     Flaws,
-    clock_of,
     container_length_s,
     is_animation,
     lacks_times,
-    missing_at_the_end,
     open_container,
     pictures,
-    scan,
-    upright,
     upright_size,
     video_stream,
     video_streams,
 )
+from tracker.io.video_part import DamagedInput, video_frames
 
 __all__ = [
     "ASSUMED_FPS",
@@ -69,16 +73,13 @@ __all__ = [
     "Source",
     "open_images",
     "open_source",
+    "read_frames",
 ]
 
 _log = logging.getLogger(__name__)
 
 _MAGIC = frozenset("*?[")
 _MICROSECOND = 1e-6  # the precision of FFmpeg's clock of a whole file, so a frame may be as much too early
-
-
-class DamagedInput(InputError):
-    """The source is damaged. Raised after its last readable frame, so that the frames before can be kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,9 @@ class Source:
     stride: int = 1
     first_index: int = 0  # frames before this index are left out too ...
     end_index: int | None = None  # ... and frames from this index on: other workers read them
+    lead_frames: int = 0  # of the part, whose damage other workers report
     notes_on_opening: tuple[str, ...] = ()  # the part of `notes` that does not need the whole file
+    index_on_demand: IndexOnDemand | None = field(default=None, compare=False, repr=False)  # of a video file
 
     @property
     def is_video(self) -> bool:
@@ -131,9 +134,18 @@ class Source:
         """What is no damage but may surprise, one line each; reads the file up to the end on first use."""
         if not self.is_video:
             return (*self.notes_on_opening, *note_on_animations(self.path, self.images))
-        # The file's clock counts where the times are the file's own.
-        found = scan(self.path, None if self.end_s is None or self.timed_by_fps else self.origin_s + self.end_s)
-        return (*self.notes_on_opening, *found.notes(self.path, of_clock=not self.timed_by_fps))
+        return (*self.notes_on_opening, *self.frame_index.notes(self.path, of_clock=not self.timed_by_fps))
+
+    @property
+    def frame_index(self) -> FrameIndex:
+        """Index of the frames of a video file; reads the file up to the end on first use."""
+        on_demand = self.index_on_demand or IndexOnDemand(self.path)
+        return on_demand.get()
+
+    def look_for_index(self, folder: Path) -> None:
+        """Use the frame index in a run's folder, if there is one of this video when it is needed."""
+        if self.index_on_demand is not None:
+            self.index_on_demand.look_in(folder)
 
     def frames(self) -> Iterator[Frame]:
         """The chosen frames, in order, decoded as they are iterated. The file is closed however the iteration ends.
@@ -142,16 +154,19 @@ class Source:
             DamagedInput: after the last frame that could be read, if frames are missing or damaged.
             InputError: the start is after the last frame.
         """
-        yield from _video_frames(self) if self.is_video else _image_frames(self)
+        yield from video_frames(self) if self.is_video else _image_frames(self)
 
-    def _has_started(self, time_s: float) -> bool:
+    def has_started(self, time_s: float) -> bool:
+        """Whether a time is not before the start."""
         return self.start_s is None or time_s - self.origin_s >= self.start_s - _MICROSECOND
 
-    def _has_ended(self, time_s: float) -> bool:
+    def has_ended(self, time_s: float) -> bool:
+        """Whether a time is at or after the end."""
         return self.end_s is not None and time_s - self.origin_s >= self.end_s - _MICROSECOND
 
-    def _includes(self, index: int, time_s: float) -> bool:
-        return index >= self.first_index and index % self.stride == 0 and self._has_started(time_s)
+    def includes(self, index: int, time_s: float) -> bool:
+        """Whether a frame before the end is one of the chosen ones."""
+        return index >= self.first_index and index % self.stride == 0 and self.has_started(time_s)
 
 
 def open_source(
@@ -190,6 +205,8 @@ def open_source(
     if start_s is not None and whole.total_frames is not None and start_s >= whole.total_frames / whole.fps:
         check_start(path, start_s, _length_s(whole))
     source = replace(whole, start_s=start_s, end_s=end_s, stride=stride)
+    if source.is_video and end_s is not None and not source.timed_by_fps:  # the end counts on the file's own clock
+        source = replace(source, index_on_demand=IndexOnDemand(path, source.origin_s + end_s))
     _log.info("%s: opened, %s frames of %dx%d pixels at %g fps", path, *_figures_of(source))
     return source
 
@@ -217,6 +234,33 @@ def open_images(
     if start_s is not None:
         check_start(folder, start_s, len(images) / whole.fps)
     return replace(whole, start_s=start_s, end_s=end_s, stride=stride)
+
+
+def read_frames(source: Source, indices: Iterable[int]) -> Iterator[Frame]:
+    """Single frames of a source by their index, in ascending order, whatever its stride, start and end.
+
+    A video is decoded from the keyframe before each frame, images are opened one by one. Frames that are lost to damage
+    are left out.
+
+    Args:
+        source: the source.
+        indices: of the frames, in any order.
+
+    Raises:
+        InputError: the file cannot be opened.
+    """
+    whole = replace(source, start_s=None, end_s=None, stride=1, lead_frames=0)
+    for group in _neighbours(sorted(set(indices)), source):
+        part = replace(whole, first_index=group[0], end_index=group[-1] + 1)
+        with suppress(DamagedInput):
+            yield from (frame for frame in part.frames() if frame.index in group)
+
+
+def _neighbours(indices: list[int], source: Source) -> Iterator[list[int]]:
+    """Groups of indices that are decoded from the same keyframe on."""
+    points = source.frame_index.seek_points[:, 0] if source.is_video else indices
+    for _, group in itertools.groupby(indices, key=lambda index: bisect_right(points, index)):
+        yield list(group)
 
 
 def _figures_of(source: Source) -> tuple[object, ...]:
@@ -270,14 +314,15 @@ def _text(name: str) -> str:
 
 def _image_frames(source: Source) -> Iterator[Frame]:
     broken = []
+    first_own = source.first_index + source.lead_frames
     for index, path in enumerate(source.images):
         time_s = index / source.fps
-        if source._has_ended(time_s) or index == source.end_index:
+        if source.has_ended(time_s) or index == source.end_index:
             break
-        if source._includes(index, time_s):
+        if source.includes(index, time_s):
             image = read_image(path)
             if image is None:
-                broken.append(path.name)
+                broken += [path.name] if index >= first_own else []
             else:
                 yield Frame(index, time_s, _name_in(source.path, path), image)
     if broken:
@@ -292,11 +337,12 @@ def _image_frames(source: Source) -> Iterator[Frame]:
 def _open_video(path: Path, fps: float | None) -> Source:
     with open_container(path) as container:
         stream = video_stream(container, path)
-        first = next(pictures(container, stream, Flaws(path), clock_of(container, stream)), None)
-        if first is None:
+        numbered = next(pictures(container, stream, Flaws(path), FrameNumbers(PacketRules(stream))), None)
+        if numbered is None:
             raise InputError(
                 f"{path}: no frame of its {stream.codec_context.name} video decodes; copy it again or re-encode it"
             )
+        _, first = numbered
         timeless = lacks_times(container, stream, first)
         # Without times, FFmpeg averages over times that it made up; the headers of the stream are better.
         own_fps = float((stream.guessed_rate if timeless else stream.average_rate) or ASSUMED_FPS)
@@ -319,6 +365,7 @@ def _open_video(path: Path, fps: float | None) -> Source:
             origin_s=0.0 if timeless or fps else _origin_s(container.start_time, first),
             total_frames=total or None,
             notes_on_opening=tuple(notes),
+            index_on_demand=IndexOnDemand(path),
         )
 
 
@@ -332,45 +379,8 @@ def _origin_s(start_time: int | None, first: VideoFrame) -> float:
     return min(first_s, max(0.0, (start_time or 0) / av.time_base))
 
 
-def _video_frames(source: Source) -> Iterator[Frame]:
-    flaws = Flaws(source.path)
-    count = 0
-    time_s = -math.inf
-    with open_container(source.path) as container:
-        stream = video_stream(container, source.path)
-        for index, picture in enumerate(pictures(container, stream, flaws, clock_of(container, stream))):
-            if index == source.end_index:
-                return  # the worker that reads the rest decodes this part too, and reports its damage
-            next_s = _time(source, index, picture, time_s)
-            if source._has_ended(next_s):
-                break
-            width, height = upright_size(picture)
-            if (width, height) != (source.width, source.height):
-                change = f"the picture changes from {source.width}x{source.height} to {width}x{height}"
-                flaws.reasons.append(f"{change} at {next_s:.2f} s: cut the clip there")
-                break
-            count, time_s = index + 1, next_s
-            if source._includes(index, time_s):
-                yield Frame(index, time_s, f"{index:06d}.jpg", upright(picture))
-        else:
-            flaws.reasons += missing_at_the_end(container, source.fps, flaws)
-            if source.start_s is not None and not source._has_started(time_s) and not flaws.sentences():
-                check_start(source.path, source.start_s, time_s - source.origin_s + 1 / source.fps)
-    if flaws.sentences():
-        read = f"{count} frames read" + (f", up to {time_s:.2f} s" if count else "")
-        raise DamagedInput(f"{source.path}: damaged: {read}; {'; '.join(flaws.sentences())}")
-
-
-def _time(source: Source, index: int, picture: VideoFrame, last_s: float) -> float:
-    if source.timed_by_fps:
-        return index / source.fps
-    if picture.pts is None or picture.time_base is None:
-        return last_s + 1 / source.fps
-    return max(last_s, float(picture.pts * picture.time_base))
-
-
 def _length_s(source: Source) -> float:
     """Length of a clip. The headers of a video may describe only the first of several joined recordings."""
-    if source.is_video and (end_s := scan(source.path).clock.end_s) is not None:
+    if source.is_video and (end_s := source.frame_index.end_s) is not None:
         return end_s - source.origin_s
     return (source.total_frames or 0) / source.fps

@@ -12,11 +12,12 @@ PyAV provides exact presentation times, the display matrix and each decoding err
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -31,6 +32,10 @@ from posetrail.frame import Image
 from tracker.io.containers import bytes_in_no_chunk, cut_off, next_file
 from tracker.io.stream_clock import StreamClock
 
+if TYPE_CHECKING:
+    from tracker.io.frame_numbers import FrameNumbers
+
+AT_THE_END = sys.float_info.max  # time of damage that ends a file
 ASSUMED_FPS = 30.0  # of images, and of streams with neither times nor a rate
 _TORN_PACKETS = 3  # FFmpeg may flag so many packets before a join, because their stream ends there
 _MATROSKA_GAP = 1024  # bytes; undamaged files have up to a few dozen bytes of headers between packets
@@ -105,7 +110,9 @@ class Flaws:
     path: Path
     packets: list[tuple[int, float | None]] = field(default_factory=list)
     """Packets that did not decode, or only with repairs: number in the stream and presentation time."""
-    reasons: list[str] = field(default_factory=list)  # other damage, one line each
+    late_s: list[float] = field(default_factory=list)  # times of frames that were decoded after later ones
+    reasons: list[tuple[float, str]] = field(default_factory=list)
+    """Other damage: the latest time of the stream before it, on the file's own clock, and one line."""
     packets_end_s: float = -math.inf  # where the last packet of any stream ends, on the file's own clock
     last_byte: int = 0  # of any packet
     next_file: int | None = None  # byte at which a second file begins, whose packets cannot be used
@@ -114,14 +121,22 @@ class Flaws:
         """Remove the records of this packet and all later ones."""
         self.packets = [packet for packet in self.packets if packet[0] < number]
 
-    def sentences(self) -> list[str]:
-        """One line for each kind of damage; empty if there is none."""
-        if not self.packets:
-            return self.reasons
-        many = "1 packet does" if len(self.packets) == 1 else f"{len(self.packets)} packets do"
-        first_s = next((time_s for _, time_s in self.packets if time_s is not None), None)
-        where = "" if first_s is None else f", first at {first_s:.2f} s"
-        return [f"{many} not decode cleanly{where}", *self.reasons]
+    def sentences(self, since_s: float = -math.inf, until_s: float = math.inf) -> list[str]:
+        """One line for each kind of damage to the frames between two times; empty if there is none."""
+        times = [time_s for _, time_s in self.packets if time_s is None or since_s <= time_s < until_s]
+        late = sum(since_s <= time_s < until_s for time_s in self.late_s)
+        sentences = []
+        if times:
+            first_s = next((time_s for time_s in times if time_s is not None), None)
+            where = "" if first_s is None else f", first at {first_s:.2f} s"
+            sentences.append(f"{_counted(len(times), 'packet does', 'packets do')} not decode cleanly{where}")
+        if late:
+            sentences.append(f"{_counted(late, 'frame was', 'frames were')} decoded after later ones and left out")
+        return [*sentences, *(line for time_s, line in self.reasons if since_s <= time_s < until_s)]
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def clock_of(container: InputContainer, stream: VideoStream) -> StreamClock:
@@ -140,11 +155,23 @@ def lacks_times(container: InputContainer, stream: VideoStream, first: VideoFram
     return first.pts is None or is_bare or reorders
 
 
-def pictures(container: InputContainer, stream: VideoStream, flaws: Flaws, clock: StreamClock) -> Iterator[VideoFrame]:
-    """Every image that decodes, in presentation order; decoding continues after damage where the decoder recovers."""
+def pictures(
+    container: InputContainer, stream: VideoStream, flaws: Flaws, numbers: FrameNumbers
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Every image that decodes from the beginning on, in presentation order, with the number of its frame.
+
+    Decoding continues after damage where the decoder recovers.
+
+    Args:
+        container: just opened.
+        stream: of the container.
+        flaws: damage is added here.
+        numbers: numbers the frames.
+    """
     any_yet = False
     heads_end = 0  # chained Ogg repeats its three heads, which decode to nothing
-    for number, (packet, is_join) in enumerate(_placed(container, stream, flaws, clock)):
+    for number, (packet, is_join) in enumerate(placed(container, stream, flaws, clock_of(container, stream))):
+        numbers.add(packet, is_join=is_join)
         if is_join:
             flaws.forgive_since(number - _TORN_PACKETS)
             any_yet = False
@@ -159,23 +186,28 @@ def pictures(container: InputContainer, stream: VideoStream, flaws: Flaws, clock
             picture.is_corrupt for picture in decoded
         ):
             # A recording of a broadcast begins with packets that cannot be decoded; they are no damage.
-            time_s = None if packet.pts is None else float(packet.pts * packet.time_base)
-            flaws.packets.append((number, time_s))
+            flaws.packets.append((number, packet_time_s(packet)))
         any_yet |= bool(decoded)
-        yield from decoded
+        for picture in decoded:
+            index = numbers.next_number(picture.pts, is_timeless=lacks_times(container, stream, picture))
+            if index is None:
+                flaws.late_s.append(picture.time or 0.0)
+            else:
+                yield index, picture
 
 
-def _placed(
+def packet_time_s(packet: av.Packet[Stream]) -> float | None:
+    """Presentation time of a packet in seconds, if it has one."""
+    return None if packet.pts is None else float(packet.pts * packet.time_base)
+
+
+def placed(
     container: InputContainer, stream: VideoStream, flaws: Flaws, clock: StreamClock
 ) -> Iterator[tuple[av.Packet[Stream], bool]]:
     """The packets of one stream with the clock's times, and whether the clock was set back before each."""
-    for packet in _packets(container, flaws):
-        if packet.stream.index != stream.index:  # packet.stream_index is 0 in every stream's empty last packet
-            continue
+    for packet in packets_of(container, stream, flaws):
         if flaws.next_file is not None and packet.size:
             continue
-        if container.format.name == "avi":  # FFmpeg's guess; without B-frames the order of decoding is exact
-            packet.pts = packet.dts
         offset, is_join = clock.place(packet.pts, packet.dts, is_keyframe=packet.is_keyframe)
         if is_join and "mp4" in container.format.name:
             # FFmpeg uses the index of a second fragmented file for the first one, and reads wrong bytes.
@@ -190,22 +222,35 @@ def _placed(
         yield packet, is_join
 
 
-def _packets(container: InputContainer, flaws: Flaws) -> Iterator[av.Packet[Stream]]:
+def packets_of(container: InputContainer, stream: VideoStream, flaws: Flaws) -> Iterator[av.Packet[Stream]]:
+    """The packets of one stream with the times of the file."""
+    for packet in _packets(container, stream, flaws):
+        if packet.stream.index != stream.index:  # packet.stream_index is 0 in every stream's empty last packet
+            continue
+        if container.format.name == "avi":  # FFmpeg's guess; without B-frames the order of decoding is exact
+            packet.pts = packet.dts
+        yield packet
+
+
+def _packets(container: InputContainer, stream: VideoStream, flaws: Flaws) -> Iterator[av.Packet[Stream]]:
     """The packets of all streams, and at the end an empty one for each, which flushes its decoder."""
     # FFmpeg silently skips unreadable parts of Matroska and AVI; the positions of the packets show them.
     kind = container.format.name
+    latest_s = -math.inf
     try:
         for packet in container.demux():
+            if packet.pos is not None:
+                if flaws.last_byte and (lost := _unreadable(kind, packet.pos, flaws)):
+                    flaws.reasons.append((latest_s, f"{lost} bytes after byte {flaws.last_byte} are unreadable"))
+                flaws.last_byte = packet.pos + packet.size
             if packet.pts is not None:
                 end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 flaws.packets_end_s = max(flaws.packets_end_s, end_s)
-            if packet.pos is not None:
-                if flaws.last_byte and (lost := _unreadable(kind, packet.pos, flaws)):
-                    flaws.reasons.append(f"{lost} bytes after byte {flaws.last_byte} are unreadable")
-                flaws.last_byte = packet.pos + packet.size
+                if packet.stream.index == stream.index:
+                    latest_s = max(latest_s, float(packet.pts * packet.time_base))
             yield packet
     except av.FFmpegError as error:
-        flaws.reasons.append(f"reading stopped ({error.strerror})")
+        flaws.reasons.append((AT_THE_END, f"reading stopped ({error.strerror})"))
 
 
 def _unreadable(kind: str, pos: int, flaws: Flaws) -> int:
@@ -282,36 +327,3 @@ def missing_at_the_end(container: InputContainer, fps: float, flaws: Flaws) -> l
     if promised_s - flaws.packets_end_s > max(0.5, 2 / fps):
         return [f"the file promises {promised_s:.2f} s"]
     return []
-
-
-# Notes that are no damage ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Scan:
-    """Findings in the packets of a file, without decoding."""
-
-    clock: StreamClock  # at the end
-    next_file: int | None  # byte at which a second file begins, which FFmpeg does not read
-
-    def notes(self, path: Path, *, of_clock: bool) -> list[str]:
-        """One line for each finding, with or without those of the clock."""
-        notes = self.clock.notes() if of_clock else []
-        if self.next_file is not None:
-            notes.append(
-                f"another file begins at byte {self.next_file} and is not read; "
-                "`ffmpeg -f concat` joins recordings, `cat` does not"
-            )
-        return [f"{path}: {note}" for note in notes]
-
-
-def scan(path: Path, end_s: float | None = None) -> Scan:
-    """Read the packets of a video file, up to `end_s` on its own clock if given; damage ends it early."""
-    flaws = Flaws(path)
-    with open_container(path) as container:
-        stream = video_stream(container, path)
-        clock = clock_of(container, stream)
-        for packet, _ in _placed(container, stream, flaws, clock):
-            if end_s is not None and packet.dts is not None and packet.dts * packet.time_base > end_s:
-                return Scan(clock, None)
-        return Scan(clock, flaws.next_file or next_file(path, container.format.name, flaws.last_byte))

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import tracker.io.video
+import tracker.io.video_part
 from posetrail.errors import InputError
 from posetrail.frame import Frame
 from tests.media import (
@@ -362,7 +362,9 @@ def test_a_file_cut_off_anywhere_gives_its_frames_and_reports_damage(
     assert isinstance(told.value, DamagedInput) == bool(frames)
     # The decoder may repair the last pictures; all before are whole, and none is out of order.
     assert numbers(frames)[:-3] == list(range(len(frames) - 3 if len(frames) > 3 else 0))
-    assert [frame.index for frame in frames] == list(range(len(frames)))
+    indices = [frame.index for frame in frames]
+    assert indices[:-3] == numbers(frames)[:-3]
+    assert indices == sorted(set(indices))
     if frames:
         assert f"{len(frames)} frames read, up to {frames[-1].time_s:.2f} s" in str(told.value)
 
@@ -389,7 +391,9 @@ def test_damage_in_the_middle_is_reported_and_reading_continues(tmp_path: Path, 
     assert "not decode cleanly" in message or "are unreadable" in message
     assert numbers(frames)[:2] == [0, 1]
     assert numbers(frames)[-8:] == list(range(32, 40))
-    assert [frame.index for frame in frames] == list(range(len(frames)))
+    lost = numbers(frames)[-1] - frames[-1].index  # packets that are lost altogether are not counted
+    assert lost == 0 or not name.endswith("mp4")
+    assert [frame.index + lost for frame in frames[-8:]] == numbers(frames)[-8:]
     times = [frame.time_s for frame in frames]
     assert times == sorted(times)
     again, _ = read_damaged(path)
@@ -432,7 +436,7 @@ def test_a_part_of_matroska_that_ffmpeg_skips_silently_is_reported(tmp_path: Pat
 
 def test_a_file_that_cannot_be_read_further_gives_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "far_away.mp4", 20, options={"bf": "0"})
-    whole_demux = tracker.io.video.av.container.InputContainer.demux
+    whole_demux = av.container.InputContainer.demux
 
     class Unplugged:
         def __init__(self, container: Any) -> None:
@@ -452,8 +456,8 @@ def test_a_file_that_cannot_be_read_further_gives_what_it_had(tmp_path: Path, mo
             raise av.error.OSError(5, "Input/output error", str(path))
 
     source = open_source(path)
-    whole_open = tracker.io.video.open_container
-    monkeypatch.setattr(tracker.io.video, "open_container", lambda path: Unplugged(whole_open(path)))
+    whole_open = tracker.io.video_part.open_container
+    monkeypatch.setattr(tracker.io.video_part, "open_container", lambda path: Unplugged(whole_open(path)))
     frames = []
     with pytest.raises(DamagedInput, match=r"reading stopped \(Input/output error\)"):
         for frame in source.frames():
