@@ -61,6 +61,7 @@ def draw_run(
         record = read_record(run)
         end = check_log(run, record)
         source = open_input(record, input)
+        source.look_for_index(run)
         video = VideoWriter(path, source.width, source.height, source.fps)
         # Imported poses may number their frames differently from their images, but hold the images' names.
         header, frames = read_pose_log(run / LOG)

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posetrail.protocols import BottomUp, Detector, Estimator
+from tracker.io.frame_index import INDEX
 from tracker.io.pose_log import PoseLogHeader
 from tracker.io.video import Source, open_source
 from tracker.io.video_writer import VideoWriter
 from tracker.io.writers import default_formats
 from tracker.progress import OnFrame
 from tracker.runs.draw import draw_tracks
-from tracker.runs.infer import header_of, infer_to_log, record_of
+from tracker.runs.infer import header_of, infer_to_log, keep_index, record_of
 from tracker.runs.locks import write_lock
 from tracker.runs.networks import Networks, OwnNetworks, open_networks
 from tracker.runs.record import (
@@ -153,11 +154,14 @@ def run_clip(
         if reuse.record and reuse.is_up_to_date:
             remove_segments(folder)
             present = [name for name in reuse.record.files if name not in RESULTS or name in reuse.files]
+            present = [name for name in present if name != INDEX or (folder / INDEX).is_file()]
             record = replace(reuse.record, files=tuple(present))
             return Outcome.of(folder, record, unchanged=True, reused=reuse.summary)
+        source.look_for_index(folder)
         inferred, others_s = _infer(run, reuse, segments, if_exists, on_frame, stopped)
         started -= others_s
         lock.check()
+        keep_index(source, folder)
         tracks = tracks_of(folder / LOG, settings.association, inferred.log)
         record = _associate(run, reuse, inferred, tracks, writers, started)
         if inferred.finished:
@@ -209,7 +213,7 @@ def _associate(
         writers |= writers_of(run.folder, run.header, old.formats)
     writers = {name: writer for name, writer in writers.items() if name not in reuse.files}
     if old and reuse.files and not writers:  # only the video is missing
-        files = files_of(reuse.files)
+        files = files_of(run.folder, reuse.files)
         return replace(record, applied=old.applied, warnings=old.warnings, figures=old.figures, files=files)
     (run.folder / RUN).unlink(missing_ok=True)  # until all files show the same tracks
     warnings = [RunWarning(reuse.warning)] if reuse.warning else []

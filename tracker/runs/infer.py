@@ -15,6 +15,7 @@ from posetrail.errors import InputError
 from posetrail.frame import Frame
 from tracker.frames import PoseFrame
 from tracker.inference.pipeline import infer
+from tracker.io.frame_index import INDEX
 from tracker.io.pose_log import Place, PoseLogHeader, PoseLogWriter
 from tracker.io.video import DamagedInput, Source
 from tracker.progress import OnFrame
@@ -113,6 +114,14 @@ def _reported(known: Iterable[PoseFrame], on_frame: OnFrame) -> Iterator[PoseFra
     for frame in known:
         on_frame(len(frame.poses))
         yield frame
+
+
+def keep_index(source: Source, folder: Path) -> None:
+    """Keep the frame index of a video in its run's folder; of other sources, remove what an earlier run left there."""
+    if source.index_on_demand is None:
+        (folder / INDEX).unlink(missing_ok=True)
+    else:
+        source.index_on_demand.save(folder / INDEX)
 
 
 def header_of(source: Source, networks: Networks, settings: Settings, **more: Any) -> PoseLogHeader:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.paths import is_safe_name
+from tracker.io.frame_index import INDEX
 from tracker.io.json_records import Check, from_json
 from tracker.io.pose_log import DamagedLog, LogEnd, check_pose_log, read_pose_log
 from tracker.io.video import Source, open_source
@@ -205,7 +206,7 @@ class RunRecord:
             )
         others = [warning for warning in self.warnings if warning.file != VIDEO]
         files = set(self.files) - {VIDEO} | ({VIDEO} if drawn != "none" else set())
-        return replace(self, warnings=(*others, *new), files=files_of(files))
+        return replace(self, warnings=(*others, *new), files=files_of(folder, files))
 
     def with_seconds(self, seconds: float) -> RunRecord:
         """The record of a run that took so long."""
@@ -250,10 +251,11 @@ class Outcome:
         )
 
 
-def files_of(results: Set[str]) -> tuple[str, ...]:
+def files_of(folder: Path, results: Set[str]) -> tuple[str, ...]:
     """All files of a run with these results, in the order in which they are written."""
+    index = [INDEX] if (folder / INDEX).is_file() else []
     tracks = [kind.file_name for kind in WRITERS.values() if kind.file_name in results]
-    return (LOG, *tracks, RUN, *({VIDEO} & results))
+    return (LOG, *index, *tracks, RUN, *({VIDEO} & results))
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

@@ -99,7 +99,7 @@ def write_results(
         applied={**record.applied, "smooth": settings.smoothing},
         figures=Figures(frames=frames, people=len(ids), poses=poses, interpolated=interpolated, seconds=0.0),
         versions=installed_versions(),
-        files=files_of({*keep, *outputs} - failed.keys()),
+        files=files_of(folder, {*keep, *outputs} - failed.keys()),
     ).with_seconds(time.perf_counter() - started)
     write_record(folder, record)
     _log.info("%s: wrote %s: %d frames, %d track ids", folder, ", ".join(record.files), frames, len(ids))

@@ -9,8 +9,9 @@ detection, so that each image is in the same batch with and without segments.
 The segments' pose logs are joined into the clip's log, which is associated like any other: no track ends at a seam. How
 a clip is cut depends on the clip and the settings, not on the workers, and neither do the bytes of its files.
 
-A segment of a video decodes everything before it too, because no container tells the number of the frame that a seek
-lands on (tracker/io/video.py). Cut a clip into as many segments as there are workers, not into many more.
+A segment of a video decodes its lead and itself, from the keyframe before them. The frame index that this takes is kept
+in the run's folder, where workers of other segments find it. Of a video without an exact index, each segment decodes
+everything before it, too (tracker/io/video.py).
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ from posetrail.poses import Poses
 from posetrail.similarity import box_area, box_iou, oks
 from tracker.frames import PoseFrame
 from tracker.inference.pipeline import BATCH_FRAMES
+from tracker.io.frame_index import INDEX
 from tracker.io.pose_log import LogEnd, PoseLogHeader, PoseLogWriter, read_pose_log
 from tracker.io.video import Source
 from tracker.progress import OnFrame
 from tracker.runs import resume
-from tracker.runs.infer import header_of, infer_to_log, record_of
+from tracker.runs.infer import header_of, infer_to_log, keep_index, record_of
 from tracker.runs.locks import write_lock
 from tracker.runs.networks import Networks
 from tracker.runs.record import (
@@ -79,7 +81,7 @@ class Segment:
 
     def part_of(self, source: Source) -> Source:
         """The frames that are inferred."""
-        return replace(source, first_index=self.lead, end_index=self.end)
+        return replace(source, first_index=self.lead, end_index=self.end, lead_frames=self.first - self.lead)
 
 
 def cut(
@@ -218,6 +220,7 @@ def _infer_locked(
 ) -> RunRecord:
     started = time.perf_counter()
     place, part = folder / SEGMENTS / segment.name, segment.part_of(source)
+    source.look_for_index(folder)
     reuse = _reusable(segment, source, folder, networks, settings, if_exists)
     if reuse.record:
         return reuse.record
@@ -237,6 +240,9 @@ def _infer_locked(
         figures=replace(NO_FIGURES, frames=frames, poses=poses),
         files=(LOG, RUN),
     ).with_seconds(time.perf_counter() - started)
+    if source.is_video:
+        keep_index(source, place)  # not in the clip's folder, where other workers may write it at the same time
+        (place / INDEX).replace(folder / INDEX)
     write_record(place, record)
     return record
 
