@@ -11,12 +11,13 @@ Reading, detection and estimation run in threads of their own. The order of the 
 of the batch size and of the threads.
 
 To resume an interrupted run, its frames are read again but no network runs on them: only the state that later frames
-depend on (the last image, the propagated poses, the people who were lost, the reference of the camera motion) is
+depend on (the last image, the propagated poses, when a person was lost, the reference of the camera motion) is
 restored.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -51,8 +52,8 @@ Item = TypeVar("Item")
 # Boxes that overlap are matched even if the OKS of their poses is 0, which min_propagation_oks=0 allows.
 _LEAST_SIMILARITY = 1e-3
 _CONFIDENT = 0.4  # quality (0..1) of a person whose loss matters
-_FALL = 0.6  # mean joint score relative to that of the last frame; below, the person may be lost
-_LOST_S = 0.5  # a person who was lost is looked for so long
+_DOUBTFUL = 0.35  # mean joint score (0..1) below which such a person may be lost
+_DOUBT_S = 0.5  # whole frames are searched for so long after that
 BATCH_FRAMES = 4  # frames per call of a network
 _AHEAD_FRAMES = 4  # frames read ...
 _AHEAD_BATCHES = 2  # ... and batches computed before they are needed
@@ -149,14 +150,6 @@ class _Image:
     glance: Glance | None
 
 
-@dataclass(frozen=True, eq=False)
-class _Lost:
-    """Where confident people were lost in a frame."""
-
-    time_s: float
-    boxes: np.ndarray  # (L, 4) x1 y1 x2 y2 pixels
-
-
 class _State:
     """What inference remembers between frames: the last image and poses, those propagated and lost, the camera."""
 
@@ -171,7 +164,7 @@ class _State:
         self._propagated = PropagatedPoses.empty(len(self._skeleton))
         self._last: PoseFrame | None = None
         self._last_image: _Image | None = None
-        self._lost: list[_Lost] = []
+        self._doubt_s = -math.inf  # time of the last frame in which a confident person was lost
         self._camera = CameraMotion() if settings.estimate_camera_motion else None
         self.is_due = detection.due_frames()
         self._looks = look_clock(detection.interval_s)
@@ -179,13 +172,15 @@ class _State:
     def advance(self, found: Found, image: _Image) -> PoseFrame:
         """The people of this frame: those detected, and those of the last frame that no detection explains."""
         frame = found.frame
+        may_look = self._looks.strikes(frame.time_s)
+        if self._detection.is_scheduled and not found.is_searched and self._needs_detection(frame, image):
+            found = self._detection.in_frame(frame)
         propagated = self._propagate(image.flow)
         last, moved = self._newest(propagated)
-        poses, is_certain = self._people(found, last, moved)
-        may_look = self._looks.strikes(frame.time_s)
+        poses = self._people(found, last, moved)
         if self._detection.is_scheduled and not found.is_searched:
-            if not is_certain or self._needs_detection(image, poses, propagated):
-                poses, _ = self._people(self._detection.in_frame(frame), last, moved)
+            if self._has_lost(image, poses, propagated):
+                poses = self._people(self._detection.in_frame(frame), last, moved)
             elif may_look:
                 new = self._detection.in_regions(frame, self._regions(image, poses), poses)
                 poses = self._without_duplicates(Poses.concatenate([poses, new]))
@@ -216,9 +211,8 @@ class _State:
 
     def _remember(self, result: PoseFrame, image: _Image) -> None:
         """Keep what the next frames need."""
-        if self._detection.is_scheduled:
-            lost = _Lost(result.time_s, self._lost_boxes(image, result.poses, result.propagated))
-            self._lost = [each for each in (*self._lost, lost) if result.time_s - each.time_s <= _LOST_S]
+        if self._detection.is_scheduled and self._has_lost(image, result.poses, result.propagated):
+            self._doubt_s = result.time_s
         self._last, self._last_image, self._propagated = result, image, result.propagated
 
     def prepare(self, frame: Frame) -> _Image:
@@ -231,23 +225,22 @@ class _State:
         small = glance(flow.grey, flow.scale) if flow and self._detection.is_scheduled else None
         return _Image(frame.image.shape[:2], flow, small)
 
-    def _needs_detection(self, image: _Image, poses: Poses, propagated: PropagatedPoses) -> bool:
-        """Whether a person was lost, or the scene changed."""
+    def _needs_detection(self, frame: Frame, image: _Image) -> bool:
+        """Whether a person was just lost, or the scene changed."""
         before = None if self._last_image is None else self._last_image.glance
         if before is not None and image.glance is not None and not is_same_scene(before, image.glance):
             return True
-        return len(self._lost_boxes(image, poses, propagated)) > 0
+        return frame.time_s - self._doubt_s <= _DOUBT_S
 
     def _regions(self, image: _Image, poses: Poses) -> np.ndarray:
-        """Regions (R, 4) in which people may have appeared: where they were lost, and where something moves."""
-        places = [each.boxes for each in self._lost]
+        """Regions (R, 4) in which people may have appeared, because something moves there."""
         before = None if self._last_image is None else self._last_image.glance
-        if before is not None and image.glance is not None:
-            places.append(moving_regions(before, image.glance, poses.boxes))
-        return regions_to_search(np.concatenate([np.zeros((0, 4)), *places]), image.size)
+        if before is None or image.glance is None:
+            return np.zeros((0, 4), int)
+        return regions_to_search(moving_regions(before, image.glance, poses.boxes), image.size)
 
-    def _lost_boxes(self, image: _Image, poses: Poses, propagated: PropagatedPoses) -> np.ndarray:
-        """Boxes (L, 4) of confident people of the last frame, moved into this one, that no pose explains.
+    def _has_lost(self, image: _Image, poses: Poses, propagated: PropagatedPoses) -> bool:
+        """Whether a confident person of the last frame is continued by no pose, or by a pose of low scores.
 
         Args:
             image: this frame, as `poses` and `propagated`.
@@ -255,7 +248,7 @@ class _State:
             propagated: the poses of the last frames, moved into it.
         """
         if self._last is None:
-            return np.zeros((0, 4))
+            return False
         last = self._last.poses
         moved = confident_keypoints(last, self._settings.min_propagated_joint_score)
         newest = propagated.source_frames == self._last.index
@@ -265,7 +258,8 @@ class _State:
         with np.errstate(invalid="ignore"):
             centres = (boxes[:, :2] + boxes[:, 2:]) / 2
             inside = (centres >= 0).all(axis=1) & (centres < [width, height]).all(axis=1)
-        return boxes[(last.quality >= _CONFIDENT) & inside & ~self._explained(moved, boxes, poses)]
+        sure = poses[poses.keypoint_scores.mean(axis=1) >= _DOUBTFUL]
+        return bool(np.any((last.quality >= _CONFIDENT) & inside & ~self._explained(moved, boxes, sure)))
 
     def _propagate(self, image: FlowImage | None) -> PropagatedPoses:
         """The poses of the last `queue_frames` frames, moved into this one."""
@@ -297,8 +291,8 @@ class _State:
         newest = propagated.source_frames == self._last.index
         return self._last.poses[propagated.source_rows[newest]], propagated.keypoints[newest]
 
-    def _people(self, found: Found, last: Poses, moved: np.ndarray) -> tuple[Poses, bool]:
-        """The detected people and those that no detection explains; false if a confident person's scores fell.
+    def _people(self, found: Found, last: Poses, moved: np.ndarray) -> Poses:
+        """The detected people, and those of the last frame that no detection explains.
 
         Args:
             found: in this frame.
@@ -309,7 +303,7 @@ class _State:
         boxes = boxes_around(moved, self._settings.propagated_box_margin)
         missed = ~self._explained(moved, boxes, poses) & _inside(boxes, found.frame.image.shape)
         if not missed.any():
-            return poses, True
+            return poses
         last, moved = last[missed], moved[missed]
         (again,), _ = self._joints.in_boxes([found.frame], [boxes[missed]], [found.people])
         again, own_joints = self._joints.beside(found.frame, poses, replace(again, scores=last.scores))
@@ -320,10 +314,9 @@ class _State:
             & (mean_scores >= self._settings.min_propagated_score)
             & (self._oks(moved, again).diagonal() >= self._settings.min_propagation_oks)
         )
-        fell = (last.quality >= _CONFIDENT) & (mean_scores < _FALL * last.keypoint_scores.mean(axis=1))
         # A propagated pose scores no higher than the box it came from, nor than the mean of its joints now.
         again = replace(again, scores=np.minimum(last.scores, mean_scores), propagated=np.ones(len(again), bool))
-        return self._without_duplicates(Poses.concatenate([poses, again[kept]])), not (kept & fell).any()
+        return self._without_duplicates(Poses.concatenate([poses, again[kept]]))
 
     def _explained(self, moved: np.ndarray, boxes: np.ndarray, detected: Poses) -> np.ndarray:
         """Which propagated people (M,) have a detection whose box overlaps theirs and whose pose is similar."""

@@ -2,8 +2,8 @@
 
 Whole frames are due at fixed intervals of time. Between them, propagation carries the people, and the frames tell when
 that is not enough: a person was lost, a pose lost its confidence, or the scene changed (a cut, a jump of the camera).
-Then the whole frame is searched at once. New people move: where pixels outside of all people change, and where a person
-was lost shortly before, only the region is searched, at a small input size.
+Then whole frames are searched at once, and for a short time after a loss. New people move: in between, regions are
+searched at a small input size, where pixels outside of all people change.
 
 Everything depends on the frames alone, and on nothing that the pose log does not hold: neither on the speed of the
 machine nor on where an interrupted run was resumed.
@@ -122,8 +122,8 @@ def regions_to_search(places: np.ndarray, image_size: tuple[int, int]) -> np.nda
     """Squares (R, 4) int x1 y1 x2 y2 around the first of some places, clipped to the image.
 
     Args:
-        places: (N, 4) boxes in pixels of the image, the most important ones first; those within a region that is
-            searched already are left out.
+        places: (N, 4) boxes in pixels of the image, the most important ones first; those inside of an earlier region
+            are left out.
         image_size: height and width, pixels.
     """
     height, width = image_size
