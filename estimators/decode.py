@@ -6,6 +6,7 @@ import numpy as np
 
 _CELL_PX = 4  # pixels of the crop per cell of MoveNet's maps
 _NEARNESS = 1.8  # cells; MoveNet's constant in 1 / (distance + 1.8)
+_ROUNDING = 1e-5  # relative error of single precision, at most
 
 
 def decode_movenet(
@@ -33,12 +34,38 @@ def decode_movenet(
     cy, cx = np.unravel_index(near_middle.reshape(N, H * W).argmax(axis=1), (H, W))
     guess = regress[n, :, cy, cx].reshape(N, K, 2) + np.stack([cy, cx], axis=1)[:, None]  # (N, K, 2) y x
 
-    distance = np.sqrt((y - guess[:, :, :1, None]) ** 2 + (x - guess[:, :, 1:, None]) ** 2)
-    near_guess = heat / (distance + _NEARNESS)
-    jy, jx = np.unravel_index(near_guess.reshape(N, K, H * W).argmax(axis=2), (H, W))
+    cells = _best_cells(heat.reshape(N * K, H * W), guess.reshape(N * K, 2).astype(np.float32), (H, W))
+    jy, jx = np.unravel_index(cells.reshape(N, K), (H, W))
     within = offset.reshape(N, K, 2, H, W)[n[:, None], k, :, jy, jx]  # (N, K, 2) y x
     keypoints = (np.stack([jx, jy], axis=2) + within[:, :, ::-1]) * _CELL_PX
     return keypoints.astype(np.float32), heat[n[:, None], k, jy, jx]
+
+
+def _best_cells(heat: np.ndarray, guess: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The first cell (R,) of each map that maximises heat / (distance to the guess + _NEARNESS).
+
+    The quotient is at most heat / _NEARNESS, so few cells can exceed that of the hottest cell and that of the guess.
+
+    Args:
+        heat: (R, H W).
+        guess: (R, 2) y x cells, float32.
+        size: H and W.
+    """
+    rows = np.arange(len(heat))
+
+    def nearness(rows: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        y, x = np.divmod(cells, size[1])
+        distances = np.sqrt((y.astype(np.float32) - guess[rows, 0]) ** 2 + (x.astype(np.float32) - guess[rows, 1]) ** 2)
+        return heat[rows, cells] / (distances + _NEARNESS)
+
+    y, x = np.clip(np.round(guess), 0, np.array(size) - 1).astype(int).T
+    reached = np.maximum(nearness(rows, heat.argmax(axis=1)), nearness(rows, y * size[1] + x))
+    at = np.flatnonzero(heat >= (reached * _NEARNESS * (1 - _ROUNDING))[:, None])
+    rows, cells = np.divmod(at, heat.shape[1])
+    values = nearness(rows, cells)
+    best = np.maximum.reduceat(values, np.searchsorted(rows, np.arange(len(heat))))
+    is_best = values == best[rows]
+    return cells[is_best][np.searchsorted(rows[is_best], np.arange(len(heat)))]
 
 
 def average_with_mirrored(
