@@ -29,7 +29,7 @@ from posetrail.weights import Weights
 if TYPE_CHECKING:
     import torch
 
-_CUDA, _OPENVINO = "CUDAExecutionProvider", "OpenVINOExecutionProvider"
+_CUDA = "CUDAExecutionProvider"
 
 Device = Literal["auto", "cpu", "cuda"]
 Backend = Literal["onnx", "torch"]
@@ -154,9 +154,9 @@ class Runtime:
 
         It is first tried in a process with limited time and memory (posetrail/onnx_trial.py).
 
-        It runs on CUDA if this runtime does and ONNX Runtime supports it, else with OpenVINO if ONNX Runtime was built
-        with it, else on the CPU: one thread per sample, so that outputs depend on neither the batch nor the number of
-        threads. On CUDA a batch is one call if the file allows it.
+        It runs on CUDA if this runtime does and ONNX Runtime supports it, else on the CPU: one thread per sample, so
+        that outputs depend on neither the batch nor the number of threads. On CUDA a batch is one call if the file
+        allows it.
 
         Args:
             path: the file.
@@ -302,12 +302,9 @@ def _one_thread() -> onnxruntime.SessionOptions:
 
 def _providers(device: str, available: Sequence[str]) -> list[str | tuple[str, dict[str, str]]]:
     """Execution providers to use, preferred first, among those of this installation of ONNX Runtime."""
-    providers: list[str | tuple[str, dict[str, str]]] = []
     if device == "cuda" and _CUDA in available:
-        providers.append((_CUDA, {"use_tf32": "0"}))  # as with torch: TF32 moves joints
-    if device == "cpu" and _OPENVINO in available:
-        providers.append((_OPENVINO, {"device_type": "CPU", "num_of_threads": "1"}))
-    return [*providers, "CPUExecutionProvider"]
+        return [(_CUDA, {"use_tf32": "0"}), "CPUExecutionProvider"]  # as with torch: TF32 moves joints
+    return ["CPUExecutionProvider"]
 
 
 def _is_of_images(shape: Sequence[int | str | None]) -> bool:
