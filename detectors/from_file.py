@@ -92,6 +92,7 @@ class BoxesFromFile:
             licence="that of the file",
             source="given by the user",
             about=f"boxes of {self.path.name}",
+            precision="",
         )
 
     def __call__(self, frames: Sequence[Frame]) -> list[Detections]:

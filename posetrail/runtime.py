@@ -1,4 +1,4 @@
-"""Runs networks: by ONNX Runtime on the CPU, by torch on a GPU.
+"""Runs networks: by ONNX Runtime on the CPU, or OpenVINO in bfloat16, and by torch on a GPU.
 
 On a CPU every sample is one task on one thread, whatever its batch: in measurements, batching gained nothing there and
 two one-thread streams were as fast as one two-thread session. Results are identical for any batch size and number of
@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Self, get_args
@@ -24,6 +24,7 @@ import onnxruntime
 from posetrail.errors import InputError, unknown_name
 from posetrail.files import digest
 from posetrail.onnx_trial import Limits, limits_for, try_file
+from posetrail.openvino_runtime import onnx_in_bfloat16, torch_in_bfloat16, why_unavailable
 from posetrail.weights import Weights
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class OnnxFile:
     input_size: tuple[int, int] | None
     """Height and width, pixels; None if the file accepts any."""
     provider: str
-    """ONNX Runtime's execution provider."""
+    """ONNX Runtime's execution provider, or OpenVINO."""
     metadata: dict[str, str]
     """Metadata of the file."""
 
@@ -80,8 +81,9 @@ class Runtime:
         threads: samples computed at a time on a CPU; by default the number of CPUs this process may use.
         backend: "onnx" or "torch"; by default ONNX Runtime on a CPU, which takes 57 ms for 4 crops on two cores where
             torch takes 284, and a quarter of a second to import where torch takes four, and torch on CUDA.
-        precision: "float32" or "int8"; by default int8 for networks that have it on ONNX Runtime, and float32 for all
-            others. An ONNX file of the user runs in the precision in which it was written.
+        precision: "float32", "int8" or "bfloat16"; by default int8 for networks that have it on ONNX Runtime, and
+            float32 for all others. An ONNX file of the user runs in the precision in which it was written, unless this
+            is bfloat16. In bfloat16, OpenVINO runs all networks on a CPU, and torch's autocast those on CUDA.
 
     Raises:
         InputError: this machine has no such device, or the device has no such precision.
@@ -107,11 +109,14 @@ class Runtime:
             raise InputError("backend onnx runs on the CPU only; use backend torch on cuda")
         if precision is not None and precision not in get_args(Precision):
             raise unknown_name("precision", precision, get_args(Precision))
-        if precision == "int8" and self.backend != "onnx":
+        if self.backend == "torch" and (precision == "int8" or (precision, self.device) == ("bfloat16", "cpu")):
             raise InputError(
-                f"precision: expected float32 on {self.device} with {self.backend}, got int8; use --device cpu, or "
-                "leave --precision out"
+                f"precision: expected float32 on {self.device} with torch, got {precision}; use --device cpu without a "
+                "backend, or leave --precision out"
             )
+        self._in_openvino = precision == "bfloat16" and self.device == "cpu"
+        if self._in_openvino and (why := why_unavailable()):
+            raise InputError(f"precision: expected float32 or int8 on this machine, got bfloat16; {why}")
         self.precision = precision
         self.threads = threads or usable_cpus()
         self._workers = ThreadPoolExecutor(self.threads, thread_name_prefix="network")
@@ -136,6 +141,8 @@ class Runtime:
         Raises:
             InputError: the weight file is missing or damaged.
         """
+        if self._in_openvino:
+            return self._sample_by_sample(onnx_in_bfloat16(network.graph, self.threads, network.weights.load()))
         if self.backend == "onnx":
             weights = self.weights_of(network)
             if weights is network.int8:
@@ -144,7 +151,9 @@ class Runtime:
         return self._load_module(_torch_module(network))
 
     def weights_of(self, network: Network) -> Weights:
-        """The file that `load` reads for this network."""
+        """The file that `load` reads for this network, and the precision in which the network runs."""
+        if self.precision == "bfloat16":
+            return replace(network.weights, precision="bfloat16")
         if self.backend == "onnx" and network.int8 is not None and self.precision in (None, "int8"):
             return network.int8
         return network.weights
@@ -156,7 +165,7 @@ class Runtime:
 
         It runs on CUDA if this runtime does and ONNX Runtime supports it, else on the CPU: one thread per sample, so
         that outputs depend on neither the batch nor the number of threads. On CUDA a batch is one call if the file
-        allows it.
+        allows it. If the precision is bfloat16, OpenVINO runs it on the CPU.
 
         Args:
             path: the file.
@@ -164,9 +173,14 @@ class Runtime:
             limits: of the trial; the default suffices for usual networks.
 
         Raises:
-            InputError: the file cannot be read, exceeds the limits of the trial, or does not take one image
-                (N, 3, H, W) float32.
+            InputError: the file cannot be read, exceeds the limits of the trial, does not take one image
+                (N, 3, H, W) float32, or bfloat16 was asked for on CUDA.
         """
+        if self.precision == "bfloat16" and not self._in_openvino:
+            raise InputError(
+                f"precision: expected float32 for {path} on {self.device}, got bfloat16; leave --precision out, or use "
+                "--device cpu"
+            )
         self._try_file(path, open_size, limits)
         session = _session_of_file(path, self.device)
         inputs = session.get_inputs()
@@ -174,14 +188,19 @@ class Runtime:
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not _is_of_images(shape):
             described = ", ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
             raise InputError(f"{path}: expected a network for one image (N, 3, H, W) float32, got {described}")
-        provider = session.get_providers()[0]
+        provider = "OpenVINO" if self._in_openvino else session.get_providers()[0]
 
         def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
             return tuple(session.run(None, {inputs[0].name: batch}))
 
-        whole_batches = provider == _CUDA and not isinstance(shape[0], int)
+        if self._in_openvino:
+            whole = self._sample_by_sample(onnx_in_bfloat16(path, self.threads))
+        elif provider == _CUDA and not isinstance(shape[0], int):
+            whole = run
+        else:
+            whole = self._sample_by_sample(run)
         return OnnxFile(
-            run=run if whole_batches else self._sample_by_sample(run),
+            run=whole,
             input_size=(shape[2], shape[3]) if all(isinstance(side, int) for side in shape[2:]) else None,
             provider=provider,
             metadata=dict(session.get_modelmeta().custom_metadata_map),
@@ -218,6 +237,8 @@ class Runtime:
         module = module.eval()
         if self.device == "cuda":
             return self._on_cuda(module)
+        if self._in_openvino:
+            return self._sample_by_sample(torch_in_bfloat16(module, self.threads))
         self._make_torch_single()
         return self._sample_by_sample(lambda sample: _run_torch(module, sample))
 
@@ -258,7 +279,7 @@ class Runtime:
             # TF32 rounds to 10 bits and moves joints. torch allows it in convolutions by default, and the
             # setting is global to the process, so it is changed under a lock and restored.
             with self._cuda_lock, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-                return _run_torch(module, batch)
+                return _run_torch(module, batch, self.precision)
 
         return run
 
@@ -355,14 +376,18 @@ def _torch_module(network: Network) -> torch.nn.Module:
     return module.eval()
 
 
-def _run_torch(module: torch.nn.Module, batch: np.ndarray) -> tuple[np.ndarray, ...]:
+def _run_torch(
+    module: torch.nn.Module, batch: np.ndarray, precision: Precision | None = None
+) -> tuple[np.ndarray, ...]:
+    """Outputs of a module, on its own device; those in bfloat16 are returned as float32."""
     import torch
 
     device = next(module.parameters()).device
-    with torch.inference_mode():
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    with torch.inference_mode(), autocast:
         outputs = module(torch.from_numpy(np.ascontiguousarray(batch)).to(device))
         if isinstance(outputs, torch.Tensor):
             outputs = (outputs,)
         elif isinstance(outputs, dict):
             outputs = tuple(outputs.values())
-        return tuple(output.cpu().numpy() for output in outputs)
+        return tuple((output.float() if output.dtype == torch.bfloat16 else output).cpu().numpy() for output in outputs)

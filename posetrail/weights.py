@@ -22,7 +22,7 @@ class Weights:
     licence: str
     source: str  # authors and origin
     about: str  # what the network does, its input, its published score
-    precision: str = "float32"  # in which the network runs
+    precision: str = "float32"  # in which the network runs; empty if there is no network
 
     @property
     def size_bytes(self) -> int:

@@ -38,6 +38,7 @@ def examine() -> list[Finding]:
         "packages": _packages,
         "imports": _imports,
         "device": _device,
+        "precisions": _precisions,
         "networks": _networks,
         "video out": _video_out,
         "video in": _video_in,
@@ -94,6 +95,17 @@ def _device() -> str:
     with Runtime() as runtime:
         threads = f"{runtime.threads} calls in parallel, {usable_cpus()} CPUs available"
         return f"{runtime.device}, networks run by {runtime.backend} ({threads})"
+
+
+def _precisions() -> str:
+    from posetrail.openvino_runtime import why_unavailable
+    from posetrail.runtime import Runtime
+
+    with Runtime() as runtime:
+        if runtime.device == "cuda":
+            return "float32, bfloat16; int8 with --device cpu"
+    why = why_unavailable()
+    return f"float32, int8; not bfloat16, because {why}" if why else "float32, int8, bfloat16"
 
 
 def _networks() -> str:

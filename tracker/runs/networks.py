@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from detectors import BUILT_IN as BUILT_IN_DETECTORS
@@ -174,9 +174,16 @@ def _load(settings: Settings, own: OwnNetworks, stack: ExitStack, make_runtime: 
         chosen.appearance, runtime=runtime, skeleton=poses.skeleton, weights=chosen.appearance_weights
     )
     parts = {"detector": detector, "estimator": estimator, "bottom_up": bottom_up, "flow": flow, "embedder": embedder}
-    loaded = [getattr(network, "weights", None) for part, network in parts.items() if part not in own.names]
-    weights = tuple(each for each in loaded if each is not None)
+    loaded = {part: getattr(network, "weights", None) for part, network in parts.items() if part not in own.names}
+    weights = tuple(_as_run(each, part, chosen) for part, each in loaded.items() if each is not None)
     return Networks(detector, estimator, flow, weights, runtime.device, embedder, bottom_up, own.names)
+
+
+def _as_run(weights: Weights, part: str, chosen: NetworkSettings) -> Weights:
+    """The weights with the precision in which their network runs; optical flow is always in float32."""
+    if chosen.precision == "bfloat16" and part != "flow" and weights.precision:
+        return replace(weights, precision=chosen.precision)
+    return weights
 
 
 def _pose_network(chosen: NetworkSettings, runtime: Runtime) -> tuple[Estimator | None, BottomUp | None]:

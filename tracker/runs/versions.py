@@ -21,11 +21,12 @@ _VARIANTS = (
     "opencv-contrib-python-headless",
     "opencv-python",
 )
+_OPTIONAL = ("openvino",)
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions by distribution, "absent" if it is not installed; variants are listed only if they are."""
-    found = {name: _version(name) for name in (*_RECORDED, *_VARIANTS)}
+    """Versions by distribution, "absent" if it is not installed; variants and optional ones only if they are."""
+    found = {name: _version(name) for name in (*_RECORDED, *_VARIANTS, *_OPTIONAL)}
     recorded = {name: text for name, text in found.items() if name in _RECORDED or text != ABSENT}
     return {"python": platform.python_version(), **recorded}
 

@@ -16,7 +16,10 @@ from tests.command_line import run_command
 
 pytestmark = pytest.mark.fast
 
-CHECKS = ["system", "packages", "imports", "device", "networks", "video out", "video in", "association", "run"]
+CHECKS = [
+    *("system", "packages", "imports", "device", "precisions", "networks"),
+    *("video out", "video in", "association", "run"),
+]
 
 
 @pytest.fixture(autouse=True)
