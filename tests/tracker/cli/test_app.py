@@ -28,6 +28,7 @@ def test_track_writes_a_run_that_follow_and_draw_use(example_clip: Path, tmp_pat
     assert done.stdout.startswith("posetrail_out/pose2sim_cam01: 6 frames, ")
     assert {p.name for p in folder.iterdir()} == {
         "poses.arrow",
+        "frames.npz",
         "run.json",
         "tracks.csv",
         "tracks.json",
