@@ -2,10 +2,14 @@
 
     uv run python -m benchmarks.segments                            # the example clip, looped to 40 seconds
     uv run python -m benchmarks.segments --clip CLIP --segment-s 60 --leads 2
+    uv run python -m benchmarks.segments --seconds 600 --seek       # how long a late part takes to begin
 
 For each lead: the share of frames with bit-identical poses; the number of frames after a segment border from which that
 holds (median and maximum over the borders); and the agreement of the ids: IDF1 and switches, which are 100 and 0 if all
 people have the same ids.
+
+With `--seek`, nothing is inferred. Printed is the time of the pass that makes the frame index, and for some places in
+the clip the time until the first frame of a part that begins there: from the beginning, and from the keyframe before.
 """
 
 from __future__ import annotations
@@ -13,7 +17,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+import time
 from collections import Counter
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +31,7 @@ from posetrail.poses import TrackedPoses
 from posetrail.similarity import box_iou
 from tracker.association.follow import associate_clip
 from tracker.frames import PoseFrame
+from tracker.io.frame_index import IndexOnDemand
 from tracker.io.pose_log import read_pose_log
 from tracker.io.video import Source, open_source
 from tracker.runs.folder import run_clip
@@ -98,14 +106,42 @@ def row(source: Source, folder: Path, networks: Networks, segments: tuple[Segmen
     )
 
 
+def seconds_to_first(source: Source) -> float:
+    """Seconds from opening a part of a clip to its first frame."""
+    started = time.perf_counter()
+    with closing(source.frames()) as part:  # type: ignore[type-var]  # a generator
+        next(part)
+    return time.perf_counter() - started
+
+
+def seek(clip: Path) -> None:
+    """Print how long the index and the beginnings of late parts take."""
+    source = open_source(clip)
+    started = time.perf_counter()
+    index = source.frame_index
+    made_s = time.perf_counter() - started
+    blind = replace(index, seek_points=index.seek_points[:0])
+    print(f"{len(index)} frames, {len(index.seek_points)} keyframes: index in {made_s:.2f} s")
+    print("  part begins at   from the beginning   from the keyframe")
+    for share in (0.1, 0.5, 0.9):
+        part = replace(source, first_index=int(share * len(index)))
+        whole_s = seconds_to_first(replace(part, index_on_demand=IndexOnDemand(clip, known=blind)))
+        print(f"{100 * share:14.0f} % {whole_s:18.2f} s {seconds_to_first(part):17.2f} s", flush=True)
+
+
 def main() -> None:
-    """Print a line for each lead."""
+    """Print a line for each lead, or for each place."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=EXAMPLE)
     parser.add_argument("--seconds", type=float, default=40.0, help="what the clip is looped to; 0: as it is")
     parser.add_argument("--segment-s", type=float, default=4.0)
     parser.add_argument("--leads", type=float, nargs="+", default=[0.0, 0.5, LEAD_S], help="seconds")
+    parser.add_argument("--seek", action="store_true", help="measure how long late parts take to begin")
     given = parser.parse_args()
+    if given.seek:
+        with tempfile.TemporaryDirectory() as place:
+            seek(looped(given.clip, given.seconds / 60, Path(place) / "clip.mp4") if given.seconds else given.clip)
+        return
     with tempfile.TemporaryDirectory() as place, open_networks(Settings()) as networks:
         folder = Path(place)
         clip = looped(given.clip, given.seconds / 60, folder / "clip.mp4") if given.seconds else given.clip

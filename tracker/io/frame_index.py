@@ -119,13 +119,17 @@ class IndexOnDemand:
     Args:
         path: the video file.
         end_s: where the pass over its packets ends, on the file's own clock; None: at its end.
+        known: the index, if it was made already.
     """
 
-    def __init__(self, path: Path, end_s: float | None = None) -> None:
+    def __init__(self, path: Path, end_s: float | None = None, known: FrameIndex | None = None) -> None:
         self._path, self._end_s = path, end_s
         self._folder: Path | None = None
-        self._index: FrameIndex | None = None
+        self._index = known
         self._lock = threading.Lock()  # frames may be read in another thread
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return IndexOnDemand, (self._path, self._end_s, self._index)  # locks cannot be sent to other processes
 
     def get(self) -> FrameIndex:
         """The index; that of the folder, if there is one of the same file."""
