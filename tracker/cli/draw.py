@@ -20,6 +20,13 @@ def draw_command(
     output: Annotated[
         Path | None, in_out("The video to write [default: video.mp4 in RUN].", name=["--output", "-o"])
     ] = None,
+    jobs: Annotated[
+        int,
+        in_out(
+            "Number of processes that draw. One process keeps two cores busy; with more cores, more are faster.",
+            name=["--jobs", "-j"],
+        ),
+    ] = 1,
     progress: Progress = "auto",
 ) -> int:
     """Draw the tracks of a run on its clip: skeletons coloured by track id."""
@@ -27,6 +34,8 @@ def draw_command(
 
     printer = Printer(as_json=progress == "json")
     with stop_on_ctrl_c() as stopped, show_progress(progress, run.name, None) as on_frame:
-        path = draw_run(run, input=input, output=output, on_frame=on_frame, on_note=printer.warning, stopped=stopped)
+        path = draw_run(
+            run, input=input, output=output, jobs=jobs, on_frame=on_frame, on_note=printer.warning, stopped=stopped
+        )
     printer.result(str(path), file=path)
     return stopped.code

@@ -29,6 +29,7 @@ _VALUE = (1.00, 0.97, 0.76, 0.16)  # ... so that they differ from each other, fr
 _FIRST_HUE = 0.9  # the first ids are cyan, amber, violet, green: far from skin
 _FADE = 0.25  # a joint is opaque when its score is so far above the threshold; below it fades to nothing
 _INTERPOLATED_OPACITY = 0.4
+TRAIL_S = 1.0
 _TRAIL_OPACITY = 0.8
 _TRAIL_JOINT_SCORE = 0.3
 _TRAIL_FREE_PENS = 10.0  # widths of a limb around the body within which the trail fades
@@ -39,7 +40,7 @@ _FONT = cv2.FONT_HERSHEY_DUPLEX
 class Trails:
     """The hip positions of each track during the last seconds."""
 
-    def __init__(self, seconds: float = 1.0) -> None:
+    def __init__(self, seconds: float = TRAIL_S) -> None:
         self._seconds = seconds
         self._points: dict[int, deque[tuple[float, np.ndarray]]] = {}
         self._now = 0.0

@@ -14,6 +14,7 @@ Written by PyAV (FFmpeg, x264), because OpenCV's writer does not keep times. Con
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -108,10 +109,7 @@ class VideoWriter:
 
     def _begin(self) -> None:
         beside = self._open.enter_context(written_whole(self._path))
-        # The second option sets the ticks of a late start, milliseconds otherwise; the third keeps slow rates.
-        clock = str(self._ticks_per_s)
-        options = {"movflags": "+faststart", "movie_timescale": clock, "video_track_timescale": clock}
-        self._container = self._open.enter_context(av.open(str(beside), "w", format="mp4", container_options=options))
+        self._container = self._open.enter_context(_open_mp4(beside, self._ticks_per_s))
         self._stream = self._container.add_stream("libx264", rate=self._fps, options=_X264)
         self._stream.pix_fmt = "yuv420p"
         self._stream.width, self._stream.height = _even(self._width), _even(self._height)
@@ -137,6 +135,30 @@ class VideoWriter:
     def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self._write(None)  # what the encoder still holds
+
+
+def join_videos(parts: Sequence[Path], path: Path) -> None:
+    """Join videos that `VideoWriter` wrote, whose times go on from one to the next, without encoding them again."""
+    with ExitStack() as files:
+        beside = files.enter_context(written_whole(path))
+        joined, stream = None, None
+        for part in parts:
+            with av.open(str(part)) as container:
+                video = container.streams.video[0]
+                if joined is None or stream is None:
+                    joined = files.enter_context(_open_mp4(beside, round(1 / Fraction(video.time_base or 1))))
+                    stream = joined.add_stream_from_template(video)
+                for packet in container.demux(video):
+                    if packet.dts is not None:
+                        packet.stream = stream
+                        joined.mux(packet)
+
+
+def _open_mp4(path: Path, ticks_per_s: int) -> OutputContainer:
+    # The second option sets the ticks of a late start, milliseconds otherwise; the third keeps slow rates.
+    clock = str(ticks_per_s)
+    options = {"movflags": "+faststart", "movie_timescale": clock, "video_track_timescale": clock}
+    return av.open(str(path), "w", format="mp4", container_options=options)
 
 
 def _rate(fps: float) -> Fraction:

@@ -15,7 +15,7 @@ from tracker.io.video import Source, open_source
 from tracker.io.video_writer import VideoWriter
 from tracker.io.writers import default_formats
 from tracker.progress import OnFrame
-from tracker.runs.draw import draw_tracks
+from tracker.runs.draw_tracks import draw_tracks
 from tracker.runs.infer import header_of, infer_to_log, keep_index, record_of
 from tracker.runs.locks import write_lock
 from tracker.runs.networks import Networks, OwnNetworks, open_networks

@@ -1,0 +1,97 @@
+"""Tracks to a drawn video: decoding, drawing and encoding, each in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing, suppress
+from pathlib import PurePath
+from typing import Literal
+
+from posetrail.errors import InputError
+from posetrail.frame import Frame, Image
+from posetrail.skeletons import Skeleton
+from tracker.frames import TrackedFrame
+from tracker.inference.prefetch import prefetch
+from tracker.io.drawing import Trails, draw_people
+from tracker.io.video import DamagedInput, Source
+from tracker.io.video_writer import VideoWriter
+from tracker.progress import OnFrame
+from tracker.runs.results import Tracks
+
+_log = logging.getLogger(__name__)
+
+_AHEAD_FRAMES = 4  # images decoded before they are drawn on, and drawn before they are encoded
+
+
+def draw_tracks(
+    tracks: Tracks,
+    skeleton: Skeleton,
+    source: Source,
+    video: VideoWriter,
+    on_frame: OnFrame,
+    stopped: Callable[[], bool],
+    *,
+    by_name: bool = False,
+    lead: Iterable[TrackedFrame] = (),
+    first_s: float | None = None,
+) -> Literal["whole", "part"]:
+    """Draw tracks onto the images of a source.
+
+    Args:
+        tracks: what to draw.
+        skeleton: of the tracks.
+        source: the images.
+        video: where the drawn images go; opened and closed here.
+        on_frame: called with the number of people drawn in each frame.
+        stopped: called after each frame; true ends the video after it.
+        by_name: pair frames and images by the names of their files, not by their indices.
+        lead: the tracks before, which the trails show.
+        first_s: time that is 0 s in the video; that of the first frame if not given.
+
+    Returns:
+        Whether all frames were drawn, or a part of them.
+    """
+    trails = Trails()
+    for before in lead:
+        trails.add(before.time_s, before.people, skeleton)
+    drawn = _drawn(_with_images(source, tracks(), by_name), skeleton, trails)
+    with video, closing(prefetch(drawn, _AHEAD_FRAMES)) as frames:  # one is drawn while others are decoded and encoded
+        for frame, image in frames:
+            # Players show a late start as a still or black image: the video of a slice would begin with minutes of it.
+            first_s = frame.time_s if first_s is None else first_s
+            video.add(image, frame.time_s - first_s)
+            on_frame(len(frame.people))
+            if stopped():
+                _log.info("%s: drawing stopped at frame %d", source.path, frame.index)
+                return "part"
+    return "whole"
+
+
+def _drawn(
+    frames: Generator[tuple[TrackedFrame, Image]], skeleton: Skeleton, trails: Trails
+) -> Generator[tuple[TrackedFrame, Image]]:
+    with closing(frames):
+        for frame, image in frames:
+            trails.add(frame.time_s, frame.people, skeleton)
+            yield frame, draw_people(image, frame.people, skeleton, trails=trails)
+
+
+def _with_images(
+    source: Source, tracked: Iterable[TrackedFrame], by_name: bool
+) -> Generator[tuple[TrackedFrame, Image]]:
+    """Each tracked frame with its image; both come in the same order."""
+
+    def belongs(image: Frame, frame: TrackedFrame) -> bool:
+        same_name = PurePath(image.name).name == PurePath(frame.name).name
+        return same_name if by_name else image.index == frame.index
+
+    # Damage of the source is in the run's record already.
+    with closing(prefetch(source.frames(), _AHEAD_FRAMES)) as images, suppress(DamagedInput):
+        for frame in tracked:
+            for image in images:
+                if belongs(image, frame):
+                    yield frame, image.image
+                    break
+            else:
+                raise InputError(f"{source.path}: has no frame {frame.index}; the poses belong to another clip")
