@@ -11,6 +11,7 @@ control flow depends on the image; a trace, OpenVINO's default, would freeze it 
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import sys
 import tempfile
@@ -49,7 +50,7 @@ class Bfloat16Network:
     """A network in bfloat16 for one sample at a time; it may be called from several threads.
 
     Each call computes on one thread, so that outputs do not depend on the number of threads. The network is compiled
-    when the first sample of a shape comes, which takes 0.2 to 0.5 s.
+    when the first sample of a shape comes, which takes 0.2 to 1 s, and more for torch modules.
 
     Args:
         model_of: an OpenVINO model for samples of the shape of the given one (1, ...).
@@ -162,20 +163,27 @@ def _errors_in_one_line() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Suppress what torch's exporter and OpenVINO's decoder warn of and log: details of their own."""
+    """Suppress what torch's exporter and OpenVINO's decoder print, log and warn of: details of their own.
+
+    OpenVINO's decoder logs on the root logger itself, whose filters leave the records of all other loggers alone.
+    """
     root, torch_log = logging.getLogger(), logging.getLogger("torch")
-    handler, levels = logging.NullHandler(), (root.level, torch_log.level)
-    root.addHandler(handler)  # without one, the decoder would add its own for good
-    root.setLevel(logging.CRITICAL)
+    handler, level = logging.NullHandler(), torch_log.level
+    root.addHandler(handler)  # logging.warning() would add a handler for good if there were none
+    root.addFilter(_refuse)
     torch_log.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        root.setLevel(levels[0])
-        torch_log.setLevel(levels[1])
+        torch_log.setLevel(level)
+        root.removeFilter(_refuse)
         root.removeHandler(handler)
+
+
+def _refuse(_: logging.LogRecord) -> bool:
+    return False
 
 
 def _with_weights(graph: Path, weights: Mapping[str, np.ndarray]) -> bytes:

@@ -179,6 +179,29 @@ def test_control_flow_that_depends_on_the_image_is_refused_in_one_line(bfloat16:
 
 
 @needs_bfloat16
+def test_conversion_prints_nothing_and_leaves_logging_as_it_was() -> None:
+    program = """
+import logging, numpy as np, torch
+from posetrail.errors import InputError
+from posetrail.runtime import Runtime
+from tests.posetrail.test_bfloat16 import CountsBrightPixels
+def state(): return [(log.level, log.handlers[:], log.filters[:]) for log in map(logging.getLogger, (None, "torch"))]
+with Runtime("cpu", 1, precision="bfloat16") as runtime:
+    torch.export  # imports what it needs
+    before = state()
+    image = np.zeros((1, 3, 8, 8), np.float32)
+    runtime.load_module(torch.nn.Upsample(scale_factor=2, mode="bilinear"))(image)
+    try:
+        runtime.load_module(CountsBrightPixels())(image)
+    except InputError:
+        assert state() == before, (state(), before)
+        print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
+@needs_bfloat16
 def test_models_are_recorded_with_the_precision_in_which_they_run() -> None:
     with open_networks(Settings(networks=NetworkSettings(device="cpu", precision="bfloat16"))) as networks:
         assert {model.name: model.precision for model in networks.models} == {
