@@ -9,9 +9,10 @@ Conventions (those of files are continued in tracker/io/video_files.py):
   aspect ratio, so that joints can be drawn on the stored image. Interlaced images stay interlaced, alpha is dropped.
 - Colours are converted as the stream's tags say; untagged YUV is BT.601 of limited range, as in FFmpeg and OpenCV.
 - A part that begins late is decoded from the keyframe before it (tracker/io/frame_index.py). Its frames are exactly
-  those of decoding from the beginning. Where that cannot be promised, the video is decoded from the beginning: raw
-  streams, packets without times or with the same time twice, AVI with B-frames, joined recordings, codecs whose
-  keyframes are not known, and if a picture of the part is damaged or is not the expected one.
+  those of decoding from the beginning; tracker/io/video_part.py names a limit for damaged files. Where that cannot be
+  promised, the video is decoded from the beginning: raw streams, packets without times or with the same time twice,
+  AVI with B-frames, MPEG program streams, joined recordings, codecs whose keyframes are not known, and if a picture of
+  the part is damaged or is not the expected one.
 - A frame that is lost to damage leaves a gap in the numbers (tracker/io/frame_numbers.py).
 - Damage is reported of the part that is read: packets that do not decode or only with repairs, a file shorter than its
   container says or without its end mark, frames missing at the end. Formats without a stored length (raw, MPEG and FLV

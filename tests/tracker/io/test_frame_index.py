@@ -54,6 +54,8 @@ SEEKABLE: dict[str, dict[str, Any]] = {
     "wmv2.wmv": {"codec": "wmv2", "options": GOP},
     "x264.flv": {"options": GOP},
 }
+if "libsvtav1" in av.codecs_available:
+    SEEKABLE["av1.mp4"] = {"codec": "libsvtav1", "options": {**GOP, "preset": "12"}}
 FROM_THE_BEGINNING: dict[str, dict[str, Any]] = {
     "raw.h264": {"options": GOP},
     "b_frames.avi": {"codec": "mpeg4", "options": {**GOP, "bf": "2"}},
