@@ -35,6 +35,7 @@ from posetrail.similarity import box_area, box_iou, oks
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.inference.camera import CameraMotion
 from tracker.inference.detection import Detection, Found, Joints
+from tracker.inference.predictable import Predictable
 from tracker.inference.prefetch import prefetch
 from tracker.inference.propagation import FlowImage, FlowMethod, boxes_around, move_people, prepare_grey
 from tracker.inference.schedule import (
@@ -168,6 +169,7 @@ class _State:
         self._camera = CameraMotion() if settings.estimate_camera_motion else None
         self.is_due = detection.due_frames()
         self._looks = look_clock(detection.interval_s)
+        self._predictable = Predictable(settings.max_flow_error if detection.is_scheduled else 0.0)
 
     def advance(self, found: Found, image: _Image) -> PoseFrame:
         """The people of this frame: those detected, and those of the last frame that no detection explains."""
@@ -176,11 +178,11 @@ class _State:
         if self._detection.is_scheduled and not found.is_searched and self._needs_detection(frame, image):
             found = self._detection.in_frame(frame)
         propagated = self._propagate(image.flow)
-        last, moved = self._newest(propagated)
-        poses = self._people(found, last, moved)
+        newest = self._newest(propagated)
+        poses = self._people(found, newest)
         if self._detection.is_scheduled and not found.is_searched:
             if self._has_lost(image, poses, propagated):
-                poses = self._people(self._detection.in_frame(frame), last, moved)
+                poses = self._people(self._detection.in_frame(frame), newest)
             elif may_look:
                 new = self._detection.in_regions(frame, self._regions(image, poses), poses)
                 poses = self._without_duplicates(Poses.concatenate([poses, new]))
@@ -213,6 +215,7 @@ class _State:
         """Keep what the next frames need."""
         if self._detection.is_scheduled and self._has_lost(image, result.poses, result.propagated):
             self._doubt_s = result.time_s
+        self._predictable.remember(result)
         self._last, self._last_image, self._propagated = result, image, result.propagated
 
     def prepare(self, frame: Frame) -> _Image:
@@ -283,29 +286,46 @@ class _State:
         kept = np.isin(frames, newest) & np.isfinite(keypoints).any(axis=(1, 2))
         return PropagatedPoses(frames, rows, keypoints)[kept]
 
-    def _newest(self, propagated: PropagatedPoses) -> tuple[Poses, np.ndarray]:
-        """Poses (M) of the last frame and their joints (M, K, 2), moved into this one; without those that flow lost."""
+    def _newest(self, propagated: PropagatedPoses) -> PropagatedPoses:
+        """The poses of the last frame, moved into this one; without those that flow lost."""
         if self._last is None or not self._settings.propagate:
-            K = len(self._skeleton)
-            return Poses.empty(K), np.zeros((0, K, 2), np.float32)
-        newest = propagated.source_frames == self._last.index
-        return self._last.poses[propagated.source_rows[newest]], propagated.keypoints[newest]
+            return propagated[[]]
+        return propagated[propagated.source_frames == self._last.index]
 
-    def _people(self, found: Found, last: Poses, moved: np.ndarray) -> Poses:
+    def _people(self, found: Found, newest: PropagatedPoses) -> Poses:
         """The detected people, and those of the last frame that no detection explains.
 
         Args:
             found: in this frame.
-            last: poses of the last frame (M).
-            moved: (M, K, 2) their joints, moved into this frame.
+            newest: the poses of the last frame, moved into this one.
         """
         poses = self._without_duplicates(found.poses)
+        if not len(newest) or self._last is None:
+            return poses
+        rows, moved = newest.source_rows, newest.keypoints
+        last = self._last.poses[rows]
         boxes = boxes_around(moved, self._settings.propagated_box_margin)
         missed = ~self._explained(moved, boxes, poses) & _inside(boxes, found.frame.image.shape)
-        if not missed.any():
-            return poses
-        last, moved = last[missed], moved[missed]
-        (again,), _ = self._joints.in_boxes([found.frame], [boxes[missed]], [found.people])
+        if not found.is_searched:
+            rests, rested = self._predictable.rested(last[missed], rows[missed], moved[missed])
+            poses = Poses.concatenate([poses, rested])
+            missed[missed] = ~rests
+        if missed.any():
+            again = self._estimated_again(found, poses, last[missed], moved[missed], boxes[missed])
+            poses = Poses.concatenate([poses, again])
+        return self._without_duplicates(poses)
+
+    def _estimated_again(self, found: Found, poses: Poses, last: Poses, moved: np.ndarray, boxes: np.ndarray) -> Poses:
+        """Poses of propagated people, estimated in their boxes; without those whose estimates are not theirs.
+
+        Args:
+            found: in this frame.
+            poses: of people who are more certain.
+            last: poses of the last frame (M).
+            moved: (M, K, 2) their joints, moved into this frame.
+            boxes: (M, 4) around them.
+        """
+        (again,), _ = self._joints.in_boxes([found.frame], [boxes], [found.people])
         again, own_joints = self._joints.beside(found.frame, poses, replace(again, scores=last.scores))
         mean_scores = again.keypoint_scores.mean(axis=1)
         kept = (
@@ -315,8 +335,8 @@ class _State:
             & (self._oks(moved, again).diagonal() >= self._settings.min_propagation_oks)
         )
         # A propagated pose scores no higher than the box it came from, nor than the mean of its joints now.
-        again = replace(again, scores=np.minimum(last.scores, mean_scores), propagated=np.ones(len(again), bool))
-        return self._without_duplicates(Poses.concatenate([poses, again[kept]]))
+        scores = np.minimum(last.scores, mean_scores)
+        return replace(again, scores=scores, propagated=np.ones(len(again), bool))[kept]
 
     def _explained(self, moved: np.ndarray, boxes: np.ndarray, detected: Poses) -> np.ndarray:
         """Which propagated people (M,) have a detection whose box overlaps theirs and whose pose is similar."""
