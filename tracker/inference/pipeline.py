@@ -54,7 +54,8 @@ Item = TypeVar("Item")
 _LEAST_SIMILARITY = 1e-3
 _CONFIDENT = 0.4  # quality (0..1) of a person whose loss matters
 _DOUBTFUL = 0.35  # mean joint score (0..1) below which such a person may be lost
-_DOUBT_S = 0.5  # whole frames are searched for so long after that
+_DOUBT_S = 0.3  # whole frames are searched for so long after that
+_BORDER = 0.03  # share of the image's sides; people whose centres are nearer to the border leave and are not lost
 BATCH_FRAMES = 4  # frames per call of a network
 _AHEAD_FRAMES = 4  # frames read ...
 _AHEAD_BATCHES = 2  # ... and batches computed before they are needed
@@ -257,12 +258,13 @@ class _State:
         newest = propagated.source_frames == self._last.index
         moved[propagated.source_rows[newest]] = propagated.keypoints[newest]
         boxes = boxes_around(moved, self._settings.propagated_box_margin)
-        height, width = image.size
+        size = np.array(image.size[::-1])
         with np.errstate(invalid="ignore"):
-            centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-            inside = (centres >= 0).all(axis=1) & (centres < [width, height]).all(axis=1)
+            centres = (boxes[:, :2] + boxes[:, 2:]) / 2 / size
+            inside = ((centres >= _BORDER) & (centres <= 1 - _BORDER)).all(axis=1)
         sure = poses[poses.keypoint_scores.mean(axis=1) >= _DOUBTFUL]
-        return bool(np.any((last.quality >= _CONFIDENT) & inside & ~self._explained(moved, boxes, sure)))
+        continued = self._explained(moved, boxes, sure, by_either=True)
+        return bool(np.any((last.quality >= _CONFIDENT) & inside & ~continued))
 
     def _propagate(self, image: FlowImage | None) -> PropagatedPoses:
         """The poses of the last `queue_frames` frames, moved into this one."""
@@ -338,12 +340,19 @@ class _State:
         scores = np.minimum(last.scores, mean_scores)
         return replace(again, scores=scores, propagated=np.ones(len(again), bool))[kept]
 
-    def _explained(self, moved: np.ndarray, boxes: np.ndarray, detected: Poses) -> np.ndarray:
-        """Which propagated people (M,) have a detection whose box overlaps theirs and whose pose is similar."""
-        overlap = box_iou(boxes, detected.boxes) > self._settings.box_nms_iou
-        similarity = self._oks(moved, detected)
-        matches = overlap & (similarity >= self._settings.min_propagation_oks)
-        # A detection explains one person only: where two stand close together, the second one is still propagated.
+    def _explained(self, moved: np.ndarray, boxes: np.ndarray, poses: Poses, *, by_either: bool = False) -> np.ndarray:
+        """Which propagated people (M,) have a pose that is similar and whose box overlaps theirs.
+
+        Args:
+            moved: (M, K, 2) their joints.
+            boxes: (M, 4) around them.
+            poses: that explain one person each: where two stand close together, the second one is still propagated.
+            by_either: similar joints or overlapping boxes suffice, as of a person who comes out from behind another.
+        """
+        overlap = box_iou(boxes, poses.boxes) > self._settings.box_nms_iou
+        similarity = self._oks(moved, poses)
+        similar = similarity >= self._settings.min_propagation_oks
+        matches = overlap | similar if by_either else overlap & similar
         pairs = associate(np.where(matches, np.maximum(similarity, _LEAST_SIMILARITY), 0.0), 0.0, "greedy")
         return np.isin(np.arange(len(moved)), pairs[:, 0])
 
