@@ -29,7 +29,7 @@ from estimators.movenet import NETWORK as MOVENET
 from posetrail.export import with_weights
 from posetrail.frame import Frame, Image
 from posetrail.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from posetrail.quantisation import quantised
+from posetrail.quantisation import calibrate, quantised
 from posetrail.runtime import Network, Runtime
 from posetrail.similarity import grown_boxes
 from tracker.io.video import open_source
@@ -53,7 +53,7 @@ def main() -> None:
 def write(network: Network, model: onnx.ModelProto, samples: list[np.ndarray]) -> None:
     """Quantise a network and write it beside its float graph."""
     name = network.weights.name
-    result = quantised(model, samples, is_float=lambda weights: weights.startswith(FLOAT_LAYERS[name]))
+    result = quantised(calibrate(model, samples), is_float=lambda weights: weights.startswith(FLOAT_LAYERS[name]))
     del result.metadata_props[:], result.graph.metadata_props[:], result.graph.value_info[:]
     for node in result.graph.node:
         del node.metadata_props[:]
