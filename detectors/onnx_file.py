@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -15,7 +18,7 @@ from posetrail.errors import InputError
 from posetrail.frame import Frame, images_of
 from posetrail.poses import Detections
 from posetrail.preprocessing import normalised
-from posetrail.runtime import Runtime
+from posetrail.runtime import Run, Runtime
 
 Answer = tuple[np.ndarray, ...]
 Read = Callable[[Answer, float], list[Candidates]]
@@ -65,11 +68,12 @@ class OnnxDetector:
             )
         size = file.input_size or (input_size or _OPEN_SIZE,) * 2
         answer = file.run(np.full((1, 3, *size), _GREY, np.float32))
-        self._read, usual = reader_for(path, answer, size)
+        self.read, usual = reader_for(path, answer, size)
         preprocessing = normalised(normalisation or usual, bgr=True)
-        self._file, self._preprocessing = file, preprocessing
+        self.run, self._preprocessing = file.run, preprocessing
         self._letterbox = Letterbox(max(size), square=True, rounding=int, canvas=size)
-        self.weights = given_weights(path.name, path, source=f"person boxes, {file.provider}")
+        weights = given_weights(path.name, path, source=f"person boxes, {file.provider}")
+        self.weights = replace(weights, precision=file.precision)
         self.min_score = min_score
         self.nms_iou = nms_iou
 
@@ -79,10 +83,16 @@ class OnnxDetector:
         found = [Detections.empty()] * len(images)
         for rows, batch in self._letterbox.batches(images):
             for row, (boxes, scores) in zip(
-                rows, self._read(self._file.run(self._preprocessing(batch)), self.min_score), strict=True
+                rows, self.read(self.run(self._preprocessing(batch)), self.min_score), strict=True
             ):
                 found[row] = self._letterbox.people(boxes, scores, images[row], self.nms_iou)
         return found
+
+    def with_run(self, run: Run) -> Self:
+        """This detector with another function in place of the file's network, (B, 3, H, W) to its outputs."""
+        other = copy.copy(self)
+        other.run = run
+        return other
 
 
 def reader_for(path: Path, answer: Answer, size: tuple[int, int]) -> tuple[Read, str]:

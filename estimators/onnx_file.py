@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from estimators.top_down import TopDown
 from posetrail.checkpoints import given_weights
 from posetrail.errors import InputError
 from posetrail.preprocessing import normalised
-from posetrail.runtime import Runtime
+from posetrail.runtime import Run, Runtime
 from posetrail.skeletons import (
     AIC_14,
     BODY_25,
@@ -76,18 +78,24 @@ class OnnxEstimator(TopDown):
             recipe = replace(RECIPES[known.network], input_size=recipe.input_size)
         if normalisation is not None:
             recipe = replace(recipe, preprocessing=normalised(normalisation))
-        preprocessing = recipe.preprocessing
+        weights = given_weights(path.name, path, source=f"{recipe.output} of {recipe.skeleton.name}, {file.provider}")
+        self.run = file.run
         super().__init__(
-            lambda crops: file.run(preprocessing(crops)),
+            lambda crops: self.run(recipe.preprocessing(crops)),
             recipe,
-            weights=given_weights(
-                path.name, path, source=f"{recipe.output} of {recipe.skeleton.name}, {file.provider}"
-            ),
+            weights=replace(weights, precision=file.precision),
             crop_scale=crop_scale,
             crop_mask_margin=crop_mask_margin,
             flip_test=flip_test,
             decoder=decoder,
         )
+
+    def with_run(self, run: Run) -> Self:
+        """This estimator with another function in place of the file's network, (B, 3, H, W) to its outputs."""
+        other = copy.copy(self)
+        other.run = run
+        other._run = lambda crops: run(self.recipe.preprocessing(crops))
+        return other
 
 
 def recipe_for(path: Path, answer: tuple[np.ndarray, ...], crop_size: tuple[int, int]) -> Recipe:

@@ -74,7 +74,7 @@ def export_onnx(
                 external_data=False,
                 verbose=False,
             )
-        _add_metadata(beside, metadata or {})
+        _add_metadata(beside, {"precision": "float32", **(metadata or {})})
         with torch.inference_mode():
             expected = [tensor.numpy() for tensor in _flat(network(torch.from_numpy(noise)))]
         shapes, difference, largest = _compared(beside, noise, expected, path)
@@ -104,7 +104,9 @@ def export_built_in(network: Network, path: Path) -> Exported:
     with written_whole(path) as beside:
         onnx.save(model, beside)
         about = network.weights
-        _add_metadata(beside, {"name": about.name, "licence": about.licence, "source": about.source})
+        _add_metadata(
+            beside, {"name": about.name, "licence": about.licence, "source": about.source, "precision": "float32"}
+        )
         shapes, difference, largest = _compared(beside, image, expected, path)
     return Exported(path=path, outputs=shapes, max_difference=difference, largest=largest)
 

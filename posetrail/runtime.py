@@ -23,6 +23,7 @@ import onnxruntime
 
 from posetrail.errors import InputError, unknown_name
 from posetrail.files import digest
+from posetrail.onnx_precision import written_precision
 from posetrail.onnx_trial import Limits, limits_for, try_file
 from posetrail.openvino_runtime import onnx_in_bfloat16, torch_in_bfloat16, why_unavailable
 from posetrail.weights import Weights
@@ -63,6 +64,8 @@ class OnnxFile:
     """ONNX Runtime's execution provider, or OpenVINO."""
     metadata: dict[str, str]
     """Metadata of the file."""
+    precision: str
+    """Of its operations: that of its metadata, else int8 if it has such operations; empty if it is not known."""
 
 
 class Runtime:
@@ -199,11 +202,14 @@ class Runtime:
             whole = run
         else:
             whole = self._sample_by_sample(run)
+        metadata = dict(session.get_modelmeta().custom_metadata_map)
+        written = written_precision(path, metadata)
         return OnnxFile(
             run=whole,
             input_size=(shape[2], shape[3]) if all(isinstance(side, int) for side in shape[2:]) else None,
             provider=provider,
-            metadata=dict(session.get_modelmeta().custom_metadata_map),
+            metadata=metadata,
+            precision="bfloat16" if self._in_openvino and written != "int8" else written,
         )
 
     def _try_file(self, path: Path, open_size: tuple[int, int], limits: Limits | None) -> None:
