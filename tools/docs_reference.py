@@ -28,7 +28,7 @@ COMMANDS = {
     "draw": (),
     "eval": (),
     "convert": (),
-    "models": ("list", "fetch", "verify", "path", "export"),
+    "models": ("list", "fetch", "verify", "path", "export", "quantise"),
     "doctor": (),
 }
 

@@ -61,7 +61,7 @@ app.command(
 app.command(
     "tracker.cli.models:models",
     name="models",
-    help="List networks; fetch, verify and export their weights.",
+    help="List networks; fetch, verify, export and quantise their weights.",
     sort_key=7,
 )
 app.command(
