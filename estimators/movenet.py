@@ -56,7 +56,7 @@ NETWORK = Network(
         about="movenet_thunder in int8, the default on the CPU",
         precision="int8",
         path=_HERE / "movenet_thunder_int8.onnx",
-        sha256="b01fe55ab94d03207c0b9b36c3c55a3397df1214e2fef1b550a55e515c35bf76",
+        sha256="6be8422895c5e2c47f8a6aeb567562af75db2f07835893c5f6f4ceb296b72d39",
     ),
 )
 
