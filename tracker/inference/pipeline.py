@@ -104,10 +104,18 @@ def infer(
         batches = _batches(enumerate(read, num_known), batch_frames)
         detected = prefetch(detection.detected(batches, state.is_due), _AHEAD_BATCHES)
         estimated = prefetch(_estimated(detected, detection, state), _AHEAD_BATCHES)
-        with closing(detected), closing(estimated):  # the last stage is closed first, while it still gets input
-            for batch in estimated:
-                results = ((each.frame, state.advance(each, image)) for each, image in batch)
-                yield from results if embedder is None else _embed(list(results), embedder)
+        results = prefetch(_advanced(estimated, state, embedder), _AHEAD_FRAMES)
+        with closing(detected), closing(estimated), closing(results):  # the last stage is closed first
+            yield from results
+
+
+def _advanced(
+    batches: Iterable[list[tuple[Found, _Image]]], state: _State, embedder: Embedder | None
+) -> Iterator[tuple[Frame, PoseFrame]]:
+    """Frames with all their poses, one after the other."""
+    for batch in batches:
+        results = ((each.frame, state.advance(each, image)) for each, image in batch)
+        yield from results if embedder is None else _embed(list(results), embedder)
 
 
 def _estimated(
