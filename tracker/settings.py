@@ -119,7 +119,7 @@ class InferenceSettings:
     boxes from a file and for bottom-up networks."""
     detect_every: Count | None = None
     """Search every n-th frame instead, from 1 to 1000, whatever happens in between. 1 searches every frame."""
-    max_flow_error: Share = 0.08
+    max_flow_error: Share = 0.05
     """Between detections, a person whose joints were last estimated this near to where optical flow had moved them,
     relative to the size of their box (0..1), is not estimated again for up to two frames: optical flow moves the
     joints. 0 estimates everyone in every frame. If every frame is searched, it has no effect."""
