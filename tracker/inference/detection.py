@@ -29,7 +29,7 @@ class Found:
     frame: Frame
     is_searched: bool
     detections: Detections
-    poses: Poses | None = None  # of the detections, once they are estimated
+    poses: Poses  # of the detections
     people: Poses | None = None  # all people that a bottom-up network found, if one ran on the frame
 
 
@@ -107,7 +107,7 @@ class Detection:
         self._bottom_up = bottom_up
         self._joints = joints
         self._settings = settings
-        self.interval_s = _interval_s(detector, bottom_up, settings)
+        self.interval_s = _interval_s(detector, settings)
 
     @property
     def is_scheduled(self) -> bool:
@@ -131,7 +131,8 @@ class Detection:
 
     def _detect(self, frames: Sequence[Frame], is_due: Sequence[bool]) -> list[Found]:
         """Frames with their boxes of at least `min_box_score`; those that are not due have none."""
-        found = [Found(frame, due, Detections.empty()) for frame, due in zip(frames, is_due, strict=True)]
+        no_one = Poses.empty(len(self._joints.skeleton))
+        found = [Found(frame, due, Detections.empty(), no_one) for frame, due in zip(frames, is_due, strict=True)]
         due = [i for i, each in enumerate(is_due) if each]
         searched = [frames[i] for i in due]
         if searched and self._detector is not None:
@@ -160,16 +161,8 @@ class Detection:
 
     def in_frame(self, frame: Frame) -> Found:
         """Search a frame that was not due."""
-        (found,) = self._detect([frame], [True])
+        (found,) = self.estimated(self._detect([frame], [True]))
         return found
-
-    def beside(self, frame: Frame, detections: Detections, poses: Poses) -> Poses:
-        """The poses in detected boxes, besides those of more certain people."""
-        if not len(detections):
-            return Poses.empty(len(self._joints.skeleton))
-        (estimated,), _ = self._joints.in_boxes([frame], [detections.boxes], [None])
-        new, kept = self._joints.beside(frame, poses, replace(estimated, scores=detections.scores))
-        return new[kept]
 
     def in_regions(self, frame: Frame, regions: np.ndarray, poses: Poses) -> Poses:
         """Search regions (R, 4) of a frame for people besides those of the poses; none if the detector cannot."""
@@ -177,16 +170,19 @@ class Detection:
             return Poses.empty(len(self._joints.skeleton))
         found = self._confident(self._detector.in_regions(frame, regions))
         new = box_iou(found.boxes, poses.boxes).max(axis=1, initial=0) <= self._settings.box_nms_iou
-        return self.beside(frame, found[new], poses)
+        if not new.any():
+            return Poses.empty(len(self._joints.skeleton))
+        (estimated,), _ = self._joints.in_boxes([frame], [found.boxes[new]], [None])
+        beside, kept = self._joints.beside(frame, poses, replace(estimated, scores=found.scores[new]))
+        return beside[kept]
 
 
-def _interval_s(detector: Detector | None, bottom_up: BottomUp | None, settings: InferenceSettings) -> float:
+def _interval_s(detector: Detector | None, settings: InferenceSettings) -> float:
     """Seconds between searches of whole frames; 0: every frame is searched.
 
-    Without propagation nothing carries people from frame to frame. A bottom-up network runs on whole frames anyway, and
-    boxes that cost nothing are all used.
+    Without propagation nothing carries people from frame to frame, and boxes that cost nothing are all used.
     """
-    if not settings.propagate or detector is None or bottom_up is not None:
+    if not settings.propagate or detector is None:
         return 0.0
     if settings.detection_interval_s is not None:
         return settings.detection_interval_s

@@ -35,7 +35,7 @@ from posetrail.similarity import box_area, box_iou, oks
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.inference.camera import CameraMotion
 from tracker.inference.detection import Detection, Found, Joints
-from tracker.inference.predictable import Predictable, with_detections
+from tracker.inference.predictable import Predictable
 from tracker.inference.prefetch import prefetch
 from tracker.inference.propagation import FlowImage, FlowMethod, boxes_around, move_people, prepare_grey
 from tracker.inference.schedule import (
@@ -121,12 +121,9 @@ def _advanced(
 def _estimated(
     batches: Iterable[list[Found]], detection: Detection, state: _State
 ) -> Iterator[list[tuple[Found, _Image]]]:
-    """Frames with the poses in their boxes, and their images prepared.
-
-    On a schedule, poses are estimated later, because people whom optical flow predicts need no estimate.
-    """
+    """Frames with the poses in their boxes, and their images prepared."""
     for batch in batches:
-        found = batch if detection.is_scheduled else detection.estimated(batch)
+        found = detection.estimated(batch)
         yield [(each, state.prepare(each.frame)) for each in found]
 
 
@@ -312,22 +309,21 @@ class _State:
             found: in this frame.
             newest: the poses of the last frame, moved into this one.
         """
+        poses = self._without_duplicates(found.poses)
+        if not len(newest) or self._last is None:
+            return poses
         rows, moved = newest.source_rows, newest.keypoints
-        last = self._last.poses[rows] if self._last is not None else Poses.empty(len(self._skeleton))
-        rests = np.zeros(len(rows), bool)
-        if found.poses is None:
-            rests, rested = self._predictable.rested(last, rows, moved)
-            rested, rest = with_detections(rested, found.detections, self._settings.box_nms_iou)
-            new = self._detection.beside(found.frame, rest, rested)
-            poses = self._without_duplicates(Poses.concatenate([rested, new]))
-        else:
-            poses = self._without_duplicates(found.poses)
+        last = self._last.poses[rows]
         boxes = boxes_around(moved, self._settings.propagated_box_margin)
-        missed = ~rests & ~self._explained(moved, boxes, poses) & _inside(boxes, found.frame.image.shape)
+        missed = ~self._explained(moved, boxes, poses) & _inside(boxes, found.frame.image.shape)
+        if not found.is_searched:
+            rests, rested = self._predictable.rested(last[missed], rows[missed], moved[missed])
+            poses = Poses.concatenate([poses, rested])
+            missed[missed] = ~rests
         if missed.any():
             again = self._estimated_again(found, poses, last[missed], moved[missed], boxes[missed])
-            poses = self._without_duplicates(Poses.concatenate([poses, again]))
-        return poses
+            poses = Poses.concatenate([poses, again])
+        return self._without_duplicates(poses)
 
     def _estimated_again(self, found: Found, poses: Poses, last: Poses, moved: np.ndarray, boxes: np.ndarray) -> Poses:
         """Poses of propagated people, estimated in their boxes; without those whose estimates are not theirs.

@@ -1,19 +1,16 @@
 """People whose joints optical flow predicts well need not be estimated in every frame.
 
 A person is predictable whose confident joints were all estimated near where optical flow had moved them, and who is not
-covered by anyone else. In the next frames, their joints are moved by optical flow and kept, at most MAX_RESTS times in
-a row. The next estimate is compared with where flow has moved the joints until then. What is predictable follows from
-the pose log alone, so that resumed runs continue with the same decisions.
+covered by anyone else. In the next frames that the detector does not search, their joints are moved by optical flow and
+kept, at most MAX_RESTS times in a row. The next estimate is compared with where flow has moved the joints until then.
+What is predictable follows from the pose log alone, so that resumed runs continue with the same decisions.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from posetrail.assignment import associate
-from posetrail.poses import Detections, Poses
+from posetrail.poses import Poses
 from posetrail.similarity import box_area, box_intersection, box_iou
 from tracker.frames import PoseFrame
 
@@ -23,7 +20,6 @@ _MAX_MOTION = 0.15  # of a joint between two frames, relative to the square root
 _MIN_IOU = 0.5  # of the boxes of a person in consecutive frames
 _MIN_QUALITY = 0.4
 _MAX_COVERED = 0.3  # share of a box that lies in another
-_SAME_PERSON_IOU = 0.7  # boxes that overlap more are on one person; pose NMS would remove the second pose
 
 
 class Predictable:
@@ -54,15 +50,14 @@ class Predictable:
         predicted, sources = propagated.keypoints[newest], propagated.source_rows[newest]
         if not len(sources):
             return left
-        kept = _is_equal(poses.keypoints, predicted)
+        kept = _is_equal(poses.keypoints, predicted) & poses.propagated[:, None]
         before = self._last.poses[sources]
         overlap = box_iou(poses.boxes, before.boxes)
         best = overlap.argmax(axis=1)
         rows = np.arange(len(poses))
-        near = _is_near(poses, predicted[best], self._max_error)
-        left[near & ~_is_covered(poses.boxes) & (overlap[rows, best] >= _MIN_IOU) & (poses.quality >= _MIN_QUALITY)] = (
-            MAX_RESTS
-        )
+        is_same = (overlap[rows, best] >= _MIN_IOU) & (poses.quality >= _MIN_QUALITY)
+        is_near = _is_near(poses, predicted[best], self._max_error)
+        left[is_same & is_near & ~_is_covered(poses.boxes)] = MAX_RESTS
         rested = kept.any(axis=1)
         left[rested] = self._rests[sources[kept.argmax(axis=1)[rested]]] - 1
         return left
@@ -94,29 +89,6 @@ class Predictable:
             people.scores,
             np.ones(len(people), bool),
         )
-
-
-def with_detections(rested: Poses, detections: Detections, min_iou: float) -> tuple[Poses, Detections]:
-    """Give people who are not estimated their boxes in this frame, where the detector found them.
-
-    Args:
-        rested: (N) poses without an estimate.
-        detections: of the same frame.
-        min_iou: of a box and that of the person, at least.
-
-    Returns:
-        the poses with the boxes and scores of their detections, and the detections of other people: those that no pose
-        has and that are not on a person who has one.
-    """
-    overlap = box_iou(rested.boxes, detections.boxes)
-    pairs = associate(overlap, min_iou, "greedy")
-    boxes, scores, propagated = rested.boxes.copy(), rested.scores.copy(), rested.propagated.copy()
-    boxes[pairs[:, 0]], scores[pairs[:, 0]] = detections.boxes[pairs[:, 1]], detections.scores[pairs[:, 1]]
-    propagated[pairs[:, 0]] = False
-    rested = replace(rested, boxes=boxes, scores=scores, propagated=propagated)
-    other = box_iou(rested.boxes, detections.boxes).max(axis=0, initial=0) <= _SAME_PERSON_IOU
-    other[pairs[:, 1]] = False
-    return rested, detections[other]
 
 
 def _is_near(poses: Poses, others: np.ndarray, limit: float) -> np.ndarray:

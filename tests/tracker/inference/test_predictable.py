@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from posetrail.frame import Frame
-from posetrail.poses import Detections, Poses
+from posetrail.poses import Poses
 from tests.worlds import TruthDetector, TruthEstimator, Walker, World, frame_number, line
 from tracker.frames import PoseFrame
 from tracker.inference.pipeline import infer
-from tracker.inference.predictable import with_detections
 from tracker.inference.propagation import create_flow
 from tracker.settings import InferenceSettings
 
@@ -54,15 +53,15 @@ def inferred(
     return [each for _, each in infer(world.frames(), *networks, known=known, batch_frames=batch_frames)]
 
 
-def test_predictable_people_are_estimated_after_two_frames_without_an_estimate() -> None:
+def test_predictable_people_are_estimated_where_the_detector_searches_and_after_two_frames() -> None:
     estimator = Noted(WORLD)
     results = inferred(estimator)
     rested = [i for i in range(31) if not estimator.boxes_of.get(i)]
     assert len(rested) >= 14
+    assert not {i for i in rested if i % 6 == 0}
     assert all(not {i, i + 1, i + 2} <= set(rested) for i in rested)
     for frame in results:
         assert len(frame.poses) == 2
-        assert frame.poses.propagated.all() == (frame.index % 6 != 0)
         truth = [walker.keypoints(frame.time_s) for walker in WORLD.walkers]
         errors = [min(np.abs(pose - each).max() for each in truth) for pose in frame.poses.keypoints]
         assert max(errors) < 3
@@ -84,23 +83,6 @@ def test_people_who_are_searched_in_every_frame_are_estimated_in_every_frame() -
     estimator = Noted(WORLD)
     inferred(estimator, InferenceSettings(detect_every=1))
     assert all(estimator.boxes_of[i] == 2 for i in range(31))
-
-
-def test_people_without_an_estimate_take_the_boxes_of_their_detections() -> None:
-    rested = Poses(
-        np.zeros((2, 17, 2)),
-        np.ones((2, 17)),
-        np.array([[0, 0, 100, 200], [300, 0, 400, 200]]),
-        np.array([0.5, 0.6]),
-        np.ones(2, bool),
-    )
-    boxes = np.array([[5, 0, 105, 200], [2, 0, 102, 200], [600, 0, 700, 200], [60, 0, 160, 200]])
-    detections = Detections(boxes, np.array([0.9, 0.4, 0.8, 0.7]))
-    poses, rest = with_detections(rested, detections, 0.5)
-    assert poses.boxes.tolist() == [[2, 0, 102, 200], [300, 0, 400, 200]]
-    assert poses.scores.tolist() == pytest.approx([0.4, 0.6])
-    assert poses.propagated.tolist() == [False, True]
-    assert rest.boxes.tolist() == [[600, 0, 700, 200], [60, 0, 160, 200]]
 
 
 def test_a_person_who_is_gone_is_not_kept() -> None:

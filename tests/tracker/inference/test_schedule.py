@@ -110,20 +110,18 @@ def test_times_decide_and_not_the_number_of_frames() -> None:
     assert sorted(detector.searched) == list(range(0, 31, 3))
 
 
-def test_a_lost_person_makes_whole_frames_searched_for_a_while() -> None:
-    walk = line((20, 60), (90, 0))
-    jumping = Walker(
-        lambda t: walk(t) if t < 14 / 30 else (walk(t)[0] + 250, 80.0),
-        missed=lambda i: 14 <= i < 19,
-        hidden=lambda i: 14 <= i < 19,
-    )
+def test_a_lost_person_makes_the_whole_frame_searched_at_once_and_is_looked_for_afterwards() -> None:
+    jump = line((20, 60), (90, 0))
+    jumping = Walker(lambda t: jump(t) if t < 14 / 30 else (jump(t)[0] + 250, 80.0), hidden=lambda i: i in (14, 15))
     world = World((jumping, TWO.walkers[1]), num_frames=22)
     detector = Searching(world)
     results = inferred(world, detector)
+    assert 14 in detector.searched
     assert 13 not in detector.searched
-    assert {14, 15, 16} & set(detector.searched)  # optical flow may keep the person for two frames
-    assert {17, 19, 20} <= set(detector.searched)
-    assert [len(frame.poses) for frame in results[17:]] == [1, 1, 2, 2, 2]
+    assert 16 in detector.regions or 16 in detector.searched
+    assert len(results[13].poses) == 2
+    assert len(results[14].poses) == 1
+    assert len(results[18].poses) == 2
 
 
 def test_a_cut_makes_the_whole_frame_searched_at_once() -> None:
