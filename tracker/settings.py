@@ -122,7 +122,7 @@ class InferenceSettings:
     max_flow_error: Share = 0.05
     """Between detections, a person whose joints were last estimated this near to where optical flow had moved them,
     relative to the size of their box (0..1), is not estimated again for up to two frames: optical flow moves the
-    joints. 0 estimates everyone in every frame. If every frame is searched, it has no effect."""
+    joints. 0 estimates all people in every frame. If every frame is searched, it has no effect."""
     min_box_score: Share = 0.25
     """Detected boxes with a lower score are ignored (0..1). Low scores continue tracks; see new_track_score for what
     starts one."""
