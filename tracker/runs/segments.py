@@ -3,8 +3,9 @@
 The state of inference reaches back a few frames only: the last image, the propagated poses, the reference image of the
 camera motion. A worker that begins in the middle of a clip therefore soon infers what it would have inferred from the
 start. Each segment but the first has a lead, frames before its own that are inferred and dropped;
-benchmarks/segments.py measures how long it must be. Segments begin with a full batch and with a frame that is due for
-detection, so that each image is in the same batch with and without segments.
+benchmarks/segments.py measures how long it must be. Segments begin with a full batch and, with `detect_every`, with a
+frame that is due for detection, so that each image is in the same batch with and without segments. Intervals between
+detections count from the start of the clip.
 
 The segments' pose logs are joined into the clip's log, which is associated like any other: no track ends at a seam. How
 a clip is cut depends on the clip and the settings, not on the workers, and neither do the bytes of its files.
