@@ -107,7 +107,7 @@ class Detection:
         self._bottom_up = bottom_up
         self._joints = joints
         self._settings = settings
-        self.interval_s = _interval_s(detector, settings)
+        self.interval_s = _interval_s(detector, bottom_up, settings)
 
     @property
     def is_scheduled(self) -> bool:
@@ -177,12 +177,12 @@ class Detection:
         return beside[kept]
 
 
-def _interval_s(detector: Detector | None, settings: InferenceSettings) -> float:
+def _interval_s(detector: Detector | None, bottom_up: BottomUp | None, settings: InferenceSettings) -> float:
     """Seconds between searches of whole frames; 0: every frame is searched.
 
-    Without propagation nothing carries people from frame to frame, and boxes that cost nothing are all used.
+    Without propagation nothing carries people from frame to frame, and a bottom-up network runs on whole frames anyway.
     """
-    if not settings.propagate or detector is None:
+    if not settings.propagate or detector is None or bottom_up is not None:
         return 0.0
     if settings.detection_interval_s is not None:
         return settings.detection_interval_s

@@ -57,7 +57,7 @@ _DOUBTFUL = 0.35  # mean joint score (0..1) below which such a person may be los
 _DOUBT_S = 0.3  # whole frames are searched for so long after that
 _BORDER = 0.03  # share of the image's sides; people whose centres are nearer to the border leave and are not lost
 BATCH_FRAMES = 4  # frames per call of a network
-_AHEAD_FRAMES = 4  # frames read ...
+_AHEAD_FRAMES = 4  # frames read, and results made ...
 _AHEAD_BATCHES = 2  # ... and batches computed before they are needed
 
 
@@ -178,7 +178,8 @@ class _State:
         self._camera = CameraMotion() if settings.estimate_camera_motion else None
         self.is_due = detection.due_frames()
         self._looks = look_clock(detection.interval_s)
-        self._predictable = Predictable(settings.max_flow_error if detection.is_scheduled else 0.0)
+        predicts = flow is not None and detection.is_scheduled
+        self._predictable = Predictable(settings.max_flow_error if predicts else 0.0)
 
     def advance(self, found: Found, image: _Image) -> PoseFrame:
         """The people of this frame: those detected, and those of the last frame that no detection explains."""

@@ -49,7 +49,7 @@ def inferred(
     known: Sequence[PoseFrame] = (),
     batch_frames: int = 4,
 ) -> list[PoseFrame]:
-    networks = Scheduled(world), estimator, settings, create_flow("lk")
+    networks = Scheduled(world), estimator, settings, create_flow(settings.flow)
     return [each for _, each in infer(world.frames(), *networks, known=known, batch_frames=batch_frames)]
 
 
@@ -70,6 +70,12 @@ def test_predictable_people_are_estimated_where_the_detector_searches_and_after_
 def test_with_a_limit_of_zero_everyone_is_estimated_in_every_frame() -> None:
     estimator = Noted(WORLD)
     inferred(estimator, InferenceSettings(max_flow_error=0.0))
+    assert all(estimator.boxes_of[i] >= 2 for i in range(31))
+
+
+def test_without_optical_flow_everyone_is_estimated_in_every_frame() -> None:
+    estimator = Noted(WORLD)
+    inferred(estimator, InferenceSettings(flow="none"))
     assert all(estimator.boxes_of[i] >= 2 for i in range(31))
 
 
