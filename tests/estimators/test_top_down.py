@@ -158,7 +158,7 @@ def test_a_clip_is_tracked_with_a_checkpoint(
     flags += " --preset simple-baselines"  # which has a flip test, and follows joints of any score
     assert app(["track", str(example_clip), *flags.split()], result_action="return_value") == 0
     told = json.loads((tmp_path / "pose2sim_cam01" / "run.json").read_text())
-    assert [model["name"] for model in told["models"]] == ["nanodet", "rtmpose_t"]
+    assert [model["name"] for model in told["models"]] == ["nanodet_int8", "rtmpose_t"]
     assert told["figures"]["frames"] == 6
     assert told["figures"]["poses"] > 0
     assert told["settings"]["networks"]["estimator_weights"] == str(weights)

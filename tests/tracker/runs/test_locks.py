@@ -22,7 +22,7 @@ from tracker.batch import clip as batch_clip
 from tracker.batch.clip import Task
 from tracker.io.pose_log import PoseLogWriter
 from tracker.io.video import open_source
-from tracker.runs import draw, locks, results
+from tracker.runs import draw_tracks, locks, results
 from tracker.runs import folder as folder_module
 from tracker.runs import networks as networks_module
 from tracker.runs.folder import run_clip
@@ -258,7 +258,7 @@ def test_a_folder_that_is_taken_away_ends_the_run_with_one_line(
         real = results.associate_clip
         monkeypatch.setattr(results, "associate_clip", lambda *a, **o: first_lose(real(*a, **o)))
     else:
-        monkeypatch.setattr(draw, "draw_people", first_lose(draw.draw_people))
+        monkeypatch.setattr(draw_tracks, "draw_people", first_lose(draw_tracks.draw_people))
     line = command("track", clip, "-o", output, "--video")
     assert "was removed, moved or replaced while posetrail was at work in it" in line
     assert left[0] or not output.exists()  # nothing was made anew
@@ -269,7 +269,7 @@ def test_follow_and_draw_end_with_one_line_as_well(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., str]
 ) -> None:
     folder = tracked(clip, tmp_path / "out")
-    associate_clip, draw_people = results.associate_clip, draw.draw_people
+    associate_clip, draw_people = results.associate_clip, draw_tracks.draw_people
 
     def remove_and(real: Callable[..., object], gone: Path) -> Callable[..., object]:
         def call(*arguments: object, **options: object) -> object:
@@ -282,10 +282,10 @@ def test_follow_and_draw_end_with_one_line_as_well(
     assert "was removed" in command("follow", folder, "-o", tmp_path / "new")
     monkeypatch.setattr(results, "associate_clip", associate_clip)
     (tmp_path / "videos").mkdir()
-    monkeypatch.setattr(draw, "draw_people", remove_and(draw_people, tmp_path / "videos"))
+    monkeypatch.setattr(draw_tracks, "draw_people", remove_and(draw_people, tmp_path / "videos"))
     assert "was removed" in command("draw", folder, "-o", tmp_path / "videos" / "v.mp4")
     assert "expected an existing folder" in command("draw", folder, "-o", tmp_path / "videos" / "v.mp4")
-    monkeypatch.setattr(draw, "draw_people", remove_and(draw_people, tmp_path / "out"))
+    monkeypatch.setattr(draw_tracks, "draw_people", remove_and(draw_people, tmp_path / "out"))
     assert "was removed" in command("draw", folder)
     assert list(tmp_path.iterdir()) == []
 
