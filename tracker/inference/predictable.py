@@ -1,9 +1,9 @@
 """People whose joints optical flow predicts well need not be estimated in every frame.
 
-A person is predictable whose confident joints were all estimated near where optical flow had moved them, and who is not
-covered by anyone else. In the next frames that the detector does not search, their joints are moved by optical flow and
-kept, at most MAX_RESTS times in a row. The next estimate is compared with where flow has moved the joints until then.
-What is predictable follows from the pose log alone, so that resumed runs continue with the same decisions.
+A person is predictable whose confident joints were all estimated near where optical flow had moved them. In the next
+frames that the detector does not search, their joints are moved by optical flow and kept, at most MAX_RESTS times in a
+row. The next estimate is compared with where flow has moved the joints until then. What is predictable follows from the
+pose log alone, so that resumed runs continue with the same decisions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from posetrail.poses import Poses
-from posetrail.similarity import box_area, box_intersection, box_iou
+from posetrail.similarity import box_area, box_iou
 from tracker.frames import PoseFrame
 
 MAX_RESTS = 2  # consecutive frames without an estimate
@@ -19,7 +19,6 @@ _MIN_SCORE = 0.3  # joints with a lower score are not compared
 _MAX_MOTION = 0.15  # of a joint between two frames, relative to the square root of the box area
 _MIN_IOU = 0.5  # of the boxes of a person in consecutive frames
 _MIN_QUALITY = 0.4
-_MAX_COVERED = 0.3  # share of a box that lies in another
 
 
 class Predictable:
@@ -57,7 +56,7 @@ class Predictable:
         rows = np.arange(len(poses))
         is_same = (overlap[rows, best] >= _MIN_IOU) & (poses.quality >= _MIN_QUALITY)
         is_near = _is_near(poses, predicted[best], self._max_error)
-        left[is_same & is_near & ~_is_covered(poses.boxes)] = MAX_RESTS
+        left[is_same & is_near] = MAX_RESTS
         rested = kept.any(axis=1)
         left[rested] = self._rests[sources[kept.argmax(axis=1)[rested]]] - 1
         return left
@@ -104,13 +103,6 @@ def _is_near(poses: Poses, others: np.ndarray, limit: float) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         near = distances <= limit * np.sqrt(box_area(poses.boxes))[:, None]
     return np.asarray((near | ~confident).all(axis=1) & confident.any(axis=1))
-
-
-def _is_covered(boxes: np.ndarray) -> np.ndarray:
-    """Which boxes (N, 4) share much of their area with another: flow follows whoever is in front. (N,) bool."""
-    shared = box_intersection(boxes, boxes)
-    np.fill_diagonal(shared, 0)
-    return np.asarray(shared.max(axis=1, initial=0) > _MAX_COVERED * box_area(boxes))
 
 
 def _is_equal(keypoints: np.ndarray, predicted: np.ndarray) -> np.ndarray:
