@@ -14,6 +14,7 @@ from detectors.letterbox import Letterbox
 from posetrail.frame import Frame, Image, images_of
 from posetrail.nms import nms
 from posetrail.poses import Detections
+from posetrail.protocols import DETECTION_INTERVAL_S
 from posetrail.runtime import Network, Runtime
 from posetrail.similarity import box_area, box_intersection, box_iou
 from posetrail.weights import Weights
@@ -70,14 +71,7 @@ NETWORK = Network(
     weights=_WEIGHTS,
     graph=_HERE / "nanodet.onnx",
     module=_module,
-    int8=replace(
-        _WEIGHTS,
-        name="nanodet_int8",
-        about="nanodet in int8, the default on the CPU",
-        precision="int8",
-        path=_HERE / "nanodet_int8.onnx",
-        sha256="33146a1329bad96602259ea96a6abeb1da7366cda2274395baf01c010fef7269",
-    ),
+    int8=_WEIGHTS.in_int8("33146a1329bad96602259ea96a6abeb1da7366cda2274395baf01c010fef7269"),
 )
 
 
@@ -96,7 +90,7 @@ class NanoDet:
     """
 
     network = NETWORK
-    interval_s = 0.1
+    interval_s = DETECTION_INTERVAL_S
 
     def __init__(
         self,
@@ -122,7 +116,7 @@ class NanoDet:
         if self.close_ups and self.input_size > _FINDS_CLOSE_UPS:
             near = self._find(images, _CLOSE_UP_SIZE)
             found = [with_close_ups(a, b, max(image.shape)) for a, b, image in zip(found, near, images, strict=True)]
-        return [people[nms(box_iou(people.boxes, people.boxes), people.scores, self.nms_iou)] for people in found]
+        return [self._distinct(people) for people in found]
 
     def in_regions(self, frame: Frame, regions: np.ndarray) -> Detections:
         """Search regions of a frame at a small input size; see posetrail.protocols.RegionDetector."""
@@ -131,8 +125,11 @@ class NanoDet:
         for region, people in zip(regions, self._find(parts, _REGION_SIZE), strict=True):
             people = replace(people, boxes=people.boxes + np.tile(region[:2], 2))
             found.append(people[~cut_off(people.boxes, region, frame.image.shape[:2])])
-        every = Detections.concatenate(found)
-        return every[nms(box_iou(every.boxes, every.boxes), every.scores, self.nms_iou)]
+        return self._distinct(Detections.concatenate(found))
+
+    def _distinct(self, people: Detections) -> Detections:
+        """Detections after box NMS, highest score first."""
+        return people[nms(box_iou(people.boxes, people.boxes), people.scores, self.nms_iou)]
 
     def _find(self, images: Sequence[Image], input_size: int) -> list[Detections]:
         """Detections at this input size, in pixels of the images, before NMS."""

@@ -18,6 +18,7 @@ from posetrail.errors import InputError
 from posetrail.frame import Frame, images_of
 from posetrail.poses import Detections
 from posetrail.preprocessing import normalised
+from posetrail.protocols import DETECTION_INTERVAL_S
 from posetrail.runtime import Run, Runtime
 
 Answer = tuple[np.ndarray, ...]
@@ -48,7 +49,7 @@ class OnnxDetector:
         InputError: the file cannot be read, its kind is unknown, or an option is unusable.
     """
 
-    interval_s = 0.1
+    interval_s = DETECTION_INTERVAL_S
 
     def __init__(
         self,

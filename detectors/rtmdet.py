@@ -14,6 +14,7 @@ from posetrail.errors import unknown_name
 from posetrail.frame import Frame, images_of
 from posetrail.poses import Detections
 from posetrail.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from posetrail.protocols import DETECTION_INTERVAL_S
 from posetrail.runtime import Runtime
 
 NAMES = tuple(name for name in NETWORKS if name.startswith("rtmdet"))
@@ -41,7 +42,7 @@ class RTMDet:
             multiple of 32.
     """
 
-    interval_s = 0.1
+    interval_s = DETECTION_INTERVAL_S
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import InputError, unknown_name
 from posetrail.frame import Frame, by_size, images_of
 from posetrail.poses import Detections
+from posetrail.protocols import DETECTION_INTERVAL_S
 from posetrail.runtime import Runtime
 from posetrail.similarity import box_area
 
@@ -59,7 +60,7 @@ class TorchvisionDetector:
             `input_size`.
     """
 
-    interval_s = 0.1
+    interval_s = DETECTION_INTERVAL_S
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from posetrail.errors import unknown_name
 from posetrail.frame import Frame, images_of
 from posetrail.poses import Detections
 from posetrail.preprocessing import Preprocessing
+from posetrail.protocols import DETECTION_INTERVAL_S
 from posetrail.runtime import Runtime
 
 NAMES = tuple(name for name in NETWORKS if name.startswith("yolox"))
@@ -40,7 +41,7 @@ class YOLOX:
             multiple of 32.
     """
 
-    interval_s = 0.1
+    interval_s = DETECTION_INTERVAL_S
 
     def __init__(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,14 +49,7 @@ NETWORK = Network(
     weights=_WEIGHTS,
     graph=_HERE / "movenet_thunder.onnx",
     module=_module,
-    int8=replace(
-        _WEIGHTS,
-        name="movenet_thunder_int8",
-        about="movenet_thunder in int8, the default on the CPU",
-        precision="int8",
-        path=_HERE / "movenet_thunder_int8.onnx",
-        sha256="6be8422895c5e2c47f8a6aeb567562af75db2f07835893c5f6f4ceb296b72d39",
-    ),
+    int8=_WEIGHTS.in_int8("6be8422895c5e2c47f8a6aeb567562af75db2f07835893c5f6f4ceb296b72d39"),
 )
 
 

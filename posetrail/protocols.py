@@ -15,9 +15,16 @@ from posetrail.frame import Frame
 from posetrail.poses import Detections, Poses
 from posetrail.skeletons import Skeleton
 
+DETECTION_INTERVAL_S = 0.1
+"""Default interval between searches of whole frames, of detectors that are networks."""
+
 
 class Detector(Protocol):
-    """Finds person boxes in frames."""
+    """Finds person boxes in frames.
+
+    The attribute `interval_s` of a detector, if it has one, is the default interval between searches of whole frames.
+    Without it, every frame is searched.
+    """
 
     def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         """Return one Detections per frame, boxes in pixels of its image, highest score first."""
@@ -25,10 +32,7 @@ class Detector(Protocol):
 
 @runtime_checkable
 class RegionDetector(Protocol):
-    """A detector that can also search regions of a frame in less time than the whole frame.
-
-    The attribute `interval_s` of any detector, if it has one, is the default interval between searches of whole frames.
-    """
+    """A detector that can also search regions of a frame in less time than the whole frame."""
 
     def in_regions(self, frame: Frame, regions: np.ndarray) -> Detections:
         """Search regions of a frame.

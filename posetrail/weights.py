@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,17 @@ class Weights:
     def size_bytes(self) -> int:
         """Size of the file; 0 when it is missing."""
         return self.path.stat().st_size if self.path.is_file() else 0
+
+    def in_int8(self, sha256: str) -> Weights:
+        """The int8 file beside this one, an ONNX file."""
+        return replace(
+            self,
+            name=f"{self.name}_int8",
+            path=self.path.with_name(f"{self.name}_int8.onnx"),
+            sha256=sha256,
+            about=f"{self.name} in int8, the default on the CPU",
+            precision="int8",
+        )
 
     def load(self) -> dict[str, np.ndarray]:
         """Load a safetensors file as float32 arrays, after checking its digest.
