@@ -34,6 +34,10 @@ class PropagatedPoses(Rows):
         """No poses, of a skeleton with this many joints."""
         return cls(np.zeros(0), np.zeros(0), np.zeros((0, num_joints, 2)))
 
+    def from_frame(self, index: int) -> PropagatedPoses:
+        """Those that were estimated in the frame of this index."""
+        return self[self.source_frames == index]
+
 
 @dataclass(frozen=True, eq=False)
 class PoseFrame:

@@ -238,16 +238,20 @@ class _State:
         small = glance(flow.grey, flow.scale) if flow and self._detection.is_scheduled else None
         return _Image(frame.image.shape[:2], flow, small)
 
+    @property
+    def _last_glance(self) -> Glance | None:
+        return None if self._last_image is None else self._last_image.glance
+
     def _needs_detection(self, frame: Frame, image: _Image) -> bool:
         """Whether a person was just lost, or the scene changed."""
-        before = None if self._last_image is None else self._last_image.glance
+        before = self._last_glance
         if before is not None and image.glance is not None and not is_same_scene(before, image.glance):
             return True
         return frame.time_s - self._doubt_s <= _DOUBT_S
 
     def _regions(self, image: _Image, poses: Poses) -> np.ndarray:
         """Regions (R, 4) in which people may have appeared, because something moves there."""
-        before = None if self._last_image is None else self._last_image.glance
+        before = self._last_glance
         if before is None or image.glance is None:
             return np.zeros((0, 4), int)
         return regions_to_search(moving_regions(before, image.glance, poses.boxes), image.size)
@@ -264,8 +268,8 @@ class _State:
             return False
         last = self._last.poses
         moved = confident_keypoints(last, self._settings.min_propagated_joint_score)
-        newest = propagated.source_frames == self._last.index
-        moved[propagated.source_rows[newest]] = propagated.keypoints[newest]
+        newest = propagated.from_frame(self._last.index)
+        moved[newest.source_rows] = newest.keypoints
         boxes = boxes_around(moved, self._settings.propagated_box_margin)
         size = np.array(image.size[::-1])
         with np.errstate(invalid="ignore"):
@@ -301,7 +305,7 @@ class _State:
         """The poses of the last frame, moved into this one; without those that flow lost."""
         if self._last is None or not self._settings.propagate:
             return propagated[[]]
-        return propagated[propagated.source_frames == self._last.index]
+        return propagated.from_frame(self._last.index)
 
     def _people(self, found: Found, newest: PropagatedPoses) -> Poses:
         """The detected people, and those of the last frame that no detection explains.

@@ -41,12 +41,12 @@ class Predictable:
             self._last = frame
 
     def _rests_left(self, frame: PoseFrame) -> np.ndarray:
-        poses, propagated = frame.poses, frame.propagated
+        poses = frame.poses
         left = np.zeros(len(poses), int)
         if self._last is None:
             return left
-        newest = propagated.source_frames == self._last.index
-        predicted, sources = propagated.keypoints[newest], propagated.source_rows[newest]
+        newest = frame.propagated.from_frame(self._last.index)
+        predicted, sources = newest.keypoints, newest.source_rows
         if not len(sources):
             return left
         kept = _is_equal(poses.keypoints, predicted) & poses.propagated[:, None]
