@@ -127,6 +127,14 @@ def with_weights(network: Network) -> onnx.ModelProto:
     return model
 
 
+def remove_metadata(model: onnx.ModelProto) -> None:
+    """Remove metadata, inferred shapes and the source locations of nodes, which contain folders of this machine."""
+    del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+
+
 def _require(*packages: str) -> None:
     missing = [name for name in packages if find_spec(name) is None]
     if missing:

@@ -24,6 +24,7 @@ from safetensors.numpy import save
 
 from detectors.nanodet_network import NanoDetNetwork
 from estimators.movenet_network import MoveNetNetwork
+from posetrail.export import remove_metadata
 
 SHA256 = {
     "movenet-thunder.json": "7ac4e2a8449fc279f71b8b0ba52f7c5daafc124ce9b6bf7549289ca432e342b6",
@@ -185,11 +186,7 @@ def structure(module: torch.nn.Module, example: torch.Tensor, dynamic: Any) -> o
             tensor.external_data.add(key="location", value="given by posetrail/runtime.py")
     if names:
         raise SystemExit(f"missing in the exported graph under their own names: {sorted(names)}")
-    # Source locations of nodes would contain folders of this machine.
-    del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
+    remove_metadata(model)
     return model
 
 

@@ -26,7 +26,7 @@ from detectors.nanodet import NETWORK as NANODET
 from detectors.nanodet import NanoDet, letterbox_of
 from estimators.crops import cut, square_crops
 from estimators.movenet import NETWORK as MOVENET
-from posetrail.export import with_weights
+from posetrail.export import remove_metadata, with_weights
 from posetrail.frame import Frame, Image
 from posetrail.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from posetrail.quantisation import calibrate, quantised
@@ -54,10 +54,7 @@ def write(network: Network, model: onnx.ModelProto, samples: list[np.ndarray]) -
     """Quantise a network and write it beside its float graph."""
     name = network.weights.name
     result = quantised(calibrate(model, samples), is_float=lambda weights: weights.startswith(FLOAT_LAYERS[name]))
-    del result.metadata_props[:], result.graph.metadata_props[:], result.graph.value_info[:]
-    for node in result.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
+    remove_metadata(result)
     for key in ("name", "licence", "source"):
         result.metadata_props.add(key=key, value=getattr(network.weights, key))
     path = network.graph.with_name(f"{name}_int8.onnx")

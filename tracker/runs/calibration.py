@@ -115,7 +115,7 @@ def spread_frames(clip: Path, count: int) -> Iterator[Frame]:
 def _people(detector: NanoDet, frame: Frame) -> np.ndarray:
     """Boxes (N, 4) of the people in a frame as inference uses them; in crowds some of all scores."""
     [found] = detector([frame])
-    boxes = found.boxes[found.scores >= InferenceSettings().min_box_score]
+    boxes = found.boxes[found.scores >= InferenceSettings.min_box_score]
     return boxes[np.unique(np.linspace(0, len(boxes) - 1, min(len(boxes), _MOST_PEOPLE)).round().astype(int))]
 
 

@@ -17,6 +17,7 @@ from estimators.affine import transformed
 from estimators.onnx_file import OnnxEstimator
 from estimators.top_down import crops_of
 from posetrail.errors import InputError
+from posetrail.export import remove_metadata
 from posetrail.files import written_whole
 from posetrail.float_layers import Choice, choose_float_layers
 from posetrail.nms import nms
@@ -25,6 +26,7 @@ from posetrail.quantisation import calibrate, check_is_float, quantised, require
 from posetrail.runtime import Run, Runtime
 from posetrail.similarity import box_iou
 from tracker.runs.calibration import LEAST_SAMPLES, Collected, OnnxNetwork, Samples, collect
+from tracker.settings import InferenceSettings
 
 if TYPE_CHECKING:
     import onnx
@@ -35,7 +37,7 @@ OnProgress = Callable[[str], None]
 _SAMPLES_FOR_CHOICE = 6
 _TIMED_CALLS = 15
 _SAME_BOX_IOU = 0.8
-_MIN_SCORE = 0.25  # of boxes that are compared, as in tracking
+_MIN_SCORE = InferenceSettings.min_box_score  # of boxes that are compared
 _LARGEST_BYTES = 2**31 - 1  # of a protobuf message
 
 
@@ -217,10 +219,7 @@ def _quantised(
         ) from fault
     if not calibrated.layers:
         raise InputError(f"{path}: expected convolutions or products with weights, got none; nothing can be quantised")
-    del result.metadata_props[:], result.graph.metadata_props[:], result.graph.value_info[:]
-    for node in result.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
+    remove_metadata(result)
     kept = {each.key: each.value for each in model.metadata_props}
     for key, value in (kept | {"precision": "int8", "quantised_by": "posetrail"}).items():
         result.metadata_props.add(key=key, value=value)
