@@ -149,15 +149,18 @@ class TrackedPoses(Rows):
     poses: Poses
     track_ids: np.ndarray  # (N,) int64
     interpolated: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (N,) bool: not observed
+    pose_rows: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (N,) int64: row of the pose among those that
+    # were associated in this frame, which are those of the pose log; -1 where it is none of them or not known
 
     def __post_init__(self) -> None:
         check_array(self, "track_ids", np.int64, ("N",))
         if np.size(self.interpolated) == 0:
             object.__setattr__(self, "interpolated", np.zeros(len(self.track_ids)))
+        if np.size(self.pose_rows) == 0:
+            object.__setattr__(self, "pose_rows", np.full(len(self.track_ids), -1))
         check_array(self, "interpolated", np.bool_, ("N",))
-        check_same_length(
-            self, poses=len(self.poses), track_ids=len(self.track_ids), interpolated=len(self.interpolated)
-        )
+        check_array(self, "pose_rows", np.int64, ("N",))
+        check_same_length(self, **{name: len(getattr(self, name)) for name in self.__dataclass_fields__})
         if len(set(self.track_ids.tolist())) != len(self.track_ids):
             raise ValueError(f"TrackedPoses: expected each id once in a frame, got {sorted(self.track_ids.tolist())}")
 

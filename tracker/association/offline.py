@@ -6,7 +6,7 @@ little evidence are dropped. On request, tracks of a person who left and returne
 given frame by frame, from each person's first pose on, joints are smoothed (smoothing.py) and short gaps are
 interpolated (interpolation.py).
 
-Memory: four bytes per pose and, per tracklet until it is linked, its first and last poses; so an hour of video fits.
+Memory: twelve bytes per pose and, per tracklet until it is linked, its first and last poses; so an hour of video fits.
 Re-identification adds up to eight embeddings per tracklet.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def associate_offline(
     Returns:
         A function that returns every frame with its tracked poses, in order, each time it is called.
     """
-    track_of_pose = _tracks_of_poses(frames(), settings, skeleton, queue_frames)
+    track_of_pose = offline_tracks(frames(), settings, skeleton, queue_frames).tracks
 
     def tracked_frames() -> Iterator[FrameWithTracks]:
         smoothed = smooth_tracks(_with_ids(frames(), track_of_pose, settings), settings)
@@ -65,28 +65,42 @@ def associate_offline(
     return tracked_frames
 
 
-def _tracks_of_poses(
-    frames: Iterable[PoseFrame], settings: AssociationSettings, skeleton: Skeleton, queue_frames: int
-) -> np.ndarray:
-    """The track (M,) int32, counted from 0, of each pose of the clip, frame by frame; -1 for poses left out."""
+@dataclass(frozen=True, eq=False)
+class OfflineTracks:
+    """The tracks of all poses of a clip, in the order of the pose log: parallel arrays, one row per pose."""
+
+    tracks: np.ndarray  # (M,) int32 counted from 0; -1 for poses left out
+    forward: np.ndarray  # (M,) int32 serial of the track of a tracker that ran forward in time; 0: none
+    backward: np.ndarray  # (M,) int32 the same of one that ran backward
+
+
+def offline_tracks(
+    frames: Iterable[PoseFrame], settings: AssociationSettings, skeleton: Skeleton, queue_frames: int = 1
+) -> OfflineTracks:
+    """The track of each pose of a clip, before ids are given; arguments as for `associate_offline`."""
     max_reid_gap_s = settings.max_reid_gap_s
     settings = replace(settings, smooth="none", smooth_hz=AssociationSettings.smooth_hz, max_reid_gap_s=0.0)
     recorder = TrackletRecorder()
     appearances = AppearanceRecorder() if max_reid_gap_s > 0 else None
-    tracklet_of_pose = array("i")  # one flat array that grows: an array for each frame would take ten times as much
+    tracklet_of_pose, forward_of_pose, backward_of_pose = (array("i") for _ in range(3))  # flat: small for each frame
     num_frames = 0
     for candidates, forward, backward in _both_directions(frames, settings, skeleton, queue_frames):
         tracklets_of_frame = recorder.add(candidates, forward, backward)
         if appearances is not None:
             appearances.add(candidates.frame, tracklets_of_frame, candidates.evidence > 0)
         tracklet_of_pose.extend(tracklets_of_frame.tolist())
+        forward_of_pose.extend(forward.tolist())
+        backward_of_pose.extend(backward.tolist())
         num_frames += 1
     tracklets = recorder.tracklets()
     track_of_tracklet = _tracks_of_tracklets(tracklets, num_frames, skeleton, settings)
     if appearances is not None:
         track_of_tracklet = _reidentified(track_of_tracklet, tracklets, appearances.parts(), max_reid_gap_s)
     with_none = np.append(track_of_tracklet, -1).astype(np.int32)  # tracklet -1 belongs to no track
-    return with_none[np.array(tracklet_of_pose, np.intc)]
+    tracklet, forward, backward = (
+        np.array(each, np.int32) for each in (tracklet_of_pose, forward_of_pose, backward_of_pose)
+    )
+    return OfflineTracks(with_none[tracklet], forward, backward)
 
 
 def _both_directions(
@@ -179,4 +193,5 @@ def _with_ids(
         begin += len(frame.poses)
         rows = np.flatnonzero(tracks >= 0)
         track_ids = [ids.setdefault(track, len(ids) + 1) for track in tracks[rows].tolist()]
-        yield frame, TrackedPoses(without_low_score_joints(frame.poses[rows], settings), np.array(track_ids, np.int64))
+        poses = without_low_score_joints(frame.poses[rows], settings)
+        yield frame, TrackedPoses(poses, np.array(track_ids, np.int64), pose_rows=rows)

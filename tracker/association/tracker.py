@@ -127,7 +127,9 @@ class Tracker:
     def update_frame(self, frame: PoseFrame) -> TrackedPoses:
         """`update` for a frame of a pose log, with its optical flow, camera motion and appearance embeddings."""
         _, ids = self.assign(frame)
-        tracked = TrackedPoses(without_low_score_joints(frame.poses[ids > 0], self._settings), ids[ids > 0])
+        rows = np.flatnonzero(ids)
+        poses = without_low_score_joints(frame.poses[rows], self._settings)
+        tracked = TrackedPoses(poses, ids[rows], pose_rows=rows)
         return self._smooth(tracked, frame.time_s) if self._smooth else tracked
 
     def assign(self, frame: PoseFrame) -> tuple[np.ndarray, np.ndarray]:

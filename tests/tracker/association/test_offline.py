@@ -274,3 +274,14 @@ def test_tracked_poses_are_input_poses_or_lie_in_short_gaps_between_them(
         gaps = [(a, b) for a, b in pairwise(unfilled) if b > a + 1]
         for t in (t for t, interpolated in times if interpolated):
             assert any(a < t < b and (b - a) / 10 <= OFFLINE.max_interpolation_gap_s + 1e-9 for a, b in gaps)
+
+
+@pytest.mark.parametrize("associate", [associate_online, lambda *each: associate_offline(lambda: each[0], *each[1:])()])
+def test_tracked_poses_name_their_rows_among_the_poses_of_the_frame(associate: object) -> None:
+    people = Walker(STROLL, missed=missed_in((20, 24))), Walker(line((20, 160), (120, 0)))
+    frames = pose_frames(World(people, num_frames=60))
+    settings = replace(OFFLINE, smooth="none", max_interpolation_gap_s=1.0)
+    for frame, tracked in associate(frames, settings, COCO_17):  # type: ignore[operator]
+        seen = tracked[~tracked.interpolated]
+        np.testing.assert_array_equal(seen.poses.keypoints, frame.poses[seen.pose_rows].keypoints)
+        assert (tracked.pose_rows[tracked.interpolated] == -1).all()
