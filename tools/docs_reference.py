@@ -26,6 +26,7 @@ COMMANDS = {
     "batch": (),
     "follow": (),
     "draw": (),
+    "export": (),
     "eval": (),
     "convert": (),
     "models": ("list", "fetch", "verify", "path", "export", "quantise"),

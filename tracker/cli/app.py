@@ -23,6 +23,7 @@ from tracker.cli.batch import batch_command
 from tracker.cli.config import fill_in
 from tracker.cli.draw import draw_command
 from tracker.cli.exit_codes import INTERNAL_ERROR, INTERRUPTED, UNUSABLE
+from tracker.cli.export import export_command
 from tracker.cli.follow import follow_command
 from tracker.cli.help import ALL_FLAG, HELP_FLAGS, HelpFormatter, epilogue
 from tracker.cli.printing import Printer, wants_json
@@ -45,30 +46,31 @@ app.command(track_command, name="track", sort_key=1)
 app.command(batch_command, name="batch", usage="posetrail batch [OPTIONS] INPUTS...", sort_key=2)
 app.command(follow_command, name="follow", sort_key=3)
 app.command(draw_command, name="draw", sort_key=4)
+app.command(export_command, name="export", sort_key=5)
 app.command(
     "eval_posetrack.cli:eval_command",
     name="eval",
     usage="posetrail eval [OPTIONS] GROUND_TRUTH PREDICTIONS...",
     help="Score PoseTrack files against ground truth: AP, MOTA, IDF1, HOTA, OKS AP, PCK.",
-    sort_key=5,
+    sort_key=9,
 )
 app.command(
     "eval_posetrack.convert_cli:convert_command",
     name="convert",
     help="Convert poses of COCO, AlphaPose, OpenPose, MMPose, DeepLabCut or SLEAP to PoseTrack files.",
-    sort_key=6,
+    sort_key=10,
 )
 app.command(
     "tracker.cli.models:models",
     name="models",
     help="List networks; fetch, verify, export and quantise their weights.",
-    sort_key=7,
+    sort_key=11,
 )
 app.command(
     "tracker.cli.doctor:doctor_command",
     name="doctor",
     help="Check this installation by tracking a small synthetic clip.",
-    sort_key=8,
+    sort_key=12,
 )
 
 

@@ -138,7 +138,9 @@ def test_ctrl_c_keeps_the_finished_frames(example_clip: Path, tmp_path: Path) ->
     assert 1 <= run["figures"]["frames"] < 100
 
 
-@pytest.mark.parametrize("command", ["", "track", "batch", "follow", "draw", "eval", "convert", "models", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "track", "batch", "follow", "draw", "export", "eval", "convert", "models", "doctor"]
+)
 def test_help_imports_nothing_heavy(command: str) -> None:
     heavy = ("torch", "numpy", "cv2", "av", "pyarrow", "pandas", "scipy", "onnxruntime")
     arguments = [*command.split(), "--help-all"]
