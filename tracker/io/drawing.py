@@ -196,9 +196,14 @@ def _pen(box: np.ndarray, image: Image) -> float:
     return float(short_side / 220 * np.clip(share / 0.4, 0.5, 1))
 
 
+def hue_of(track_id: int) -> float:
+    """The hue of a track id in degrees, the same in all drawings, charts and reports."""
+    return 360 * ((_FIRST_HUE + _GOLDEN_RATIO * track_id) % 1)
+
+
 def _colours(track_id: int) -> list[Colour]:
-    """Red, green, blue of left, middle, right and outline: one hue for each id, the same everywhere."""
-    hue = 360 * ((_FIRST_HUE + _GOLDEN_RATIO * track_id) % 1)
+    """Red, green, blue of left, middle, right and outline."""
+    hue = hue_of(track_id)
     hsv = [(hue, saturation, value) for saturation, value in zip(_SATURATION, _VALUE, strict=True)]
     rgb = cv2.cvtColor(np.array([hsv], np.float32), cv2.COLOR_HSV2RGB)[0]
     return [tuple(colour) for colour in np.rint(255 * rgb).tolist()]
