@@ -14,11 +14,11 @@ Written by PyAV (FFmpeg, x264), because OpenCV's writer does not keep times. Con
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import av
@@ -55,12 +55,15 @@ class VideoWriter:
         width: in pixels; H.264 needs even sizes, so the last column of an odd one is doubled.
         height: likewise.
         fps: nominal frames per second in the file, and the duration of its last frame.
+        options: of x264, instead of those for a drawn video.
 
     Raises:
         InputError: the path does not end in .mp4, or this PyAV cannot write H.264.
     """
 
-    def __init__(self, path: Path, width: int, height: int, fps: float) -> None:
+    def __init__(
+        self, path: Path, width: int, height: int, fps: float, *, options: Mapping[str, str] = MappingProxyType(_X264)
+    ) -> None:
         if path.suffix.lower() != ".mp4":
             raise InputError(f"{path}: videos are written as MP4; give a name that ends in .mp4")
         try:
@@ -70,6 +73,7 @@ class VideoWriter:
         self._path = path
         self._width, self._height = width, height
         self._fps = _rate(fps)
+        self._options = dict(options)
         self._ticks_per_s = _TICKS_PER_S if fps >= 1 else _SLOW_TICKS_PER_S
         self._open = ExitStack()
         self._container: OutputContainer | None = None  # until the first picture
@@ -110,7 +114,7 @@ class VideoWriter:
     def _begin(self) -> None:
         beside = self._open.enter_context(written_whole(self._path))
         self._container = self._open.enter_context(_open_mp4(beside, self._ticks_per_s))
-        self._stream = self._container.add_stream("libx264", rate=self._fps, options=_X264)
+        self._stream = self._container.add_stream("libx264", rate=self._fps, options=self._options)
         self._stream.pix_fmt = "yuv420p"
         self._stream.width, self._stream.height = _even(self._width), _even(self._height)
         codec = self._stream.codec_context
