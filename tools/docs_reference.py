@@ -27,6 +27,7 @@ COMMANDS = {
     "follow": (),
     "draw": (),
     "export": (),
+    "view": (),
     "eval": (),
     "convert": (),
     "models": ("list", "fetch", "verify", "path", "export", "quantise"),

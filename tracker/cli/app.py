@@ -28,6 +28,7 @@ from tracker.cli.follow import follow_command
 from tracker.cli.help import ALL_FLAG, HELP_FLAGS, HelpFormatter, epilogue
 from tracker.cli.printing import Printer, wants_json
 from tracker.cli.track import track_command
+from tracker.cli.view import view_command
 from tracker.signals import Interrupted
 
 app = App(
@@ -47,6 +48,7 @@ app.command(batch_command, name="batch", usage="posetrail batch [OPTIONS] INPUTS
 app.command(follow_command, name="follow", sort_key=3)
 app.command(draw_command, name="draw", sort_key=4)
 app.command(export_command, name="export", sort_key=5)
+app.command(view_command, name="view", sort_key=6)
 app.command(
     "eval_posetrack.cli:eval_command",
     name="eval",

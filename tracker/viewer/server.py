@@ -1,0 +1,102 @@
+"""Runs the viewer: a socket, the address with its token, and uvicorn until a stop is requested."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import uvicorn
+
+from posetrail.errors import InputError
+from tracker.viewer.app import RunFolder, Viewer
+from tracker.viewer.security import TOKEN, new_token
+
+LOCALHOST = "127.0.0.1"
+_POLL_S = 0.1
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals alone; its caller ends it."""
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+def view(
+    runs: Path,
+    *,
+    input: Path | None = None,
+    host: str = LOCALHOST,
+    port: int = 0,
+    on_address: Callable[[str], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Serve the page of a run, or of the runs in a folder, until a stop is requested.
+
+    Args:
+        runs: a run's folder, or a folder of runs.
+        input: the clip of a run, if it was moved, or if its poses were imported.
+        host: address to listen at; another one than 127.0.0.1 lets other computers in.
+        port: 0 for any free one.
+        on_address: called with the address, token included, when it can be opened.
+        stopped: asked ten times a second; true ends the server.
+
+    Raises:
+        InputError: there is no run, or the port cannot be used.
+    """
+    token = new_token()
+    viewer = Viewer([RunFolder(runs, runs.resolve().name, input)])
+    with _listening(host, port) as listener:
+        port = listener.getsockname()[1]
+        asyncio.run(_serve(viewer, listener, token, host, on_address, stopped))
+
+
+async def _serve(
+    viewer: Viewer,
+    listener: socket.socket,
+    token: str,
+    host: str,
+    on_address: Callable[[str], None],
+    stopped: Callable[[], bool],
+) -> None:
+    app = viewer.app(token, [host])
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=2
+    )
+    server = _Server(config)
+
+    async def watch() -> None:
+        while not server.started:
+            await asyncio.sleep(_POLL_S / 10)
+        on_address(f"http://{_shown(host)}:{listener.getsockname()[1]}/?{TOKEN}={token}")
+        while not stopped():
+            await asyncio.sleep(_POLL_S)
+        viewer.close()
+        server.should_exit = True
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(watch())
+        tasks.create_task(server.serve(sockets=[listener]))
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol given, asyncio switches Nagle's algorithm off, which delays answers by 40 ms.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise InputError(f"--port: expected a free port of {host}, got {port} ({reason}); choose another") from None
+        yield listener
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
