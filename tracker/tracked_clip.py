@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
 from posetrail.poses import Poses, TrackedPoses, check_array, check_same_length
 from tracker.frames import TrackedFrame
+
+ARMS, LEGS, FACE, OTHER = 1, 2, 4, 8
+"""Bits of `TrackedClip.edits`: left and right of these joints are exchanged."""
+JOINTS, ADDED = 16, 32
+"""Bits of `TrackedClip.edits`: joints were moved or hidden; the pose was added."""
+
+
+class PoseName(NamedTuple):
+    """What names a pose for good: its frame and its row there. Track ids change when ids are assigned again."""
+
+    frame: int  # number of the frame in its video
+    row: int  # among the poses of the frame in the pose log; below -1: added by correction number -1 - row
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +43,9 @@ class TrackedClip:
     poses: Poses  # T rows
     track_ids: np.ndarray  # (T,) int64
     interpolated: np.ndarray  # (T,) bool
-    pose_rows: np.ndarray  # (T,) int64 row in the frame's pose log; -1 where the pose is not of the log
+    pose_rows: np.ndarray  # (T,) int64 row in the frame's pose log; -1 where interpolated; below -1: see `PoseName`
     names: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # names of people, by track id
+    edits: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (T,) uint8 what was corrected by hand: bits above
 
     def __post_init__(self) -> None:
         check_array(self, "frame_indices", np.int64, ("F",))
@@ -40,7 +54,10 @@ class TrackedClip:
         check_array(self, "track_ids", np.int64, ("T",))
         check_array(self, "interpolated", np.bool_, ("T",))
         check_array(self, "pose_rows", np.int64, ("T",))
-        rows = {name: len(getattr(self, name)) for name in ("poses", "track_ids", "interpolated", "pose_rows")}
+        if np.size(self.edits) == 0:
+            object.__setattr__(self, "edits", np.zeros(len(self.track_ids)))
+        check_array(self, "edits", np.uint8, ("T",))
+        rows = {name: len(getattr(self, name)) for name in ("poses", "track_ids", "interpolated", "pose_rows", "edits")}
         check_same_length(self, **rows)
         check_same_length(self, times_s=len(self.times_s), frame_indices=len(self), frame_names=len(self.frame_names))
         ends = len(self.begins) and self.begins[[0, -1]].tolist()
@@ -55,6 +72,11 @@ class TrackedClip:
     def positions(self) -> np.ndarray:
         """The position (T,) of the frame of each pose."""
         return np.repeat(np.arange(len(self)), np.diff(self.begins))
+
+    @property
+    def frame_of_pose(self) -> np.ndarray:
+        """The number (T,) in its video of the frame of each pose."""
+        return np.repeat(self.frame_indices, np.diff(self.begins))
 
     def people(self, position: int) -> TrackedPoses:
         """The tracked poses of one frame."""

@@ -112,14 +112,18 @@ def read_lock(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[Lock]:
-    """Lock a file outside of run folders for writing.
+def file_lock(path: Path, *, wait_s: float = 0.0) -> Iterator[Lock]:
+    """Lock a file outside of run folders, or one that is written without the folder's lock, for writing.
+
+    Args:
+        path: the file.
+        wait_s: seconds to wait for another process that writes it.
 
     Raises:
         Locked: another process writes the same file.
         InputError: nothing can be written there, or the folder was removed meanwhile.
     """
-    with _held(path, path.with_name(f".{path.name}.lock")) as lock:
+    with _held(path, path.with_name(f".{path.name}.lock"), wait_s=wait_s) as lock:
         yield lock
 
 
