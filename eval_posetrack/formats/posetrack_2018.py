@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -170,9 +170,10 @@ class Stream2018:
         file: to write to.
         name: of the clip; a number at its beginning becomes that of the video.
         version: 2018 or 2021.
+        info: JSON about the origin of the file, written as its first key; none if not given.
     """
 
-    def __init__(self, file: BinaryIO, name: str, version: int) -> None:
+    def __init__(self, file: BinaryIO, name: str, version: int, info: Mapping[str, Any] | None = None) -> None:
         digits = re.match(r"[0-9]{1,6}", name)
         self._file = file
         self._number = int(digits[0]) if digits else 0
@@ -185,7 +186,9 @@ class Stream2018:
         self._regions: list[tuple[np.ndarray, ...]] = []
         self._times: array[float] | None = array("d")
         category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": POSETRACK_18.joints}
-        self._file.write(b'{"categories":[' + orjson.dumps({**category, "skeleton": []}) + b'],\n"annotations":[\n')
+        origin = b"" if info is None else b'"info":' + orjson.dumps(dict(info)) + b",\n"
+        categories = b'"categories":[' + orjson.dumps({**category, "skeleton": []}) + b"],\n"
+        self._file.write(b"{" + origin + categories + b'"annotations":[\n')
 
     def add(self, part: Clip) -> None:
         """Write the people of the next frames."""

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+import numpy as np
 
 from posetrail.errors import InputError, unknown_name
-from tracker.io.pose_log import read_pose_log
+from tracker.association.corrections import WITHOUT_EFFECT_ON_TRACKS, from_json
+from tracker.association.overlay import corrected
 from tracker.io.writers import WRITERS, ClipInfo
-from tracker.runs.locks import file_lock, read_lock
+from tracker.runs.corrected import CorrectedRun, Entry
+from tracker.runs.ground_truth import GroundTruth, write_coco, write_csv, write_posetrack
+from tracker.runs.locks import file_lock
 from tracker.runs.record import LOG, RESULTS, RUN, check_log, read_record
-from tracker.runs.results import Tracks, tracks_of
+from tracker.runs.results import tracks_of
+from tracker.tracked_clip import PoseName, TrackedClip, tracked_clip
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +29,11 @@ ExportFormat = Literal["posetrack", "coco", "csv"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 _WRITER = {"posetrack": "posetrack18", "coco": "coco", "csv": "csv"}
 _SUFFIX = {"posetrack": ".json", "coco": ".coco.json", "csv": ".csv"}
+_WRITE_GROUND_TRUTH: dict[str, Callable[[Path, GroundTruth], None]] = {
+    "posetrack": write_posetrack,
+    "coco": write_coco,
+    "csv": write_csv,
+}
 
 
 def export_name(to: str, *, ground_truth: bool = False) -> str:
@@ -34,40 +47,54 @@ def export_name(to: str, *, ground_truth: bool = False) -> str:
     return ("ground_truth" if ground_truth else "export") + _SUFFIX[to]
 
 
-def export_run(run: str | Path, to: str, *, output: str | Path | None = None) -> Path:
-    """Write the tracks of a run to one file. Needs neither the clip nor a network.
+def export_run(
+    run: str | Path,
+    to: str,
+    *,
+    ground_truth: bool = False,
+    smoothed: bool = False,
+    output: str | Path | None = None,
+) -> Path:
+    """Write the tracks of a run, with its corrections, to one file. Needs neither the clip nor a network.
 
     Args:
         run: a run's folder.
         to: "posetrack" (2018), "coco" or "csv".
+        ground_truth: label only frames that are marked as checked, with joints where they were measured or where a
+            person has put them, see tracker/runs/ground_truth.py.
+        smoothed: ground truth with the smoothed joints of the tracks instead. Without `ground_truth` it has no effect:
+            joints are as in the files of the run.
         output: the file to write; one in the run's folder, named by `export_name`, if not given.
 
     Returns:
         The path of the file.
 
     Raises:
-        InputError: there is no run or no such format, the skeleton has no place in the format, or the file cannot be
-            written.
+        InputError: there is no run or no such format, the skeleton has no place in the format, no frame is checked, or
+            the file cannot be written.
 
     Examples:
-        >>> export_run("out/clip", "coco", output="clip.coco.json")
+        >>> export_run("out/clip", "coco", ground_truth=True, output="clip.coco.json")
     """
     run = Path(run)
-    path = run / export_name(to) if output is None else Path(output)
-    _check_place(run, path)
-    read_record(run)  # refuses a folder that is no run before a lock is made in it
-    with read_lock(run), file_lock(path):
-        record = read_record(run)
-        end = check_log(run, record)
-        header, _ = read_pose_log(run / LOG)
-        clip = ClipInfo(
-            name=header.source, skeleton=header.skeleton, fps=header.fps, width=header.width, height=header.height
-        )
-        _write_tracks(path, to, clip, tracks_of(run / LOG, record.association_settings, end))
+    name = export_name(to, ground_truth=ground_truth)
+    path = run / name if output is None else Path(output)
+    check_place(run, path)
+    read_record(run)  # refuses a folder that is no run before a lock is made beside the file
+    with file_lock(path), CorrectedRun(run) as opened:
+        if ground_truth:
+            _WRITE_GROUND_TRUTH[to](path, ground_truth_of(opened, smoothed=smoothed))
+        else:
+            _write_tracks(path, to, _info(opened), opened.clip)
     return path
 
 
-def _check_place(run: Path, path: Path) -> None:
+def check_place(run: Path, path: Path) -> None:
+    """Refuse to write a file where it cannot be, or over a file of the run.
+
+    Raises:
+        InputError: the folder does not exist, or the path is that of a folder or of a file of the run.
+    """
     if not path.parent.is_dir():
         raise InputError(f"{path}: expected an existing folder; make it, or choose another place for the file")
     if path.is_dir():
@@ -76,11 +103,111 @@ def _check_place(run: Path, path: Path) -> None:
         raise InputError(f"{path}: is a file of the run; choose another name")
 
 
-def _write_tracks(path: Path, to: str, clip: ClipInfo, tracks: Tracks) -> None:
-    with WRITERS[_WRITER[to]].open(path, clip) as writer:
-        for frame in tracks():
+def ground_truth_of(opened: CorrectedRun, *, smoothed: bool = False) -> GroundTruth:
+    """The checked frames of an opened run as ground truth.
+
+    Args:
+        opened: the run.
+        smoothed: keep the smoothed joints of the tracks.
+
+    Raises:
+        InputError: no frame is checked.
+    """
+    frames = opened.clip.frame_indices
+    labelled = np.zeros(len(frames), bool)
+    for first, last in opened.checked:
+        labelled |= (frames >= first) & (frames <= last)
+    if not labelled.any():
+        raise InputError(
+            f"{opened.folder}: expected checked frames to label, got none; look at the run with `posetrail view "
+            f"{opened.folder}` and mark what is right as checked"
+        )
+    entries = [entry for entry in opened.entries if not entry.undone]
+    return GroundTruth(
+        clip=opened.clip if smoothed else _measured(opened),
+        info=_info(opened),
+        labelled=labelled,
+        checked_by=_checked_by(entries, frames, labelled),
+        hidden=_hidden(entries, opened),
+        origin=_origin(opened, entries, smoothed),
+    )
+
+
+def _info(opened: CorrectedRun) -> ClipInfo:
+    header = opened.header
+    return ClipInfo(
+        name=header.source, skeleton=header.skeleton, fps=header.fps, width=header.width, height=header.height
+    )
+
+
+def _write_tracks(path: Path, to: str, info: ClipInfo, clip: TrackedClip) -> None:
+    with WRITERS[_WRITER[to]].open(path, info) as writer:
+        for frame in clip.frames():
             writer.add(frame)
     if writer.failure:
         raise InputError(f"{path}: {writer.failure}")
     if writer.note:
         _log.warning("%s: %s", path, writer.note)
+
+
+def _measured(opened: CorrectedRun) -> TrackedClip:
+    """The corrected tracks with joints that no smoothing has moved."""
+    settings = opened.record.association_settings
+    if settings.smoothing == "none":
+        return opened.clip
+    end = check_log(opened.folder, opened.record)
+    tracks = tracks_of(opened.folder / LOG, replace(settings, smooth="none", smooth_hz=type(settings).smooth_hz), end)
+    operations = {entry.number: from_json(entry.operation) for entry in opened.entries if not entry.undone}
+    operations = {n: each for n, each in operations.items() if not isinstance(each, WITHOUT_EFFECT_ON_TRACKS)}
+    skeleton = opened.header.skeleton
+    measured = corrected(tracked_clip(tracks(), len(skeleton)), operations, skeleton)
+    return replace(measured, track_ids=opened.clip.track_ids, names=opened.clip.names)
+
+
+def _checked_by(entries: Sequence[Entry], frames: np.ndarray, labelled: np.ndarray) -> tuple[str, ...]:
+    """Who has checked each frame (F,), the last one if there were several."""
+    by = np.full(len(frames), "", object)
+    for entry in entries:
+        if entry.operation["op"] == "checked":
+            by[(frames >= entry.operation["first"]) & (frames <= entry.operation["last"])] = entry.by
+    return tuple(np.where(labelled, by, "").tolist())
+
+
+def _hidden(entries: Sequence[Entry], opened: CorrectedRun) -> dict[PoseName, dict[int, tuple[float, float]]]:
+    """Places of joints that were placed first and hidden then, by pose and joint."""
+    placed: dict[PoseName, dict[int, tuple[float, float]]] = {}
+    hidden: dict[PoseName, dict[int, tuple[float, float]]] = {}
+    for entry in entries:
+        operation = entry.operation
+        if operation["op"] not in ("move", "hide"):
+            continue
+        pose, joint = PoseName(*operation["pose"]), opened.header.skeleton.index(operation["joint"])
+        if operation["op"] == "move":
+            placed.setdefault(pose, {})[joint] = (operation["xy"][0], operation["xy"][1])
+        elif joint in placed.get(pose, {}):
+            hidden.setdefault(pose, {})[joint] = placed[pose][joint]
+    return hidden
+
+
+def _origin(opened: CorrectedRun, entries: Sequence[Entry], smoothed: bool) -> dict[str, Any]:
+    """What made the labels, and who; its first keys are those of COCO's `info`."""
+    people = sorted({entry.by for entry in entries if entry.by})
+    changes = [entry for entry in entries if entry.operation["op"] not in ("checked", "fine", "undo")]
+    return {
+        "description": f"Tracks of {opened.header.source}, checked and corrected by hand; made by posetrail",
+        "version": opened.record.versions.get("posetrail", ""),
+        "contributor": ", ".join(people),
+        "date_created": max((entry.at for entry in entries), default=""),
+        "input_sha256": opened.header.source_fingerprint,
+        "networks": [model.name for model in opened.record.models],
+        "smoothed": smoothed,
+        "checked": [
+            {"first": entry.operation["first"], "last": entry.operation["last"], "by": entry.by, "at": entry.at}
+            for entry in entries
+            if entry.operation["op"] == "checked"
+        ],
+        "corrections": [
+            {"n": entry.number, "op": entry.operation["op"], "text": entry.text, "by": entry.by, "at": entry.at}
+            for entry in changes
+        ],
+    }

@@ -99,17 +99,26 @@ def suits_posetrack(skeleton: Skeleton) -> bool:
     return bool(np.isfinite(keypoints[0, sides]).all())
 
 
+def check_suits_posetrack(skeleton: Skeleton) -> None:
+    """Refuse skeletons without joints for PoseTrack's arms and legs.
+
+    Raises:
+        InputError: the skeleton lacks some.
+    """
+    if not suits_posetrack(skeleton):
+        raise InputError(
+            "PoseTrack files need shoulders, elbows, wrists, hips, knees and ankles; "
+            f"{skeleton.name} lacks some; save csv, parquet, coco or mot instead"
+        )
+
+
 def open_posetrack(path: Path, clip: ClipInfo, *, version: int) -> AbstractContextManager[Writer]:
     """Open a PoseTrack file.
 
     Raises:
         InputError: the skeleton lacks joints of arms or legs.
     """
-    if not suits_posetrack(clip.skeleton):
-        raise InputError(
-            "PoseTrack files need shoulders, elbows, wrists, hips, knees and ankles; "
-            f"{clip.skeleton.name} lacks some; save csv, parquet, coco or mot instead"
-        )
+    check_suits_posetrack(clip.skeleton)
     return _whole_posetrack(path, clip, version)
 
 
