@@ -214,7 +214,8 @@ def _associate(
     writers = {name: writer for name, writer in writers.items() if name not in reuse.files}
     if old and reuse.files and not writers:  # only the video is missing
         files = files_of(run.folder, reuse.files)
-        return replace(record, applied=old.applied, warnings=old.warnings, figures=old.figures, files=files)
+        kept = {name: getattr(old, name) for name in ("applied", "warnings", "figures", "suspects")}
+        return replace(record, **kept, files=files)
     (run.folder / RUN).unlink(missing_ok=True)  # until all files show the same tracks
     warnings = [RunWarning(reuse.warning)] if reuse.warning else []
     warnings += old.warnings_about(reuse.files) if old else []

@@ -22,8 +22,8 @@ from tracker.io.writers import WRITERS
 from tracker.settings import AssociationSettings
 
 SCHEMA_VERSION = 1
-LOG, RUN, VIDEO = "poses.arrow", "run.json", "video.mp4"
-RESULTS = frozenset({VIDEO, *(kind.file_name for kind in WRITERS.values())})
+LOG, RUN, VIDEO, SUSPECTS = "poses.arrow", "run.json", "video.mp4", "suspects.csv"
+RESULTS = frozenset({VIDEO, SUSPECTS, *(kind.file_name for kind in WRITERS.values())})
 
 Status = Literal["complete", "damaged", "interrupted"]
 """How inference ended: all frames were read; all that a damaged clip has; or it was stopped before the end."""
@@ -129,6 +129,14 @@ class Figures:
     frames_per_s: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class SuspectFigures:
+    """How many doubtful places the tracks have."""
+
+    number: dict[str, int]  # by kind
+    per_1000_frames: dict[str, float]
+
+
 NO_FIGURES = Figures(frames=0, people=0, poses=0, interpolated=0, seconds=0.0)
 
 
@@ -149,6 +157,7 @@ class RunRecord:
     pose_log: LogEnd
     versions: dict[str, str]  # of the programs that assigned the ids
     figures: Figures
+    suspects: SuspectFigures | None = None  # once they were looked for
     files: tuple[FileName, ...]  # in the run's folder
 
     @property
@@ -255,7 +264,7 @@ def files_of(folder: Path, results: Set[str]) -> tuple[str, ...]:
     """All files of a run with these results, in the order in which they are written."""
     index = [INDEX] if (folder / INDEX).is_file() else []
     tracks = [kind.file_name for kind in WRITERS.values() if kind.file_name in results]
-    return (LOG, *index, *tracks, RUN, *({VIDEO} & results))
+    return (LOG, *index, *tracks, RUN, *(name for name in (SUSPECTS, VIDEO) if name in results))
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

@@ -13,7 +13,7 @@ from tracker.association.follow import associate_clip
 from tracker.frames import TrackedFrame
 from tracker.io.pose_log import LogEnd, PoseLogHeader, read_pose_log
 from tracker.io.writers import WRITERS, ClipInfo, Writer, open_writer
-from tracker.runs.record import VIDEO, ClipInput, Figures, RunRecord, RunWarning, files_of, write_record
+from tracker.runs.record import SUSPECTS, VIDEO, ClipInput, Figures, RunRecord, RunWarning, files_of, write_record
 from tracker.runs.versions import installed_versions
 from tracker.settings import AssociationSettings
 
@@ -99,7 +99,8 @@ def write_results(
         applied={**record.applied, "smooth": settings.smoothing},
         figures=Figures(frames=frames, people=len(ids), poses=poses, interpolated=interpolated, seconds=0.0),
         versions=installed_versions(),
-        files=files_of(folder, {*keep, *outputs} - failed.keys()),
+        suspects=None,
+        files=files_of(folder, {*keep, *outputs} - failed.keys() - {SUSPECTS}),
     ).with_seconds(time.perf_counter() - started)
     write_record(folder, record)
     _log.info("%s: wrote %s: %d frames, %d track ids", folder, ", ".join(record.files), frames, len(ids))

@@ -139,7 +139,8 @@ def test_ctrl_c_keeps_the_finished_frames(example_clip: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "command", ["", "track", "batch", "follow", "draw", "export", "view", "eval", "convert", "models", "doctor"]
+    "command",
+    ["", "track", "batch", "follow", "draw", "export", "view", "suspects", "eval", "convert", "models", "doctor"],
 )
 def test_help_imports_nothing_heavy(command: str) -> None:
     heavy = ("torch", "numpy", "cv2", "av", "pyarrow", "pandas", "scipy", "onnxruntime")
