@@ -17,6 +17,7 @@ from tracker.inference.propagation import create_flow
 from tracker.io.video import open_source
 from tracker.runs.folder import run_clip
 from tracker.runs.networks import Networks
+from tracker.runs.resume import IfExists
 from tracker.settings import InferenceSettings, Settings
 
 
@@ -47,11 +48,11 @@ class Upright:
         ]
 
 
-def run_of(clip: Path, folder: Path, **part: Any) -> Path:
+def run_of(clip: Path, folder: Path, *, if_exists: IfExists = "associate", **part: Any) -> Path:
     """The run's folder of a clip, or of a part of it."""
     networks = Networks(OnePerson(), Upright(), create_flow("none"), (), "cpu")
     settings = Settings(inference=InferenceSettings(flow="none"))
-    return run_clip(open_source(clip, **part), folder, networks, settings).folder
+    return run_clip(open_source(clip, **part), folder, networks, settings, if_exists=if_exists).folder
 
 
 def numbered_run(place: Path, frames: int = 12, **part: Any) -> Path:
