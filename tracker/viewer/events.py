@@ -18,6 +18,11 @@ class Events:
         self.state = state
         self._subscribers: set[asyncio.Queue[bytes | None]] = set()
 
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether a page is connected."""
+        return bool(self._subscribers)
+
     def publish(self, **changes: Any) -> None:
         """Change the state and send it to all pages."""
         self.state = {**self.state, **changes}

@@ -17,6 +17,7 @@ import logging
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -88,6 +89,17 @@ class Pieces:
         made_of = f"{_FORMAT} {self.fingerprint} {self.preview_size} {numbers.tolist()}"
         return self.folder / f"{piece:05d}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.mp4"
 
+    def find(self, piece: int) -> Path | None:
+        """Where a piece is; None if it must be made. It counts as used now."""
+        path = self.path(piece)
+        try:
+            os.utime(path, (time.time(), path.stat().st_mtime))  # browsers compare the time of modification
+        except FileNotFoundError:
+            return None
+        except OSError:
+            pass
+        return path
+
     def made(self) -> list[int]:
         """The pieces that are there."""
         present = {file.name for file in self.folder.glob("*.mp4")}
@@ -102,8 +114,6 @@ class Pieces:
         """
         path = self.path(piece)
         if path.is_file():
-            with suppress(OSError):
-                os.utime(path)  # used now
             return path
         clip = self.clip()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +144,7 @@ class Pieces:
         for file in self.folder.glob("*.mp4"):
             with suppress(OSError):
                 status = file.stat()
-                files.append((file == newest, status.st_mtime, status.st_size, file))
+                files.append((file == newest, status.st_atime, status.st_size, file))
         excess = sum(size for _, _, size, _ in files) - LARGEST_BYTES
         for _, _, size, file in sorted(files)[:-1]:
             if excess <= 0:

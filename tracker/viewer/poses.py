@@ -3,8 +3,9 @@
     uint32 length of the head | head, JSON | zero bytes up to a multiple of 4
     track ids int32 (M,) | flags uint32 (M,) | boxes float32 (M, 4) | keypoints float32 (M, K, 2) | scores uint8 (M, K)
 
-All little endian. The head holds `first`, `count`, `joints` (K) and `people`, the number of poses of each frame, M in
-all. Flags: 1 interpolated, 2 propagated, 4 corrected. Missing joints are NaN with score 0; scores are 0 to 255.
+All little endian. The head holds `revision`, `first`, `count`, `joints` (K) and `people`, the number of poses of each
+frame, M in all. Flags: 1 interpolated, 2 propagated, 4 corrected. Missing joints are NaN with score 0; scores are 0 to
+255.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ INTERPOLATED, PROPAGATED, CORRECTED = 1, 2, 4
 LARGEST_WINDOW = 4096  # frames
 
 
-def pose_window(clip: TrackedClip, first: int, count: int, corrected: np.ndarray | None = None) -> bytes:
+def pose_window(clip: TrackedClip, first: int, count: int, revision: int) -> bytes:
     """The poses of `count` frames from position `first` on; fewer at the end of the clip.
 
     Args:
-        clip: of T poses in all.
+        clip: the tracks.
         first: position of the first frame.
         count: number of frames.
-        corrected: (T,) bool, poses that a correction changed.
+        revision: of the tracks.
     """
     end = min(first + min(count, LARGEST_WINDOW), len(clip))
     rows = slice(clip.begins[first], clip.begins[end])
     poses = clip.poses[rows]
     flags = INTERPOLATED * clip.interpolated[rows].astype("<u4") + PROPAGATED * poses.propagated.astype("<u4")
-    if corrected is not None:
-        flags += CORRECTED * corrected[rows].astype("<u4")
+    flags += CORRECTED * (clip.edits[rows] != 0).astype("<u4")
     head = {
+        "revision": revision,
         "first": first,
         "count": end - first,
         "joints": poses.keypoints.shape[1],

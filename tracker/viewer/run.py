@@ -1,24 +1,30 @@
-"""One run that the viewer serves, opened when it is first asked for.
+"""One run that the viewer serves: its tracks as corrected now, its clip, its preview and its suspects.
 
-The page addresses frames by their position, people of a frame by their place in it, and tracks by their id at one
-revision. Opening and correcting a run takes seconds for a long clip, so both happen in worker threads, one at a time.
+The page addresses frames by position, people by their place in a frame, and tracks by id. All of these belong to one
+revision: the number of corrections in the log and of associations since the run was opened. Methods are called from
+worker threads; those that change the run, one at a time.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from posetrail.errors import InputError
-from tracker.io.pose_log import PoseLogHeader, read_pose_log
-from tracker.runs.record import LOG, RunRecord, check_log, read_record
-from tracker.runs.results import tracks_of
-from tracker.tracked_clip import TrackedClip, tracked_clip
+from tracker.io.corrections_log import CORRECTIONS
+from tracker.runs.corrected import CorrectedRun, Effect, Entry, OutOfDate
+from tracker.runs.record import RunRecord
+from tracker.tracked_clip import TrackedClip
 from tracker.viewer.clip import ClipImages, open_clip
-from tracker.viewer.overview import track_summaries
+from tracker.viewer.overview import edits, position_spans, track_summaries
 from tracker.viewer.pieces import FPS, PIECE_FRAMES, Pieces, preview_folder
 from tracker.viewer.stills import Stills
 
@@ -29,8 +35,11 @@ JOINT_SCORE_THRESHOLD = 0.2  # joints of lower score are not drawn, as in drawn 
 class Snapshot:
     """A run at one revision."""
 
-    clip: TrackedClip
     revision: int
+    clip: TrackedClip
+    entries: tuple[Entry, ...]
+    checked: tuple[tuple[int, int], ...]  # first and last frames, numbers in the video
+    stale: bool
 
     @cached_property
     def tracks(self) -> list[dict[str, Any]]:
@@ -39,7 +48,7 @@ class Snapshot:
 
 
 class ServedRun:
-    """A run's folder, its poses, its clip and its preview.
+    """A run's folder, opened.
 
     Args:
         folder: of the run.
@@ -47,26 +56,46 @@ class ServedRun:
         input: its clip, if it was moved, or if its poses were imported.
 
     Raises:
-        InputError: it is no run, or its pose log is damaged.
+        InputError: it is no run, its pose log is damaged, or its corrections cannot be used.
     """
 
     def __init__(self, folder: Path, name: str, input: Path | None = None) -> None:
         self.folder, self.name, self._input = folder, name, input
-        self.record: RunRecord = read_record(folder)
-        end = check_log(folder, self.record)
-        self.header: PoseLogHeader = read_pose_log(folder / LOG)[0]
-        tracks = tracks_of(folder / LOG, self.record.association_settings, end)
-        self.now = Snapshot(clip=tracked_clip(tracks(), self.header.num_joints), revision=0)
+        self._open = ExitStack()
+        self._run = self._open.enter_context(CorrectedRun(folder))
+        self._associations = 0
+        self.now = self._snapshot()
         self._opening = threading.Lock()
         self._images: ClipImages | InputError | None = None
         self._stills: Stills | None = None
+        header = self._run.header
         self.pieces = Pieces(
             folder=preview_folder(folder),
             clip=self.images,
             fingerprint=self.record.input.fingerprint,
             numbers=self.now.clip.frame_indices,
-            size=(self.header.width, self.header.height),
+            size=(header.width, header.height),
         )
+
+    @property
+    def record(self) -> RunRecord:
+        """The content of run.json."""
+        return self._run.record
+
+    @property
+    def read_only(self) -> bool:
+        """Whether corrections cannot be written."""
+        log = self.folder / CORRECTIONS
+        return not (os.access(self.folder, os.W_OK) and (not log.exists() or os.access(log, os.W_OK)))
+
+    def close(self) -> None:
+        """Close all files."""
+        with self._opening:
+            if self._stills is not None:
+                self._stills.close()
+        self._open.close()
+
+    # Pictures ---------------------------------------------------------------------------------------------------------
 
     def images(self) -> ClipImages:
         """The images of the clip, opened on first use.
@@ -98,50 +127,135 @@ class ServedRun:
             self._stills = self._stills or Stills(images)
             return self._stills
 
+    # Answers ----------------------------------------------------------------------------------------------------------
+
     def about(self) -> dict[str, Any]:
         """What the page needs to know of the run before anything else."""
-        skeleton, clip = self.header.skeleton, self.now.clip
+        now, header, skeleton = self.now, self._run.header, self._run.header.skeleton
         width, height = self.pieces.preview_size
-        try:
-            self.images()
-            problem = ""
-        except InputError as error:
-            problem = str(error)
+        problem = self._problem()
         return {
             "name": self.name,
             "has_clip": not problem,
             "problem": problem,
-            "width": self.header.width,
-            "height": self.header.height,
-            "fps": self.header.fps,
-            "num_frames": len(clip),
-            "first_frame_number": int(clip.frame_indices[0]) if len(clip) else 0,
+            "width": header.width,
+            "height": header.height,
+            "fps": header.fps,
+            "num_frames": len(now.clip),
+            "first_frame_number": int(now.clip.frame_indices[0]) if len(now.clip) else 0,
             "skeleton": {
                 "name": skeleton.name,
                 "joints": list(skeleton.joints),
                 "limbs": skeleton.limb_indices.tolist(),
                 "mirror": skeleton.mirror.tolist(),
             },
-            "revision": self.now.revision,
-            "stale": False,
-            "read_only": True,
+            "revision": now.revision,
+            "stale": now.stale,
+            "read_only": self.read_only,
             "preview": {"fps": FPS, "piece_frames": PIECE_FRAMES, "width": width, "height": height},
             "joint_score_threshold": JOINT_SCORE_THRESHOLD,
         }
 
     def overview(self) -> dict[str, Any]:
         """What the timeline shows."""
-        clip = self.now.clip
+        now = self.now
         return {
-            "revision": self.now.revision,
-            "times_s": clip.times_s.round(6).tolist(),
-            "frame_numbers": clip.frame_indices.tolist(),
-            "tracks": self.now.tracks,
-            "checked": [],
-            "edits": [],
+            "revision": now.revision,
+            "times_s": now.clip.times_s.round(6).tolist(),
+            "frame_numbers": now.clip.frame_indices.tolist(),
+            "tracks": now.tracks,
+            "checked": position_spans(now.checked, now.clip.frame_indices),
+            "edits": edits(now.entries, now.clip),
         }
 
-    def close(self) -> None:
-        """Close the clip."""
-        if self._stills is not None:
-            self._stills.close()
+    def log(self) -> dict[str, Any]:
+        """The corrections, the first one first."""
+        now = self.now
+        return {
+            "revision": now.revision,
+            "entries": [
+                {
+                    "number": entry.number,
+                    "op": entry.operation["op"],
+                    "text": entry.text,
+                    "undone": entry.undone,
+                    "by": entry.by,
+                    "at": entry.at,
+                    "position": _position(now.clip, entry.first_frame),
+                }
+                for entry in now.entries
+            ],
+        }
+
+    # Corrections ------------------------------------------------------------------------------------------------------
+
+    def effect(self, request: Mapping[str, Any], revision: int | None) -> dict[str, Any]:
+        """What a correction would change.
+
+        Raises:
+            OutOfDate: the current revision is another one.
+            InputError: it cannot be made.
+        """
+        self._check(revision)
+        return _effect(self._run.effect(request), self.now.clip)
+
+    def apply(self, request: Mapping[str, Any], revision: int | None) -> dict[str, Any]:
+        """Append a correction to the log: what it changed, and the new revision.
+
+        Raises:
+            OutOfDate: the current revision is another one.
+            InputError: it cannot be made, or not be written.
+        """
+        self._check(revision)
+        before = self.now.clip
+        try:
+            effect = self._run.apply(request, self._run.revision)
+        finally:  # another process may have corrected the run
+            self.now = self._snapshot()
+        return {**_effect(effect, before), "revision": self.now.revision}
+
+    def associate(self) -> None:
+        """Assign ids again with the corrections.
+
+        Raises:
+            InputError: another process uses the folder, or it cannot be written.
+        """
+        self._run.associate_again()
+        self._associations += 1
+        self.now = self._snapshot()
+
+    def _check(self, revision: int | None) -> None:
+        if revision is not None and revision != self.now.revision:
+            raise OutOfDate(f"expected revision {self.now.revision}, got {revision}")
+
+    def _problem(self) -> str:
+        try:
+            self.images()
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def _snapshot(self) -> Snapshot:
+        run = self._run
+        return Snapshot(
+            revision=run.revision + self._associations,
+            clip=run.clip,
+            entries=tuple(run.entries),
+            checked=tuple(run.checked),
+            stale=run.is_stale,
+        )
+
+
+def _effect(effect: Effect, clip: TrackedClip) -> dict[str, Any]:
+    return {
+        "text": effect.text,
+        "first": _position(clip, effect.first_frame),
+        "last": _position(clip, effect.last_frame),
+        "poses": effect.poses,
+        "tracks": list(effect.track_ids),
+    }
+
+
+def _position(clip: TrackedClip, frame: int) -> int:
+    """The position of a frame; of the next one, if the run does not have it."""
+    return min(int(np.searchsorted(clip.frame_indices, frame)), max(len(clip) - 1, 0))

@@ -13,6 +13,7 @@ import uvicorn
 
 from posetrail.errors import InputError
 from tracker.viewer.app import RunFolder, Viewer
+from tracker.viewer.queue import find_runs
 from tracker.viewer.security import TOKEN, new_token
 
 LOCALHOST = "127.0.0.1"
@@ -49,7 +50,11 @@ def view(
         InputError: there is no run, or the port cannot be used.
     """
     token = new_token()
-    viewer = Viewer([RunFolder(runs, runs.resolve().name, input)])
+    folders = find_runs(runs)
+    if input is not None and len(folders) > 1:
+        raise InputError(f"--input: expected one run, got {len(folders)} in {runs}; give the folder of one of them")
+    root = runs if folders != [runs] else runs.resolve().parent
+    viewer = Viewer([RunFolder(each, str(each.resolve().relative_to(root.resolve())), input) for each in folders])
     with _listening(host, port) as listener:
         port = listener.getsockname()[1]
         asyncio.run(_serve(viewer, listener, token, host, on_address, stopped))

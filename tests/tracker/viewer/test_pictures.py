@@ -225,8 +225,8 @@ def test_the_oldest_pieces_are_deleted_beyond_the_limit(tmp_path: Path, monkeypa
     preview = pieces.Pieces(tmp_path / "preview", lambda: clip, "", np.arange(60), (128, 64))
     made = [preview.make(piece) for piece in range(3)]
     for age, path in enumerate(made):
-        os.utime(path, (1000 - age, 1000 - age))
-    preview.make(2)  # there already: used now
+        os.utime(path, (1000 - age, 1000))
+    preview.find(2)  # used now
     monkeypatch.setattr(pieces, "LARGEST_BYTES", sum(path.stat().st_size for path in made))
     preview.make(3)
     assert preview.made() == [0, 2, 3]
@@ -309,9 +309,10 @@ def test_a_client_that_has_gone_waits_for_no_preview(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(pieces.Pieces, "make", make)
     with viewing(run_of(steady(tmp_path), tmp_path / "run")) as client:
+        assert client.get("api/run").status_code == 200
         with pytest.raises(requests.Timeout):
-            client.session.get(f"{client.root}/runs/0/preview/0.mp4", timeout=0.5)
-        assert begun.is_set()
+            client.session.get(f"{client.root}/runs/0/preview/0.mp4", timeout=1)
+        assert begun.wait(9)
         assert given_up.wait(9)
 
 
