@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 from starlette.applications import Starlette
@@ -24,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 from posetrail.errors import InputError
 from tracker.runs.corrected import OutOfDate
 from tracker.runs.export import export_name, export_run
+from tracker.viewer import pieces
 from tracker.viewer.events import Events
 from tracker.viewer.pieces import PieceMaker, Pieces
 from tracker.viewer.poses import pose_window
@@ -35,6 +37,7 @@ from tracker.viewer.stills import DEFAULT_LONG_SIDE, MissingImage
 _log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
+_SUSPECT_PIECES = 30  # pieces of the preview that are made for suspects before they are looked at
 _MOST_OPEN = 4  # runs that no page shows are closed beyond this number
 _POLL_S = 0.2  # a request that waits looks for its client this often
 _LONG_SIDES = range(16, 8193)  # pixels
@@ -103,6 +106,7 @@ class Viewer:
         self.runs = tuple(runs)
         self.maker = PieceMaker()
         self._thumbnail_lock = asyncio.Lock()
+        self._suspect_pieces: WeakKeyDictionary[Pieces, list[int]] = WeakKeyDictionary()  # worst first
         self._recent: dict[RunFolder, None] = {}  # runs that are open, the one asked for last at the end
 
     def app(self, token: str, hosts: Iterable[str] = ()) -> Starlette:
@@ -112,6 +116,7 @@ class Viewer:
             Route("/api/run", self._about),
             Route("/api/overview", self._overview),
             Route("/api/poses", self._poses),
+            Route("/api/suspects", self._suspects),
             Route("/api/log", self._log),
             Route("/api/events", self._events),
             Route("/api/effect", self._effect, methods=["POST"]),
@@ -175,6 +180,14 @@ class Viewer:
             raise HTTPException(404, f"first, count: expected frames of 0 to {len(clip) - 1}, got {first}, {count}")
         content = await run_in_threadpool(pose_window, clip, first, count, now.revision)
         return Response(content, media_type="application/octet-stream")
+
+    async def _suspects(self, request: Request) -> Response:
+        run = await self._run(request)
+        found = await run_in_threadpool(run.suspects)
+        places = [each["position"] // pieces.PIECE_FRAMES for each in found["suspects"] if each["state"] == "open"]
+        self._suspect_pieces[run.pieces] = list(dict.fromkeys(places))[:_SUSPECT_PIECES]
+        self._suggest(run.pieces)
+        return await _json(lambda: found)
 
     async def _log(self, request: Request) -> Response:
         run = await self._run(request)
@@ -248,13 +261,12 @@ class Viewer:
         if piece >= len(run.pieces):
             raise HTTPException(404, f"preview: expected 0 to {len(run.pieces) - 1}, got {piece}")
         path = run.pieces.find(piece) or await self._made(request, run.pieces, piece)
-        if piece + 1 < len(run.pieces):
-            self.maker.suggest(run.pieces, [piece + 1])
+        self._suggest(run.pieces, [piece + 1])
         return FileResponse(path, media_type="video/mp4", headers=_REVALIDATE)
 
-    async def _made(self, request: Request, pieces: Pieces, piece: int) -> Path:
+    async def _made(self, request: Request, preview: Pieces, piece: int) -> Path:
         """Where a piece is, once it is made."""
-        pending = self.maker.request(pieces, piece)
+        pending = self.maker.request(preview, piece)
         try:
             result = asyncio.wrap_future(pending.result)
             while not result.done():
@@ -266,6 +278,10 @@ class Viewer:
             raise HTTPException(404, f"the preview cannot be written ({error.strerror})") from None
         finally:
             self.maker.withdraw(pending)
+
+    def _suggest(self, preview: Pieces, first: Sequence[int] = ()) -> None:
+        """Make these pieces of a preview, then those of suspects, while no request waits."""
+        self.maker.suggest(preview, [*first, *self._suspect_pieces.get(preview, ())])
 
     async def _thumbnail(self, request: Request) -> Response:
         folder = self._folder(request)

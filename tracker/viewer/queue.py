@@ -18,6 +18,7 @@ from tracker.io.video import open_source, read_frames
 from tracker.runs.record import RUN, ClipInput, RunRecord, read_record
 from tracker.viewer.clip import scaled, scaled_size
 from tracker.viewer.pieces import preview_folder
+from tracker.viewer.suspects import num_open
 
 _DEPTHS = ("*", "*/*", "*/*/*")  # folders between that of a batch and those of its runs
 _THUMBNAIL = "thumbnail.jpg"
@@ -44,7 +45,7 @@ class QueuedRun:
 
     frames: int
     people: int
-    open: int | None  # suspects that are neither fixed nor fine; None: not known yet
+    open: int | None  # suspects that are neither fixed nor fine; None: they were not looked for
     checked_share: float  # of the frames, 0..1
     has_clip: bool
     problem: str  # why the run cannot be opened; empty if it can
@@ -70,14 +71,15 @@ def queued_run(folder: Path) -> QueuedRun:
         operations = [from_json(line) for line in read_corrections(folder / CORRECTIONS).lines]
     except (InputError, ValueError) as error:
         return QueuedRun(frames=0, people=0, open=None, checked_share=0.0, has_clip=False, problem=str(error))
-    active = [each for each, undone in zip(operations, are_undone(operations), strict=True) if not undone]
-    spans = [(each.first, each.last) for each in active if isinstance(each, Checked)]
+    undone = are_undone(operations)
+    active = {number: each for number, each in enumerate(operations, 1) if not undone[number - 1]}
+    spans = [(each.first, each.last) for each in active.values() if isinstance(each, Checked)]
     stride = record.input.stride if isinstance(record.input, ClipInput) else 1
     frames = record.figures.frames
     return QueuedRun(
         frames=frames,
         people=record.figures.people,
-        open=None,
+        open=num_open(folder, active) if record.suspects is not None else None,
         checked_share=min(1.0, _covered(spans, stride) / frames) if frames else 0.0,
         has_clip=isinstance(record.input, ClipInput) and Path(record.input.path).exists(),
         problem="",

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from posetrail.errors import InputError
+from tracker.association.corrections import Operation, from_json
+from tracker.association.suspects import Suspect
 from tracker.io.corrections_log import CORRECTIONS
 from tracker.runs.corrected import CorrectedRun, Effect, Entry, OutOfDate
 from tracker.runs.record import RunRecord
@@ -27,6 +29,7 @@ from tracker.viewer.clip import ClipImages, open_clip
 from tracker.viewer.overview import edits, position_spans, track_summaries
 from tracker.viewer.pieces import FPS, PIECE_FRAMES, Pieces, preview_folder
 from tracker.viewer.stills import Stills
+from tracker.viewer.suspects import suspects_as_json, suspects_of
 
 JOINT_SCORE_THRESHOLD = 0.2  # joints of lower score are not drawn, as in drawn videos
 
@@ -40,6 +43,11 @@ class Snapshot:
     entries: tuple[Entry, ...]
     checked: tuple[tuple[int, int], ...]  # first and last frames, numbers in the video
     stale: bool
+
+    @cached_property
+    def operations(self) -> dict[int, Operation]:
+        """The corrections that are not undone, by number."""
+        return {each.number: from_json(each.operation) for each in self.entries if not each.undone}
 
     @cached_property
     def tracks(self) -> list[dict[str, Any]]:
@@ -66,6 +74,8 @@ class ServedRun:
         self._associations = 0
         self.now = self._snapshot()
         self._opening = threading.Lock()
+        self._in_folder = threading.Lock()  # held by what locks the folder, so that it never finds it locked by itself
+        self._found: list[Suspect] | None = None
         self._images: ClipImages | InputError | None = None
         self._stills: Stills | None = None
         header = self._run.header
@@ -187,6 +197,18 @@ class ServedRun:
             ],
         }
 
+    def suspects(self) -> dict[str, Any]:
+        """The doubtful places, worst first; looked for on first use.
+
+        Raises:
+            InputError: they were not looked for before, and the folder cannot be written.
+        """
+        with self._in_folder:
+            if self._found is None:
+                self._found = suspects_of(self.folder)
+            now, found = self.now, self._found
+        return {"revision": now.revision, "suspects": suspects_as_json(found, now.clip, now.operations)}
+
     # Corrections ------------------------------------------------------------------------------------------------------
 
     def effect(self, request: Mapping[str, Any], revision: int | None) -> dict[str, Any]:
@@ -220,9 +242,10 @@ class ServedRun:
         Raises:
             InputError: another process uses the folder, or it cannot be written.
         """
-        self._run.associate_again()
-        self._associations += 1
-        self.now = self._snapshot()
+        with self._in_folder:
+            self._run.associate_again()
+            self._associations += 1
+            self.now, self._found = self._snapshot(), None
 
     def _check(self, revision: int | None) -> None:
         if revision is not None and revision != self.now.revision:
