@@ -27,6 +27,7 @@ COMMANDS = {
     "follow": (),
     "draw": (),
     "export": (),
+    "report": (),
     "view": (),
     "eval": (),
     "convert": (),

@@ -14,7 +14,20 @@ from tests.conftest import REPOSITORY
 from tracker.cli.app import app
 from tracker.cli.arguments import repeat_set
 
-NAMES = ("track", "batch", "follow", "draw", "export", "view", "suspects", "eval", "convert", "models", "doctor")
+NAMES = (
+    "track",
+    "batch",
+    "follow",
+    "draw",
+    "export",
+    "report",
+    "view",
+    "suspects",
+    "eval",
+    "convert",
+    "models",
+    "doctor",
+)
 PAGES = [
     REPOSITORY / "README.md",
     REPOSITORY / "CHANGELOG.md",

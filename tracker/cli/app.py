@@ -27,6 +27,7 @@ from tracker.cli.export import export_command
 from tracker.cli.follow import follow_command
 from tracker.cli.help import ALL_FLAG, HELP_FLAGS, HelpFormatter, epilogue
 from tracker.cli.printing import Printer, wants_json
+from tracker.cli.report import report_command
 from tracker.cli.suspects import suspects_command
 from tracker.cli.track import track_command
 from tracker.cli.view import view_command
@@ -51,6 +52,7 @@ app.command(draw_command, name="draw", sort_key=4)
 app.command(export_command, name="export", sort_key=5)
 app.command(view_command, name="view", sort_key=6)
 app.command(suspects_command, name="suspects", sort_key=7)
+app.command(report_command, name="report", sort_key=8)
 app.command(
     "eval_posetrack.cli:eval_command",
     name="eval",

@@ -22,7 +22,7 @@ _CLOCK = re.compile(r"(?:(?P<h>\d+):)?(?P<m>\d+):(?P<s>\d+(?:\.\d*)?)")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")
 _LIVE = re.compile(r"\d+|/dev/video\d+")
 _STREAMS = ("rtsp", "rtsps", "rtmp", "rtp", "udp", "srt")
-_OF_ONE_CLIP = ("track", "draw", "follow", "export", "suspects")
+_OF_ONE_CLIP = ("track", "draw", "follow", "export", "report", "suspects")
 
 
 def seconds(text: str) -> float:

@@ -17,7 +17,7 @@ from tracker.io.writers import WRITERS, ClipInfo
 from tracker.runs.corrected import CorrectedRun, Entry
 from tracker.runs.ground_truth import GroundTruth, write_coco, write_csv, write_posetrack
 from tracker.runs.locks import file_lock
-from tracker.runs.record import LOG, RESULTS, RUN, check_log, read_record
+from tracker.runs.record import LOG, check_log, check_output_file, read_record
 from tracker.runs.results import tracks_of
 from tracker.tracked_clip import PoseName, TrackedClip, tracked_clip
 
@@ -79,7 +79,7 @@ def export_run(
     run = Path(run)
     name = export_name(to, ground_truth=ground_truth)
     path = run / name if output is None else Path(output)
-    check_place(run, path)
+    check_output_file(run, path)
     read_record(run)  # refuses a folder that is no run before a lock is made beside the file
     with file_lock(path), CorrectedRun(run) as opened:
         if ground_truth:
@@ -87,20 +87,6 @@ def export_run(
         else:
             _write_tracks(path, to, _info(opened), opened.clip)
     return path
-
-
-def check_place(run: Path, path: Path) -> None:
-    """Refuse to write a file where it cannot be, or over a file of the run.
-
-    Raises:
-        InputError: the folder does not exist, or the path is that of a folder or of a file of the run.
-    """
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: expected an existing folder; make it, or choose another place for the file")
-    if path.is_dir():
-        raise InputError(f"{path}: expected a file to write, got a folder; give the name of a file with -o")
-    if path.resolve() in {(run / name).resolve() for name in (RUN, LOG, *RESULTS)}:
-        raise InputError(f"{path}: is a file of the run; choose another name")
 
 
 def ground_truth_of(opened: CorrectedRun, *, smoothed: bool = False) -> GroundTruth:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.paths import is_safe_name
+from tracker.io.corrections_log import CORRECTIONS
 from tracker.io.frame_index import INDEX
 from tracker.io.json_records import Check, from_json
 from tracker.io.pose_log import DamagedLog, LogEnd, check_pose_log, read_pose_log
@@ -330,6 +331,20 @@ def _remedy(folder: Path, record: RunRecord) -> str:
     if isinstance(record.input, ClipInput):
         return f"infer the rest again: posetrail track {shlex.quote(path)} -o {shlex.quote(str(folder.parent))}"
     return f"import the poses again: posetrail follow {shlex.quote(path)} -o {shlex.quote(str(folder))}"
+
+
+def check_output_file(folder: Path, path: Path) -> None:
+    """Refuse to write a further file where it cannot be, or over a file of the run.
+
+    Raises:
+        InputError: the folder does not exist, or the path is that of a folder or of a file of the run.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: expected an existing folder; make it, or choose another place for the file")
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file to write, got a folder; give the name of a file with -o")
+    if path.resolve() in {(folder / name).resolve() for name in (RUN, LOG, INDEX, CORRECTIONS, *RESULTS)}:
+        raise InputError(f"{path}: is a file of the run; choose another name")
 
 
 def open_input(record: RunRecord, path: Path | None) -> Source:

@@ -140,7 +140,21 @@ def test_ctrl_c_keeps_the_finished_frames(example_clip: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "command",
-    ["", "track", "batch", "follow", "draw", "export", "view", "suspects", "eval", "convert", "models", "doctor"],
+    [
+        "",
+        "track",
+        "batch",
+        "follow",
+        "draw",
+        "export",
+        "report",
+        "view",
+        "suspects",
+        "eval",
+        "convert",
+        "models",
+        "doctor",
+    ],
 )
 def test_help_imports_nothing_heavy(command: str) -> None:
     heavy = ("torch", "numpy", "cv2", "av", "pyarrow", "pandas", "scipy", "onnxruntime")

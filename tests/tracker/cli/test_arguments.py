@@ -157,7 +157,21 @@ def test_numbers_agree_with_their_nouns() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "track", "batch", "follow", "draw", "export", "view", "suspects", "eval", "convert", "doctor", "models"]
+    [
+        "",
+        "track",
+        "batch",
+        "follow",
+        "draw",
+        "export",
+        "report",
+        "view",
+        "suspects",
+        "eval",
+        "convert",
+        "doctor",
+        "models",
+    ]
     + [f"models {command}" for command in ("list", "fetch", "verify", "path", "export")],
 )
 def test_a_short_flag_shows_the_same_help(capsys: pytest.CaptureFixture[str], command: str) -> None:

@@ -58,7 +58,7 @@ def test_help_all_shows_every_flag_in_sections(
 def test_short_commands_show_all_of_their_flags(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for command in ("draw", "export", "eval", "convert"):
+    for command in ("draw", "export", "report", "eval", "convert"):
         text = shown(capsys, monkeypatch, command, "--help")
         assert text == shown(capsys, monkeypatch, command, "--help-all")
         assert flags(text)
