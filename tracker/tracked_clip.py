@@ -86,7 +86,8 @@ class TrackedClip:
     def frames(self) -> Iterator[TrackedFrame]:
         """The frames in order, without images."""
         for k, name in enumerate(self.frame_names):
-            yield TrackedFrame(int(self.frame_indices[k]), float(self.times_s[k]), name, self.people(k))
+            index, time_s = int(self.frame_indices[k]), float(self.times_s[k])
+            yield TrackedFrame(index, time_s, name, self.people(k), names=self.names)
 
 
 def tracked_clip(frames: Iterable[TrackedFrame], num_joints: int) -> TrackedClip:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import Skeleton, skeleton_of_size
+from tracker.association.edited_poses import EditedFrames
 from tracker.association.offline import associate_offline
+from tracker.association.statements import Statements
 from tracker.association.tracker import associate_online, association_settings
 from tracker.frames import FrameWithTracks, PoseFrame, PropagatedPoses
 from tracker.settings import AssociationSettings, Settings
@@ -18,6 +20,7 @@ def associate_clip(
     skeleton: Skeleton,
     *,
     queue_frames: int = 1,
+    said: Statements | None = None,
 ) -> Callable[[], Iterator[FrameWithTracks]]:
     """Associate a clip online or offline, as `settings.offline` says.
 
@@ -26,13 +29,22 @@ def associate_clip(
         settings: how poses become tracks.
         skeleton: of the poses.
         queue_frames: number of earlier frames whose poses optical flow propagates into each frame.
+        said: what corrections state about the poses; the overlay (overlay.py) has to follow.
 
     Returns:
         A function that returns every frame with its tracked poses, in order, each time it is called.
     """
     if settings.offline:
-        return associate_offline(frames, settings, skeleton, queue_frames)
-    return lambda: associate_online(frames(), settings, skeleton, queue_frames=queue_frames)
+        return associate_offline(frames, settings, skeleton, queue_frames, said)
+    if said is None:
+        return lambda: associate_online(frames(), settings, skeleton, queue_frames=queue_frames)
+    edited = EditedFrames(said, skeleton)
+
+    def online() -> Iterator[FrameWithTracks]:
+        tracked = associate_online(edited(frames()), settings, skeleton, queue_frames=queue_frames)
+        return edited.named(edited.with_exact_joints(tracked))
+
+    return online
 
 
 def follow(

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -35,10 +37,32 @@ _APPEARANCE, _TYPICAL_COSINE = 8.0, 0.6  # embeddings of two people have about t
 _MIN_SHARED_JOINTS = 3
 _NEAR, _FAST = 2.0, 6.0  # body sizes, and body sizes per second: tracklets farther apart are not compared ...
 _MARGIN = 1.0  # ... nor those that need more than this on top of the best shape and appearance to be worth a link
+_STATED = 1e4  # for a link that a person has stated: more than all others together
 _PAIRS_AT_A_TIME = 20_000  # bounds the memory: estimating the odds of a pair takes about a kilobyte
 
 
-def link(tracklets: Tracklets, joint_sigmas: np.ndarray, max_gap_s: float) -> np.ndarray:
+class Constraints(Protocol):
+    """What a person has stated about tracklets: see constraints.py."""
+
+    def stated_links(self) -> list[tuple[int, int]]:
+        """Pairs of tracklets of which the second follows the first."""
+
+    def forbidden(self, earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
+        """Whether (L,) a link of two tracklets would join different people, or contradict a stated link."""
+
+    def groups(self, tracklet: int) -> set[int]:
+        """The groups of a tracklet's poses, each of one person."""
+
+    def are_apart(self, groups: set[int], others: set[int]) -> bool:
+        """Whether two sets of groups hold different people."""
+
+    def one_person(self, tracks: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """The tracks (P,) after those of one person were joined."""
+
+
+def link(
+    tracklets: Tracklets, joint_sigmas: np.ndarray, max_gap_s: float, constraints: Constraints | None = None
+) -> np.ndarray:
     """The track (P,) that each tracklet belongs to, counted from 0 in order of their first tracklets.
 
     Tracklets of a track never overlap in time.
@@ -46,19 +70,28 @@ def link(tracklets: Tracklets, joint_sigmas: np.ndarray, max_gap_s: float) -> np
     Args:
         tracklets: in order of their first poses.
         joint_sigmas: (K,) the skeleton's OKS sigmas.
-        max_gap_s: seconds; tracklets farther apart in time are not linked.
+        max_gap_s: seconds; tracklets farther apart in time are not linked, unless a constraint asks for it.
+        constraints: of a person who has corrected the clip; they hold.
     """
     successors = np.full(len(tracklets), -1)
     if len(tracklets):
         pairs = _candidates(tracklets, max_gap_s)
+        if constraints:
+            pairs = _constrained(tracklets, pairs, constraints)
         bodies = _in_blocks(lambda block: _body_evidence(tracklets, block, joint_sigmas), pairs)
         constant = _votes(_next_in_tracks(tracklets), pairs) + bodies + _prior(pairs)
+        if constraints:
+            constant = constant + _STATED * _are_among(pairs, constraints.stated_links())
         for _ in range(_ROUNDS):
             motion = _motion_evidence_in_context(tracklets, pairs, successors)
             successors = _best_links(len(tracklets), pairs, constant + motion)
+        if constraints:
+            successors = _cut_at_weakest(successors, pairs, constant + motion, constraints)
     tracks = np.arange(len(tracklets))
     for tracklet in np.flatnonzero(successors >= 0):  # in order of time, so the track of each is known already
         tracks[successors[tracklet]] = tracks[tracklet]
+    if constraints:
+        tracks = constraints.one_person(tracks, tracklets.first, tracklets.last)
     return np.unique(tracks, return_inverse=True)[1]
 
 
@@ -93,6 +126,46 @@ def _candidates(tracklets: Tracklets, max_gap_s: float) -> _Pairs:
         evidence = votes + _prior(pairs) + _motion_evidence(pairs, end_motion, start_motion, np.zeros((len(votes), 2)))
         parts.append(pairs[evidence + best_body + _MARGIN > 0])
     return _Pairs(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(_Pairs)))
+
+
+def _constrained(tracklets: Tracklets, pairs: _Pairs, constraints: Constraints) -> _Pairs:
+    """The pairs that corrections allow, and those that they state."""
+    pairs = pairs[~constraints.forbidden(pairs.earlier, pairs.later)]
+    stated = [(a, b) for a, b in constraints.stated_links() if tracklets.last[a] < tracklets.first[b]]
+    missing = sorted(set(stated) - set(zip(pairs.earlier.tolist(), pairs.later.tolist(), strict=True)))
+    earlier, later = np.array(missing, np.int64).reshape(-1, 2).T
+    gap_s = tracklets.starts[later, 0, 0] - tracklets.ends[earlier, -1, 0]
+    parts = (pairs.earlier, earlier), (pairs.later, later), (pairs.gap_s, gap_s)
+    return _Pairs(*(np.concatenate(each) for each in parts))
+
+
+def _are_among(pairs: _Pairs, links: list[tuple[int, int]]) -> np.ndarray:
+    """Whether (L,) a pair is one of these links."""
+    among = set(links)
+    return np.array([pair in among for pair in zip(pairs.earlier.tolist(), pairs.later.tolist(), strict=True)], bool)
+
+
+def _cut_at_weakest(
+    successors: np.ndarray, pairs: _Pairs, evidence: np.ndarray, constraints: Constraints
+) -> np.ndarray:
+    """The successors (P,) without links that would make one track of different people: of those between the two
+    tracklets in question the one of least evidence (L,) is cut."""
+    of_pair = dict(zip(zip(pairs.earlier.tolist(), pairs.later.tolist(), strict=True), evidence.tolist(), strict=True))
+    successors = successors.copy()
+    for head in np.setdiff1d(np.arange(len(successors)), successors).tolist():
+        chain: list[tuple[int, set[int]]] = []  # tracklets since the last cut, and the groups of each
+        tracklet = head
+        while tracklet >= 0:
+            groups = constraints.groups(tracklet)
+            chain.append((tracklet, groups))
+            conflicts = [k for k, (_, others) in enumerate(chain[:-1]) if constraints.are_apart(groups, others)]
+            if conflicts:
+                links = [(one, other) for (one, _), (other, _) in pairwise(chain[conflicts[-1] :])]
+                weakest = min(links, key=of_pair.__getitem__)
+                successors[weakest[0]] = -1
+                chain = chain[[each for each, _ in chain].index(weakest[1]) :]
+            tracklet = int(successors[tracklet])
+    return successors
 
 
 def _pairs_in_time(tracklets: Tracklets, max_gap_s: float) -> Iterator[_Pairs]:

@@ -21,12 +21,15 @@ import numpy as np
 from posetrail.poses import TrackedPoses
 from posetrail.skeletons import Skeleton
 from tracker.association.candidates import Candidates
+from tracker.association.constraints import Constraints
+from tracker.association.edited_poses import EditedFrames
 from tracker.association.gallery import AppearanceRecorder, TrackParts, reidentify
 from tracker.association.interpolation import interpolate_gaps
 from tracker.association.linking import link
 from tracker.association.preparation import Preparation
 from tracker.association.smoothing import smooth_tracks
 from tracker.association.stabilisation import inverted
+from tracker.association.statements import Statements
 from tracker.association.tracker import Tracker, without_low_score_joints
 from tracker.association.tracklets import TrackletRecorder, Tracklets
 from tracker.frames import FrameWithTracks, PoseFrame, PropagatedPoses
@@ -42,6 +45,7 @@ def associate_offline(
     settings: AssociationSettings,
     skeleton: Skeleton,
     queue_frames: int = 1,
+    said: Statements | None = None,
 ) -> Callable[[], Iterator[FrameWithTracks]]:
     """Associate a whole clip; ids count from 1 in order of appearance.
 
@@ -50,17 +54,22 @@ def associate_offline(
         settings: of the two trackers, of linking, interpolation and smoothing.
         skeleton: of the poses.
         queue_frames: number of earlier frames whose poses optical flow propagates into each frame.
+        said: what corrections state; the overlay (overlay.py) has to follow.
 
     Returns:
         A function that returns every frame with its tracked poses, in order, each time it is called.
     """
-    track_of_pose = offline_tracks(frames(), settings, skeleton, queue_frames).tracks
+    track_of_pose = offline_tracks(frames(), settings, skeleton, queue_frames, said).tracks
+    edited = EditedFrames(said, skeleton) if said else None
 
     def tracked_frames() -> Iterator[FrameWithTracks]:
-        smoothed = smooth_tracks(_with_ids(frames(), track_of_pose, settings), settings)
+        with_ids = _with_ids(edited(frames()) if edited else frames(), track_of_pose, settings)
+        tracked = smooth_tracks(with_ids, settings)
+        if edited:
+            tracked = edited.with_exact_joints(tracked)
         if settings.max_interpolation_gap_s > 0:
-            return interpolate_gaps(smoothed, settings.max_interpolation_gap_s)
-        return smoothed
+            tracked = interpolate_gaps(tracked, settings.max_interpolation_gap_s)
+        return edited.named(tracked) if edited else tracked
 
     return tracked_frames
 
@@ -75,17 +84,31 @@ class OfflineTracks:
 
 
 def offline_tracks(
-    frames: Iterable[PoseFrame], settings: AssociationSettings, skeleton: Skeleton, queue_frames: int = 1
+    frames: Iterable[PoseFrame],
+    settings: AssociationSettings,
+    skeleton: Skeleton,
+    queue_frames: int = 1,
+    said: Statements | None = None,
 ) -> OfflineTracks:
-    """The track of each pose of a clip, before ids are given; arguments as for `associate_offline`."""
+    """The track of each pose of a clip, before ids are given; arguments as for `associate_offline`.
+
+    Poses that corrections add follow the others of their frame.
+    """
     max_reid_gap_s = settings.max_reid_gap_s
     settings = replace(settings, smooth="none", smooth_hz=AssociationSettings.smooth_hz, max_reid_gap_s=0.0)
     recorder = TrackletRecorder()
     appearances = AppearanceRecorder() if max_reid_gap_s > 0 else None
     tracklet_of_pose, forward_of_pose, backward_of_pose = (array("i") for _ in range(3))  # flat: small for each frame
     num_frames = 0
-    for candidates, forward, backward in _both_directions(frames, settings, skeleton, queue_frames):
+    edited = EditedFrames(said, skeleton) if said else None
+    constraints = Constraints(said) if said else None
+    for candidates, forward, backward in _both_directions(frames, settings, skeleton, queue_frames, edited):
+        if edited and constraints:
+            keys = edited.keys(candidates.frame)
+            forward, backward = constraints.serials(keys, forward, backward)
         tracklets_of_frame = recorder.add(candidates, forward, backward)
+        if edited and constraints:
+            constraints.record(keys, tracklets_of_frame)
         if appearances is not None:
             appearances.add(candidates.frame, tracklets_of_frame, candidates.evidence > 0)
         tracklet_of_pose.extend(tracklets_of_frame.tolist())
@@ -93,7 +116,7 @@ def offline_tracks(
         backward_of_pose.extend(backward.tolist())
         num_frames += 1
     tracklets = recorder.tracklets()
-    track_of_tracklet = _tracks_of_tracklets(tracklets, num_frames, skeleton, settings)
+    track_of_tracklet = _tracks_of_tracklets(tracklets, num_frames, skeleton, settings, constraints)
     if appearances is not None:
         track_of_tracklet = _reidentified(track_of_tracklet, tracklets, appearances.parts(), max_reid_gap_s)
     with_none = np.append(track_of_tracklet, -1).astype(np.int32)  # tracklet -1 belongs to no track
@@ -104,15 +127,21 @@ def offline_tracks(
 
 
 def _both_directions(
-    frames: Iterable[PoseFrame], settings: AssociationSettings, skeleton: Skeleton, queue_frames: int
+    frames: Iterable[PoseFrame],
+    settings: AssociationSettings,
+    skeleton: Skeleton,
+    queue_frames: int,
+    edited: EditedFrames | None = None,
 ) -> Iterator[tuple[Candidates, np.ndarray, np.ndarray]]:
     """The poses of every frame with their tracks (N,): serials of a forward tracker and of a backward one."""
     prepare = Preparation(settings, skeleton)
     forward_tracker = Tracker(settings, skeleton, queue_frames=queue_frames)
     backward_tracker = _BackwardTracker(settings, skeleton)
     waiting: list[tuple[Candidates, np.ndarray]] = []
-    for frame in frames:
+    for frame in edited(frames) if edited else frames:
         candidates = prepare(frame)
+        if edited:
+            candidates = _with_pinned(candidates, edited)
         waiting.append((candidates, forward_tracker.assign_candidates(candidates)[0]))
         if len(waiting) == _BLOCK_FRAMES + _LEAD_FRAMES:
             serials = backward_tracker.serials([each for each, _ in waiting], _BLOCK_FRAMES)
@@ -122,6 +151,14 @@ def _both_directions(
     serials = backward_tracker.serials([each for each, _ in waiting], len(waiting))
     for (each, forward), backward in zip(waiting, serials, strict=True):
         yield each, forward, backward
+
+
+def _with_pinned(candidates: Candidates, edited: EditedFrames) -> Candidates:
+    """The same candidates; poses about which corrections state something may start tracks and are no duplicates."""
+    pinned = edited.are_pinned(edited.keys(candidates.frame)) & np.isfinite(candidates.boxes).all(axis=1)
+    if not pinned.any():
+        return candidates
+    return replace(candidates, usable=candidates.usable | pinned, confident=candidates.confident | pinned)
 
 
 class _BackwardTracker:
@@ -162,13 +199,20 @@ def _time_reversed(frames: list[Candidates]) -> Iterator[Candidates]:
 
 
 def _tracks_of_tracklets(
-    tracklets: Tracklets, num_frames: int, skeleton: Skeleton, settings: AssociationSettings
+    tracklets: Tracklets,
+    num_frames: int,
+    skeleton: Skeleton,
+    settings: AssociationSettings,
+    constraints: Constraints | None,
 ) -> np.ndarray:
-    """The track (P,) of each tracklet, -1 for tracks with too little evidence."""
-    tracks = link(tracklets, np.array(skeleton.oks_sigmas), settings.max_link_gap_s)
+    """The track (P,) of each tracklet, -1 for tracks with too little evidence, unless a correction names them."""
+    tracks = link(tracklets, np.array(skeleton.oks_sigmas), settings.max_link_gap_s, constraints)
     evidence = np.bincount(tracks, tracklets.evidence) if len(tracks) else np.zeros(0)
     needed = settings.min_track_evidence * min(1.0, (num_frames - 1) / _FULL_EVIDENCE_FRAMES)
-    return np.where(evidence[tracks] >= needed, tracks, -1)
+    kept = evidence[tracks] >= needed
+    if constraints:
+        kept |= np.isin(tracks, tracks[constraints.stated(len(tracklets))])
+    return np.where(kept, tracks, -1)
 
 
 def _reidentified(tracks: np.ndarray, tracklets: Tracklets, parts: TrackParts, max_gap_s: float) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 
 from posetrail.skeletons import Skeleton
 from tracker.association.corrections import Operation
-from tracker.association.edited_poses import corrected_poses, keys_of, with_added_poses
+from tracker.association.edited_poses import corrected_poses, exchanged_parts, keys_of, with_added_poses
 from tracker.association.statements import Statements, statements
 from tracker.tracked_clip import TrackedClip
 
@@ -42,7 +42,7 @@ def corrected(clip: TrackedClip, operations: Mapping[int, Operation], skeleton: 
     clip = with_added_poses(clip, said, skeleton)
     ids, names = _identities(clip, said)
     kept = ids != _NOTHING
-    edits, poses = corrected_poses(clip.poses, keys_of(clip), clip.edits, said, skeleton)
+    edits, poses = corrected_poses(clip.poses, keys_of(clip), clip.edits, exchanged_parts(clip, said), said, skeleton)
     if not kept.all():
         counts = np.bincount(clip.positions[kept], minlength=len(clip))
         begins = np.concatenate([[0], np.cumsum(counts)])

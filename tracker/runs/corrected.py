@@ -24,9 +24,9 @@ from tracker.runs.corrections import RunCorrections, corrections_of, digest_of, 
 from tracker.runs.follow import follow_run
 from tracker.runs.locks import file_lock
 from tracker.runs.record import LOG, Outcome, RunRecord, check_log, read_record
-from tracker.runs.results import tracks_of
+from tracker.runs.results import tracked_clip_of
 from tracker.settings import AssociationSettings
-from tracker.tracked_clip import TrackedClip, tracked_clip
+from tracker.tracked_clip import TrackedClip
 
 _WAIT_S = 5.0  # for another process that appends a correction
 
@@ -90,6 +90,7 @@ class CorrectedRun:
         self._by = _user() if by is None else by
         self._corrections: RunCorrections
         self._base: TrackedClip
+        self._in_base: Mapping[int, Operation] = {}  # the corrections that `_base` was made with
 
     def __enter__(self) -> Self:
         self._load()
@@ -108,7 +109,7 @@ class CorrectedRun:
     @property
     def is_stale(self) -> bool:
         """Whether the files of tracks in the folder were made from other corrections; `associate_again` helps."""
-        return digest_of(self._corrections.effective) != ""
+        return digest_of(self._corrections.effective) != self.record.corrections.sha256
 
     def effect(self, request: Mapping[str, Any]) -> Effect:
         """What a request would change.
@@ -156,13 +157,23 @@ class CorrectedRun:
 
     def _load(self) -> None:
         self.record = read_record(self.folder)
-        end = check_log(self.folder, self.record)
+        check_log(self.folder, self.record)
         self.header = read_pose_log(self.folder / LOG)[0]
         self._corrections = corrections_of(self.folder)
-        tracks = tracks_of(self.folder / LOG, self.record.association_settings, end)
-        self._base = tracked_clip(tracks(), self.header.num_joints)
         self._poses_stat = _stat(self.folder / LOG)
+        self._in_base = self._recorded()
+        self._base = self._associated(self._in_base)
         self._lay_over()
+
+    def _recorded(self) -> dict[int, Operation]:
+        """The corrections by which the files of the run were made and that are not undone since."""
+        counting = self._corrections.effective
+        recorded = self._corrections.recorded(self.record.corrections)
+        return {number: operation for number, operation in recorded.items() if number in counting}
+
+    def _associated(self, corrections: Mapping[int, Operation]) -> TrackedClip:
+        log, settings = self.folder / LOG, self.record.association_settings
+        return tracked_clip_of(log, settings, self.record.pose_log, corrections)
 
     def _check_up_to_date(self, revision: int | None) -> None:
         """Make sure that no other process has changed the run, and that `revision` is the current one."""
@@ -188,6 +199,8 @@ class CorrectedRun:
         """Correct the clip, and describe the log."""
         operations = self._corrections.operations
         counting = self._corrections.effective
+        if (recorded := self._recorded()).keys() != self._in_base.keys():  # one of them was undone, or done again
+            self._in_base, self._base = recorded, self._associated(recorded)
         self._statements = statements(counting, self.header.skeleton)
         self.clip = corrected(self._base, counting, self.header.skeleton)
         undone = are_undone(operations)

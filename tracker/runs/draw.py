@@ -11,6 +11,7 @@ from posetrail.errors import InputError
 from tracker.io.pose_log import read_pose_log
 from tracker.io.video_writer import VideoWriter
 from tracker.progress import OnFrame
+from tracker.runs.corrections import recorded_operations
 from tracker.runs.draw_segments import draw_in_segments
 from tracker.runs.draw_tracks import draw_tracks
 from tracker.runs.locks import file_lock, read_lock, write_lock
@@ -67,7 +68,7 @@ def draw_run(
         header, frames = read_pose_log(run / LOG)
         names = {image.name for image in source.images}
         by_name = isinstance(record.input, PosesInput) and PurePath(next(frames).name).name in names
-        tracks = tracks_of(run / LOG, record.association_settings, end)
+        tracks = tracks_of(run / LOG, record.association_settings, end, recorded_operations(run, record))
         on_drawn = lock.checking(on_frame)
         if jobs > 1 and not by_name:
             drawn, notes = draw_in_segments(tracks, header.skeleton, source, path, jobs, on_drawn, stopped)

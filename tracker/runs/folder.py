@@ -15,12 +15,14 @@ from tracker.io.video import Source, open_source
 from tracker.io.video_writer import VideoWriter
 from tracker.io.writers import default_formats
 from tracker.progress import OnFrame
+from tracker.runs.corrections import usable_corrections
 from tracker.runs.draw_tracks import draw_tracks
 from tracker.runs.infer import header_of, infer_to_log, keep_index, record_of
 from tracker.runs.locks import write_lock
 from tracker.runs.networks import Networks, OwnNetworks, open_networks
 from tracker.runs.record import (
     LOG,
+    NOT_CORRECTED,
     RESULTS,
     RUN,
     VIDEO,
@@ -28,6 +30,7 @@ from tracker.runs.record import (
     Outcome,
     RunRecord,
     RunWarning,
+    UsedCorrections,
     files_of,
     write_record,
 )
@@ -148,8 +151,16 @@ def run_clip(
     drawing = VideoWriter(folder / VIDEO, source.width, source.height, source.fps) if video else None
     with write_lock(folder, wait_s=wait_s) as lock:
         on_frame, on_drawn = lock.checking(on_frame), lock.checking(on_drawn)
+        corrections, _ = usable_corrections(folder)
         reuse = find_reusable(
-            folder, source, header, settings.association, formats=formats, video=video, if_exists=if_exists
+            folder,
+            source,
+            header,
+            settings.association,
+            formats=formats,
+            video=video,
+            if_exists=if_exists,
+            used=corrections.used if corrections else NOT_CORRECTED,
         )
         if reuse.record and reuse.is_up_to_date:
             remove_segments(folder)
@@ -162,8 +173,11 @@ def run_clip(
         started -= others_s
         lock.check()
         keep_index(source, folder)
-        tracks = tracks_of(folder / LOG, settings.association, inferred.log)
-        record = _associate(run, reuse, inferred, tracks, writers, started)
+        corrections, unused = usable_corrections(folder)
+        operations = corrections.effective if corrections else {}
+        tracks = tracks_of(folder / LOG, settings.association, inferred.log, operations)
+        used = corrections.used if corrections else NOT_CORRECTED
+        record = _associate(run, reuse, inferred, tracks, writers, started, used, unused)
         if inferred.finished:
             remove_segments(folder)
         if drawing and VIDEO not in record.files:
@@ -204,7 +218,14 @@ def _infer(
 
 
 def _associate(
-    run: _Run, reuse: Reuse, inferred: Inferred, tracks: Tracks, writers: Writers, started: float
+    run: _Run,
+    reuse: Reuse,
+    inferred: Inferred,
+    tracks: Tracks,
+    writers: Writers,
+    started: float,
+    used: UsedCorrections,
+    unused: Sequence[RunWarning],
 ) -> RunRecord:
     """Write the tracks and run.json; results of an earlier run that show the same tracks stay."""
     record = record_of(run.source, run.networks, run.settings, inferred)
@@ -215,10 +236,10 @@ def _associate(
     if old and reuse.files and not writers:  # only the video is missing
         files = files_of(run.folder, reuse.files)
         kept = {name: getattr(old, name) for name in ("applied", "warnings", "figures", "suspects")}
-        return replace(record, **kept, files=files)
+        return replace(record, **kept, corrections=used, files=files)
     (run.folder / RUN).unlink(missing_ok=True)  # until all files show the same tracks
     warnings = [RunWarning(reuse.warning)] if reuse.warning else []
-    warnings += old.warnings_about(reuse.files) if old else []
+    warnings += [*unused, *(old.warnings_about(reuse.files) if old else ())]
     return write_results(
         run.folder,
         record,
@@ -228,4 +249,5 @@ def _associate(
         started=started,
         warnings=warnings,
         keep=reuse.files,
+        used=used,
     )

@@ -13,10 +13,12 @@ from posetrail.errors import InputError
 from posetrail.files import written_whole
 from tracker.io.importers import read_poses
 from tracker.io.pose_log import PoseLogHeader, read_pose_log
+from tracker.runs.corrections import bring_corrections, corrections_of, usable_corrections
 from tracker.runs.locks import read_lock, write_lock
 from tracker.runs.record import (
     LOG,
     NO_FIGURES,
+    NOT_CORRECTED,
     RESULTS,
     RUN,
     VIDEO,
@@ -38,18 +40,26 @@ _log = logging.getLogger(__name__)
 
 
 def follow_run(
-    run: Path, settings: AssociationSettings, *, output: Path | None = None, more_formats: Sequence[str] = ()
+    run: Path,
+    settings: AssociationSettings,
+    *,
+    output: Path | None = None,
+    more_formats: Sequence[str] = (),
+    corrections: bool = True,
 ) -> Outcome:
     """Assign ids to the poses of a run again, with other settings: no pixels, no network.
+
+    Corrections in the folder, or those of the run where the output folder has none, are honoured.
 
     Args:
         run: a run's folder.
         settings: association settings.
         output: folder for the new tracks and a copy of the pose log; the run's own if not given.
         more_formats: names in tracker.io.writers.WRITERS, besides the formats of the run.
+        corrections: whether to honour them; they stay in any case.
 
     Raises:
-        InputError: there is no run, or it cannot be read.
+        InputError: there is no run, or it cannot be read, or its corrections cannot be used.
     """
     started = time.perf_counter()
     read_record(run)  # refuses a folder that is no run before a lock is made in it
@@ -60,15 +70,21 @@ def follow_run(
         end = check_log(run, record)
         header, _ = read_pose_log(run / LOG)
         writers = writers_of(folder, header, (*record.formats, *more_formats))
-        tracks = tracks_of(run / LOG, settings, end)
+        if not in_place and corrections:
+            bring_corrections(run, folder)
+        corrected = corrections_of(folder, run / LOG) if corrections else None
+        operations, used = (corrected.effective, corrected.used) if corrected else ({}, NOT_CORRECTED)
+        tracks = tracks_of(run / LOG, settings, end, operations)
         if not in_place:
             with written_whole(folder / LOG) as beside:
                 shutil.copyfile(run / LOG, beside)
             (folder / RUN).unlink(missing_ok=True)  # it describes another log
-        keeps_video = in_place and (run / VIDEO).is_file() and record.has_tracks_of(settings)
+        keeps_video = in_place and (run / VIDEO).is_file() and record.has_tracks_of(settings, used)
         keep = frozenset({VIDEO}) if keeps_video else frozenset[str]()
         warnings = record.warnings_about(keep)
-        record = write_results(folder, record, settings, tracks, writers, started=started, warnings=warnings, keep=keep)
+        record = write_results(
+            folder, record, settings, tracks, writers, started=started, warnings=warnings, keep=keep, used=used
+        )
         return Outcome.of(folder, record)
 
 
@@ -79,6 +95,7 @@ def follow_poses(
     output: Path | None = None,
     fps: float | None = None,
     more_formats: Sequence[str] = (),
+    corrections: bool = True,
 ) -> Outcome:
     """Assign ids to poses of any program; the result is a run with a pose log of its own.
 
@@ -89,6 +106,7 @@ def follow_poses(
         output: folder for the run; that of the pose log if not given.
         fps: frames per second of poses without times.
         more_formats: names in tracker.io.writers.WRITERS, besides the formats that suit the poses.
+        corrections: whether to honour those of a run.
 
     Raises:
         InputError: there are no poses, they cannot be used, or their file would be overwritten.
@@ -97,7 +115,7 @@ def follow_poses(
     if poses.is_dir() and ((poses / RUN).is_file() or not (poses / LOG).is_file()):
         if fps is not None:
             raise InputError(f"{poses}: a run has its own times; leave out --fps")
-        return follow_run(poses, settings, output=output, more_formats=more_formats)
+        return follow_run(poses, settings, output=output, more_formats=more_formats, corrections=corrections)
     if poses.is_dir():
         poses, output = poses / LOG, output or poses
     if output is None:
@@ -117,12 +135,14 @@ def follow_poses(
         else:
             inferred = Inferred("complete", "", end)
         record = _record_of(poses, imported.header, inferred)
-        tracks = tracks_of(output / LOG, settings, end)
+        corrected, unused = usable_corrections(output) if corrections else (None, [])
+        operations, used = (corrected.effective, corrected.used) if corrected else ({}, NOT_CORRECTED)
+        tracks = tracks_of(output / LOG, settings, end, operations)
         notes = list(imported.notes)
         if poses.name in RESULTS and (poses.parent / LOG).is_file():
             notes.append(f"{poses}: its folder has a pose log, which holds more; follow the folder instead")
-        warnings = [RunWarning(note) for note in notes]
-        record = write_results(output, record, settings, tracks, writers, started=started, warnings=warnings)
+        warnings = [*(RunWarning(note) for note in notes), *unused]
+        record = write_results(output, record, settings, tracks, writers, started=started, warnings=warnings, used=used)
         return Outcome.of(output, record)
 
 

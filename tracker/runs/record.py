@@ -119,6 +119,17 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UsedCorrections:
+    """The corrections by which ids were assigned."""
+
+    entries: int = 0  # operations in corrections.jsonl at that time, undone ones included
+    sha256: str = ""  # of those that count (tracker/runs/corrections.py); empty: none
+
+
+NOT_CORRECTED = UsedCorrections()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figures:
     """Counts and times of a run."""
 
@@ -152,6 +163,7 @@ class RunRecord:
     warnings: tuple[RunWarning, ...]
     input: ClipInput | PosesInput
     settings: RecordedSettings
+    corrections: UsedCorrections = NOT_CORRECTED
     applied: dict[str, Any] = field(default_factory=dict)  # values that the settings leave to a network or to "auto"
     models: tuple[Model, ...]
     device: str
@@ -189,10 +201,11 @@ class RunRecord:
                 f"{RUN}: expected the association settings of this posetrail, got others; track or follow again"
             ) from None
 
-    def has_tracks_of(self, settings: AssociationSettings) -> bool:
-        """Whether this version of posetrail would assign the same ids with these settings."""
+    def has_tracks_of(self, settings: AssociationSettings, corrections: UsedCorrections) -> bool:
+        """Whether this version of posetrail would assign the same ids with these settings and corrections."""
         same_version = self.versions.get("posetrail") == version("posetrail")
-        return same_version and self.settings.association == asdict(settings)
+        same_corrections = self.corrections.sha256 == corrections.sha256
+        return same_version and same_corrections and self.settings.association == asdict(settings)
 
     def warnings_about(self, files: Collection[str]) -> list[RunWarning]:
         """The warnings about these results."""

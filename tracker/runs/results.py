@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 
+from tracker.association.corrections import Operation
+from tracker.association.edited_poses import exchanged_parts
 from tracker.association.follow import associate_clip
+from tracker.association.overlay import corrected, with_ids_in_order
+from tracker.association.statements import statements
 from tracker.frames import TrackedFrame
 from tracker.io.pose_log import LogEnd, PoseLogHeader, read_pose_log
 from tracker.io.writers import WRITERS, ClipInfo, Writer, open_writer
-from tracker.runs.record import SUSPECTS, VIDEO, ClipInput, Figures, RunRecord, RunWarning, files_of, write_record
+from tracker.runs.record import (
+    NOT_CORRECTED,
+    SUSPECTS,
+    VIDEO,
+    ClipInput,
+    Figures,
+    RunRecord,
+    RunWarning,
+    UsedCorrections,
+    files_of,
+    write_record,
+)
 from tracker.runs.versions import installed_versions
 from tracker.settings import AssociationSettings
+from tracker.tracked_clip import TrackedClip, tracked_clip
 
 _log = logging.getLogger(__name__)
+
+NO_CORRECTIONS: Mapping[int, Operation] = MappingProxyType({})
 
 Writers = dict[str, AbstractContextManager[Writer]]
 """Writers that are not opened yet, by the names of their files."""
@@ -26,13 +45,44 @@ Tracks = Callable[[], Iterator[TrackedFrame]]
 """Returns the tracked frames of a clip from the first one on, each time it is called."""
 
 
-def tracks_of(log: Path, settings: AssociationSettings, end: LogEnd) -> Tracks:
-    """The tracks of a pose log up to `end`; the log is read and associated anew on each call."""
+def tracks_of(
+    log: Path, settings: AssociationSettings, end: LogEnd, corrections: Mapping[int, Operation] = NO_CORRECTIONS
+) -> Tracks:
+    """The tracks of a pose log up to `end`.
+
+    Without corrections the log is read and associated anew on each call; with them, all poses are held in memory.
+
+    Args:
+        log: the pose log.
+        settings: association settings.
+        end: of the frames to read.
+        corrections: operations that are not undone, by number.
+    """
+    if corrections:
+        clip = tracked_clip_of(log, settings, end, corrections)
+        return clip.frames
     header, _ = read_pose_log(log)
     associated = associate_clip(
         lambda: read_pose_log(log, end)[1], settings, header.skeleton, queue_frames=header.queue_frames
     )
     return lambda: (TrackedFrame(frame.index, frame.time_s, frame.name, people) for frame, people in associated())
+
+
+def tracked_clip_of(
+    log: Path, settings: AssociationSettings, end: LogEnd, corrections: Mapping[int, Operation]
+) -> TrackedClip:
+    """The tracks of a pose log in arrays, with what corrections state; arguments as for `tracks_of`."""
+    header, _ = read_pose_log(log)
+    if not corrections:
+        return tracked_clip(tracks_of(log, settings, end)(), header.num_joints)
+    said = statements(corrections, header.skeleton)
+    associated = associate_clip(
+        lambda: read_pose_log(log, end)[1], settings, header.skeleton, queue_frames=header.queue_frames, said=said
+    )
+    frames = (TrackedFrame(frame.index, frame.time_s, frame.name, people) for frame, people in associated())
+    clip = tracked_clip(frames, header.num_joints)
+    clip = replace(clip, edits=exchanged_parts(clip, said))  # the poses were edited before they were associated
+    return with_ids_in_order(corrected(clip, corrections, header.skeleton))
 
 
 def writers_of(folder: Path, header: PoseLogHeader, formats: Sequence[str]) -> Writers:
@@ -58,6 +108,7 @@ def write_results(
     started: float,
     warnings: Iterable[RunWarning] = (),
     keep: frozenset[str] = frozenset(),
+    used: UsedCorrections = NOT_CORRECTED,
 ) -> RunRecord:
     """Write the tracks in every format, then run.json.
 
@@ -70,6 +121,7 @@ def write_results(
         started: when the run began, by time.perf_counter.
         warnings: to record beside those of the input and the writers.
         keep: results in the folder that show these tracks already; all others are removed.
+        used: the corrections by which `tracks` were made.
 
     Returns:
         The record as written.
@@ -90,6 +142,9 @@ def write_results(
     if (folder / VIDEO).is_file() and VIDEO not in keep:
         text = f"removed, because it showed other tracks; `posetrail draw {folder}` draws these"
         new.append(RunWarning(text, VIDEO, incomplete=True))
+    if (folder / SUSPECTS).is_file():
+        text = f"removed, because it was made from other tracks; `posetrail suspects {folder}` writes it again"
+        new.append(RunWarning(text, SUSPECTS))
     new += [RunWarning(failure, name, incomplete=True) for name, failure in failed.items()]
     new += [RunWarning(output.note, name) for name, output in outputs.items() if output.note]
     record = replace(
@@ -97,6 +152,7 @@ def write_results(
         warnings=tuple(new),
         settings=replace(record.settings, association=asdict(settings)),
         applied={**record.applied, "smooth": settings.smoothing},
+        corrections=used,
         figures=Figures(frames=frames, people=len(ids), poses=poses, interpolated=interpolated, seconds=0.0),
         versions=installed_versions(),
         suspects=None,

@@ -31,7 +31,18 @@ from tracker.inference.pipeline import BATCH_FRAMES
 from tracker.io.pose_log import OtherFormat, Place, PoseLogHeader, last_place, places, read_pose_log
 from tracker.io.video import Source
 from tracker.io.writers import WRITERS
-from tracker.runs.record import LOG, RESULTS, RUN, VIDEO, OtherSchema, RunRecord, check_log, read_record
+from tracker.runs.record import (
+    LOG,
+    NOT_CORRECTED,
+    RESULTS,
+    RUN,
+    VIDEO,
+    OtherSchema,
+    RunRecord,
+    UsedCorrections,
+    check_log,
+    read_record,
+)
 from tracker.settings import AssociationSettings, Settings
 
 _log = logging.getLogger(__name__)
@@ -92,6 +103,7 @@ def find_reusable(
     video: bool,
     if_exists: IfExists,
     part: bool = False,
+    used: UsedCorrections = NOT_CORRECTED,
 ) -> Reuse:
     """Decide what to reuse of an earlier run in the folder; changes nothing there.
 
@@ -104,11 +116,12 @@ def find_reusable(
         video: whether the new run draws video.mp4.
         if_exists: what may be done with the earlier run.
         part: the run is a segment, whose log is finished only once the log of the whole clip is.
+        used: the corrections by which ids would be assigned.
 
     Raises:
         InputError: "continue" or "associate" was given, and the earlier run must not be replaced.
     """
-    reuse = _decide(folder, source, header, association, formats, video, if_exists, part)
+    reuse = _decide(folder, source, header, association, formats, video, if_exists, part, used)
     if reuse != Reuse():
         _log.info("%s: %s", folder, reuse.summary or reuse.warning or "inference of an earlier run is reused")
     return reuse
@@ -123,6 +136,7 @@ def _decide(
     video: bool,
     if_exists: IfExists,
     part: bool,
+    used: UsedCorrections,
 ) -> Reuse:
     if if_exists == "replace" or not (folder / LOG).is_file():
         return Reuse()
@@ -149,7 +163,7 @@ def _decide(
     if record and changes and if_exists == "continue":
         raise _other_settings(folder, recorded, asdict(association))
     if record and is_whole:
-        return _of_finished(folder, record, association, changes, formats, video)
+        return _of_finished(folder, record, association, changes, formats, video, used)
     after = _resume_place(folder / LOG) if old.source == header.source else None
     summary = f"continued after the first {after.frames} frames of an earlier run" if after else ""
     return Reuse(after=after, warning=warning, summary=summary)
@@ -220,17 +234,20 @@ def _of_finished(
     changes: Sequence[str],
     formats: Sequence[str],
     video: bool,
+    used: UsedCorrections,
 ) -> Reuse:
     """What is reused of a finished run of the same clip and inference settings."""
     present = {name for name in RESULTS if (folder / name).is_file()}
     incomplete = {warning.file for warning in record.warnings if warning.incomplete}
+    if used.sha256 != record.corrections.sha256:
+        changes = [*changes, "corrections"]
     # A format that could not be written before cannot be written now; a video can be drawn again.
     missing = {WRITERS[name].file_name for name in formats} - present - (incomplete - set(record.files))
     if video and (VIDEO not in present or VIDEO in incomplete):
         missing.add(VIDEO)
     if not changes and not missing:
         return Reuse(record, is_up_to_date=True, files=frozenset(present), summary=UNCHANGED)
-    keep = present - missing if record.has_tracks_of(association) else set()
+    keep = present - missing if record.has_tracks_of(association, used) else set()
     summary = f"associated again from the pose log ({first_of(changes)})" if changes else ""
     return Reuse(record, files=frozenset(keep), summary=summary)
 
