@@ -111,6 +111,14 @@ class CorrectedRun:
         """Whether the files of tracks in the folder were made from other corrections; `associate_again` helps."""
         return digest_of(self._corrections.effective) != self.record.corrections.sha256
 
+    def measured(self) -> TrackedClip:
+        """The same poses as in `clip`, with joints where they were measured or put, not smoothed."""
+        if self.record.association_settings.smoothing == "none":
+            return self.clip
+        clip = self._associated(self._in_base, smoothed=False)
+        clip = corrected(clip, self._corrections.effective, self.header.skeleton)
+        return replace(clip, track_ids=self.clip.track_ids, names=self.clip.names)
+
     def effect(self, request: Mapping[str, Any]) -> Effect:
         """What a request would change.
 
@@ -171,8 +179,10 @@ class CorrectedRun:
         recorded = self._corrections.recorded(self.record.corrections)
         return {number: operation for number, operation in recorded.items() if number in counting}
 
-    def _associated(self, corrections: Mapping[int, Operation]) -> TrackedClip:
+    def _associated(self, corrections: Mapping[int, Operation], *, smoothed: bool = True) -> TrackedClip:
         log, settings = self.folder / LOG, self.record.association_settings
+        if not smoothed:
+            settings = replace(settings, smooth="none", smooth_hz=AssociationSettings.smooth_hz)
         return tracked_clip_of(log, settings, self.record.pose_log, corrections)
 
     def _check_up_to_date(self, revision: int | None) -> None:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from posetrail.errors import InputError, unknown_name
-from tracker.association.corrections import WITHOUT_EFFECT_ON_TRACKS, from_json
-from tracker.association.overlay import corrected
 from tracker.io.writers import WRITERS, ClipInfo
 from tracker.runs.corrected import CorrectedRun, Entry
 from tracker.runs.ground_truth import GroundTruth, write_coco, write_csv, write_posetrack
 from tracker.runs.locks import file_lock
-from tracker.runs.record import LOG, check_log, check_output_file, read_record
-from tracker.runs.results import tracks_of
-from tracker.tracked_clip import PoseName, TrackedClip, tracked_clip
+from tracker.runs.record import check_output_file, read_record
+from tracker.tracked_clip import PoseName, TrackedClip
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +106,7 @@ def ground_truth_of(opened: CorrectedRun, *, smoothed: bool = False) -> GroundTr
         )
     entries = [entry for entry in opened.entries if not entry.undone]
     return GroundTruth(
-        clip=opened.clip if smoothed else _measured(opened),
+        clip=opened.clip if smoothed else opened.measured(),
         info=_info(opened),
         labelled=labelled,
         checked_by=_checked_by(entries, frames, labelled),
@@ -134,20 +130,6 @@ def _write_tracks(path: Path, to: str, info: ClipInfo, clip: TrackedClip) -> Non
         raise InputError(f"{path}: {writer.failure}")
     if writer.note:
         _log.warning("%s: %s", path, writer.note)
-
-
-def _measured(opened: CorrectedRun) -> TrackedClip:
-    """The corrected tracks with joints that no smoothing has moved."""
-    settings = opened.record.association_settings
-    if settings.smoothing == "none":
-        return opened.clip
-    end = check_log(opened.folder, opened.record)
-    tracks = tracks_of(opened.folder / LOG, replace(settings, smooth="none", smooth_hz=type(settings).smooth_hz), end)
-    operations = {entry.number: from_json(entry.operation) for entry in opened.entries if not entry.undone}
-    operations = {n: each for n, each in operations.items() if not isinstance(each, WITHOUT_EFFECT_ON_TRACKS)}
-    skeleton = opened.header.skeleton
-    measured = corrected(tracked_clip(tracks(), len(skeleton)), operations, skeleton)
-    return replace(measured, track_ids=opened.clip.track_ids, names=opened.clip.names)
 
 
 def _checked_by(entries: Sequence[Entry], frames: np.ndarray, labelled: np.ndarray) -> tuple[str, ...]:
