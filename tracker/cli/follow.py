@@ -43,6 +43,10 @@ def follow_command(
     save: Annotated[
         str, in_out("Further file formats as in `posetrail track`, besides those of the run.", show_default=False)
     ] = "",
+    corrections: Annotated[
+        bool,
+        in_out("Honour what was corrected in the run (corrections.jsonl). With --no-corrections the file stays."),
+    ] = True,
     online: Online = False,
     both: Annotated[
         bool,
@@ -61,7 +65,7 @@ def follow_command(
 ) -> int:
     """Assign track ids to existing poses, of a run or of another program. Needs neither the video nor a network.
 
-    Ids in the input are ignored. Scores may have any range.
+    Ids in the input are ignored. Scores may have any range. What a person has corrected in the run holds.
     """
     from tracker.runs.follow import follow_poses
 
@@ -75,7 +79,10 @@ def follow_command(
     association = online_or_offline(association, online)
     clips = _clips_of_folder(poses)
     if not clips:
-        print_outcome(follow_poses(poses, association, output=output, fps=fps, more_formats=more_formats), printer)
+        outcome = follow_poses(
+            poses, association, output=output, fps=fps, more_formats=more_formats, corrections=corrections
+        )
+        print_outcome(outcome, printer)
         return 0
     folder, code = required_output(output), 0
     for name, file in clips.items():

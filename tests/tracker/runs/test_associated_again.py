@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 from random import Random
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from posetrail.errors import InputError
@@ -18,6 +20,7 @@ from tests.worlds import Walker, World, line
 from tracker.association.corrections import pose_keys
 from tracker.association.statements import statements
 from tracker.frames import TrackedFrame
+from tracker.io.importers import read_poses
 from tracker.runs.corrected import CorrectedRun
 from tracker.runs.follow import follow_run
 from tracker.runs.results import writers_of
@@ -160,3 +163,21 @@ def test_corrections_come_along_to_another_folder(folder: Path, tmp_path: Path) 
     with CorrectedRun(tmp_path / "online") as run:
         assert list(run.clip.names.values()) == ["Ada"]
         assert not run.is_stale
+
+
+def test_names_are_in_the_tables_and_in_coco(folder: Path) -> None:
+    with CorrectedRun(folder) as run:
+        run.apply({"op": "name", "pose": [30, 0], "name": 'Ada, "the first"'})
+    follow_run(folder, AssociationSettings(), more_formats=("coco", "parquet"))
+    with CorrectedRun(folder) as run:
+        (named,) = run.clip.names
+    with (folder / "tracks.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["name"] for row in rows if int(row["track_id"]) == named} == {'Ada, "the first"'}
+    assert {row["name"] for row in rows if int(row["track_id"]) != named} == {""}
+    table = pq.read_table(folder / "tracks.parquet").to_pylist()
+    assert [row["name"] for row in table] == [row["name"] for row in rows]
+    annotations = json.loads((folder / "tracks.coco.json").read_text())["annotations"]
+    assert {"name" in each for each in annotations if each["track_id"] == named} == {True}
+    assert {"name" in each for each in annotations if each["track_id"] != named} == {False}
+    assert len(read_poses(folder / "tracks.csv").header.skeleton) == 17

@@ -1,4 +1,7 @@
-"""COCO keypoints JSON with `track_id`, `score`, `keypoint_scores` and `interpolated` beside COCO's own fields."""
+"""COCO keypoints JSON with `track_id`, `score`, `keypoint_scores` and `interpolated` beside COCO's own fields.
+
+People whom a person has given a name have it as `name`.
+"""
 
 from __future__ import annotations
 
@@ -59,6 +62,8 @@ class _CocoWriter(Writer):
             }
             if frame.people.interpolated[row]:
                 annotation["interpolated"] = True
+            if track_id in frame.names:
+                annotation["name"] = frame.names[track_id]
             self._file.write(_next_record(self._num_annotations, annotation))
             self._num_annotations += 1
 
