@@ -169,6 +169,7 @@ def _origin(opened: CorrectedRun, entries: Sequence[Entry], smoothed: bool) -> d
         "input_sha256": opened.header.source_fingerprint,
         "networks": [model.name for model in opened.record.models],
         "smoothed": smoothed,
+        "names": {str(track_id): name for track_id, name in opened.clip.names.items()},
         "checked": [
             {"first": entry.operation["first"], "last": entry.operation["last"], "by": entry.by, "at": entry.at}
             for entry in entries

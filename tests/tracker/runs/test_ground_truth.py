@@ -170,6 +170,7 @@ def test_checked_frames_without_people_are_labelled(tmp_path: Path) -> None:
 def test_who_corrected_and_when_goes_along(run: Path) -> None:
     info: dict[str, Any] = json.loads(export_run(run, "posetrack", ground_truth=True).read_text())["info"]
     assert info["contributor"] == "Ada"
+    assert list(info["names"].values()) == ["player <7>"]
     assert [each["op"] for each in info["corrections"]] == ["name", "move", "move", "hide", "hide"]
     assert info["checked"][0] | {"at": ""} == {"first": CHECKED[0], "last": CHECKED[1], "by": "Ada", "at": ""}
     assert info["date_created"] >= info["corrections"][0]["at"]
