@@ -88,14 +88,11 @@ def _limb_changes(chains: Chains, skeleton: Skeleton) -> np.ndarray:
     return changes
 
 
-def joint_parts(chains: Chains, residuals: Residuals, places: np.ndarray, joints: np.ndarray) -> Parts:
+def joint_parts(residuals: Residuals, places: np.ndarray, joints: np.ndarray) -> Parts:
     """The parts of the doubt of these joints (P,) of these poses (P,)."""
-    scores = chains.poses.joint_scores[chains.order]
-    typical = max(float(np.median(scores[scores > 0])), 1e-6) if (scores > 0).any() else 1.0
     distances = residuals.distances[places, joints]
     return {
         "residual": np.log(np.maximum(distances, 0.01) / 0.1),
-        "low_score": 1 - np.minimum(scores[places, joints] / typical, 1.0),
         "limb": np.minimum(residuals.limbs[places, joints], 1.5),
     }
 

@@ -14,7 +14,7 @@ Nothing here knows the image. docs/concepts/suspects.md shows how many errors ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -35,13 +35,14 @@ from tracker.association.suspect_weights import (
     BIRTH,
     DUPLICATE,
     END,
+    FEWEST_JOINTS,
     FLIP,
     JOINT,
     LINK,
     LONG_GAP,
     LONG_GAP_S,
     MANY_JOINTS,
-    SINGLE_JOINT,
+    MOST_JOINTS,
     Parts,
     doubt,
 )
@@ -51,8 +52,10 @@ PoseName: TypeAlias = tuple[int, int]
 
 KINDS = ("link", "birth", "end", "duplicate", "interpolated", "joint", "flip")
 
-_LEAST = {"link": 0.02, "birth": 0.1, "end": 0.1, "duplicate": 0.2, "interpolated": 0.02, "joint": 0.5, "flip": 0.3}
-"""Places with less doubt are left out."""
+LEAST: Mapping[str, float] = {
+    "link": 0.005, "birth": 0.02, "end": 0.02, "duplicate": 0.2, "interpolated": 0.01, "joint": 0.5, "flip": 0.5,
+}  # fmt: skip
+"""Places of less doubt are not listed, by kind. The bound of links is low: few are wrong, and those cost much."""
 _LONGEST_JOINTS_FRAMES = 30  # outliers of more frames are divided into several places
 _MIN_GAP_FRAMES = 3  # frames without a pose, below which a gap is not worth a look
 
@@ -91,18 +94,34 @@ def suspects(
         size: width and height of the image in pixels.
     """
     chains = Chains(poses, np.asarray(ids, np.int64), (2 * np.array(skeleton.oks_sigmas)) ** 2)
+    flags = [*identity_flags(chains, forward, backward, size), *joint_flags(chains, skeleton)]
+    return [_suspect(poses, flag) for flag in merged(flags)]
+
+
+def identity_flags(
+    chains: Chains,
+    forward: np.ndarray,
+    backward: np.ndarray,
+    size: tuple[int, int],
+    least: Mapping[str, float] = LEAST,
+) -> list[Flag]:
+    """Flags of links, births, ends, duplicates and gaps, in no order; arguments as of `suspects`."""
     if not len(chains.order):
         return []
-    flags = [
-        *_links(chains, forward, backward),
-        *_ends(chains, size, births=True),
-        *_ends(chains, size, births=False),
-        *_duplicates(chains),
-        *_gaps(chains),
-        *_joints(chains, skeleton),
-        *_flips(chains, skeleton),
+    return [
+        *_links(chains, forward, backward, least["link"]),
+        *_ends(chains, size, least["birth"], births=True),
+        *_ends(chains, size, least["end"], births=False),
+        *_duplicates(chains, least["duplicate"]),
+        *_gaps(chains, least["interpolated"]),
     ]
-    return [_suspect(poses, flag) for flag in merged(flags)]
+
+
+def joint_flags(chains: Chains, skeleton: Skeleton, least: Mapping[str, float] = LEAST) -> list[Flag]:
+    """Flags of joints and flips, in no order."""
+    if not len(chains.order):
+        return []
+    return [*_joints(chains, skeleton, least["joint"]), *_flips(chains, skeleton, least["flip"])]
 
 
 def _suspect(poses: LoggedPoses, flag: Flag) -> Suspect:
@@ -124,13 +143,13 @@ def _row(parts: Parts, row: int) -> dict[str, float]:
     return {name: float(values[row]) for name, values in parts.items()}
 
 
-def _links(chains: Chains, forward: np.ndarray, backward: np.ndarray) -> Iterator[Flag]:
+def _links(chains: Chains, forward: np.ndarray, backward: np.ndarray, least: float) -> Iterator[Flag]:
     links = chains.links
     evidence = chains.evidence(links, links + 1)
     exchanges = best_exchanges(chains, links, evidence.sum(axis=0))
     all_parts = measured_links(chains, evidence, exchanges.gain, forward, backward)
     doubts = doubt(all_parts, LINK)
-    for k in np.flatnonzero(doubts >= _LEAST["link"]).tolist():
+    for k in np.flatnonzero(doubts >= least).tolist():
         a, partner = int(links[k]), int(exchanges.partner[k])
         parts = _row(all_parts, k)
         tracks: tuple[int, ...] = (int(chains.track_ids[a]),)
@@ -152,11 +171,11 @@ def _links(chains: Chains, forward: np.ndarray, backward: np.ndarray) -> Iterato
         )
 
 
-def _ends(chains: Chains, size: tuple[int, int], *, births: bool) -> Iterator[Flag]:
+def _ends(chains: Chains, size: tuple[int, int], least: float, *, births: bool) -> Iterator[Flag]:
     kind, verb = ("birth", "begins") if births else ("end", "ends")
     ends = measured_ends(chains, size, births=births)
     doubts = doubt(ends.parts, BIRTH if births else END)
-    for k in np.flatnonzero(doubts >= _LEAST[kind]).tolist():
+    for k in np.flatnonzero(doubts >= least).tolist():
         place, others = int(ends.places[k]), ends.candidates[k]
         parts = _row(ends.parts, k)
         position = int(chains.positions[place])
@@ -183,10 +202,10 @@ def _away(distance: float) -> str:
     return "at" if distance <= 0.02 else f"{distance:.1f} body sizes from" if distance < 1 else "far from"
 
 
-def _duplicates(chains: Chains) -> Iterator[Flag]:
+def _duplicates(chains: Chains, least: float) -> Iterator[Flag]:
     found = measured_duplicates(chains)
     doubts = doubt(found.parts, DUPLICATE)
-    for k in np.flatnonzero(doubts >= _LEAST["duplicate"]).tolist():
+    for k in np.flatnonzero(doubts >= least).tolist():
         first, last = found.first[k], found.last[k]
         parts = _row(found.parts, k)
         frames = int(chains.positions[last[0]] - chains.positions[first[0]]) + 1
@@ -202,12 +221,12 @@ def _duplicates(chains: Chains) -> Iterator[Flag]:
         )
 
 
-def _gaps(chains: Chains) -> Iterator[Flag]:
+def _gaps(chains: Chains, least: float) -> Iterator[Flag]:
     links = chains.links
     frames = chains.positions[links + 1] - chains.positions[links] - 1
     seconds = chains.times_s[links + 1] - chains.times_s[links]
     doubts = LONG_GAP * (1 - np.exp(-seconds / LONG_GAP_S))
-    for k in np.flatnonzero((frames >= _MIN_GAP_FRAMES) & (doubts >= _LEAST["interpolated"])).tolist():
+    for k in np.flatnonzero((frames >= _MIN_GAP_FRAMES) & (doubts >= least)).tolist():
         a = int(links[k])
         yield Flag(
             kind="interpolated",
@@ -221,12 +240,12 @@ def _gaps(chains: Chains) -> Iterator[Flag]:
         )
 
 
-def _joints(chains: Chains, skeleton: Skeleton) -> Iterator[Flag]:
+def _joints(chains: Chains, skeleton: Skeleton, least: float) -> Iterator[Flag]:
     residuals = joint_residuals(chains, skeleton)
     places, joints = np.nonzero(np.isfinite(residuals.distances))
-    parts = joint_parts(chains, residuals, places, joints)
+    parts = joint_parts(residuals, places, joints)
     doubts = doubt(parts, JOINT)
-    chosen = np.flatnonzero(doubts >= _LEAST["joint"])
+    chosen = np.flatnonzero(doubts >= least)
     places, joints, doubts = places[chosen], joints[chosen], doubts[chosen]
     tracks, positions = chains.track_ids[places], chains.positions[places]
     begins = np.ones(len(chosen), bool)
@@ -237,7 +256,7 @@ def _joints(chains: Chains, skeleton: Skeleton) -> Iterator[Flag]:
         worst = start + int(doubts[start:end].argmax())
         number, joint = end - start, skeleton.joints[int(joints[worst])]
         distance = float(residuals.distances[places[worst], joints[worst]])
-        share = SINGLE_JOINT + (1 - SINGLE_JOINT) * min(1.0, (number - 1) / MANY_JOINTS)
+        share = FEWEST_JOINTS + (MOST_JOINTS - FEWEST_JOINTS) * min(1.0, (number - 1) / (MANY_JOINTS - 1))
         frame = int(chains.poses.frames[chains.order[places[worst]]])
         where = {skeleton.joints[k]: int(n) for k, n in enumerate(np.bincount(joints[start:end])) if n}
         more = f"; {number} joints of this stretch are out of place: {_listed(where)}" if number > 1 else ""
@@ -261,10 +280,10 @@ def _listed(where: dict[str, int]) -> str:
     )
 
 
-def _flips(chains: Chains, skeleton: Skeleton) -> Iterator[Flag]:
+def _flips(chains: Chains, skeleton: Skeleton, least: float) -> Iterator[Flag]:
     flips = measured_flips(chains, skeleton)
     doubts = doubt(flips.parts, FLIP)
-    for k in np.flatnonzero(doubts >= _LEAST["flip"]).tolist():
+    for k in np.flatnonzero(doubts >= least).tolist():
         first, last = int(flips.first[k]), int(flips.last[k])
         yield Flag(
             kind="flip",

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def suspects_command(
     run: Run,
     *,
-    max: Annotated[int, in_out("Number of places to print, most doubtful first. suspects.csv has all.")] = 20,
+    max: Annotated[
+        int, in_out("Number of places to print of identities, and as many of joints. suspects.csv has all.")
+    ] = 20,
     progress: Progress = "auto",
 ) -> int:
     """List the places of a run where something is probably wrong, most doubtful first.
@@ -26,6 +28,7 @@ def suspects_command(
     run.json.
     """
     from posetrail.errors import InputError
+    from tracker.association.suspect_places import OF_JOINTS
     from tracker.runs.suspects import find_suspects
 
     if max < 0:
@@ -37,21 +40,23 @@ def suspects_command(
             printer.result("", event="suspect", **asdict(suspect))
         printer.result("", event="result", file=run / "suspects.csv", suspects=len(found))
     else:
-        _print_table(found[:max])
+        of_joints = [each for each in found if each.kind in OF_JOINTS]
+        _print_table("Identities", [each for each in found if each.kind not in OF_JOINTS][:max])
+        _print_table("Joints", of_joints[:max])
         printer.result(f"{run / 'suspects.csv'}: {_counts(found)}")
     return 0
 
 
-def _print_table(found: Sequence[Suspect]) -> None:
+def _print_table(title: str, found: Sequence[Suspect]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     if not found:
         return
-    table = Table("doubt", "kind", "frame", "reason")
+    table = Table("doubt", "kind", "frame", "reason", title=title, title_justify="left")
     for each in found:
         frames = str(each.frame) if each.frame == each.last_frame else f"{each.frame} to {each.last_frame}"
-        table.add_row(f"{each.doubt:.2f}", each.kind, frames, each.reason)
+        table.add_row(f"{each.doubt:.3f}", each.kind, frames, each.reason)
     Console().print(table)
 
 
