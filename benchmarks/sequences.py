@@ -7,12 +7,12 @@ other ranges of size, speed and camera motion.
 from __future__ import annotations
 
 from collections import abc
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from benchmarks.noise import LEVELS, Noise, Profile, observe, without_joints
-from benchmarks.worlds import KINDS, Kind, World, make_world
+from benchmarks.noise import LEVELS, Noise, Profile, observe_with_owners, without_joints
+from benchmarks.worlds import KINDS, Kind, Seen, World, make_world
 from eval_posetrack.formats.clip import Clip
 from posetrail.poses import Poses, TrackedPoses
 from posetrail.skeletons import coco_to_posetrack
@@ -28,6 +28,8 @@ class Sequence:
     camera: np.ndarray  # (T, 2, 3) moves the last frame's background points into this frame
     size: tuple[int, int]  # width, height in pixels
     joints: list[Poses]  # the same poses with joints, also if `frames` has only boxes
+    owners: list[np.ndarray] = field(default_factory=list)  # (N,) id of the person of each pose, -1 for none
+    people: Seen | None = None  # the people of the world, in every frame
 
 
 SequenceTracker = abc.Callable[[Sequence], list[TrackedPoses]]
@@ -115,10 +117,13 @@ def sequence(
     name: str, world: World, noise: Noise, profile: Profile, rng: np.random.Generator, *, boxes_only: bool = False
 ) -> Sequence:
     """A world as observed with this noise."""
-    joints = observe(world, noise, profile, rng)
+    observed = observe_with_owners(world, noise, profile, rng)
+    joints = [poses for poses, _ in observed]
     shown = [without_joints(poses) for poses in joints] if boxes_only else joints
     times = world.times.tolist()
-    return Sequence(name, list(zip(shown, times, strict=True)), annotate(name, world), world.camera, world.size, joints)
+    owners = [owner for _, owner in observed]
+    frames = list(zip(shown, times, strict=True))
+    return Sequence(name, frames, annotate(name, world), world.camera, world.size, joints, owners, world.people)
 
 
 def annotate(name: str, world: World) -> Clip:

@@ -1,7 +1,7 @@
 """How many errors of tracks `posetrail suspects` finds in how many looks, on worlds with invented noise.
 
-    uv run python -m benchmarks.suspects                              # 50 seeds with hard noise, 90 with easy noise
-    uv run python -m benchmarks.suspects --hard 3 --easy 0
+    uv run python -m benchmarks.suspects
+    uv run python -m benchmarks.suspects --hard 3 0 --easy 0 0
 
 The tracks are those of offline association without smoothing; the camera's motion is not known. A look is a place:
 flags of one track within six frames, and of the other track of an exchange. At a number of looks, each order shows the
@@ -10,14 +10,15 @@ another, with at least five poses of each - is found if one of these flags lies 
 of the one person and the first pose of the other, in the flagged track or at the same frames in the track with which it
 could be exchanged.
 
-The weights were fitted on the suite `dev` by `benchmarks.suspect_fit`; figures are of the suite `report`.
+The weights were fitted on the first seeds of the suite `dev` by `benchmarks.suspect_fit`; figures are of the suite
+`report`, and of the seeds from 100 on of `dev`.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,8 +35,9 @@ from tracker.association.suspect_weights import JOINT, doubt
 from tracker.association.suspects import LEAST, identity_flags
 
 LOOKS = (10, 20, 40, 80)
+_FURTHER = 100  # first seed of `dev` that nothing was chosen on
 _FLAGS_PER_FRAME = 1.0  # of each order, the greatest are kept
-_ALL = {**dict.fromkeys(LEAST, 0.0), "link": 0.001, "interpolated": 0.02}
+_ALL = {**dict.fromkeys(LEAST, 0.0), "link": 0.001, "interpolated": LEAST["interpolated"]}
 
 
 @dataclass(eq=False)
@@ -248,27 +250,27 @@ def print_oracle(every: Sequence[Judged], orders: Sequence[str]) -> None:
         print(f"| {order} | {' | '.join(cells)} |", flush=True)
 
 
-def gathered(level: str, seeds: Iterable[int], keep: Path | None, on_seed: Callable[[int], None]) -> list[Judged]:
-    """All sequences of these seeds of the suite "report", judged."""
-    every = []
+def gathered(level: str, suite: str, seeds: Iterable[int], keep: Path | None) -> Iterator[Judged]:
+    """All sequences of these seeds of a suite, judged."""
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        every += [judged(sample, rng) for sample in samples("report", seed, level, keep)]
-        on_seed(seed)
-    return every
+        for sample in samples(suite, seed, level, keep):
+            yield judged(sample, rng)
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hard", type=int, default=50, help="number of seeds with hard noise")
-    parser.add_argument("--easy", type=int, default=90, help="number of seeds with easy noise")
+    seeds = {"type": int, "nargs": 2, "metavar": ("REPORT", "DEV")}
+    parser.add_argument("--hard", default=(20, 30), help="number of seeds of both suites with hard noise", **seeds)
+    parser.add_argument("--easy", default=(10, 80), help="number of seeds of both suites with easy noise", **seeds)
     parser.add_argument("--keep", type=Path, help="folder in which sequences are kept, so that another run is faster")
     options = parser.parse_args()
-    for level, seeds in (("hard", options.hard), ("easy", options.easy)):
-        if not seeds:
+    for level, (report, dev) in (("hard", options.hard), ("easy", options.easy)):
+        every = list(gathered(level, "report", range(report), options.keep))
+        every += gathered(level, "dev", range(_FURTHER, _FURTHER + dev), options.keep)
+        if not every:
             continue
-        every = gathered(level, range(seeds), options.keep, lambda _: None)
         frames = sum(each.num_frames for each in every)
         transfers, births = (sum(len(getattr(each, name)) for each in every) for name in ("transfers", "births"))
         print(f"\n## {level}: {len(every)} sequences, {frames} frames, {transfers} transfers, {births} broken births")
