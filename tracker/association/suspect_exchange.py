@@ -31,12 +31,13 @@ def best_exchanges(chains: Chains, links: np.ndarray, own: np.ndarray) -> Exchan
         own: (L,) log odds of the links as they are.
     """
     gain, partner = np.full(len(links), -np.inf), np.full(len(links), -1)
+    in_time = np.argsort(chains.positions[links], kind="stable")  # so that a block concerns few tracks
     for start in range(0, len(links), _LINKS_AT_A_TIME):
-        block = slice(start, start + _LINKS_AT_A_TIME)
+        block = in_time[start : start + _LINKS_AT_A_TIME]
         for cut in (chains.positions[links[block] + 1], chains.positions[links[block]] + 1):
             row, other_gain, other = _exchanges_at(chains, links[block], own[block], cut)
             order = np.argsort(other_gain, kind="stable")  # of several for one link the last one written is the best
-            row, other_gain, other = row[order] + start, other_gain[order], other[order]
+            row, other_gain, other = block[row[order]], other_gain[order], other[order]
             better = other_gain > gain[row]
             gain[row[better]], partner[row[better]] = other_gain[better], other[better]
     return Exchanges(gain, partner)
@@ -49,9 +50,12 @@ def _exchanges_at(
     first, last = chains.bounds[:-1], chains.bounds[1:] - 1
     times = chains.times_s
     a, b = links, links + 1
-    in_time = (times[first] <= times[a][:, None] + MAX_GAP_S) & (times[last] >= times[b][:, None] - MAX_GAP_S)
-    in_time[np.arange(len(links)), chains.track[a]] = False
-    row, track = np.nonzero(in_time)
+    begin_s, end_s = times[a] + MAX_GAP_S, times[b] - MAX_GAP_S
+    tracks = np.flatnonzero((times[first] <= begin_s.max()) & (times[last] >= end_s.min()))
+    row, column = np.nonzero((times[first[tracks]] <= begin_s[:, None]) & (times[last[tracks]] >= end_s[:, None]))
+    track = tracks[column]
+    others = track != chains.track[a[row]]
+    row, track = row[others], track[others]
     after = chains.first_from(track, cut[row])
     before = after - 1
     goes_on, came = after <= last[track], before >= first[track]

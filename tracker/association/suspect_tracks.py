@@ -92,8 +92,16 @@ class Chains:
 
     def first_from(self, tracks: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """The first place (P,) of each of these tracks (P,) at or after a position (P,); of another track if none."""
-        stride = len(self.poses.times_s) + 1
-        return np.searchsorted(self.track * stride + self.positions, tracks * stride + positions)
+        return np.searchsorted(self._keys, tracks * self._stride + positions)
+
+    @cached_property
+    def _stride(self) -> int:
+        return len(self.poses.times_s) + 1
+
+    @cached_property
+    def _keys(self) -> np.ndarray:
+        """Ascending numbers (T,) of track and position."""
+        return self.track * self._stride + self.positions
 
     def around(self, places: np.ndarray, before: int, after: int) -> tuple[np.ndarray, np.ndarray]:
         """Places (P, before + 1 + after) of the same track around each, and whether there is one (else clipped)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -165,6 +166,15 @@ def test_poses_without_joints_are_judged_by_their_boxes() -> None:
     (worst, *_) = found(frames, exchanged)
     assert worst.kind == "link"
     assert worst.frame <= 59 < 60 <= worst.last_frame
+
+
+def test_finding_suspects_takes_less_time_than_association() -> None:
+    frames = noisy(pose_frames(replace(CROSSING, num_frames=400)), std_px=2.0)
+    begun = time.process_time()
+    evidence = offline_tracks(frames, AssociationSettings(), COCO_17)
+    associated = time.process_time()
+    suspects(logged_poses(frames, 17, 0.1), *vars(evidence).values(), COCO_17, SIZE)
+    assert time.process_time() - associated < associated - begun
 
 
 def test_tracks_of_an_empty_log_have_no_evidence() -> None:
