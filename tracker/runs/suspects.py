@@ -17,6 +17,7 @@ from tracker.association.suspect_poses import LoggedPoses, logged_poses
 from tracker.association.suspects import KINDS, PoseName, Suspect, suspects
 from tracker.frames import TrackedFrame
 from tracker.io.pose_log import LogEnd, read_pose_log
+from tracker.runs.corrections import recorded_operations
 from tracker.runs.locks import read_lock, write_lock
 from tracker.runs.record import (
     LOG,
@@ -41,7 +42,8 @@ def find_suspects(run: str | Path) -> list[Suspect]:
     """Find the doubtful places of a run, most doubtful first; writes suspects.csv and the summary in run.json.
 
     Needs neither the clip nor a network: the pose log is associated again, with the settings of the run, for the
-    evidence that its files do not hold. It takes less time than `posetrail follow`.
+    evidence that its files do not hold. It takes less time than `posetrail follow`. The tracks are those of the run's
+    files, with the corrections by which they were made; the joints are those of the pose log.
 
     Args:
         run: a run's folder.
@@ -70,7 +72,11 @@ def _found(run: Path, record: RunRecord, end: LogEnd) -> tuple[list[Suspect], di
     log = run / LOG
     evidence = offline_tracks(read_pose_log(log, end)[1], settings, skeleton, header.queue_frames)
     poses = logged_poses(read_pose_log(log, end)[1], len(skeleton), settings.min_match_joint_score)
-    ids = _in_order(evidence.tracks) if settings.offline else _ids(tracks_of(log, settings, end)(), poses)
+    corrections = recorded_operations(run, record)
+    if settings.offline and not corrections:
+        ids = _in_order(evidence.tracks)
+    else:
+        ids = _ids(tracks_of(log, settings, end, corrections)(), poses)
     found = suspects(poses, ids, evidence.forward, evidence.backward, skeleton, (header.width, header.height))
     named = {name for each in found for name in (*each.poses, *each.candidates)}
     begin = dict(zip(poses.frame_indices.tolist(), poses.begins[:-1].tolist(), strict=True))

@@ -13,6 +13,7 @@ from tests.command_line import fails, succeeds
 from tests.truth_networks import truth_networks
 from tests.worlds import Walker, World, line, write_images
 from tracker.io.video import open_source
+from tracker.runs.corrected import CorrectedRun
 from tracker.runs.folder import run_clip
 from tracker.runs.follow import follow_run
 from tracker.runs.record import read_record
@@ -56,6 +57,15 @@ def test_suspects_are_written_as_a_table_and_counted_in_the_record(folder: Path)
 def test_suspects_of_online_ids_are_found_too(folder: Path) -> None:
     follow_run(folder, AssociationSettings(offline=False))
     assert "interpolated" in {each.kind for each in find_suspects(folder)}
+
+
+def test_suspects_are_those_of_the_corrected_tracks(folder: Path) -> None:
+    assert "link" not in {each.kind for each in find_suspects(folder)}
+    with CorrectedRun(folder) as run:
+        run.apply({"op": "swap", "a": [18, 0], "b": [18, 1], "only_here": False})  # a mistake
+        run.associate_again()
+    worst = find_suspects(folder)[0]
+    assert (worst.kind, worst.poses[0][0], worst.poses[1][0]) == ("link", 17, 18)
 
 
 def test_following_again_removes_the_suspects_of_the_old_tracks(folder: Path) -> None:
