@@ -90,16 +90,24 @@ async def _serve(
 
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if not 0 <= port < 65536:
+        raise InputError(f"--port: expected 0 to 65535, got {port}")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"--host: expected an address of this computer, got {host!r} ({error}); see `ip addr`"
+        ) from None
     # With the protocol given, asyncio switches Nagle's algorithm off, which delays answers by 40 ms.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((host, port))
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"--port: expected a free port of {host}, got {port} ({reason}); choose another") from None
+            listener.bind(address)
+        except OSError as error:
+            raise InputError(
+                f"--port: expected a free port of {host}, got {port} ({error.strerror}); choose another"
+            ) from None
         yield listener
 
 
