@@ -22,6 +22,7 @@ from tracker.io.corrections_log import CORRECTIONS, append_correction, read_corr
 from tracker.io.pose_log import PoseLogHeader, read_pose_log
 from tracker.runs.corrections import RunCorrections, corrections_of, digest_of, operations_of
 from tracker.runs.follow import follow_run
+from tracker.runs.kept_clip import kept_clip
 from tracker.runs.locks import file_lock
 from tracker.runs.record import LOG, Outcome, RunRecord, check_log, read_record
 from tracker.runs.results import tracked_clip_of
@@ -183,7 +184,8 @@ class CorrectedRun:
         log, settings = self.folder / LOG, self.record.association_settings
         if not smoothed:
             settings = replace(settings, smooth="none", smooth_hz=AssociationSettings.smooth_hz)
-        return tracked_clip_of(log, settings, self.record.pose_log, corrections)
+            return tracked_clip_of(log, settings, self.record.pose_log, corrections)
+        return kept_clip(log, settings, self.record.pose_log, corrections)
 
     def _check_up_to_date(self, revision: int | None) -> None:
         """Make sure that no other process has changed the run, and that `revision` is the current one."""

@@ -28,7 +28,6 @@ import numpy as np
 
 from posetrail.errors import InputError
 from posetrail.frame import Image
-from posetrail.store import home_folder
 from tracker.io.video_writer import VideoWriter
 from tracker.viewer.clip import ClipImages, scaled, scaled_size
 
@@ -38,7 +37,6 @@ PIECE_FRAMES = 300
 FPS = 30
 LONG_SIDE = 1280  # pixels
 LARGEST_BYTES = 4_000_000_000  # of a run's pieces: one to two hours
-FOLDER = "preview"  # in a run's folder
 _FORMAT = 1  # changes when the same frames would give other pictures
 _X264 = {
     "preset": "superfast",
@@ -151,15 +149,6 @@ class Pieces:
                 break
             file.unlink(missing_ok=True)
             excess -= size
-
-
-def preview_folder(run: Path) -> Path:
-    """Where the pieces of a run are kept: in its folder, or in the user's cache if that cannot be written."""
-    folder = run / FOLDER
-    if os.access(folder if folder.is_dir() else run, os.W_OK):
-        return folder
-    name = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
-    return home_folder() / "previews" / f"{run.resolve().name}-{name}"
 
 
 @dataclass(eq=False)

@@ -15,9 +15,9 @@ from posetrail.files import written_whole
 from tracker.association.corrections import Checked, are_undone, from_json
 from tracker.io.corrections_log import CORRECTIONS, read_corrections
 from tracker.io.video import open_source, read_frames
+from tracker.runs.kept_clip import preview_folder
 from tracker.runs.record import RUN, ClipInput, RunRecord, read_record
 from tracker.viewer.clip import scaled, scaled_size
-from tracker.viewer.pieces import preview_folder
 from tracker.viewer.suspects import num_open
 
 _DEPTHS = ("*", "*/*", "*/*/*")  # folders between that of a batch and those of its runs

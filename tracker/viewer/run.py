@@ -23,11 +23,12 @@ from tracker.association.corrections import Operation, from_json
 from tracker.association.suspects import Suspect
 from tracker.io.corrections_log import CORRECTIONS
 from tracker.runs.corrected import CorrectedRun, Effect, Entry, OutOfDate
+from tracker.runs.kept_clip import preview_folder
 from tracker.runs.record import RunRecord
 from tracker.tracked_clip import TrackedClip
 from tracker.viewer.clip import ClipImages, open_clip
 from tracker.viewer.overview import edits, position_spans, track_summaries
-from tracker.viewer.pieces import FPS, PIECE_FRAMES, Pieces, preview_folder
+from tracker.viewer.pieces import FPS, PIECE_FRAMES, Pieces
 from tracker.viewer.stills import Stills
 from tracker.viewer.suspects import suspects_as_json, suspects_of
 
