@@ -21,6 +21,7 @@ _TALL = 100.0
 _SMALLEST_GAP = 0.7  # units; a stretch follows the one before it so closely that both look like one
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 _MOST_TICKS = 9
+_MOST_PATH_POINTS = 3000  # of a person: some 30 kB
 _DASHES = ("none", "8 4", "2 3", "10 3 2 3", "14 4", "5 2 1 2 1 2")  # of paths, so that ids differ without colour too
 
 
@@ -154,7 +155,7 @@ def paths(people: Sequence[PersonFigures], lines: Sequence[Sequence[np.ndarray]]
     drawn, labels = [], []
     tolerance = max(width, height) / 1000
     for person, stretches in zip(people, lines, strict=True):
-        thinned = [_simplified(points, tolerance) for points in stretches if len(points)]
+        thinned = _path(stretches, tolerance)
         if not thinned:
             continue
         path = "".join(_polyline(points) for points in thinned)
@@ -174,6 +175,15 @@ def paths(people: Sequence[PersonFigures], lines: Sequence[Sequence[np.ndarray]]
     )
     shape = f"aspect-ratio:{width}/{height};--wide:{width / height:.3f}"
     return f'<div class="paths" style="{shape}">{svg}{"".join(labels)}</div>'
+
+
+def _path(stretches: Sequence[np.ndarray], tolerance: float) -> list[np.ndarray]:
+    """The lines that have points, simplified until they are not too many for a file."""
+    thinned = [_simplified(points, tolerance) for points in stretches if len(points)]
+    while sum(map(len, thinned)) > max(_MOST_PATH_POINTS, 2 * len(thinned)):
+        tolerance *= 1.5
+        thinned = [_simplified(points, tolerance) for points in thinned]
+    return thinned
 
 
 def _percent(value: float, whole: float) -> str:
@@ -204,7 +214,7 @@ def joint_chart(title: str, axis: TimeAxis, sides: Sequence[tuple[str, list[np.n
             for points in stretches
             if len(points)
         ]
-        path = "".join(_polyline(_simplified(points, 0.25)) for points in scaled)
+        path = "".join(_polyline(_simplified(_extremes(points), 0.25)) for points in scaled)
         lines.append(f'<path class="line side{number}" d="{path}"/>')
         legend.append(f'<span class="key side{number}">{escape(name)}</span>')
     inside = _chart(axis.lines() + "".join(lines), f"{title}: {', '.join(name for name, _ in sides)}")
@@ -224,6 +234,15 @@ def _chart(inside: str, title: str) -> str:
         f'<svg class="chart" viewBox="0 0 {_WIDE:g} {_TALL:g}" preserveAspectRatio="none" role="img" '
         f'aria-label="{escape(title)}">{inside}</svg>'
     )
+
+
+def _extremes(points: np.ndarray) -> np.ndarray:
+    """A line (P, 2) over time with the lowest and the highest point of each unit, which is all that can be seen."""
+    bins = np.floor(points[:, 0])
+    order = np.lexsort((points[:, 1], bins))
+    ends = np.flatnonzero(np.diff(bins[order], append=np.inf))
+    starts = np.append(0, ends[:-1] + 1)
+    return points[np.union1d(order[starts], order[ends])]
 
 
 def _simplified(points: np.ndarray, tolerance: float) -> np.ndarray:

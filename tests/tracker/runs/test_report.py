@@ -22,7 +22,7 @@ from tracker.io.video import open_source
 from tracker.runs.corrected import CorrectedRun
 from tracker.runs.folder import run_clip
 from tracker.runs.report import write_report
-from tracker.runs.report_charts import TimeAxis, clock, timeline
+from tracker.runs.report_charts import TimeAxis, clock, joint_chart, timeline
 from tracker.runs.report_figures import people_of, spans_of
 from tracker.runs.report_stills import part_around
 from tracker.settings import AssociationSettings, Settings
@@ -105,6 +105,18 @@ def test_ticks_are_round_and_few() -> None:
         assert 2 <= len(ticks) <= 10 or length > 3600 * 9
         assert ticks[0] == 0
     assert [clock(each) for each in (0.5, 59.97, 61, 7325)] == ["0.50 s", "1:00", "1:01", "2:02:05"]
+
+
+def test_charts_of_long_clips_stay_small_and_keep_the_extremes() -> None:
+    times_s = np.arange(100_000) / 30
+    heights = 200 + np.random.default_rng(0).uniform(-50, 50, 100_000)
+    heights[70_000] = 900
+    html = joint_chart("Wrists", TimeAxis(0, times_s[-1]), [("left wrist", [np.column_stack([times_s, heights])])], 1)
+    assert len(html) < 40_000
+    assert "L700 95" in html
+    few = np.array([[0.0, 3.0], [500.0, 5.0], [1000.0, 4.0]])
+    html = joint_chart("Wrists", TimeAxis(0, 1000), [("left wrist", [few])], 1)
+    assert 'd="M0 5L500 95L1000 50"' in html
 
 
 def test_bars_are_where_a_person_is_in_view() -> None:
