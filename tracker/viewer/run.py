@@ -188,6 +188,7 @@ class ServedRun:
                 {
                     "number": entry.number,
                     "op": entry.operation["op"],
+                    "of": entry.operation.get("of"),
                     "text": entry.text,
                     "undone": entry.undone,
                     "by": entry.by,
