@@ -17,7 +17,7 @@ export function compared(suspect, stills) {
   const [before, after] = suspect.last > suspect.position
     ? [suspect.position, suspect.last]
     : [state.clamp(suspect.position - 1), suspect.position];
-  const ids = [...suspect.people, ...suspect.candidates.slice(0, 2)];
+  const ids = [...new Set([...suspect.people, ...suspect.candidates.slice(0, 2)])];
   const figures = [["Before", before], ["After", after]].map(([title, position]) => {
     const canvas = make("canvas", { role: "img", "aria-label": `${title}: frame ${state.number(Number(position))}` });
     const text = make("figcaption", {}, `${title} · frame ${state.number(Number(position))}`);
@@ -49,7 +49,7 @@ async function draw(figures, ids, stills) {
     c.fillRect(0, 0, SIZE[0], SIZE[1]);
     const view = new View(state.run.width, state.run.height);
     view.resize(SIZE[0], SIZE[1]);
-    view.fit(box);
+    view.fit(box, 1.25);
     if (picture) c.drawImage(picture, view.left, view.top, view.width * view.scale, view.height * view.scale);
     const painter = new Painter(c, view, bonesOf(state.run.skeleton), state.run.joint_score_threshold);
     const frame = frames[k];

@@ -45,8 +45,16 @@ export class Joints {
     if (this.isOn) return this.leave();
     if (!state.selectedHere()) return toast("Select a person in this frame first.");
     this.#enter();
-    this.active = 0;
+    this.active = this.#suspected();
     this.#say();
+  }
+
+  /** The joint that an open suspect is about, by its reason; otherwise the first one. */
+  #suspected() {
+    const reason = state.suspect?.kind === "joint" ? state.suspect.reason : "";
+    const places = this.names.map((name) => reason.indexOf(spoken(name)));
+    const first = Math.min(...places.filter((place) => place >= 0));
+    return Math.max(places.indexOf(first), 0);
   }
 
   #enter() {

@@ -130,8 +130,9 @@ export class Suspects {
 
   /** @param {Suspect} suspect */
   #details(suspect) {
-    const people = suspect.people.map((id) => state.nameOf(id)).join(", ");
-    const candidates = suspect.candidates.map((id) => state.nameOf(id)).join(", ");
+    const people = suspect.people.map((id) => state.nameOf(id)).join(" and ");
+    const others = suspect.candidates.filter((id) => !suspect.people.includes(id));
+    const candidates = others.map((id) => state.nameOf(id)).join(", ");
     const parts = Object.entries(suspect.parts).map(([name, value]) =>
       make("div", {}, make("dt", {}, name.replaceAll("_", " ")), make("dd", { class: "numbers" }, Number(value).toPrecision(2))));
     return make("div", { class: "details" },

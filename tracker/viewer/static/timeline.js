@@ -95,13 +95,22 @@ export class Timeline {
       this.first = position - this.frames / 4;
       this.#keepInside();
     }
-    const row = this.rowOf.get(state.selected?.id ?? -1);
+    const visible = this.size[1] - RULER_PX;
+    const row = this.rowOf.get(state.selected?.id ?? -1) ?? this.#rowInView(position, visible);
     if (row !== undefined) {
-      const visible = this.size[1] - RULER_PX;
       if (row * ROW_PX < this.scroll) this.scroll = row * ROW_PX;
       if ((row + 1) * ROW_PX > this.scroll + visible) this.scroll = (row + 1) * ROW_PX - visible;
     }
     this.schedule();
+  }
+
+  /** The first row in view at a frame, if none of those that are visible is. @param {number} position @param {number} visible */
+  #rowInView(position, visible) {
+    const isThere = (/** @type {Track} */ track) => track.first <= position && position <= track.last;
+    const [first, last] = [Math.ceil(this.scroll / ROW_PX), Math.floor((this.scroll + visible) / ROW_PX)];
+    if (this.rows.length <= last - first || this.rows.slice(first, last).some(isThere)) return undefined;
+    const row = this.rows.findIndex(isThere);
+    return row < 0 ? undefined : row;
   }
 
   #keepInside() {

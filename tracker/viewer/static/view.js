@@ -55,9 +55,9 @@ export class View {
     this.#keepInside();
   }
 
-  /** Show a box with room around it. @param {number[]} box  x1 y1 x2 y2 */
-  fit(box) {
-    const size = [1.6 * Math.max(box[2] - box[0], 8), 1.6 * Math.max(box[3] - box[1], 8)];
+  /** Show a box with room around it. @param {number[]} box  x1 y1 x2 y2 @param {number} [room]  times the box's size */
+  fit(box, room = 1.6) {
+    const size = [room * Math.max(box[2] - box[0], 8), room * Math.max(box[3] - box[1], 8)];
     const whole = Math.min(this.stage[0] / this.width, this.stage[1] / this.height);
     this.zoom = Math.min(Math.max(Math.min(this.stage[0] / size[0], this.stage[1] / size[1]) / whole, 1), MAX_ZOOM);
     this.centre = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];

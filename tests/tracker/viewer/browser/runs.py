@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,11 +39,11 @@ class Walkers:
         return [Detections(boxes, np.full(len(boxes), 0.9)) for boxes in found]
 
 
-def tracked(clip: Path, folder: Path, detector: object) -> Path:
-    """The run's folder of a clip whose people a detector knows."""
+def tracked(clip: Path, folder: Path, detector: object, **part: Any) -> Path:
+    """The run's folder of a clip, or of a part of it, whose people a detector knows."""
     networks = Networks(detector, Upright(), create_flow("none"), (), "cpu")  # type: ignore[arg-type]
     settings = Settings(inference=InferenceSettings(flow="none", detect_every=1, propagate=False))
-    return run_clip(open_source(clip), folder, networks, settings).folder
+    return run_clip(open_source(clip, **part), folder, networks, settings).folder
 
 
 def numbered(place: Path, patch: pytest.MonkeyPatch) -> Path:
@@ -52,6 +53,12 @@ def numbered(place: Path, patch: pytest.MonkeyPatch) -> Path:
     ticks = np.cumsum(np.random.default_rng(1).integers(15, 60, 60)).tolist()
     clip = write_video(place / "clip.mp4", [numbered_image(k, 2) for k in range(60)], ticks=ticks)
     return tracked(clip, place / "run", OnePerson())
+
+
+def strided(place: Path) -> Path:
+    """Every third frame of a video of 60 at 120 frames per second, which show their numbers, from frame 12 on."""
+    clip = write_video(place / "clip.mp4", [numbered_image(k, 2) for k in range(60)], fps=120)
+    return tracked(clip, place / "run", OnePerson(), start_s=0.1, stride=3)
 
 
 def marked(place: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,15 +19,16 @@ SKELETON = "a"  # any pixel drawn
 BOX_LEFT, BOX_WIDTH = 10, 30  # of the person in frame 0, who goes a pixel to the right with every frame
 
 
-def agree(driver: Driver, position: int) -> None:
-    """All three show a frame."""
+def agree(driver: Driver, position: int, number: int | None = None) -> None:
+    """All three show a frame, by its number in the video."""
+    number = position if number is None else number
     driver.settle(position)
     matrix = driver.evaluate("document.getElementById('stage').dataset.matrix")
     scale, left, _ = (float(value) for value in matrix.split())
     _, _, x1, x2 = driver.centre("overlay", SKELETON)
     middle = ((x1 + x2) / 2 - left) / scale
     shown = (driver.number(SIZE), driver.field, round(middle - BOX_LEFT - BOX_WIDTH / 2))
-    assert shown == (position, position, position)
+    assert shown == (number, number, number)
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +104,16 @@ def test_playing_goes_through_every_piece_to_the_end(page: Driver) -> None:
     assert seen[-1] == FRAMES - 1
     assert seen == sorted(seen)
     agree(page, FRAMES - 1)
+
+
+def test_numbers_are_those_of_the_video_where_a_run_has_a_start_and_a_stride(driver: Driver, tmp_path: Path) -> None:
+    with viewing(runs.strided(tmp_path)) as client:
+        driver.open(client.address)
+        driver.press("t", "i")
+        driver.until(driver.preview_is_ready, "the preview is loaded")
+        for position in (0, 9, 3, 15, 4):
+            driver.page.fill("#frame", str(12 + 3 * position))
+            driver.press("Enter")
+            agree(driver, position, 12 + 3 * position)
+        driver.press("ArrowRight", "ArrowRight")
+        agree(driver, 6, 30)

@@ -146,3 +146,18 @@ def test_every_control_has_a_name(driver: Driver, marked: str) -> None:
           .map((each) => each.outerHTML)"""
     )
     assert not nameless
+
+
+def test_a_folder_of_runs_is_a_list_that_leads_to_each(driver: Driver, walking: Path, tmp_path: Path) -> None:
+    for name in ("first", "<b>second</b>".replace("/", "_")):
+        shutil.copytree(walking, tmp_path / "runs" / name)
+    with viewing(tmp_path / "runs") as client:
+        driver.page.goto(client.address)
+        driver.until(lambda: driver.page.locator(".card").count() == 2, "both runs are listed")
+        assert "<b>second" in driver.text("#queue")
+        assert "60 frames" in driver.text("#queue")
+        driver.page.click("text=first")
+        driver.until(lambda: driver.evaluate("document.documentElement.dataset.ready === 'true'"), "the run is open")
+        assert driver.text("#run-name") == "first"
+        driver.page.click(".brand")
+        driver.until(lambda: driver.page.locator(".card").count() == 2, "the list is back")
