@@ -29,13 +29,14 @@ _PAIRS = ("wrist", "ankle", "elbow", "knee", "hip", "shoulder")  # joints to plo
 
 KINDS = {
     "link": "Doubtful link",
-    "birth": "New identity away from the border",
-    "end": "End of an identity away from the border",
+    "birth": "Sudden beginning",
+    "end": "Sudden end",
     "joint": "Joint out of place",
     "flip": "Left and right exchanged",
-    "duplicate": "Two identities on one person",
+    "duplicate": "Two on one person",
     "interpolated": "Interpolated stretch",
 }
+"""Kinds of suspects in words, the same as in the viewer (tracker/viewer/static/suspects.js)."""
 
 
 @dataclass(frozen=True, kw_only=True)
