@@ -36,7 +36,8 @@ from tracker.association.suspects import LEAST, identity_flags
 
 LOOKS = (10, 20, 40, 80)
 _FURTHER = 100  # first seed of `dev` that nothing was chosen on
-_FLAGS_PER_FRAME = 1.0  # of each order, the greatest are kept
+_JOINT_SEEDS = 5  # seeds of `report` whose joints are measured
+_FLAGS_PER_FRAME = 0.7  # of each order, the greatest are kept
 _ALL = {**dict.fromkeys(LEAST, 0.0), "link": 0.001, "interpolated": LEAST["interpolated"]}
 
 
@@ -51,9 +52,16 @@ class Judged:
     flags: dict[str, list[Flag]]
     edited: Edited
     joints: dict[str, np.ndarray] = field(default_factory=dict)  # (P,) of joints: values of measures, and what is bad
+    _places: dict[str, list[Flag]] = field(default_factory=dict)
+
+    def places(self, order: str) -> list[Flag]:
+        """The places of all flags of an order, the greatest values first."""
+        if order not in self._places:
+            self._places[order] = merged(self.flags.get(order, []))
+        return self._places[order]
 
 
-def judged(sample: Sample, rng: np.random.Generator) -> Judged:
+def judged(sample: Sample, rng: np.random.Generator, *, joints_too: bool) -> Judged:
     """Measure a sequence by all orders."""
     chains, poses = sample.chains, sample.poses
     flags: dict[str, list[Flag]] = {}
@@ -84,7 +92,7 @@ def judged(sample: Sample, rng: np.random.Generator) -> Judged:
             (int(chains.track_ids[place]), int(chains.positions[place]), int(chains.order[place]))
             for place in places[sample.broken(places, births=True)].tolist()
         ]
-        joints = _joints(sample)
+        joints = _joints(sample) if joints_too else {}
     edited = Edited(chains.ids.copy(), sample.owners, poses.positions)
     return Judged(sample.name, sample.num_frames, sample.transfers, births, flags, edited, joints)
 
@@ -124,21 +132,11 @@ def _joints(sample: Sample) -> dict[str, np.ndarray]:
 
 def chosen_flags(every: Sequence[Judged], order: str, looks: float) -> list[list[Flag]]:
     """The flags of the greatest values that make `looks` places per 1000 frames in all, for each sequence."""
-    several = [each.flags.get(order, []) for each in every]
-    values = np.sort(np.concatenate([[flag.doubt for flag in flags] for flags in several]))[::-1]
-    wanted = looks * sum(each.num_frames for each in every) / 1000
-    low, high = 1, len(values)
-    while low < high:  # the most flags that make no more places
-        middle = (low + high + 1) // 2
-        if sum(len(merged(each)) for each in _above(several, values[middle - 1])) <= wanted:
-            low = middle
-        else:
-            high = middle - 1
-    return _above(several, values[low - 1])
-
-
-def _above(several: Iterable[Sequence[Flag]], least: float) -> list[list[Flag]]:
-    return [[flag for flag in flags if flag.doubt >= least] for flags in several]
+    wanted = round(looks * sum(each.num_frames for each in every) / 1000)
+    # Flags are merged in the order of their values, so those above a value make the places above it.
+    values = sorted((place.doubt for each in every for place in each.places(order)), reverse=True)
+    above = values[wanted] if wanted < len(values) else -np.inf
+    return [[flag for flag in each.flags.get(order, []) if flag.doubt > above] for each in every]
 
 
 def found(transfer: Transfer, flags: Iterable[Flag]) -> bool:
@@ -238,7 +236,7 @@ def print_oracle(every: Sequence[Judged], orders: Sequence[str]) -> None:
     frames = sum(each.num_frames for each in every)
     for order in orders:
         edited = [each.edited.copy() for each in every]
-        places = [(place, k) for k, each in enumerate(every) for place in merged(each.flags.get(order, []))]
+        places = [(place, k) for k, each in enumerate(every) for place in each.places(order)]
         places.sort(key=lambda each: -each[0].doubt)
         cells, looks = [], 0
         for checkpoint in checkpoints:
@@ -255,7 +253,7 @@ def gathered(level: str, suite: str, seeds: Iterable[int], keep: Path | None) ->
     for seed in seeds:
         rng = np.random.default_rng(seed)
         for sample in samples(suite, seed, level, keep):
-            yield judged(sample, rng)
+            yield judged(sample, rng, joints_too=suite == "report" and seed < _JOINT_SEEDS)
 
 
 def main() -> None:
