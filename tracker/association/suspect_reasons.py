@@ -6,6 +6,7 @@ from tracker.association.suspect_weights import LINK
 
 _TYPICAL = {"exchange": -8.0}
 """What a part has where nothing is doubtful, other than 0."""
+_NEARLY = -2.0  # log odds
 _PHRASES = 2  # of the largest parts
 
 
@@ -30,8 +31,8 @@ def _phrase(name: str, parts: dict[str, float]) -> str:
             return f"the {direction} tracker goes over to another person"
         return f"the {direction} tracker loses the person" if parts[f"{direction}_lost"] else ""
     if name == "exchange":
-        fits = "better" if value > 0 else "nearly as well"
-        return f"an exchange with another track fits {fits} (log odds {value:+.1f})" if value > _TYPICAL[name] else ""
+        fits = "fits better" if value > 0 else "fits nearly as well" if value > _NEARLY else "is possible"
+        return f"an exchange with another track {fits} (log odds {value:+.1f})" if value > _TYPICAL[name] else ""
     if name == "shape":
         return f"the body changes its shape (log odds {-value:+.1f})" if value > 0 else ""
     if name == "jump":

@@ -293,6 +293,7 @@ def _flips(chains: Chains, skeleton: Skeleton, least: float) -> Iterator[Flag]:
             tracks=(int(chains.track_ids[first]),),
             poses=(int(chains.order[first]), int(chains.order[last])),
             parts=_row(flips.parts, k),
-            reason=f"Left and right {flips.limbs[k]} seem exchanged for {counted(last - first + 1, 'pose')}: mirrored, "
-            f"they fit the poses around better by {100 * flips.parts['advantage'][k]:.0f} %.",
+            reason=f"From frame {chains.poses.frames[chains.order[first]]} on, left and right {flips.limbs[k]} seem "
+            f"exchanged for {counted(last - first + 1, 'pose')}: mirrored, they fit the poses around better by "
+            f"{100 * flips.parts['advantage'][k]:.0f} %.",
         )
