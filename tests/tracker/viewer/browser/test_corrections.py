@@ -212,6 +212,18 @@ def test_escape_cancels_and_the_same_key_confirms(page: Driver) -> None:
     page.until(lambda: revision(page) == 1, "the change is made")
 
 
+def test_a_change_that_is_refused_says_why_and_cannot_be_applied(page: Driver) -> None:
+    page.expected = ("422",)
+    page.press("1", "m", "2")
+    page.until(lambda: "both in 60 frames" in page.text("#confirm-text"), "the reason is shown")
+    assert page.page.is_disabled("#confirm-do")
+    page.press("Enter")
+    page.page.wait_for_timeout(200)
+    assert revision(page) == 0
+    page.press("Escape")
+    assert not page.page.is_visible("#confirm")
+
+
 def test_keys_write_in_text_fields(page: Driver) -> None:
     page.press("1", "r")
     described_field = page.page.locator("#option-name")
