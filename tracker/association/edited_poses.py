@@ -92,8 +92,11 @@ def pose_of(add: Add, skeleton: Skeleton) -> Poses:
 
 def with_added_poses(clip: TrackedClip, said: Statements, skeleton: Skeleton) -> TrackedClip:
     """The clip with all poses that were added; each belongs to the track of the pose before it, or to a new one."""
+    if not said.added:
+        return clip
     keys = keys_of(clip)
-    missing = np.setdiff1d(np.array(list(said.added), np.int64), np.union1d(keys, said.removed)).tolist()
+    added = np.setdiff1d(np.array(list(said.added), np.int64), said.removed)
+    missing = np.setdiff1d(added, keys[np.isin(keys, added)]).tolist()
     frames = clip.frame_indices
     missing = [key for key in missing if said.added[key].frame in frames]
     if not missing:

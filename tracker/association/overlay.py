@@ -109,7 +109,8 @@ def _identities(clip: TrackedClip, said: Statements) -> tuple[np.ndarray, dict[i
     new_ids = _ids(persons, number, sequence, said)
     ids = np.full(len(sequence.order), _NOTHING)
     ids[sequence.order] = np.append(new_ids, _NOTHING)[persons]
-    present = set(np.unique(ids).tolist())
+    left = np.bincount(persons[persons >= 0], minlength=number) > 0
+    present = set(new_ids[left].tolist())
     named = {int(new_ids[person]): name for person, name in enumerate(names) if name}
     return ids, {track_id: name for track_id, name in sorted(named.items()) if track_id in present}
 
@@ -254,6 +255,9 @@ def _without_collisions(
     A measured pose wins against an interpolated one, then the one nearer to a pose that was named. Others become new
     people, one for each of their segments.
     """
+    ranks = np.sort(persons * (int(sequence.frames.max(initial=0)) + 1) + sequence.frames)
+    if not ((np.diff(ranks) == 0) & (ranks[1:] >= 0)).any():
+        return persons, number
     order = np.lexsort((sequence.frames, persons))
     same = (np.diff(persons[order]) == 0) & (np.diff(sequence.frames[order]) == 0) & (persons[order][1:] >= 0)
     if not same.any():
@@ -285,9 +289,12 @@ def _ids(persons: np.ndarray, number: int, sequence: _Sequence, said: Statements
     of the corrections that made them.
     """
     used = np.flatnonzero((persons >= 0) & sequence.measured)
-    order = used[np.lexsort((sequence.order[used], persons[used]))]
-    people, first = np.unique(persons[order], return_index=True)
-    heads = order[first]  # place of the first pose of each person
+    first = np.full(number, len(sequence.order))  # row of the clip of the first pose of each person
+    np.minimum.at(first, persons[used], sequence.order[used])
+    people = np.flatnonzero(first < len(sequence.order))
+    place_of_row = np.empty(len(sequence.order), np.int64)
+    place_of_row[sequence.order] = np.arange(len(sequence.order))
+    heads = place_of_row[first[people]]
     ids = np.full(number, _NOTHING)
     free = int(sequence.track_ids.max(initial=0)) + 1
     claimed: set[int] = set()

@@ -47,6 +47,14 @@ def follow_command(
         bool,
         in_out("Honour what was corrected in the run (corrections.jsonl). With --no-corrections the file stays."),
     ] = True,
+    carry_corrections: Annotated[
+        bool,
+        in_out(
+            "After a run was tracked again: find the poses that its corrections name among the new ones.",
+            negative=(),
+            show_default=False,
+        ),
+    ] = False,
     online: Online = False,
     both: Annotated[
         bool,
@@ -80,7 +88,13 @@ def follow_command(
     clips = _clips_of_folder(poses)
     if not clips:
         outcome = follow_poses(
-            poses, association, output=output, fps=fps, more_formats=more_formats, corrections=corrections
+            poses,
+            association,
+            output=output,
+            fps=fps,
+            more_formats=more_formats,
+            corrections=corrections,
+            carry=carry_corrections,
         )
         print_outcome(outcome, printer)
         return 0

@@ -1,19 +1,29 @@
-"""The corrections of a run: its corrections.jsonl, read, checked against its poses and turned into operations."""
+"""The corrections of a run: its corrections.jsonl, read, checked against its poses and turned into operations.
+
+After a run was tracked again, they can be transferred to its new poses.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from posetrail.assignment import associate
 from posetrail.errors import InputError
 from posetrail.files import digest, written_whole
+from posetrail.poses import Poses
+from posetrail.similarity import box_area, keypoint_boxes, oks
 from posetrail.skeletons import Skeleton
-from tracker.association.corrections import Operation, effective, from_json, to_json
+from tracker.association.corrections import Operation, effective, from_json, pose_keys, pose_name, to_json
 from tracker.association.statements import statements
+from tracker.association.transfer import named_poses, transferred
 from tracker.io.corrections_log import (
     CORRECTIONS,
     CorrectionsHeader,
@@ -23,6 +33,9 @@ from tracker.io.corrections_log import (
 )
 from tracker.io.pose_log import read_pose_log
 from tracker.runs.record import LOG, NOT_CORRECTED, RunRecord, RunWarning, UsedCorrections
+
+_MIN_OKS = 0.5  # of a pose and the one that is taken for it
+_REMARKS = ("text", "frames", "changes", "by", "at")
 
 
 class OtherPoses(InputError):
@@ -71,7 +84,7 @@ def corrections_of(folder: Path, log: Path | None = None) -> RunCorrections:
     if content.header is not None and content.header != header:
         raise OtherPoses(
             f"{folder / CORRECTIONS}: names poses of another pose log than {LOG}; `posetrail follow {folder} "
-            "--carry-corrections` finds them again, --no-corrections leaves the corrections out"
+            "--carry-corrections` finds them again; with --no-corrections they are left out"
         )
     return RunCorrections(header, content, operations_of(folder / CORRECTIONS, content, skeleton))
 
@@ -132,3 +145,102 @@ def digest_of(operations: Mapping[int, Operation]) -> str:
         return ""
     text = json.dumps([[number, to_json(operation)] for number, operation in operations.items()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+# Other poses ----------------------------------------------------------------------------------------------------------
+
+
+def keep_named_poses(folder: Path) -> None:
+    """Copy the pose log of a run that is about to be tracked again, if corrections name its poses."""
+    try:
+        header = read_corrections(folder / CORRECTIONS).header
+    except InputError:
+        return
+    if header is None or not (folder / LOG).is_file() or digest(folder / LOG) != header.poses_sha256:
+        return
+    with written_whole(_kept_log(folder, header)) as beside:
+        shutil.copyfile(folder / LOG, beside)
+
+
+def drop_kept_poses(folder: Path) -> None:
+    """Remove the copy of a pose log if the corrections name the poses of the run's own one."""
+    header = read_corrections(folder / CORRECTIONS).header
+    if header is not None:
+        _kept_log(folder, header).unlink(missing_ok=True)
+
+
+def carry_corrections(folder: Path) -> list[RunWarning]:
+    """Write the corrections of a run anew, with the names of its present poses; the old file is kept beside it.
+
+    A pose is found again by its OKS to the poses of the same frame.
+
+    Returns:
+        Which corrections could not be transferred, one line each.
+
+    Raises:
+        InputError: the poses that the corrections name are gone.
+    """
+    path = folder / CORRECTIONS
+    log = read_corrections(path)
+    header, _ = read_pose_log(folder / LOG)
+    new_header = CorrectionsHeader(digest(folder / LOG), header.skeleton.name)
+    if log.header is None or log.header == new_header:
+        return []
+    old_poses = _kept_log(folder, log.header)
+    if not old_poses.is_file() or log.header.skeleton != header.skeleton.name:
+        raise InputError(
+            f"{path}: expected the pose log whose poses it names as {old_poses.name}, with skeleton "
+            f"{header.skeleton.name}, got none; --no-corrections leaves the corrections out"
+        )
+    operations = operations_of(path, log, header.skeleton)
+    named = named_poses(operations)
+    found = _found_again(named, old_poses, folder / LOG, header.skeleton)
+    new, lost = transferred(operations, found)
+    lines = [new_header.line()]
+    for number, (operation, values) in enumerate(zip(new, log.lines, strict=True), 1):
+        remarks = {name: values[name] for name in _REMARKS if name in values}
+        if number in lost:
+            remarks["text"] = f"not transferred: {remarks.get('text', '')}"
+        record = {"n": number, **to_json(operation), **remarks}
+        lines.append(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+    shutil.copyfile(path, folder / f"corrections.{log.header.poses_sha256[:12]}.jsonl")
+    with written_whole(path) as beside:
+        beside.write_bytes(b"".join(lines))
+    texts = [f"correction {number} was not transferred: {log.lines[number - 1].get('text', '')}" for number in lost]
+    missing = len(named) - len(found)
+    if missing:
+        texts.insert(0, f"{missing} of {len(named)} corrected poses were not found again")
+    return [RunWarning(text, CORRECTIONS) for text in texts]
+
+
+def _kept_log(folder: Path, header: CorrectionsHeader) -> Path:
+    return folder / f"poses.{header.poses_sha256[:12]}.arrow"
+
+
+def _found_again(named: np.ndarray, old_log: Path, new_log: Path, skeleton: Skeleton) -> dict[int, int]:
+    """The keys of new poses by those of the old ones."""
+    rows_of_frame: dict[int, list[int]] = defaultdict(list)
+    for key in named.tolist():
+        frame, row = pose_name(key)
+        rows_of_frame[frame].append(row)
+    found: dict[int, int] = {}
+    new_frames = read_pose_log(new_log)[1]
+    new = next(new_frames, None)
+    for old in read_pose_log(old_log)[1]:
+        rows = [row for row in rows_of_frame.get(old.index, ()) if row < len(old.poses)]
+        while new is not None and new.index < old.index:
+            new = next(new_frames, None)
+        if not rows or new is None or new.index != old.index:
+            continue
+        matches = _matches(old.poses, new.poses, skeleton)
+        keys = {row: int(pose_keys(old.index, row)) for row in rows}
+        found |= {keys[row]: int(pose_keys(old.index, match)) for row, match in matches.items() if row in keys}
+    return found
+
+
+def _matches(old: Poses, new: Poses, skeleton: Skeleton) -> dict[int, int]:
+    """The row of the new pose that is the same person, by the row of the old one."""
+    boxes = np.where(np.isfinite(old.boxes), old.boxes, keypoint_boxes(old.keypoints))
+    areas = np.nan_to_num(box_area(boxes))[:, None] * np.ones(len(new))
+    similarity = oks(old.keypoints, new.keypoints, areas, skeleton.oks_sigmas)
+    return {int(row): int(match) for row, match in associate(similarity, _MIN_OKS, "hungarian")}

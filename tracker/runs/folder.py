@@ -15,7 +15,7 @@ from tracker.io.video import Source, open_source
 from tracker.io.video_writer import VideoWriter
 from tracker.io.writers import default_formats
 from tracker.progress import OnFrame
-from tracker.runs.corrections import usable_corrections
+from tracker.runs.corrections import drop_kept_poses, keep_named_poses, usable_corrections
 from tracker.runs.draw_tracks import draw_tracks
 from tracker.runs.infer import header_of, infer_to_log, keep_index, record_of
 from tracker.runs.locks import write_lock
@@ -169,11 +169,15 @@ def run_clip(
             record = replace(reuse.record, files=tuple(present))
             return Outcome.of(folder, record, unchanged=True, reused=reuse.summary)
         source.look_for_index(folder)
+        if not reuse.record and not reuse.after:
+            keep_named_poses(folder)
         inferred, others_s = _infer(run, reuse, segments, if_exists, on_frame, stopped)
         started -= others_s
         lock.check()
         keep_index(source, folder)
         corrections, unused = usable_corrections(folder)
+        if corrections:
+            drop_kept_poses(folder)
         operations = corrections.effective if corrections else {}
         tracks = tracks_of(folder / LOG, settings.association, inferred.log, operations)
         used = corrections.used if corrections else NOT_CORRECTED

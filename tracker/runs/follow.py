@@ -13,7 +13,7 @@ from posetrail.errors import InputError
 from posetrail.files import written_whole
 from tracker.io.importers import read_poses
 from tracker.io.pose_log import PoseLogHeader, read_pose_log
-from tracker.runs.corrections import bring_corrections, corrections_of, usable_corrections
+from tracker.runs.corrections import bring_corrections, carry_corrections, corrections_of, usable_corrections
 from tracker.runs.locks import read_lock, write_lock
 from tracker.runs.record import (
     LOG,
@@ -46,6 +46,7 @@ def follow_run(
     output: Path | None = None,
     more_formats: Sequence[str] = (),
     corrections: bool = True,
+    carry: bool = False,
 ) -> Outcome:
     """Assign ids to the poses of a run again, with other settings: no pixels, no network.
 
@@ -57,6 +58,7 @@ def follow_run(
         output: folder for the new tracks and a copy of the pose log; the run's own if not given.
         more_formats: names in tracker.io.writers.WRITERS, besides the formats of the run.
         corrections: whether to honour them; they stay in any case.
+        carry: find the poses that the corrections name among those of the run, after it was tracked again.
 
     Raises:
         InputError: there is no run, or it cannot be read, or its corrections cannot be used.
@@ -72,6 +74,7 @@ def follow_run(
         writers = writers_of(folder, header, (*record.formats, *more_formats))
         if not in_place and corrections:
             bring_corrections(run, folder)
+        notes = carry_corrections(run) if carry and in_place else []
         corrected = corrections_of(folder, run / LOG) if corrections else None
         operations, used = (corrected.effective, corrected.used) if corrected else ({}, NOT_CORRECTED)
         tracks = tracks_of(run / LOG, settings, end, operations)
@@ -81,7 +84,7 @@ def follow_run(
             (folder / RUN).unlink(missing_ok=True)  # it describes another log
         keeps_video = in_place and (run / VIDEO).is_file() and record.has_tracks_of(settings, used)
         keep = frozenset({VIDEO}) if keeps_video else frozenset[str]()
-        warnings = record.warnings_about(keep)
+        warnings = [*record.warnings_about(keep), *notes]
         record = write_results(
             folder, record, settings, tracks, writers, started=started, warnings=warnings, keep=keep, used=used
         )
@@ -96,6 +99,7 @@ def follow_poses(
     fps: float | None = None,
     more_formats: Sequence[str] = (),
     corrections: bool = True,
+    carry: bool = False,
 ) -> Outcome:
     """Assign ids to poses of any program; the result is a run with a pose log of its own.
 
@@ -107,6 +111,7 @@ def follow_poses(
         fps: frames per second of poses without times.
         more_formats: names in tracker.io.writers.WRITERS, besides the formats that suit the poses.
         corrections: whether to honour those of a run.
+        carry: as of `follow_run`.
 
     Raises:
         InputError: there are no poses, they cannot be used, or their file would be overwritten.
@@ -115,7 +120,8 @@ def follow_poses(
     if poses.is_dir() and ((poses / RUN).is_file() or not (poses / LOG).is_file()):
         if fps is not None:
             raise InputError(f"{poses}: a run has its own times; leave out --fps")
-        return follow_run(poses, settings, output=output, more_formats=more_formats, corrections=corrections)
+        options = {"corrections": corrections, "carry": carry}
+        return follow_run(poses, settings, output=output, more_formats=more_formats, **options)
     if poses.is_dir():
         poses, output = poses / LOG, output or poses
     if output is None:

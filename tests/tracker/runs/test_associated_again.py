@@ -14,7 +14,7 @@ import pytest
 
 from posetrail.errors import InputError
 from posetrail.poses import TrackedPoses
-from tests.corrected_runs import make_run, random_request
+from tests.corrected_runs import WALKERS, make_run, random_request, write_log
 from tests.pose_frames import pose_frames
 from tests.worlds import Walker, World, line
 from tracker.association.corrections import pose_keys
@@ -22,7 +22,8 @@ from tracker.association.statements import statements
 from tracker.frames import TrackedFrame
 from tracker.io.importers import read_poses
 from tracker.runs.corrected import CorrectedRun
-from tracker.runs.follow import follow_run
+from tracker.runs.corrections import corrections_of, keep_named_poses
+from tracker.runs.follow import follow_poses, follow_run
 from tracker.runs.results import writers_of
 from tracker.settings import AssociationSettings
 
@@ -181,3 +182,28 @@ def test_names_are_in_the_tables_and_in_coco(folder: Path) -> None:
     assert {"name" in each for each in annotations if each["track_id"] == named} == {True}
     assert {"name" in each for each in annotations if each["track_id"] != named} == {False}
     assert len(read_poses(folder / "tracks.csv").header.skeleton) == 17
+
+
+def test_corrections_are_transferred_over_to_other_poses(folder: Path, made: Path, tmp_path: Path) -> None:
+    with CorrectedRun(folder) as run:
+        for position, track_id, name in ((30, 1, "Ada"), (55, 2, "Ben")):
+            row = run.clip.people(position).track_ids.tolist().index(track_id)
+            run.apply({"op": "name", "pose": [position, row], "name": name})
+        place = [12.5, 34.0]
+        row = run.clip.people(12).track_ids.tolist().index(3)
+        run.apply({"op": "move", "pose": [12, row], "joint": "nose", "xy": place})
+    keep_named_poses(folder)
+    frames = [frame for frame in pose_frames(WALKERS, shuffle=8) if frame.index != 55]
+    shutil.copyfile(write_log(tmp_path / "again", frames) / "poses.arrow", folder / "poses.arrow")
+    (folder / "run.json").unlink()
+    with pytest.raises(InputError, match="carry-corrections"):
+        corrections_of(folder)
+    outcome = follow_poses(folder, AssociationSettings())
+    assert any("names poses of another pose log" in warning for warning in outcome.warnings)
+    outcome = follow_run(folder, AssociationSettings(), carry=True)
+    assert any("correction 2 was not transferred: id 2 is named 'Ben'" in warning for warning in outcome.warnings)
+    with CorrectedRun(folder) as run:
+        check(run)
+        assert list(run.clip.names.values()) == ["Ada"]
+        assert (run.clip.people(12).poses.keypoints[:, 0] == place).all(axis=1).any()
+        assert run.revision == 3
