@@ -20,7 +20,7 @@ from posetrail.skeletons import Skeleton
 
 Colour = tuple[float, ...]  # red, green, blue, 0..255
 
-_SUBPIXELS = 16  # OpenCV draws to fractions of a pixel, so that slow limbs do not jump
+_SHIFT = 4  # OpenCV draws to 1 / 16 pixel with it, so that slow limbs do not jump
 _FAR = 1e6  # pixels; OpenCV stores these fractions in 32 bits
 _GOLDEN_RATIO = (5**0.5 - 1) / 2  # the hues of any few successive ids lie far apart (Knuth, TAOCP 3, 6.4)
 _LEFT, _MIDDLE, _RIGHT, _DARK = 0, 1, 2, 3
@@ -82,17 +82,20 @@ def draw_people(
     *,
     trails: Trails | None = None,
     min_joint_score: float = 0.2,
+    in_place: bool = False,
 ) -> Image:
-    """Draw people on a copy of an image.
+    """Draw people on a copy of an image, or on the image itself.
 
     Args:
-        image: (H, W, 3) uint8 RGB; not changed.
+        image: (H, W, 3) uint8 RGB.
         people: the tracked poses.
         skeleton: of the poses.
         trails: their recent positions, this frame included.
         min_joint_score: joints below it are not drawn (0..1).
+        in_place: draw on the image itself if it is contiguous and writeable, which saves a copy.
     """
-    drawn = image.copy()
+    may_change = in_place and image.flags.c_contiguous and image.flags.writeable
+    drawn = image if may_change else image.copy(order="C")
     bones = _bones(skeleton)
     figures = [_figure(people, row, skeleton, min_joint_score, image) for row in range(len(people))]
     figures.sort(key=lambda figure: figure.box[3])  # people whose feet are lower in the image are nearer
@@ -296,10 +299,8 @@ def _draw_label(image: Image, figure: _Figure, place: np.ndarray) -> None:
     ends = np.array([[left + height / 2, (top + bottom) / 2], [right - height / 2, (top + bottom) / 2]])
     rim = max(1.0, 0.06 * height)
     bright, dark = figure.colours[_LEFT], figure.colours[_DARK]
-    for width, colour in ((height, dark), (height - 2 * rim, bright)):
-        _draw_line(image, ends, width, colour)
-    if figure.hollow:
-        _draw_line(image, ends, height - 5 * rim, dark)
+    for width, colour in ((height, dark), (height - 2 * rim, bright), (height - 5 * rim, dark))[: 2 + figure.hollow]:
+        _draw_opaque(image, ends[None], np.array([width]), colour)
     corner = (round((left + right - text_width) / 2), round((top + bottom + text_height) / 2))
     cv2.putText(
         image, str(figure.track_id), corner, _FONT, scale, bright if figure.hollow else dark, thickness, cv2.LINE_AA
@@ -311,12 +312,20 @@ def _draw_label(image: Image, figure: _Figure, place: np.ndarray) -> None:
 
 def _draw_lines(image: Image, lines: np.ndarray, widths: np.ndarray, opacities: np.ndarray, colour: Colour) -> None:
     """Lines (L, 2, 2) of one colour; those not opaque (opacity 1) are mixed with what is under them, all at once."""
-    for row in np.flatnonzero(opacities >= 1):
-        _draw_line(image, lines[row], widths[row], colour)
-    faint = np.flatnonzero((opacities > 0) & (opacities < 1))
+    opaque = opacities >= 1
+    if opaque.any():
+        _draw_opaque(image, lines[opaque], widths[opaque], colour)
+    faint = np.flatnonzero((opacities > 0) & ~opaque)
     if len(faint):
         faint = faint[np.argsort(opacities[faint], kind="stable")]
         _mix_lines(image, lines[faint], widths[faint], opacities[faint], colour)
+
+
+def _draw_opaque(image: Image, lines: np.ndarray, widths: np.ndarray, colour: Colour) -> None:
+    """Lines (L, 2, 2) with round ends, so that one of no length is a dot; all of one width by one call of OpenCV."""
+    ends, pixels = _ends(lines), _pixels(widths)
+    for width in sorted(set(pixels.tolist())):
+        cv2.polylines(image, list(ends[pixels == width]), False, colour, width, cv2.LINE_AA, _SHIFT)
 
 
 def _mix_lines(image: Image, lines: np.ndarray, widths: np.ndarray, opacities: np.ndarray, colour: Colour) -> None:
@@ -326,17 +335,26 @@ def _mix_lines(image: Image, lines: np.ndarray, widths: np.ndarray, opacities: n
     high = np.clip(lines.max(axis=(0, 1)) + widths.max() + 2, 0, size).astype(int)
     if (high <= low).any():
         return
-    part = image[low[1] : high[1], low[0] : high[0]]
-    mask = np.zeros(part.shape[:2], np.uint8)
-    for line, width, opacity in zip(lines - low, widths, opacities.tolist(), strict=True):
-        _draw_line(mask, line, width, (255 * opacity,))
-    rows, columns = np.nonzero(mask)
-    under = part[rows, columns].astype(np.float32)
-    weights = mask[rows, columns, None].astype(np.float32) / 255
-    part[rows, columns] = np.rint(under + (np.array(colour, np.float32) - under) * weights)
+    mask = np.zeros((high - low)[::-1], np.uint8)
+    ends, pixels = _ends(lines - low).tolist(), _pixels(widths).tolist()
+    for (start, end), width, opacity in zip(ends, pixels, opacities.tolist(), strict=True):
+        cv2.line(mask, start, end, (255 * opacity,), width, cv2.LINE_AA, _SHIFT)
+    places = cv2.findNonZero(mask)
+    if places is None:
+        return
+    columns, rows = places.reshape(-1, 2).T
+    weights = mask[rows, columns, None] * np.float32(1 / 255)
+    pixels_of_image = image.reshape(-1, 3)  # flat indices are much faster than pairs
+    at = (rows + low[1]) * image.shape[1] + columns + low[0]
+    under = pixels_of_image.take(at, axis=0).astype(np.float32)
+    mixed = (np.array(colour, np.float32) - under) * weights + under
+    pixels_of_image[at] = (mixed + 0.5).astype(np.uint8)
 
 
-def _draw_line(image: np.ndarray, line: np.ndarray, width: float, colour: Colour) -> None:
-    """With round ends, so that one of no length is a dot."""
-    start, end = [[round(x * _SUBPIXELS), round(y * _SUBPIXELS)] for x, y in line.tolist()]
-    cv2.line(image, start, end, colour, max(1, round(width)), cv2.LINE_AA, _SUBPIXELS.bit_length() - 1)
+def _ends(lines: np.ndarray) -> np.ndarray:
+    """Ends of lines (L, 2, 2) as int32 in the units of OpenCV, 1 / 16 pixel."""
+    return np.rint(lines * (1 << _SHIFT)).astype(np.int32)
+
+
+def _pixels(widths: np.ndarray) -> np.ndarray:
+    return np.maximum(1, np.rint(widths)).astype(int)

@@ -39,8 +39,9 @@ _LONGEST_GAP = (1 << 31) - 2  # ticks
 _SLOWEST_FPS, _FASTEST_FPS = 1e-6, 1000.0  # nominal rate in the file; the times are independent of it
 _BT601 = 6  # ITU-T H.273, matrix coefficients; PyAV's Colorspace counts as FFmpeg's scaler does instead
 # No B-frames: MP4 stores their offset in 31 bits too, which a few gaps would exceed.
-# At 1080p ultrafast takes half the time and twice the bytes, veryfast half as much time again and two thirds the bytes.
-_X264 = {"preset": "superfast", "crf": "21", "threads": "1", "bf": "0"}
+# At 1080p ultrafast takes half the time and 1.4 times the bytes, veryfast half as much time again and two thirds the
+# bytes. CABAC would save 7 % of the bytes for 15 % more time; the pictures are the same with and without it.
+_X264 = {"preset": "superfast", "crf": "21", "threads": "1", "bf": "0", "x264-params": "cabac=0"}
 
 
 class VideoWriter:

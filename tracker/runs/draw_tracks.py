@@ -74,7 +74,7 @@ def _drawn(
     with closing(frames):
         for frame, image in frames:
             trails.add(frame.time_s, frame.people, skeleton)
-            yield frame, draw_people(image, frame.people, skeleton, trails=trails)
+            yield frame, draw_people(image, frame.people, skeleton, trails=trails, in_place=True)
 
 
 def _with_images(
