@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from posetrail.skeletons import Skeleton as Skeleton
     from tracker.association.follow import follow as follow
     from tracker.association.tracker import Tracker as Tracker
+    from tracker.draw_settings import DrawSettings as DrawSettings
+    from tracker.runs.draw import draw_run as draw_run
     from tracker.runs.folder import track_to_folder as track_to_folder
     from tracker.runs.track import track as track
     from tracker.settings import PRESETS as PRESETS
@@ -48,6 +50,8 @@ _MODULES = {
     "Skeleton": "posetrail.skeletons",
     "follow": "tracker.association.follow",
     "Tracker": "tracker.association.tracker",
+    "DrawSettings": "tracker.draw_settings",
+    "draw_run": "tracker.runs.draw",
     "track": "tracker.runs.track",
     "track_to_folder": "tracker.runs.folder",
     "PRESETS": "tracker.settings",
@@ -62,6 +66,7 @@ __all__ = [
     "SKELETONS",
     "AssociationSettings",
     "Detections",
+    "DrawSettings",
     "Frame",
     "InferenceSettings",
     "InputError",
@@ -72,6 +77,7 @@ __all__ = [
     "TrackedPoses",
     "Tracker",
     "__version__",
+    "draw_run",
     "evaluate",
     "follow",
     "track",

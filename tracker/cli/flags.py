@@ -15,6 +15,7 @@ from cyclopts import Group, Parameter, Token
 
 from posetrail.errors import InputError, unknown_name
 from tracker.cli.arguments import clip_path, seconds
+from tracker.draw_settings import DrawSettings
 from tracker.progress import ProgressStyle
 from tracker.settings import PRESETS, AssociationSettings, InferenceSettings, NetworkSettings
 
@@ -108,6 +109,8 @@ Inference = Annotated[InferenceSettings, Parameter(name="*", group=Group("Infere
 _FIGURES = """Accuracy figures in these texts are those of synthetic worlds with hard noise, where the default online
 association has IDF1 86.5 and MOTA 66.2."""
 Association = Annotated[AssociationSettings, Parameter(name="*", group=Group("Association", help=_FIGURES, sort_key=6))]
+
+Drawing = Annotated[DrawSettings, Parameter(name="*", group=Group("Drawing", sort_key=4))]
 
 
 def online_or_offline(association: AssociationSettings, online: bool) -> AssociationSettings:

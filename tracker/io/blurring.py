@@ -4,13 +4,14 @@ A face is located by the joints of the head, otherwise by the shoulders, otherwi
 misses a frame, its face is interpolated between the poses around the gap; before its first pose and after its last
 one, the region moves on for half a second and grows.
 
-Only tracked people are blurred. A face that was never detected, or long before its track begins, stays visible, and
-clothes, gait and surroundings can identify a person as well: look at the result before it is published.
+Poses of the pose log that belong to no track, such as those of people whom a correction has removed, are blurred in
+their own frames. A face that was never detected stays visible, and clothes, gait and surroundings can identify a person
+as well: look at the result before it is published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -19,6 +20,7 @@ import numpy as np
 from posetrail.frame import Image
 from posetrail.poses import Poses, confident_keypoints
 from posetrail.skeletons import Skeleton
+from tracker.frames import PoseFrame
 from tracker.tracked_clip import TrackedClip
 
 HOLD_S = 0.5  # a face is blurred for so long before the first and after the last pose of a track
@@ -63,13 +65,20 @@ class FaceRegions:
         is_known = position < len(self.frame_indices) and self.frame_indices[position] == index
         return self.at(position) if is_known else self.boxes[:0]
 
+    def between(self, first_index: int, last_index: int) -> FaceRegions:
+        """Those of the frames from the first to the last of these numbers, both included."""
+        first, end = np.searchsorted(self.frame_indices, [first_index, last_index + 1]).tolist()
+        begins = self.begins[first : end + 1]
+        return FaceRegions(self.boxes[begins[0] : begins[-1]], begins - begins[0], self.frame_indices[first:end])
 
-def face_regions(clip: TrackedClip, skeleton: Skeleton) -> FaceRegions:
+
+def face_regions(clip: TrackedClip, skeleton: Skeleton, log: Iterable[PoseFrame] = ()) -> FaceRegions:
     """Locate the faces of all tracked people in all frames of a clip.
 
     Args:
         clip: the tracked poses.
         skeleton: of the poses.
+        log: the frames of the clip's pose log, whose poses without a track are blurred as well.
 
     Examples:
         >>> faces = face_regions(clip, COCO_17)
@@ -82,6 +91,11 @@ def face_regions(clip: TrackedClip, skeleton: Skeleton) -> FaceRegions:
         for place, box in _of_track(positions[rows], faces[rows], clip.times_s):
             places.append(place)
             boxes.append(box)
+    for position, frame in enumerate(log):
+        people = clip.people(position)
+        untracked = np.setdiff1d(np.arange(len(frame.poses)), people.pose_rows)
+        places.append(np.full(len(untracked), position))
+        boxes.append(face_boxes(frame.poses[untracked], skeleton))
     place, box = np.concatenate(places), np.concatenate(boxes)
     order = np.argsort(place, kind="stable")
     begins = np.searchsorted(place[order], np.arange(len(clip) + 1))

@@ -2,13 +2,16 @@
 
 The left side of the body is lighter than the right, limbs of low score fade, near people cover far ones, and labels
 avoid faces. The label of a propagated pose is an outline; an interpolated pose is pale too. Without joints, the box is
-drawn. Line widths scale with the image and the person.
+drawn. Line widths scale with the image and the person. `DrawSettings` changes what is drawn.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -17,6 +20,7 @@ from posetrail.frame import Image
 from posetrail.poses import TrackedPoses
 from posetrail.similarity import box_intersection
 from posetrail.skeletons import Skeleton
+from tracker.draw_settings import DrawSettings
 
 Colour = tuple[float, ...]  # red, green, blue, 0..255
 
@@ -35,6 +39,8 @@ _TRAIL_JOINT_SCORE = 0.3
 _TRAIL_FREE_PENS = 10.0  # widths of a limb around the body within which the trail fades
 _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top")
 _FONT = cv2.FONT_HERSHEY_DUPLEX
+_SIDE_COLOURS: list[Colour] = [(86, 180, 233), (240, 240, 240), (230, 120, 0)]  # left, middle, right; Okabe and Ito
+_SCORE_STEPS = 8  # colours of scores; one for each score would take more calls of OpenCV
 
 
 class Trails:
@@ -82,6 +88,8 @@ def draw_people(
     *,
     trails: Trails | None = None,
     min_joint_score: float = 0.2,
+    settings: DrawSettings = DrawSettings(),
+    names: Mapping[int, str] | None = None,
     in_place: bool = False,
 ) -> Image:
     """Draw people on a copy of an image, or on the image itself.
@@ -92,20 +100,42 @@ def draw_people(
         skeleton: of the poses.
         trails: their recent positions, this frame included.
         min_joint_score: joints below it are not drawn (0..1).
+        settings: colours, boxes, trails and line width; the rest of them is not the matter of one frame.
+        names: of people by track id, written instead of the ids.
         in_place: draw on the image itself if it is contiguous and writeable, which saves a copy.
     """
     may_change = in_place and image.flags.c_contiguous and image.flags.writeable
     drawn = image if may_change else image.copy(order="C")
     bones = _bones(skeleton)
-    figures = [_figure(people, row, skeleton, min_joint_score, image) for row in range(len(people))]
+    figures = [_figure(people, row, skeleton, min_joint_score, image, settings) for row in range(len(people))]
     figures.sort(key=lambda figure: figure.box[3])  # people whose feet are lower in the image are nearer
-    if trails is not None:
+    if trails is not None and settings.trails:
         for figure in figures:
             _draw_trail(drawn, figure, trails)
     for figure in figures:
-        _draw_body(drawn, figure, bones)
-    _draw_labels(drawn, sorted(figures, key=lambda figure: figure.track_id))
+        if settings.boxes or np.isnan(figure.points).all():
+            _draw_box(drawn, figure)
+        _draw_body(drawn, figure, bones, settings)
+    texts = {figure.track_id: label_text(figure.track_id, names or {}) for figure in figures}
+    _draw_labels(drawn, sorted(figures, key=lambda figure: figure.track_id), texts)
     return drawn
+
+
+def draw_frame_number(image: Image, index: int, time_s: float) -> None:
+    """Write the number of a frame and its time stamp into the lower left corner of the image itself."""
+    text = f"{index}  {int(time_s) // 60}:{time_s % 60:06.3f}"
+    scale = max(0.4, min(image.shape[:2]) / 900)
+    thickness = max(1, round(1.6 * scale))
+    (_, height), below = cv2.getTextSize(text, _FONT, scale, thickness)
+    corner = (height, image.shape[0] - height - below // 2)
+    for colour, width in (((0, 0, 0), thickness + 2 * max(1, round(2 * scale))), ((255, 255, 255), thickness)):
+        cv2.putText(image, text, corner, _FONT, scale, colour, width, cv2.LINE_AA)
+
+
+def label_text(track_id: int, names: Mapping[int, str]) -> str:
+    """The name of a person in the letters that OpenCV can draw, without accents, or else the id."""
+    letters = unicodedata.normalize("NFKD", names.get(track_id, "")).encode("ascii", "ignore").decode()
+    return letters.strip() or str(track_id)
 
 
 # Bodies ---------------------------------------------------------------------------------------------------------------
@@ -144,17 +174,21 @@ class _Figure:
     opacity: float  # 1, or less for who is interpolated in
     box: np.ndarray  # (4,)
     points: np.ndarray  # (K + 1, 2) joints, then the middle of the shoulders
+    scores: np.ndarray  # (K + 1,) 0..1
     opacities: np.ndarray  # (K + 1,) 0..1; 0 where a joint is missing
     head: np.ndarray  # (3,) x, y and radius of a circle around the head
     colours: list[Colour]  # left, middle, right, outline
     pen: float  # pixels: the width of a limb
 
 
-def _figure(people: TrackedPoses, row: int, skeleton: Skeleton, min_joint_score: float, image: Image) -> _Figure:
+def _figure(
+    people: TrackedPoses, row: int, skeleton: Skeleton, min_joint_score: float, image: Image, settings: DrawSettings
+) -> _Figure:
     track_id, box = int(people.track_ids[row]), people.poses.boxes[row]
     keypoints = np.clip(people.poses.keypoints[row], -_FAR, _FAR)
     points, scores = _with_neck(keypoints, people.poses.keypoint_scores[row], skeleton)
-    opacities = np.clip((scores - min_joint_score) / _FADE, 0, 1) * np.isfinite(points).all(axis=1)
+    fade = 1e-3 if settings.colour == "score" else _FADE  # colours show the score already
+    opacities = np.clip((scores - min_joint_score) / fade, 0, 1) * np.isfinite(points).all(axis=1)
     opacity = _INTERPOLATED_OPACITY if people.interpolated[row] else 1.0
     return _Figure(
         track_id=track_id,
@@ -162,10 +196,11 @@ def _figure(people: TrackedPoses, row: int, skeleton: Skeleton, min_joint_score:
         box=box,
         points=points,
         opacity=opacity,
+        scores=scores,
         opacities=opacity * opacities,
         head=_head(points, opacities, box, skeleton),
         colours=_colours(track_id),
-        pen=_pen(box, image),
+        pen=settings.line_width or _pen(box, image),
     )
 
 
@@ -212,11 +247,8 @@ def _colours(track_id: int) -> list[Colour]:
     return [tuple(colour) for colour in np.rint(255 * rgb).tolist()]
 
 
-def _draw_body(image: Image, figure: _Figure, bones: _Bones) -> None:
+def _draw_body(image: Image, figure: _Figure, bones: _Bones, settings: DrawSettings) -> None:
     """The outline of all of it first, so that limbs join without seams; joints are lines of no length."""
-    if np.isnan(figure.points).all():
-        _draw_box(image, figure)
-        return
     joints = np.arange(len(bones.on_head) - 1)
     ends = np.concatenate([bones.limbs, np.stack([joints, joints], axis=1)])
     shades = np.concatenate([bones.limb_shades, bones.joint_shades[:-1]])
@@ -226,9 +258,21 @@ def _draw_body(image: Image, figure: _Figure, bones: _Bones) -> None:
     rim = max(1.0, 0.35 * figure.pen)
     lines, opacities = figure.points[ends], figure.opacities[ends].min(axis=1)
     _draw_lines(image, lines, widths + 2 * rim, opacities, figure.colours[_DARK])
-    for shade in (_RIGHT, _MIDDLE, _LEFT):
+    palette, order = figure.colours, [_RIGHT, _MIDDLE, _LEFT]
+    if settings.colour == "side":
+        palette = _SIDE_COLOURS
+    elif settings.colour == "score":
+        palette, order = _score_colours(), list(range(_SCORE_STEPS))
+        shades = np.clip(figure.scores[ends].min(axis=1) * _SCORE_STEPS, 0, _SCORE_STEPS - 1).astype(int)
+    for shade in order:
         rows = shades == shade
-        _draw_lines(image, lines[rows], widths[rows], opacities[rows], figure.colours[shade])
+        _draw_lines(image, lines[rows], widths[rows], opacities[rows], palette[shade])
+
+
+@cache
+def _score_colours() -> list[Colour]:
+    levels = np.linspace(0, 255, _SCORE_STEPS).astype(np.uint8)
+    return [tuple(colour[::-1]) for colour in cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS).reshape(-1, 3).tolist()]
 
 
 def _draw_box(image: Image, figure: _Figure) -> None:
@@ -252,26 +296,27 @@ def _draw_trail(image: Image, figure: _Figure, trails: Trails) -> None:
 # Labels ---------------------------------------------------------------------------------------------------------------
 
 
-def _draw_labels(image: Image, figures: list[_Figure]) -> None:
+def _draw_labels(image: Image, figures: list[_Figure], texts: Mapping[int, str]) -> None:
     heads = np.array([[x - r, y - r, x + r, y + r] for x, y, r in (figure.head for figure in figures)]).reshape(-1, 4)
     taken = heads
     for figure, head in zip(figures, heads, strict=True):
-        place = _label_place(figure, head, taken, image)
-        _draw_label(image, figure, place)
+        text = texts[figure.track_id]
+        place = _label_place(figure, text, head, taken, image)
+        _draw_label(image, figure, text, place)
         taken = np.concatenate([taken, place[None]])
 
 
-def _text_size(figure: _Figure) -> tuple[float, int, int, int]:
-    """Font scale, thickness, width and height in pixels of a person's id."""
+def _text_size(figure: _Figure, text: str) -> tuple[float, int, int, int]:
+    """Font scale, thickness, width and height in pixels of a person's label."""
     scale = max(0.35, figure.pen * 0.21)
     thickness = max(1, round(scale * 1.6))
-    (width, height), _ = cv2.getTextSize(str(figure.track_id), _FONT, scale, thickness)
+    (width, height), _ = cv2.getTextSize(text, _FONT, scale, thickness)
     return scale, thickness, width, height
 
 
-def _label_place(figure: _Figure, head: np.ndarray, taken: np.ndarray, image: Image) -> np.ndarray:
+def _label_place(figure: _Figure, text: str, head: np.ndarray, taken: np.ndarray, image: Image) -> np.ndarray:
     """A box (4,) above the head or else beside or below it: the first of those that hide least, inside the picture."""
-    _, _, text_width, text_height = _text_size(figure)
+    _, _, text_width, text_height = _text_size(figure, text)
     height = 1.9 * text_height
     half = np.array([max(height, text_width + 1.1 * text_height), height]) / 2
     x, y, _ = figure.head
@@ -291,9 +336,9 @@ def _label_place(figure: _Figure, head: np.ndarray, taken: np.ndarray, image: Im
     return places[np.argmin(np.round(hidden))]
 
 
-def _draw_label(image: Image, figure: _Figure, place: np.ndarray) -> None:
+def _draw_label(image: Image, figure: _Figure, text: str, place: np.ndarray) -> None:
     """A pill of the id's colour with dark writing; a hollow one is a dark pill with a rim and writing in colour."""
-    scale, thickness, text_width, text_height = _text_size(figure)
+    scale, thickness, text_width, text_height = _text_size(figure, text)
     left, top, right, bottom = place
     height = bottom - top
     ends = np.array([[left + height / 2, (top + bottom) / 2], [right - height / 2, (top + bottom) / 2]])
@@ -302,9 +347,7 @@ def _draw_label(image: Image, figure: _Figure, place: np.ndarray) -> None:
     for width, colour in ((height, dark), (height - 2 * rim, bright), (height - 5 * rim, dark))[: 2 + figure.hollow]:
         _draw_opaque(image, ends[None], np.array([width]), colour)
     corner = (round((left + right - text_width) / 2), round((top + bottom + text_height) / 2))
-    cv2.putText(
-        image, str(figure.track_id), corner, _FONT, scale, bright if figure.hollow else dark, thickness, cv2.LINE_AA
-    )
+    cv2.putText(image, text, corner, _FONT, scale, bright if figure.hollow else dark, thickness, cv2.LINE_AA)
 
 
 # Lines ----------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from tracker.io.drawing import TRAIL_S
 from tracker.io.video import Source
 from tracker.io.video_writer import VideoWriter, join_videos
 from tracker.progress import OnFrame
-from tracker.runs.draw_tracks import draw_tracks
+from tracker.runs.draw_tracks import Drawing, draw_tracks
 from tracker.runs.results import Tracks
 
 SEGMENT_FRAMES = 300
@@ -49,6 +49,7 @@ def draw_in_segments(
     stopped: Callable[[], bool],
     *,
     segment_frames: int = SEGMENT_FRAMES,
+    drawing: Drawing = Drawing(),  # noqa: B008 frozen
 ) -> tuple[Literal["whole", "part"], tuple[str, ...]]:
     """Draw tracks onto the images of a source in several processes; the first of them is shown at 0 s.
 
@@ -61,6 +62,7 @@ def draw_in_segments(
         on_frame: called with the number of people drawn in each frame, when its segment is drawn.
         stopped: called after each segment; true ends the video after it.
         segment_frames: length of a segment.
+        drawing: what is drawn and how.
 
     Returns:
         Whether all frames were drawn, or a part of them; and what in the video differs from the clip, one line each.
@@ -85,7 +87,8 @@ def draw_in_segments(
             for segment in _segments(tracks(), segment_frames):
                 first_s = segment.frames[0].time_s if first_s is None else first_s
                 parts.append(Path(place) / f"{len(parts)}.mp4")
-                running.append((segment, pool.submit(_draw_segment, segment, skeleton, source, parts[-1], first_s)))
+                arguments = (segment, skeleton, source, parts[-1], first_s, _part_of(drawing, segment))
+                running.append((segment, pool.submit(_draw_segment, *arguments)))
                 if len(running) > jobs + 1:
                     finish()
                 if stopped():
@@ -112,17 +115,28 @@ def _segments(tracked: Iterable[TrackedFrame], segment_frames: int) -> Iterator[
                 yield segment
                 recent = [*segment.lead, *segment.frames]
                 segment = _Segment([each for each in recent if each.time_s >= frame.time_s - TRAIL_S])
-        segment.frames.append(frame)
+        segment.frames.append(
+            replace(frame, names={})
+        )  # `Drawing` has them; a mapping proxy cannot be sent to a process
     if segment.frames:
         yield segment
 
 
-def _draw_segment(segment: _Segment, skeleton: Skeleton, source: Source, path: Path, first_s: float) -> tuple[str, ...]:
+def _part_of(drawing: Drawing, segment: _Segment) -> Drawing:
+    """What a process needs to know: the faces of its segment only."""
+    if drawing.faces is None:
+        return drawing
+    return replace(drawing, faces=drawing.faces.between(segment.frames[0].index, segment.frames[-1].index))
+
+
+def _draw_segment(
+    segment: _Segment, skeleton: Skeleton, source: Source, path: Path, first_s: float, drawing: Drawing
+) -> tuple[str, ...]:
     part = replace(source, first_index=segment.frames[0].index, end_index=segment.frames[-1].index + 1)
     video = VideoWriter(path, source.width, source.height, source.fps)
     draw_tracks(
         lambda: iter(segment.frames), skeleton, part, video, lambda _: None, lambda: False,
-        lead=segment.lead, first_s=first_s,
+        lead=segment.lead, first_s=first_s, drawing=drawing,
     )  # fmt: skip
     return video.notes
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
 from posetrail.errors import InputError
 from posetrail.frame import Frame, Image
 from posetrail.skeletons import Skeleton
+from tracker.draw_settings import DrawSettings
 from tracker.frames import TrackedFrame
 from tracker.inference.prefetch import prefetch
-from tracker.io.drawing import Trails, draw_people
+from tracker.io.blurring import FaceRegions, blurred_faces
+from tracker.io.drawing import Trails, draw_frame_number, draw_people
+from tracker.io.gif_writer import GifWriter
 from tracker.io.video import DamagedInput, Source
 from tracker.io.video_writer import VideoWriter
 from tracker.progress import OnFrame
@@ -24,17 +28,27 @@ _log = logging.getLogger(__name__)
 _AHEAD_FRAMES = 4  # images decoded before they are drawn on, and drawn before they are encoded
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Drawing:
+    """How the frames of a clip are drawn."""
+
+    settings: DrawSettings = DrawSettings()
+    names: Mapping[int, str] = field(default_factory=dict)  # of people by track id
+    faces: FaceRegions | None = None  # to be blurred
+
+
 def draw_tracks(
     tracks: Tracks,
     skeleton: Skeleton,
     source: Source,
-    video: VideoWriter,
+    video: VideoWriter | GifWriter,
     on_frame: OnFrame,
     stopped: Callable[[], bool],
     *,
     by_name: bool = False,
     lead: Iterable[TrackedFrame] = (),
     first_s: float | None = None,
+    drawing: Drawing = Drawing(),
 ) -> Literal["whole", "part"]:
     """Draw tracks onto the images of a source.
 
@@ -48,6 +62,7 @@ def draw_tracks(
         by_name: pair frames and images by the names of their files, not by their indices.
         lead: the tracks before, which the trails show.
         first_s: time that is 0 s in the video; that of the first frame if not given.
+        drawing: what is drawn and how.
 
     Returns:
         Whether all frames were drawn, or a part of them.
@@ -55,7 +70,7 @@ def draw_tracks(
     trails = Trails()
     for before in lead:
         trails.add(before.time_s, before.people, skeleton)
-    drawn = _drawn(_with_images(source, tracks(), by_name), skeleton, trails)
+    drawn = _drawn(_with_images(source, tracks(), by_name), skeleton, trails, drawing)
     with video, closing(prefetch(drawn, _AHEAD_FRAMES)) as frames:  # one is drawn while others are decoded and encoded
         for frame, image in frames:
             # Players show a late start as a still or black image: the video of a slice would begin with minutes of it.
@@ -69,12 +84,20 @@ def draw_tracks(
 
 
 def _drawn(
-    frames: Generator[tuple[TrackedFrame, Image]], skeleton: Skeleton, trails: Trails
+    frames: Generator[tuple[TrackedFrame, Image]], skeleton: Skeleton, trails: Trails, drawing: Drawing
 ) -> Generator[tuple[TrackedFrame, Image]]:
     with closing(frames):
         for frame, image in frames:
             trails.add(frame.time_s, frame.people, skeleton)
-            yield frame, draw_people(image, frame.people, skeleton, trails=trails, in_place=True)
+            if drawing.faces is not None:
+                image = blurred_faces(image, drawing.faces.of_frame(frame.index))
+            drawn = draw_people(
+                image, frame.people, skeleton,
+                trails=trails, settings=drawing.settings, names=drawing.names or frame.names, in_place=True,
+            )  # fmt: skip
+            if drawing.settings.frame_numbers:
+                draw_frame_number(drawn, frame.index, frame.time_s)
+            yield frame, drawn
 
 
 def _with_images(

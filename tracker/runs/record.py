@@ -211,16 +211,21 @@ class RunRecord:
         """The warnings about these results."""
         return [warning for warning in self.warnings if warning.file in files]
 
-    def with_video(self, drawn: Literal["whole", "part", "none"], notes: Collection[str], folder: Path) -> RunRecord:
+    def with_video(
+        self, drawn: Literal["whole", "part", "none"], notes: Collection[str], folder: Path, *, limits: str = ""
+    ) -> RunRecord:
         """The record after the video of `folder` was drawn to its end, in part or not at all.
 
         Args:
             drawn: what was drawn.
             notes: what in the video differs from the clip, one line each.
             folder: of the run.
+            limits: to what people or times the video was limited on request; empty if to none.
         """
         draw = f"`posetrail draw {folder}`"
         new = [RunWarning(note, VIDEO) for note in notes]
+        if limits:
+            new.append(RunWarning(f"shows only {limits}; {draw} draws all", VIDEO, incomplete=True))
         if drawn == "none":
             new.append(RunWarning(f"not drawn; {draw} draws it", VIDEO, incomplete=True))
         elif drawn == "part":
