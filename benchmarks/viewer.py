@@ -1,7 +1,7 @@
 """How fast the viewer is on a long run: an hour at 30 fps with five people, 108,000 frames, all invented.
 
-    python benchmarks/viewer.py make RUN --frames 108000     a clip and its run, some minutes
-    python benchmarks/viewer.py measure RUN                  the viewer in a process of its own, asked as the page asks
+    uv run python -m benchmarks.viewer make RUN --frames 108000     a clip and its run, some minutes
+    uv run python -m benchmarks.viewer measure RUN                  the viewer in a process of its own
 
 `measure` prints the time until the server answers, until all that the page shows first has come, with and without a
 preview, the times of jumps to random frames (a window of poses, and the preview's bytes from which a browser plays) and

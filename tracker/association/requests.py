@@ -236,7 +236,7 @@ def _move_or_hide(request: Mapping[str, Any], shown: Shown) -> tuple[Operation, 
     row, joint = shown.row(request, "pose"), shown.joint(request)
     person, frame, hides = shown.person(row), shown.frame(row), request["op"] == "hide"
     xy = None if hides else _place(request.get("xy"))
-    text = f"{joint} of {person} in frame {frame} " + (
+    text = f"{joint.replace('_', ' ')} of {person} in frame {frame} " + (
         "is hidden" if xy is None else f"is put at x {xy[0]:.1f}, y {xy[1]:.1f}"
     )
     effect = Effect(text=text, first_frame=frame, last_frame=frame, poses=1, track_ids=(person.track_id,))

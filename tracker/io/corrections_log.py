@@ -7,10 +7,11 @@ line is dropped. The file is the only one in a run's folder that cannot be made 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,35 @@ from posetrail.files import sync_file, sync_folder, written_whole
 CORRECTIONS = "corrections.jsonl"
 VERSION = 1
 _LARGEST_BYTES = 2**30
+_PART_BYTES = 2**20
+_END_MARK = b"\xff\xff\xff\xff\0\0\0\0"  # of an Arrow stream
 
 
 @dataclass(frozen=True)
 class CorrectionsHeader:
     """The first line."""
 
-    poses_sha256: str  # of the pose log
+    poses_sha256: str  # of the frames of the pose log
+    poses_bytes: int  # their length; a run that is continued appends others
     skeleton: str
+
+    @classmethod
+    def of(cls, poses: Path, skeleton: str) -> CorrectionsHeader:
+        """The header for corrections of a pose log, whose end mark does not count."""
+        with poses.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - len(_END_MARK)))
+            size -= len(_END_MARK) * (file.read() == _END_MARK)
+        return cls(_digest(poses, size), size, skeleton)
+
+    def names_poses_of(self, poses: Path, skeleton: str) -> bool:
+        """Whether these are the poses of a pose log, to which frames may have been appended since."""
+        known = self.skeleton == skeleton and poses.stat().st_size >= self.poses_bytes
+        return known and _digest(poses, self.poses_bytes) == self.poses_sha256
 
     def line(self) -> bytes:
         """The line, with its end."""
-        return _line({"posetrail_corrections": VERSION, "poses_sha256": self.poses_sha256, "skeleton": self.skeleton})
+        return _line({"posetrail_corrections": VERSION, **asdict(self)})
 
 
 @dataclass(frozen=True)
@@ -121,10 +139,20 @@ def _header(path: Path, values: dict[str, Any]) -> CorrectionsHeader:
         raise InputError(f"{path}: expected corrections of posetrail, got another file; move it away")
     if version != VERSION:
         raise InputError(f"{path}: expected version {VERSION}, got {version}; update posetrail")
-    sha256, skeleton = values.get("poses_sha256"), values.get("skeleton")
-    if not isinstance(sha256, str) or not isinstance(skeleton, str):
+    sha256, size, skeleton = (values.get(name) for name in ("poses_sha256", "poses_bytes", "skeleton"))
+    if not isinstance(sha256, str) or type(size) is not int or size < 0 or not isinstance(skeleton, str):
         raise damaged_line(path, 1, "it names no poses")
-    return CorrectionsHeader(sha256, skeleton)
+    return CorrectionsHeader(sha256, size, skeleton)
+
+
+def _digest(path: Path, size: int) -> str:
+    """The sha256 of the first bytes of a file."""
+    sha256 = hashlib.sha256()
+    with path.open("rb") as file:
+        while size > 0 and (part := file.read(min(size, _PART_BYTES))):
+            sha256.update(part)
+            size -= len(part)
+    return sha256.hexdigest()
 
 
 def damaged_line(path: Path, number: int, reason: str) -> InputError:

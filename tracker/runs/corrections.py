@@ -17,7 +17,7 @@ import numpy as np
 
 from posetrail.assignment import associate
 from posetrail.errors import InputError
-from posetrail.files import digest, written_whole
+from posetrail.files import written_whole
 from posetrail.poses import Poses
 from posetrail.similarity import box_area, keypoint_boxes, oks
 from posetrail.skeletons import Skeleton
@@ -79,13 +79,13 @@ def corrections_of(folder: Path, log: Path | None = None) -> RunCorrections:
     """
     poses = log or folder / LOG
     skeleton = read_pose_log(poses)[0].skeleton
-    header = CorrectionsHeader(digest(poses), skeleton.name)
     content = read_corrections(folder / CORRECTIONS)
-    if content.header is not None and content.header != header:
+    if content.header is not None and not content.header.names_poses_of(poses, skeleton.name):
         raise OtherPoses(
             f"{folder / CORRECTIONS}: names poses of another pose log than {LOG}; `posetrail follow {folder} "
             "--carry-corrections` finds them again; with --no-corrections they are left out"
         )
+    header = content.header or CorrectionsHeader.of(poses, skeleton.name)
     return RunCorrections(header, content, operations_of(folder / CORRECTIONS, content, skeleton))
 
 
@@ -156,7 +156,8 @@ def keep_named_poses(folder: Path) -> None:
         header = read_corrections(folder / CORRECTIONS).header
     except InputError:
         return
-    if header is None or not (folder / LOG).is_file() or digest(folder / LOG) != header.poses_sha256:
+    poses = folder / LOG
+    if header is None or not poses.is_file() or not header.names_poses_of(poses, header.skeleton):
         return
     with written_whole(_kept_log(folder, header)) as beside:
         shutil.copyfile(folder / LOG, beside)
@@ -183,9 +184,9 @@ def carry_corrections(folder: Path) -> list[RunWarning]:
     path = folder / CORRECTIONS
     log = read_corrections(path)
     header, _ = read_pose_log(folder / LOG)
-    new_header = CorrectionsHeader(digest(folder / LOG), header.skeleton.name)
-    if log.header is None or log.header == new_header:
+    if log.header is None or log.header.names_poses_of(folder / LOG, header.skeleton.name):
         return []
+    new_header = CorrectionsHeader.of(folder / LOG, header.skeleton.name)
     old_poses = _kept_log(folder, log.header)
     if not old_poses.is_file() or log.header.skeleton != header.skeleton.name:
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -41,6 +42,8 @@ _WAIT_S = 5.0  # for another process that reads the run
 def find_suspects(run: str | Path) -> list[Suspect]:
     """Find the doubtful places of a run, most doubtful first; writes suspects.csv and the summary in run.json.
 
+    In a folder that cannot be written to, they are only returned.
+
     Needs neither the clip nor a network: the pose log is associated again, with the settings of the run, for the
     evidence that its files do not hold. It takes less time than `posetrail follow`. The tracks are those of the run's
     files, with the corrections by which they were made; the joints are those of the pose log.
@@ -49,7 +52,7 @@ def find_suspects(run: str | Path) -> list[Suspect]:
         run: a run's folder.
 
     Raises:
-        InputError: there is no run, it cannot be read, or its folder cannot be written to.
+        InputError: there is no run, or it cannot be read.
 
     Examples:
         >>> for suspect in find_suspects("out/clip")[:10]:
@@ -61,7 +64,8 @@ def find_suspects(run: str | Path) -> list[Suspect]:
         record = read_record(run)
         end = check_log(run, record)
         found, ids = _found(run, record, end)
-    write_suspects(run, record, found, ids)
+    if os.access(run, os.W_OK):
+        write_suspects(run, record, found, ids)
     return found
 
 

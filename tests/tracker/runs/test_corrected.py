@@ -15,6 +15,7 @@ from posetrail.errors import InputError
 from tests.corrected_runs import make_run, random_request
 from tracker.association.corrections import from_json, to_json
 from tracker.association.overlay import corrected
+from tracker.io.corrections_log import CorrectionsHeader
 from tracker.runs.corrected import CorrectedRun, OutOfDate
 from tracker.tracked_clip import TrackedClip
 
@@ -261,3 +262,17 @@ def test_corrections_of_other_poses_are_refused(folder: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(InputError, match="names poses of another pose log"), CorrectedRun(folder):
         pass
+
+
+def test_corrections_hold_when_frames_are_appended_to_the_pose_log(folder: Path) -> None:
+    log = folder / "poses.arrow"
+    whole = log.read_bytes()
+    end_mark = b"\xff\xff\xff\xff\0\0\0\0"
+    assert whole.endswith(end_mark)
+    short = folder / "short.arrow"
+    short.write_bytes(whole[: len(whole) * 2 // 3] + end_mark)
+    header = CorrectionsHeader.of(short, "coco_17")
+    assert header.names_poses_of(log, "coco_17")
+    assert not header.names_poses_of(log, "mpii_16")
+    short.write_bytes(whole[: len(whole) // 2])
+    assert not header.names_poses_of(short, "coco_17")

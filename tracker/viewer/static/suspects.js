@@ -7,6 +7,7 @@ import { state } from "./state.js";
 /** @import { Player } from "./player.js" */
 /** @import { Suspect } from "./types.js" */
 
+const JOINTS = new Set(["joint", "flip"]); // corrected in other ways than identities, and many more
 const KINDS = /** @type {Record<string, string>} */ ({
   link: "Doubtful link",
   birth: "Sudden beginning",
@@ -15,6 +16,11 @@ const KINDS = /** @type {Record<string, string>} */ ({
   flip: "Left and right exchanged",
   duplicate: "Two on one person",
   interpolated: "Interpolated stretch",
+});
+const GROUPS = /** @type {Record<string, (kind: string) => boolean>} */ ({
+  Identities: (kind) => !JOINTS.has(kind),
+  Joints: (kind) => JOINTS.has(kind),
+  All: () => true,
 });
 const STATES = { open: "open", fine: "nothing wrong", fixed: "repaired" };
 const AT_ONCE = 100; // in the list
@@ -27,12 +33,24 @@ export class Suspects {
     this.player = player;
     this.shows = AT_ONCE;
     this.showsAll = false;
+    /** @type {string | null} */
+    this.chosenGroup = null;
     state.on("revision", () => this.draw());
     this.draw();
   }
 
+  /** The group that is listed: identities as long as some are open, if no other one was chosen. */
+  get group() {
+    const some = (/** @type {string} */ name) => state.suspects.some((each) => each.state === "open" && GROUPS[name](each.kind));
+    return this.chosenGroup ?? (some("Identities") ? "Identities" : some("Joints") ? "Joints" : "All");
+  }
+
+  listed() {
+    return state.suspects.filter((suspect) => GROUPS[this.group](suspect.kind) || suspect.id === state.suspect?.id);
+  }
+
   open() {
-    return state.suspects.filter((suspect) => suspect.state === "open");
+    return this.listed().filter((suspect) => suspect.state === "open");
   }
 
   /** @param {number} by  1: the next open suspect, -1: the one before */
@@ -41,8 +59,9 @@ export class Suspects {
     if (!open.length) return false;
     const now = open.findIndex((suspect) => suspect.id === state.suspect?.id);
     // A suspect that is not open any more: go on from its place in the list.
-    const place = state.suspect ? state.suspects.findIndex((suspect) => suspect.id === state.suspect?.id) : -1;
-    const from = now >= 0 || place < 0 ? now : open.filter((each) => state.suspects.indexOf(each) < place).length - (by > 0 ? 1 : 0);
+    const listed = this.listed();
+    const place = state.suspect ? listed.findIndex((suspect) => suspect.id === state.suspect?.id) : -1;
+    const from = now >= 0 || place < 0 ? now : open.filter((each) => listed.indexOf(each) < place).length - (by > 0 ? 1 : 0);
     const next = now < 0 && place < 0 && by < 0 ? open.length - 1 : (from + by + open.length) % open.length;
     void this.choose(open[next]);
     return true;
@@ -84,15 +103,16 @@ export class Suspects {
   draw() {
     const panel = byId("suspects");
     const open = this.open();
-    byId("count-suspects").textContent = String(open.length);
-    const shown = this.showsAll ? state.suspects : state.suspects.filter((s) => s.state === "open" || s.id === state.suspect?.id);
+    const listed = this.listed();
+    byId("count-suspects").textContent = String(state.suspects.filter((each) => each.state === "open").length);
+    const shown = this.showsAll ? listed : listed.filter((s) => s.state === "open" || s.id === state.suspect?.id);
     const all = make("label", { class: "all" }, make("input", { type: "checkbox", checked: this.showsAll }), "Show those that are done");
     all.firstChild.addEventListener("change", () => {
       this.showsAll = all.firstChild.checked;
       this.draw();
     });
-    const done = state.suspects.length - open.length;
-    const head = make("div", { class: "panel-head" },
+    const done = listed.length - open.length;
+    const head = make("div", { class: "panel-head" }, this.#groups(),
       make("p", {}, open.length ? `${counted(open.length, "open suspect")}, worst first` : "No open suspects"), done ? all : null);
     const list = make("ol", { class: "list" }, ...shown.slice(0, this.shows).map((suspect) => this.#item(suspect)));
     const more = shown.length > this.shows ? make("button", { type: "button", class: "more" }, "Show more") : null;
@@ -104,6 +124,21 @@ export class Suspects {
     panel.replaceChildren(head, list, ...(more ? [more] : []));
     panel.scrollTop = scroll;
     panel.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Buttons that choose what is listed. */
+  #groups() {
+    const buttons = Object.keys(GROUPS).map((name) => {
+      const open = state.suspects.filter((each) => each.state === "open" && GROUPS[name](each.kind)).length;
+      const button = make("button", { type: "button" }, `${name} ${open}`);
+      button.setAttribute("aria-pressed", String(name === this.group));
+      button.addEventListener("click", () => {
+        this.chosenGroup = name;
+        this.draw();
+      });
+      return button;
+    });
+    return make("div", { class: "groups", role: "group", "aria-label": "Suspects of" }, ...buttons);
   }
 
   /** @param {Suspect} suspect */
