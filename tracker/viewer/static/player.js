@@ -220,7 +220,11 @@ export class Player {
     const preview = /** @type {Preview} */ (this.preview);
     preview.active.video.pause();
     const next = loop && end >= loop[1] ? loop[0] : end + 1;
-    if (next >= this.run.num_frames) return this.pause();
+    if (next >= this.run.num_frames) {
+      this.#stop();
+      this.notice("");
+      return this.#go(end); // "ended" may come before the callback of the last frame
+    }
     const slot = preview.slotFor(next);
     if (!slot.isReady) this.notice("The preview of these frames is being made.");
     const isThere = await slot.ready;
