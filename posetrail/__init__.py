@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tracker.draw_settings import DrawSettings as DrawSettings
     from tracker.runs.draw import draw_run as draw_run
     from tracker.runs.folder import track_to_folder as track_to_folder
+    from tracker.runs.plots import plot_joint as plot_joint
+    from tracker.runs.plots import plot_timeline as plot_timeline
     from tracker.runs.track import track as track
     from tracker.settings import PRESETS as PRESETS
     from tracker.settings import AssociationSettings as AssociationSettings
@@ -52,6 +54,8 @@ _MODULES = {
     "Tracker": "tracker.association.tracker",
     "DrawSettings": "tracker.draw_settings",
     "draw_run": "tracker.runs.draw",
+    "plot_joint": "tracker.runs.plots",
+    "plot_timeline": "tracker.runs.plots",
     "track": "tracker.runs.track",
     "track_to_folder": "tracker.runs.folder",
     "PRESETS": "tracker.settings",
@@ -80,6 +84,8 @@ __all__ = [
     "draw_run",
     "evaluate",
     "follow",
+    "plot_joint",
+    "plot_timeline",
     "track",
     "track_to_folder",
 ]

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -13,8 +14,14 @@ import cv2
 import numpy as np
 import pandas as pd
 
+import posetrail as pt
+from tracker.frames import PropagatedPoses
+from tracker.io.pose_log import PoseLogWriter, read_pose_log
 from tracker.runs.corrected import CorrectedRun
+from tracker.runs.follow import follow_poses
+from tracker.runs.record import LOG
 from tracker.runs.report import write_report
+from tracker.settings import AssociationSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CLIP = REPOSITORY / "examples" / "pose2sim_cam01.mp4"
@@ -22,11 +29,14 @@ PICTURES = REPOSITORY / "docs" / "pictures"
 _FRAMES = (8, 45, 80)  # shown side by side
 _HEIGHT_PX = 560
 _REPORT_PX = (1040, 1240)  # the part of a report that is shown
+_PLOT_DPI = 80
+_PLOT_COLOURS = 48  # a third of the size that all colours need
+_LEFT_OUT = {1: range(44, 54), 2: range(60, 80)}  # frames by track: 0.17 s, which is interpolated, and 0.33 s
 _NAMES = {1: "athlete", 2: "observer", 3: "partner"}
 
 
 def main() -> int:
-    """Track the example, then write pictures of its frames, of its paths and of its report."""
+    """Track the example, then write pictures of its frames, of its paths, of plots and of its report."""
     with tempfile.TemporaryDirectory() as output:
         command = [Path(sys.executable).parent / "posetrail", "track", CLIP, "-o", output, "--video"]
         subprocess.run(command, check=True)
@@ -34,6 +44,8 @@ def main() -> int:
         PICTURES.mkdir(exist_ok=True)
         save_frames(run / "video.mp4", PICTURES / "tracks.jpg")
         save_paths(run / "tracks.csv", PICTURES / "paths.png")
+        correct(run)
+        save_plots(with_gaps(run, Path(output) / "gaps"), PICTURES / "timeline.png", PICTURES / "joint.png")
         save_report(run, PICTURES / "report.jpg")
     return 0
 
@@ -63,15 +75,51 @@ def save_paths(table: Path, picture: Path) -> None:
     figure.savefig(picture, dpi=110)
 
 
-def save_report(run: Path, picture: Path) -> None:
-    """The beginning of a report in light and in dark, of a run with names and checked frames; needs Chromium."""
-    from playwright.sync_api import sync_playwright
-
+def correct(run: Path) -> None:
+    """Name the people and check some frames."""
     with CorrectedRun(run, by="Ada") as opened:
         for track_id, name in _NAMES.items():
             place = opened.clip.people(0).track_ids.tolist().index(track_id)
             opened.apply({"op": "name", "pose": [0, place], "name": name})
         opened.apply({"op": "checked", "from": 0, "to": 40})
+
+
+def with_gaps(run: Path, folder: Path) -> Path:
+    """A run of the same poses without those of `_LEFT_OUT`, with names."""
+    header, frames = read_pose_log(run / LOG)
+    with CorrectedRun(run) as opened:
+        clip = opened.clip
+    folder.mkdir()
+    with PoseLogWriter(folder / LOG, header) as log:
+        for position, frame in enumerate(frames):
+            people = clip.people(position)
+            out = [track_id for track_id, part in _LEFT_OUT.items() if position in part]
+            kept = np.setdiff1d(np.arange(len(frame.poses)), people.pose_rows[np.isin(people.track_ids, out)])
+            propagated = PropagatedPoses.empty(header.num_joints)
+            appearance = frame.appearance[kept]
+            log.append(replace(frame, poses=frame.poses[kept], propagated=propagated, appearance=appearance))
+    follow_poses(folder, AssociationSettings())
+    correct(folder)
+    return folder
+
+
+def save_plots(run: Path, timeline: Path, joint: Path) -> None:
+    """What the functions for notebooks plot."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from PIL import Image
+
+    plots = {timeline: pt.plot_timeline(run), joint: pt.plot_joint(run, "athlete", "left_wrist")}
+    for picture, axes in plots.items():
+        axes.figure.savefig(picture, dpi=_PLOT_DPI)
+        Image.open(picture).convert("RGB").quantize(_PLOT_COLOURS).save(picture, optimize=True)
+
+
+def save_report(run: Path, picture: Path) -> None:
+    """The beginning of a report in light and in dark, of a run with names and checked frames; needs Chromium."""
+    from playwright.sync_api import sync_playwright
+
     report = write_report(run, blur_faces=True)
     width, height = _REPORT_PX
     shots = []

@@ -247,6 +247,12 @@ def _colours(track_id: int) -> list[Colour]:
     return [tuple(colour) for colour in np.rint(255 * rgb).tolist()]
 
 
+def rgb_of(track_id: int) -> tuple[float, float, float]:
+    """Red, green and blue of a track's colour in charts, 0..1."""
+    red, green, blue = (value / 255 for value in _colours(track_id)[_RIGHT])
+    return red, green, blue
+
+
 def _draw_body(image: Image, figure: _Figure, bones: _Bones, settings: DrawSettings) -> None:
     """The outline of all of it first, so that limbs join without seams; joints are lines of no length."""
     joints = np.arange(len(bones.on_head) - 1)

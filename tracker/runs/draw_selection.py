@@ -27,22 +27,24 @@ class RunTracks:
     names: Mapping[int, str] = field(default_factory=dict)  # of people by track id
     clip: TrackedClip | None = None
 
-    def ids(self, persons: tuple[str, ...]) -> list[int]:
-        """The track ids of people given by id or name; needs the `clip`.
+    def ids(self, persons: tuple[str, ...], *, argument: str = "persons") -> list[int]:
+        """The track ids of people given by id or name; needs the `clip`; an error names the argument.
 
         Raises:
             InputError: there is no such person.
         """
         assert self.clip is not None
         ids: dict[str, list[int]] = {}  # by what a person may be called
+        known: dict[str, None] = {}
         for track_id in np.unique(self.clip.track_ids).tolist():
-            for text in {str(track_id), self.names.get(track_id, "")} - {""}:
-                ids.setdefault(text.casefold(), []).append(track_id)
+            for text in dict.fromkeys((str(track_id), self.names.get(track_id, ""))):
+                if text:
+                    known[text] = None
+                    ids.setdefault(text.casefold(), []).append(track_id)
         for text in persons:
             if text.casefold() not in ids:
-                raise InputError(
-                    f"persons: expected ids or names of people of the run, got {text!r}; it has {_listed(list(ids))}"
-                )
+                expected = f"{argument}: expected ids or names of people of the run"
+                raise InputError(f"{expected}, got {text!r}; it has {_listed(list(known))}")
         return [track_id for text in persons for track_id in ids[text.casefold()]]
 
     def of(self, persons: tuple[str, ...]) -> RunTracks:

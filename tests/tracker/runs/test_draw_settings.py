@@ -83,7 +83,7 @@ def test_people_are_chosen_by_name_and_labelled_with_it(run: Path, tmp_path: Pat
     by_name = drawn(draw_run(run, output=tmp_path / "name.mp4", settings=DrawSettings(persons="jürgen")))
     assert differs(by_name[5], 0, 5)
     assert not differs(by_name[5], 1, 5)
-    with pytest.raises(InputError, match=r"persons: expected ids or names .*, got 'Anna'; it has 1, jürgen, 2"):
+    with pytest.raises(InputError, match=r"persons: expected ids or names .*, got 'Anna'; it has 1, Jürgen, 2"):
         draw_run(run, settings=DrawSettings(persons="1,Anna"))
 
 
