@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -74,7 +73,7 @@ class TrackedFrame:
     name: str  # the frame's file name, or one made from its index
     people: TrackedPoses
     image: Image | None = None  # (H, W, 3) uint8 RGB where it is at hand; no writer needs it
-    names: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+    names: Mapping[int, str] = field(default_factory=dict)
     """Names of the clip's people, by track id; the same in every frame."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -44,7 +43,7 @@ class TrackedClip:
     track_ids: np.ndarray  # (T,) int64
     interpolated: np.ndarray  # (T,) bool
     pose_rows: np.ndarray  # (T,) int64 row in the frame's pose log; -1 where interpolated; below -1: see `PoseName`
-    names: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # names of people, by track id
+    names: Mapping[int, str] = field(default_factory=dict)  # names of people, by track id
     edits: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (T,) uint8 what was corrected by hand: bits above
 
     def __post_init__(self) -> None:

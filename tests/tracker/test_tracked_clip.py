@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +36,15 @@ def test_frames_come_back_as_they_were_gathered() -> None:
 def test_a_clip_may_have_no_frames_and_no_people() -> None:
     assert len(tracked_clip([], 17)) == 0
     assert len(tracked_clip([frame(0)], 17).poses) == 0
+
+
+@pytest.mark.parametrize("names", [{}, {1: "Ada"}])
+def test_frames_and_clips_can_be_sent_to_another_process(names: dict[int, str]) -> None:
+    clip = tracked_clip([frame(0, 1)], 17)
+    clip = replace(clip, names=names) if names else clip
+    assert pickle.loads(pickle.dumps(frame(0, 1))).people.track_ids.tolist() == [1]
+    for each in pickle.loads(pickle.dumps([clip, *clip.frames()])):
+        assert each.names == names
 
 
 def test_rows_that_do_not_divide_the_poses_are_refused() -> None:

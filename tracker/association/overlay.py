@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from types import MappingProxyType
 
 import numpy as np
 
@@ -55,8 +54,8 @@ def corrected(clip: TrackedClip, operations: Mapping[int, Operation], skeleton: 
             pose_rows=clip.pose_rows[kept],
             edits=edits[kept],
         )
-        return replace(clip, names=MappingProxyType(names))
-    return replace(clip, poses=poses, track_ids=ids, edits=edits, names=MappingProxyType(names))
+        return replace(clip, names=names)
+    return replace(clip, poses=poses, track_ids=ids, edits=edits, names=names)
 
 
 def with_ids_in_order(clip: TrackedClip) -> TrackedClip:
@@ -66,7 +65,7 @@ def with_ids_in_order(clip: TrackedClip) -> TrackedClip:
     number[np.argsort(first, kind="stable")] = np.arange(1, len(ids) + 1)
     names = {int(number[np.searchsorted(ids, track_id)]): name for track_id, name in clip.names.items()}
     renumbered = number[np.searchsorted(ids, clip.track_ids)] if len(ids) else clip.track_ids
-    return replace(clip, track_ids=renumbered, names=MappingProxyType(names))
+    return replace(clip, track_ids=renumbered, names=names)
 
 
 @dataclass(eq=False)

@@ -115,9 +115,7 @@ def _segments(tracked: Iterable[TrackedFrame], segment_frames: int) -> Iterator[
                 yield segment
                 recent = [*segment.lead, *segment.frames]
                 segment = _Segment([each for each in recent if each.time_s >= frame.time_s - TRAIL_S])
-        segment.frames.append(
-            replace(frame, names={})
-        )  # `Drawing` has them; a mapping proxy cannot be sent to a process
+        segment.frames.append(frame)
     if segment.frames:
         yield segment
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 from random import Random
@@ -108,6 +109,12 @@ def test_parts_with_one_name_are_one_person(folder: Path) -> None:
         assert run.clip.names == {2: "Ada"}
         with pytest.raises(InputError, match="both in 56 frames"):
             run.apply({"op": "name", "pose": pose(run.clip, 0, 1), "name": "Ada"})
+
+
+def test_a_corrected_clip_can_be_sent_to_another_process_with_its_names(folder: Path) -> None:
+    with CorrectedRun(folder) as run:
+        run.apply({"op": "name", "pose": pose(run.clip, 0, 2), "name": "Ada"})
+        assert pickle.loads(pickle.dumps(run.clip)).names == {2: "Ada"}
 
 
 def test_a_swap_takes_names_along(folder: Path) -> None:
