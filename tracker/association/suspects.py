@@ -275,9 +275,9 @@ def _joints(chains: Chains, skeleton: Skeleton, least: float) -> Iterator[Flag]:
 
 def _listed(where: dict[str, int]) -> str:
     most = sorted(where.items(), key=lambda each: (-each[1], each[0]))[:3]
-    return ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in most) + (
-        ", ..." if len(where) > 3 else ""
-    )
+    shown = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in most)
+    others = len(where) - len(most)
+    return f"{shown} and {counted(others, 'other joint')}" if others else shown
 
 
 def _flips(chains: Chains, skeleton: Skeleton, least: float) -> Iterator[Flag]:

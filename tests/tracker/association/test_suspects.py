@@ -107,6 +107,16 @@ def test_a_joint_that_jumps_for_one_frame_is_found_with_its_name() -> None:
     assert place.parts["left_knee"] == 1
 
 
+@pytest.mark.parametrize(("number", "end"), [(3, ""), (4, " and 1 other joint"), (5, " and 2 other joints")])
+def test_of_many_joints_out_of_place_the_reason_names_three_and_counts_the_others(number: int, end: str) -> None:
+    frames = noisy(pose_frames(TWO))
+    wrong = frames[30].poses.keypoints.copy()
+    joints = [COCO_17.index(f"left_{name}") for name in ("ankle", "elbow", "eye", "knee", "wrist")[:number]]
+    wrong[1, joints] += 40
+    (place,) = of_kind("joint", found(moved(frames, {30: wrong})))
+    assert place.reason.endswith(f"out of place: left ankle 1, left elbow 1, left eye 1{end}.")
+
+
 def test_left_and_right_legs_exchanged_over_a_stretch_are_one_flip() -> None:
     frames = noisy(pose_frames(TWO))
     legs = [k for k, name in enumerate(COCO_17.joints) if name.endswith(("hip", "knee", "ankle"))]
