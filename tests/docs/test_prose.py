@@ -24,7 +24,7 @@ WORDS = {  # what is not said -> what is said instead
     r"filled_poses|`filled`": "interpolated",
     r"goes? on where": "resumes",
 }
-FOLDERS = ("benchmarks", "detectors", "estimators", "eval_posetrack", "posetrail", "tools", "tracker")
+FOLDERS = ("benchmarks", "detectors", "estimators", "eval_posetrack", "posetrail", "tools", "tracker", "training")
 PAGES = {
     page.relative_to(REPOSITORY).as_posix(): page
     for page in (

@@ -1,0 +1,1 @@
+"""Readers of annotated images: files of each data set to Samples."""
