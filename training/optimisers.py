@@ -65,8 +65,9 @@ def make_optimiser(network: nn.Module, chosen: Optimiser) -> torch.optim.Optimiz
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in network.named_parameters():
         factor = _factor(name, chosen, num_blocks)
-        parameter.requires_grad_(factor > 0)
         if factor == 0:
+            parameter.requires_grad_(False)
+        if not parameter.requires_grad:  # frozen here, or unused by the network
             continue
         decay = chosen.weight_decay if chosen.decays_vectors or parameter.ndim > 1 else 0.0
         group = groups.setdefault((factor, decay), {"params": [], "lr_factor": factor, "weight_decay": decay})
