@@ -140,15 +140,14 @@ def published(
         InputError: the weights are missing or of another network, or an option is unusable.
     """
     training = None if weights is None else read_training(Path(weights))
-    if weights is None or training is None:
-        recipe = RECIPES[name]
-        module, known = loaded(name, weights)
-    elif training.network != name:
+    if training is not None and training.network != name:
         raise InputError(f"weights {weights}: expected weights for {name}, got weights for {training.network}")
-    else:
-        recipe = training.recipe
-        module, known = load_trained(Path(weights), training)
+    recipe = RECIPES[name] if training is None else training.recipe
     recipe = recipe.of_height(input_size).with_decoder(decoder)
+    if weights is None or training is None:
+        module, known = loaded(name, weights)
+    else:
+        module, known = load_trained(Path(weights), training)
     return TopDown(
         run_of(module, recipe, runtime),
         recipe,
