@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
@@ -139,6 +139,7 @@ def test_decoders_chosen_for_a_recipe_are_those_of_the_kinds() -> None:
 
 
 @kinds
+@settings(max_examples=20)
 @given(places=positions, visibility=visibilities)
 def test_targets_are_finite_and_joints_without_a_label_have_no_weight(
     name: str, places: np.ndarray, visibility: np.ndarray
@@ -153,6 +154,7 @@ def test_targets_are_finite_and_joints_without_a_label_have_no_weight(
 
 
 @kinds
+@settings(max_examples=20)
 @given(places=positions, visibility=visibilities, order=st.permutations(range(3)), joints=st.permutations(range(K)))
 def test_order_of_batch_and_joints_changes_nothing(
     name: str, places: np.ndarray, visibility: np.ndarray, order: list[int], joints: list[int]
@@ -174,6 +176,7 @@ def test_order_of_batch_and_joints_changes_nothing(
 
 
 @kinds
+@settings(max_examples=20)
 @given(places=positions, visibility=visibilities)
 def test_positions_of_unlabelled_joints_do_not_matter(name: str, places: np.ndarray, visibility: np.ndarray) -> None:
     if name == "coordinates":
@@ -201,6 +204,7 @@ def test_integer_visibility_and_an_empty_batch_are_accepted(name: str) -> None:
     assert all(len(part) == 0 for part in (*parts(target), weights))
 
 
+@settings(max_examples=20)
 @given(places=positions)
 def test_maps_of_udp_commute_with_mirroring(places: np.ndarray) -> None:
     places = places[np.abs(places[..., 0] * 47 / 191 % 1 - 0.5) > 0.01][None]  # x.5 rounds up on both sides
