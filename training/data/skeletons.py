@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from posetrail.skeletons import SKELETONS, Skeleton, skeleton_with
+from posetrail.skeletons import SKELETONS, UNKNOWN_SIGMA, Skeleton
 
 _KNOWN = {skeleton.joints: skeleton for skeleton in SKELETONS.values()}
 _OTHER_NAMES = {"head": "head_top", "top_head": "head_top"}  # of CrowdPose's files
@@ -24,12 +24,11 @@ def new_skeleton(joints: Sequence[str], limbs: Sequence[tuple[str, str]], name: 
     Raises:
         ValueError: two joints have one name, or a limb names no joint.
     """
-    unnamed = skeleton_with(tuple(f"joint_{k}" for k in range(len(joints))))  # has the sigmas of unknown joints
     return Skeleton(
         name=name or f"{len(joints)}_joints",
         joints=tuple(joints),
         limbs=tuple(limbs),
-        oks_sigmas=unnamed.oks_sigmas,
+        oks_sigmas=(UNKNOWN_SIGMA,) * len(joints),
         mirror_pairs=mirror_pairs(joints),
     )
 
