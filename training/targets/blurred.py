@@ -63,13 +63,13 @@ def blurred_maps(
     inside = ((places >= 0) & (places <= size_of(crop_size, places) - 1)).all(dim=-1)
     visibility = visibility.float() * inside
     cells = torch.trunc(places / stride)
-    drawn = (visibility > 0)[..., None]
-    levels = []
-    for kernel in kernels:
-        taps = _taps(kernel, places)
-        x, y = (_blurred_ones(cells[..., axis], size[axis], taps, border) * drawn for axis in range(2))
-        levels.append(_HIGHEST * y.float()[..., :, None] * x.float()[..., None, :])
-    return torch.stack(levels, dim=1), visibility
+    taps = [_taps(kernel, places) for kernel in kernels]
+    x, y = (
+        torch.stack([_blurred_ones(cells[..., axis], size[axis], each, border) for each in taps], dim=1).float()
+        for axis in range(2)
+    )
+    y = _HIGHEST * y * (visibility > 0)[:, None, :, None]
+    return y[..., :, None] * x[..., None, :], visibility
 
 
 def _taps(kernel: int, like: Tensor) -> Tensor:
