@@ -14,7 +14,7 @@ from tests.conftest import REPOSITORY
 from tracker.cli.app import app
 from tracker.cli.arguments import repeat_set
 
-NAMES = ("track", "batch", "follow", "draw", "eval", "convert", "models", "doctor")
+NAMES = ("track", "batch", "follow", "draw", "eval", "convert", "models", "data", "doctor")
 PAGES = [
     REPOSITORY / "README.md",
     REPOSITORY / "CHANGELOG.md",

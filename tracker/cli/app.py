@@ -65,10 +65,16 @@ app.command(
     sort_key=7,
 )
 app.command(
+    "tracker.cli.data:data",
+    name="data",
+    help="Check annotated images before training on them.",
+    sort_key=8,
+)
+app.command(
     "tracker.cli.doctor:doctor_command",
     name="doctor",
     help="Check this installation by tracking a small synthetic clip.",
-    sort_key=8,
+    sort_key=9,
 )
 
 
