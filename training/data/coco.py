@@ -128,7 +128,7 @@ def read_layout(
         areas=np.where(areas > 0, areas, np.nan),
         is_crowd=people.flags("iscrowd", np.zeros(len(people), bool)),
         track_ids=track_ids_of(people, "track_id"),
-        ids=whole_numbers(people, "id", absent=-1),
+        ids=whole_numbers(people, "id", lowest=-1, absent=-1),
         notes=tuple(
             note
             for note, applies in (

@@ -12,7 +12,8 @@ class ImageFinder:
     """Finds images by the names in a file of annotations. Folders are listed once, no image is opened.
 
     Args:
-        annotations: the file; images are looked for beside it, in its folders `images`, and up to two folders above.
+        annotations: the file; images are looked for beside it, in the folders beside it, in `images` of the folder
+            above, in all folders there if the file is in `annotations`, and relative to two folders above.
         images: the folder of the images, if it is another one.
         may_be_missing: an image that is not found gets the path where it was expected first.
     """
@@ -51,8 +52,11 @@ class ImageFinder:
         if self._images is not None:
             return [self._images, *_folders(self._images)]
         beside = self._annotations.parent
-        roots = [beside, *list(beside.resolve().parents)[:2]]
-        places = [place for root in roots for place in (root / "images", root, *_folders(root))]
+        above, root = [*beside.resolve().parents, beside, beside][:2]
+        places = [beside / "images", beside, *_folders(beside), above / "images", above]
+        if beside.resolve().name.lower().startswith("annot"):  # elsewhere, the other folders may be other data sets
+            places += _folders(above)
+        places.append(root)  # PoseTrack: annotations/val/CLIP.json names images/val/CLIP/000000.jpg
         return [place for place in dict.fromkeys(places) if place.is_dir()] or [beside]
 
     def _has(self, path: Path) -> bool:

@@ -145,6 +145,19 @@ def test_areas_crowds_and_sizes_of_coco(tmp_path: Path) -> None:
     assert samples.image_sizes.tolist() == [list(SIZE)] * 2
 
 
+def test_annotations_need_neither_id_nor_box_nor_sizes_of_images(tmp_path: Path) -> None:
+    content = layouts.coco()
+    for person in content["annotations"]:
+        del person["id"], person["bbox"], person["category_id"]
+    for image in content["images"]:
+        del image["width"], image["height"]
+    samples = read_samples(write(tmp_path, "coco", content))
+    assert samples.ids.tolist() == [-1, -1, -1]
+    assert samples.image_sizes.tolist() == [[0, 0], [0, 0]]
+    assert samples.usable.all()
+    assert samples.notes == ("annotations.json: 3 people without a box",)
+
+
 def test_parts_of_whole_bodies_that_are_not_valid_are_not_labelled_and_fractions_are_visible(tmp_path: Path) -> None:
     content = layouts.wholebody()
     content["annotations"][0]["lefthand_valid"] = False
@@ -182,6 +195,24 @@ def test_images_are_found_in_a_given_folder_or_reported(tmp_path: Path) -> None:
     assert len(read_samples(path, may_be_missing=True).images) == 2
     with pytest.raises(InputError, match="--images: expected a folder"):
         read_samples(path, images=path)
+
+
+def test_images_of_other_data_sets_beside_are_not_taken(tmp_path: Path) -> None:
+    write(tmp_path / "other", "coco")
+    path = write(tmp_path / "mine", "coco")
+    for image in (tmp_path / "mine" / "images").iterdir():
+        image.unlink()
+    with pytest.raises(InputError, match="expected the image"):
+        read_samples(path)
+
+
+def test_images_in_a_folder_beside_annotations_are_found(tmp_path: Path) -> None:
+    path = write(tmp_path, "coco")
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "images").rename(tmp_path / "val2017")
+    path = path.rename(tmp_path / "annotations" / path.name)
+    assert read_samples(path).images[0] == tmp_path / "val2017" / "0.png"
+    assert read_samples(tmp_path).images[0] == tmp_path / "val2017" / "0.png"
 
 
 def test_unknown_formats_and_other_files_are_refused(tmp_path: Path) -> None:
