@@ -301,6 +301,14 @@ def test_bad_values_of_other_layouts_are_refused_with_their_place(tmp_path: Path
         read_samples(write(tmp_path, "crowdpose", crowdpose), format="crowdpose")
 
 
+@pytest.mark.parametrize("number", [float("nan"), 1.5])
+def test_a_number_that_is_not_whole_is_refused_where_one_is_expected(number: float, tmp_path: Path) -> None:
+    content = layouts.posetrack_2017()
+    content["annolist"][0]["annorect"][1]["annopoints"][0]["point"][2]["id"] = [number]
+    with pytest.raises(InputError, match=r"\['point'\]\[2\]: 'id': expected a whole number, got"):
+        read_samples(write(tmp_path, "posetrack17", content))
+
+
 def test_a_damaged_matlab_file_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "lsp")
     path.write_bytes(path.read_bytes()[:200])
