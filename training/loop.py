@@ -39,16 +39,16 @@ class Batch:
     """Crops of people with their joints."""
 
     crops: Tensor  # (B, H, W, 3) uint8 RGB
-    keypoints: Tensor  # (B, K, 2) float32 pixels of the crop; any number where the weight is 0
-    weights: Tensor  # (B, K) float32; 0 where a joint is not labelled
+    keypoints: Tensor  # (B, K, 2) float32 pixels of the crop; NaN where not labelled
+    visibility: Tensor  # (B, K) uint8: 0 not labelled, 1 occluded, 2 visible
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
-        return Batch(*(each.to(device, non_blocking=True) for each in (self.crops, self.keypoints, self.weights)))
+        return Batch(*(each.to(device, non_blocking=True) for each in (self.crops, self.keypoints, self.visibility)))
 
 
 Objective = Callable[[Any, Tensor, Tensor], Tensor]
-"""Outputs of the network, keypoints (B, K, 2) in pixels of the crop and weights (B, K) -> the loss, averaged over B."""
+"""Outputs of the network, keypoints (B, K, 2) in pixels of the crop, visibility (B, K) -> the loss, averaged over B."""
 
 Batches = Callable[[int, int, int, int], Iterable[Batch]]
 """Called with the first sample of the sequence, the samples of a batch over all processes, the rank and the number of
@@ -198,7 +198,7 @@ def train(
                 with nullcontext() if is_last or process.world_size == 1 else model.no_sync():  # type: ignore[operator]
                     with autocast:
                         outputs = model(batch.crops)
-                    loss = objective(_in_float32(outputs), batch.keypoints, batch.weights) / plan.accumulate
+                    loss = objective(_in_float32(outputs), batch.keypoints, batch.visibility) / plan.accumulate
                     if process.any_of(not bool(torch.isfinite(loss))):
                         raise _not_finite(batch, state.step, folder, process)
                     scaler.scale(loss).backward()  # type: ignore[no-untyped-call]

@@ -41,8 +41,8 @@ class Tiny(nn.Module):
         return self.out(self.dropout(torch.tanh(self.hidden(means))))[:, None]
 
 
-def squared_error(outputs: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
-    return ((outputs - keypoints) ** 2).mean(2).mul(weights).mean()
+def squared_error(outputs: Tensor, keypoints: Tensor, visibility: Tensor) -> Tensor:
+    return ((outputs - keypoints) ** 2).mean(2).mul(visibility > 0).mean()
 
 
 def batches(first: int, size: int, rank: int, world_size: int) -> Iterator[Batch]:
@@ -53,7 +53,7 @@ def batches(first: int, size: int, rank: int, world_size: int) -> Iterator[Batch
         colours = np.stack([np.random.default_rng(row).integers(0, 256, 3) for row in rows]).astype(np.uint8)
         crops = np.broadcast_to(colours[:, None, None], (part, 4, 4, 3)).copy()
         keypoints = torch.from_numpy(colours[:, None, :2].astype(np.float32) / 255)
-        yield Batch(torch.from_numpy(crops), keypoints, torch.ones(part, 1))
+        yield Batch(torch.from_numpy(crops), keypoints, torch.full((part, 1), 2, dtype=torch.uint8))
         first += size
 
 
@@ -63,7 +63,7 @@ PLAN = Plan(epochs=10, samples=80, batch_size=16, optimiser=Optimiser(lr=0.02), 
 def validation(network: nn.Module) -> dict[str, float]:
     batch = next(iter(batches(10**6, 64, 0, 1)))
     with torch.no_grad():
-        return {"negative_loss": -float(squared_error(network(batch.crops), batch.keypoints, batch.weights))}
+        return {"negative_loss": -float(squared_error(network(batch.crops), batch.keypoints, batch.visibility))}
 
 
 def test_the_loss_falls_and_the_best_weights_are_kept(tmp_path: Path) -> None:
@@ -127,8 +127,8 @@ def test_training_stops_when_the_score_no_longer_improves(tmp_path: Path) -> Non
 
 
 def test_the_first_loss_that_is_not_finite_ends_training_and_its_batch_is_saved(tmp_path: Path) -> None:
-    def objective(outputs: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
-        return squared_error(outputs, keypoints, weights) / (keypoints.sum() < 1e9) * math.nan
+    def objective(outputs: Tensor, keypoints: Tensor, visibility: Tensor) -> Tensor:
+        return squared_error(outputs, keypoints, visibility) / (keypoints.sum() < 1e9) * math.nan
 
     with pytest.raises(InputError, match=r"step 0: the loss is not finite; the batch is saved as .*bad_batch"):
         train(Tiny(), objective, batches, PLAN, tmp_path, ONE)
