@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from posetrail.layers import ConvBnAct, FromBytes
 from posetrail.preprocessing import IMAGENET
 
-_WIDTHS = (24, 48, 64, 96)
+_WIDTHS = (16, 32, 64, 96)
+_TOP = 48
 
 
 class SmallNetwork(nn.Module):
@@ -23,11 +24,12 @@ class SmallNetwork(nn.Module):
         self.output = output
         inputs = (3, *_WIDTHS[:-1])
         self.down = nn.ModuleList(
-            nn.Sequential(ConvBnAct(a, b, 3, 2), ConvBnAct(b, b, 3)) for a, b in zip(inputs, _WIDTHS, strict=True)
+            nn.Sequential(ConvBnAct(a, b, 3, 2), *([ConvBnAct(b, b, 3)] if i else []))
+            for i, (a, b) in enumerate(zip(inputs, _WIDTHS, strict=True))
         )
-        self.lateral = nn.ModuleList(nn.Conv2d(each, 64, 1) for each in _WIDTHS[1:])
-        self.smooth = nn.ModuleList(ConvBnAct(64, 64, 3) for _ in range(2))
-        self.heat = nn.Conv2d(64, 17, 1)
+        self.lateral = nn.ModuleList(nn.Conv2d(each, _TOP, 1) for each in _WIDTHS[1:])
+        self.smooth = nn.ModuleList(ConvBnAct(_TOP, _TOP, 3) for _ in range(2))
+        self.heat = nn.Conv2d(_TOP, 17, 1)
         cells = (width // 4) * (height // 4)
         self.x, self.y = nn.Linear(cells, 2 * width), nn.Linear(cells, 2 * height)
         features = -(-width // 16) * -(-height // 16) * _WIDTHS[-1]
