@@ -6,6 +6,8 @@ valid figure. Which side is left follows from the torso: red from the front, blu
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -67,7 +69,7 @@ def pose(rng: np.random.Generator) -> tuple[np.ndarray, bool]:
     from_front = bool(rng.random() < 0.75)
     side = 1 if from_front else -1  # from the front, the left side of the body is on the right of the image
     wide = rng.uniform(0.55, 1.0)
-    at = {"nose": (0.0, -0.55)}
+    at: dict[str, Any] = {"nose": (0.0, -0.55)}
     for name, sign in (("left", side), ("right", -side)):
         at[f"{name}_eye"] = (0.2 * sign * wide, -0.7)
         at[f"{name}_ear"] = (0.42 * sign, -0.6)
