@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from estimators.trained import Training
 from posetrail.errors import InputError
 from posetrail.joint_mapping import meaning
-from posetrail.skeletons import Skeleton
 
 _FRESH_STD = 0.001  # of the last layer of heatmap networks, so that the first answer is nearly the empty map
 
@@ -24,75 +24,84 @@ class Started:
     fresh_weights: tuple[str, ...]  # names of tensors that the given weights do not have, or in another shape
 
 
-def start_from(network: nn.Module, state: Mapping[str, Tensor], trained_for: Skeleton, skeleton: Skeleton) -> Started:
+def start_from(network: nn.Module, state: Mapping[str, Tensor], before: Training, after: Training) -> Started:
     """Load weights that were trained for the joints of another skeleton.
 
     Channels of joints that both skeletons have are taken over by the name of the joint; others, and tensors that fit in
     no way, keep their random weights.
 
     Args:
-        network: for the joints of `skeleton`; changed in place.
-        state: of the same architecture.
-        trained_for: the skeleton of `state`.
-        skeleton: of the network.
+        network: of `after`; changed in place.
+        state: weights of the same architecture.
+        before: what the weights were trained for.
+        after: what the network will be trained for.
 
     Raises:
         InputError: less than half of the network's parameters have weights in `state`.
     """
-    columns = {meaning(trained_for, joint): k for k, joint in enumerate(trained_for.joints)}
-    source = [columns.get(meaning(skeleton, joint), -1) for joint in skeleton.joints]
-    own = network.state_dict()
+    columns = {meaning(before.skeleton, joint): k for k, joint in enumerate(before.skeleton.joints)}
+    source = torch.tensor([columns.get(meaning(after.skeleton, joint), -1) for joint in after.skeleton.joints])
+    axes, own = joint_axes(after), network.state_dict()
     loaded, fresh = {}, []
     for name, value in own.items():
         given = state.get(name)
-        fitted = None if given is None else _fitted(given, value, len(trained_for), source)
-        if fitted is None and name.endswith("num_batches_tracked"):
-            continue
-        if fitted is None:
+        if given is not None and name in axes:
+            given = _with_joints(given, value, len(before.skeleton), source, axes[name])
+        if given is not None and given.shape == value.shape:
+            loaded[name] = given
+        elif not name.endswith("num_batches_tracked"):
             fresh.append(name)
-        else:
-            loaded[name] = fitted
     if sum(own[name].numel() for name in fresh) > 0.5 * sum(value.numel() for value in own.values()):
         raise InputError(
-            f"--from: expected weights of {type(network).__name__}, got others: {len(fresh)} of its {len(own)} tensors "
-            f"are not in them, such as {fresh[0]}"
+            f"--from: expected weights of {after.network}, got others: {len(fresh)} of its {len(own)} tensors are not "
+            f"in them, such as {fresh[0]}"
         )
     network.load_state_dict(loaded, strict=False)
-    names = skeleton.joints
+    names = after.skeleton.joints
     return Started(
-        taken=tuple(name for name, k in zip(names, source, strict=True) if k >= 0),
-        fresh=tuple(name for name, k in zip(names, source, strict=True) if k < 0),
+        taken=tuple(name for name, k in zip(names, source.tolist(), strict=True) if k >= 0),
+        fresh=tuple(name for name, k in zip(names, source.tolist(), strict=True) if k < 0),
         fresh_weights=tuple(fresh),
     )
 
 
-def _fitted(given: Tensor, own: Tensor, joints_before: int, source: list[int]) -> Tensor | None:
-    """`given` with its channels of joints in the order of the network; None if it does not fit.
+def joint_axes(training: Training) -> dict[str, int]:
+    """The axis of each tensor of a network whose length depends on the number of joints.
 
-    Channels of a joint are next to each other: K or a multiple of K of them along one axis.
+    Found by comparing the shapes of two networks with different numbers of joints, which have no memory for weights.
+    """
+    few, more = (
+        replace(training.skeleton, joints=training.skeleton.joints[:1], limbs=(), oks_sigmas=(0.1,), mirror_pairs=()),
+        replace(training.skeleton, joints=("a", "b"), limbs=(), oks_sigmas=(0.1, 0.1), mirror_pairs=()),
+    )
+    with torch.device("meta"):
+        shapes = [
+            {name: value.shape for name, value in replace(training, skeleton=each).make().state_dict().items()}
+            for each in (few, more)
+        ]
+    return {
+        name: next(axis for axis in range(len(shape)) if shape[axis] != shapes[1][name][axis])
+        for name, shape in shapes[0].items()
+        if shape != shapes[1][name]
+    }
+
+
+def _with_joints(given: Tensor, own: Tensor, joints_before: int, source: Tensor, axis: int) -> Tensor | None:
+    """`given` with its channels of joints in the order of the network, and the network's own for new joints.
+
+    All channels of a joint are next to each other. Other channels, such as those of the background, come last.
     """
     if given.ndim != own.ndim:
         return None
-    same_joints = source == list(range(joints_before))
-    if given.shape == own.shape and same_joints:
-        return given
-    axes = [axis for axis in range(own.ndim) if given.shape[axis] != own.shape[axis]]
-    if not axes and given.shape == own.shape:
-        # The same number of joints in another order: the head is recognised by a side of K or a multiple up to 4 K.
-        axes = [a for a in range(min(own.ndim, 2)) if own.shape[a] in {m * joints_before for m in (1, 2, 4)}][:1]
-        if not axes:
-            return given
-    if len(axes) != 1:
+    each = own.shape[axis] // len(source)
+    taken = each * joints_before
+    if given.shape[axis] < taken:
         return None
-    axis = axes[0]
-    each, rest = divmod(given.shape[axis], joints_before)
-    if rest or own.shape[axis] != each * len(source):
-        return None
-    before = given.movedim(axis, 0).unflatten(0, (joints_before, each))
-    after = own.clone().movedim(axis, 0).unflatten(0, (len(source), each))
-    rows = torch.tensor(source)
-    after[rows >= 0] = before[rows[rows >= 0]].to(after)
-    return after.flatten(0, 1).movedim(0, axis).contiguous()
+    channels = (source[:, None] * each + torch.arange(each)).flatten()
+    result = own.clone().movedim(axis, 0)
+    known = torch.nonzero(channels >= 0)[:, 0]
+    result[known] = given.movedim(axis, 0)[channels[known]].to(result)
+    return result.movedim(0, axis).contiguous()
 
 
 def initialise_head(network: nn.Module) -> None:

@@ -31,9 +31,7 @@ class TrainingRecipe:
     network: str  # a name in estimators.recipes.TOP_DOWN, or movenet_thunder
     target: str  # a name in training.targets.kinds.TARGETS, which also decides crop and decoder; "movenet"
     target_options: Mapping[str, Any] = field(default_factory=dict)
-    loss: Callable[[Any, Any, Tensor], Tensor] | None = (
-        weighted_mse  # None: one that needs the network, see training/objectives.py
-    )
+    loss: Callable[[Any, Any, Tensor], Tensor] | None = weighted_mse  # None: made in objectives.py for the network
     epochs: float = 210
     batch_size: int = 64
     optimiser: Optimiser = field(default_factory=Optimiser)
