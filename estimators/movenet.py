@@ -96,6 +96,14 @@ class MoveNet:
         else:
             self._run = self._load_trained(weights, runtime)
 
+    @classmethod
+    def of(cls, run: Run, skeleton: Skeleton) -> MoveNet:
+        """The estimator of a network that is loaded already: crops (N, 256, 256, 3) uint8 to its four maps."""
+        estimator = cls.__new__(cls)
+        estimator.crop_scale, estimator.crop_mask_margin, estimator.flip_test = _CROP_SCALE, None, False
+        estimator.skeleton, estimator._run = skeleton, run
+        return estimator
+
     def _load_trained(self, path: Path, runtime: Runtime) -> Run:
         training = read_training(path)
         if training is None or training.network != NETWORK.weights.name:

@@ -6,17 +6,15 @@ import multiprocessing
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import cast
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from posetrail.errors import InputError
 from posetrail.frame import Image
 from training.augment import Augmentation, augmented, drawn
+from training.data.image_files import read_image
 from training.loop import Batch
 from training.samples import Samples
 
@@ -66,22 +64,6 @@ class Crops(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
         while len(self._images) > 1 and sum(each.nbytes for each in self._images.values()) > self.cache_bytes:
             self._images.popitem(last=False)
         return image
-
-
-def read_image(path: Path) -> Image:
-    """An image (H, W, 3) uint8 RGB.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); see `posetrail data check`") from None
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
-    if image is None:
-        raise InputError(f"{path}: expected an image, got something else; see `posetrail data check`")
-    return cast(Image, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 class Order(Sampler[list[tuple[int, int]]]):

@@ -65,6 +65,12 @@ app.command(
     sort_key=7,
 )
 app.command(
+    "tracker.cli.train:train_command",
+    name="train",
+    help="Train a pose estimator on annotated people.",
+    sort_key=9,
+)
+app.command(
     "tracker.cli.data:data",
     name="data",
     help="Check annotated images before training on them.",
