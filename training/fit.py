@@ -142,6 +142,20 @@ def fit(
             settings.seed,
         )
         log = _Log(folder / LOG, on_event if process.is_first else lambda _: None, process.is_first)
+        log(
+            {
+                "event": "start",
+                "network": training.network,
+                "joints": len(skeleton),
+                "people": len(samples),
+                "validation": len(validation),
+                "steps": plan.steps,
+                "device": str(process.device),
+                "processes": process.world_size,
+                "joints_taken_over": list(started.taken) if started else [],
+                "joints_fresh": list(started.fresh) if started else list(skeleton.joints),
+            }
+        )
         if process.is_first:
             _write_record(folder, training, recipe, settings, samples, validation, started, None)
         trained = train(

@@ -91,7 +91,13 @@ def _show(event: dict[str, Any], printer: Printer) -> None:
     if printer.as_json:
         printer.result("", **event)
         return
-    if event["event"] == "step":
+    if event["event"] == "start":
+        taken = f", {len(event['joints_taken_over'])} taken over" if event["joints_taken_over"] else ""
+        line = (
+            f"{event['network']}: {event['joints']} joints{taken}; {event['people']} people to train on, "
+            f"{event['validation']} to validate on; {event['steps']} steps on {event['device']}"
+        )
+    elif event["event"] == "step":
         line = f"step {event['step']}/{event['steps']}, epoch {event['epoch']:.2f}: loss {event['loss']:.5g}"
     else:
         scores = {name: value for name, value in event.items() if name not in ("event", "step", "epoch")}
