@@ -59,7 +59,7 @@ class Validation(Protocol):
     """Scores the weights; the larger the better."""
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
-        """Figures by name; the first decides which weights are the best."""
+        """Figures by name; the first decides which weights are the best, the next ones where it is equal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,9 +309,9 @@ def _validate(
         if average is not None:
             network.load_state_dict(trained)
         log({"event": "validation", "step": state.step, "epoch": round(state.step / plan.steps_per_epoch, 3)} | figures)
-    score = process.from_first(next(iter(figures.values()), math.nan))
-    if not state.best or score > next(iter(state.best.values())):
-        state.best, state.best_step, state.validations_since_best = figures or {"score": score}, state.step, 0
+    is_better = not state.best or tuple(figures.values()) > tuple(state.best.values())
+    if process.from_first(float(is_better)):
+        state.best, state.best_step, state.validations_since_best = figures, state.step, 0
         if process.is_first:
             keep_best(weights_of(network, average), figures)
     else:

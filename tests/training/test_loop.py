@@ -126,6 +126,16 @@ def test_training_stops_when_the_score_no_longer_improves(tmp_path: Path) -> Non
     assert ended.steps == 25
 
 
+def test_the_second_figure_decides_where_the_first_is_equal(tmp_path: Path) -> None:
+    scores = iter([(0.0, 5.0), (0.0, 9.0), (0.0, 7.0), (0.0, 9.0)])
+    ended = train(
+        Tiny(), squared_error, batches, replace(PLAN, epochs=4), tmp_path, ONE,
+        validate=lambda _: dict(zip(("AP", "PCK"), next(scores), strict=True)),
+    )  # fmt: skip
+    assert ended.best == {"AP": 0.0, "PCK": 9.0}
+    assert ended.best_step == 10
+
+
 def test_the_first_loss_that_is_not_finite_ends_training_and_its_batch_is_saved(tmp_path: Path) -> None:
     def objective(outputs: Tensor, keypoints: Tensor, visibility: Tensor) -> Tensor:
         return squared_error(outputs, keypoints, visibility) / (keypoints.sum() < 1e9) * math.nan
