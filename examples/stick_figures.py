@@ -2,7 +2,8 @@
 
 python examples/stick_figures.py figures
 posetrail data check figures
-posetrail train --data figures --recipe simplebaseline_r18 --input-height 128 --epochs 12 -o trained
+posetrail train --data figures --recipe simplebaseline_r18 --input-height 128 \
+    --batch-size 16 --epochs 12 -o trained
 posetrail track figures/walk.mp4 --detector boxes:figures/boxes.json --weights trained/best.safetensors -o tracks
 """
 
@@ -69,7 +70,8 @@ def write_video(folder: Path) -> None:
                 found.append([*low.tolist(), *high.tolist()])
             video.add(image, frame / FPS)
             boxes += [{"image_id": frame, "bbox": [x1, y1, x2 - x1, y2 - y1], "score": 0.9} for x1, y1, x2, y2 in found]
-    (folder / "boxes.json").write_text(json.dumps(boxes))
+    frames = [{"id": frame, "file_name": f"{frame:06d}.jpg"} for frame in range(FRAMES)]
+    (folder / "boxes.json").write_text(json.dumps({"images": frames, "annotations": boxes}))
 
 
 if __name__ == "__main__":
