@@ -4,6 +4,7 @@ OUT/training.json     what is trained, on what, with which numbers, and how it e
     best.safetensors  weights of the best validation, for `posetrail track --weights`
     last.pt           the checkpoint from which a stopped training continues
     log.jsonl         one event a line: losses, rates, validations
+    report.html       curves, figures and the worst predictions, once the training has ended
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ from training.loop import Plan, Precision, Trained, train
 from training.objectives import make_objective
 from training.processes import open_process
 from training.recipes import RECIPES, TrainingRecipe, fine_tuned
+from training.report import LOG, RECORD, REPORT, write_report
 from training.samples import Samples
 from training.targets.kinds import TARGETS
 from training.validation import estimated, figures
 
-RECORD, BEST, LOG = "training.json", "best.safetensors", "log.jsonl"
+BEST = "best.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,7 @@ def fit(
     plan = _plan(recipe, settings, len(samples), _fingerprint(samples, validation, training, recipe, state))
     with folder_made(folder), open_process(settings.device) as process:
         if not resume and process.is_first:
-            for name in ("last.pt", BEST, LOG, RECORD):
+            for name in ("last.pt", BEST, LOG, RECORD, REPORT):
                 (folder / name).unlink(missing_ok=True)
         network, started = _network(training, before, state, settings.seed)
         module = (
@@ -174,6 +176,10 @@ def fit(
         )
         if process.is_first:
             _write_record(folder, training, recipe, settings, samples, validation, started, trained)
+            if trained.ended != "stopped" and (folder / BEST).is_file():
+                network.load_state_dict(load_checkpoint(folder / BEST))
+                estimates = estimated(_estimator(module.eval(), training, recipe), validation)
+                write_report(folder, validation, estimates)
     return Fitted(folder=folder, weights=folder / BEST, trained=trained, started=started)
 
 

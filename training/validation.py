@@ -53,12 +53,9 @@ def figures(samples: Samples, estimates: Estimates) -> dict[str, float]:
     OKS. It is left out if no person has an area. PCK counts joints within 5 % of the longer side of the person's box,
     PCKh within half of the head size.
     """
-    distances = np.linalg.norm(estimates.keypoints - samples.keypoints, axis=2)
-    distances = np.where(np.isnan(estimates.keypoints[:, :, 0]), np.inf, distances)
-    labelled = samples.labelled
-    sides = (samples.boxes[:, 2:] - samples.boxes[:, :2]).max(axis=1)
+    distances, labelled = _distances(samples, estimates), samples.labelled
     result = dict(_ap(samples, estimates))
-    result["PCK"] = _share(distances <= PCK_THRESHOLD * sides[:, None], labelled)
+    result["PCK"] = _share(relative_distances(samples, estimates) <= PCK_THRESHOLD, labelled)
     with_head = np.isfinite(samples.head_sizes)
     if with_head.any():
         near = distances <= PCKH_THRESHOLD * samples.head_sizes[:, None]
@@ -66,9 +63,31 @@ def figures(samples: Samples, estimates: Estimates) -> dict[str, float]:
     return {name: round(value, 2) for name, value in result.items()}
 
 
+def joint_pck(samples: Samples, estimates: Estimates) -> np.ndarray:
+    """(K,) PCK of each joint in percent; NaN for joints that are never labelled."""
+    near = (relative_distances(samples, estimates) <= PCK_THRESHOLD) & samples.labelled
+    labelled = samples.labelled.sum(axis=0)
+    return np.where(labelled, 100 * near.sum(axis=0) / np.maximum(labelled, 1), np.nan)
+
+
+def relative_distances(samples: Samples, estimates: Estimates) -> np.ndarray:
+    """(N, K) distances between annotated and estimated joints, in longer sides of the person's box.
+
+    Infinite for missing estimates, NaN for joints that are not labelled.
+    """
+    sides = (samples.boxes[:, 2:] - samples.boxes[:, :2]).max(axis=1)
+    return np.asarray(_distances(samples, estimates) / sides[:, None])
+
+
 def sample_oks(samples: Samples, estimates: Estimates) -> np.ndarray:
     """(N,) OKS of each estimate with its own annotation; NaN without labelled joints."""
     return _oks(samples, estimates, np.arange(len(samples)), np.arange(len(samples)))
+
+
+def _distances(samples: Samples, estimates: Estimates) -> np.ndarray:
+    """(N, K) pixels, as `relative_distances`."""
+    distances = np.linalg.norm(estimates.keypoints - samples.keypoints, axis=2)
+    return np.where(np.isnan(estimates.keypoints[:, :, 0]) & samples.labelled, np.inf, distances)
 
 
 def _oks(samples: Samples, estimates: Estimates, people: np.ndarray, poses: np.ndarray) -> np.ndarray:

@@ -18,7 +18,8 @@ from posetrail.runtime import Runtime
 from posetrail.skeletons import Skeleton
 from tests.training.test_loader import figures
 from training.data.image_files import read_image
-from training.fit import BEST, LOG, RECORD, FitSettings, fit, split
+from training.fit import BEST, FitSettings, fit, split
+from training.report import LOG, RECORD, REPORT
 from training.validation import Estimates
 from training.validation import figures as scores_of
 
@@ -48,6 +49,7 @@ def test_the_best_weights_are_those_of_an_estimator_with_the_trained_skeleton(tm
     record = json.loads((tmp_path / "out" / RECORD).read_text())
     assert record["trained"]["ended"] == "complete"
     assert len((tmp_path / "out" / LOG).read_text().splitlines()) == 3
+    assert "Worst predictions" in (tmp_path / "out" / REPORT).read_text()
 
 
 def test_trained_weights_start_another_training_by_the_names_of_joints(tmp_path: Path) -> None:
