@@ -44,7 +44,7 @@ def help_of(command: str) -> str:
     return "\n".join([app[command].help, *(argument.parameter.help or "" for argument in arguments)])
 
 
-COMMANDS = ("track", "batch", "follow", "draw", "eval", "convert", "doctor")
+COMMANDS = ("track", "batch", "follow", "draw", "eval", "convert", "train", "doctor")
 
 
 def check(place: str, text: str) -> None:
