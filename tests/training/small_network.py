@@ -12,7 +12,7 @@ from posetrail.layers import ConvBnAct, FromBytes
 from posetrail.preprocessing import IMAGENET
 
 _WIDTHS = (16, 32, 64, 96)
-_TOP = 48
+_TOP = {"heatmaps": 40, "simcc": 64, "coordinates": 16}
 
 
 class SmallNetwork(nn.Module):
@@ -21,15 +21,15 @@ class SmallNetwork(nn.Module):
     def __init__(self, output: Literal["heatmaps", "simcc", "coordinates"], size: tuple[int, int] = (72, 96)) -> None:
         super().__init__()
         width, height = size
-        self.output = output
+        self.output, top = output, _TOP[output]
         inputs = (3, *_WIDTHS[:-1])
         self.down = nn.ModuleList(
             nn.Sequential(ConvBnAct(a, b, 3, 2), *([ConvBnAct(b, b, 3)] if i else []))
             for i, (a, b) in enumerate(zip(inputs, _WIDTHS, strict=True))
         )
-        self.lateral = nn.ModuleList(nn.Conv2d(each, _TOP, 1) for each in _WIDTHS[1:])
-        self.smooth = nn.ModuleList(ConvBnAct(_TOP, _TOP, 3) for _ in range(2))
-        self.heat = nn.Conv2d(_TOP, 17, 1)
+        self.lateral = nn.ModuleList(nn.Conv2d(each, top, 1) for each in _WIDTHS[1:])
+        self.smooth = nn.ModuleList(ConvBnAct(top, top, 3) for _ in range(2))
+        self.heat = nn.Conv2d(top, 17, 1)
         cells = (width // 4) * (height // 4)
         self.x, self.y = nn.Linear(cells, 2 * width), nn.Linear(cells, 2 * height)
         features = -(-width // 16) * -(-height // 16) * _WIDTHS[-1]
