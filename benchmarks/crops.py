@@ -30,9 +30,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.agreement import body_lengths, head_boxes
-from benchmarks.annotated import Annotated, read_annotated
+from benchmarks.annotated import read_annotated
 from benchmarks.candidates import add_candidate_arguments, chosen_candidates, with_values
-from benchmarks.estimators import find_people, read_image
+from benchmarks.estimators import find_people
 from benchmarks.sequences import posetrack_clip
 from eval_posetrack.formats.clip import Clip
 from eval_posetrack.metrics.clean import clean
@@ -49,6 +49,8 @@ from posetrail.similarity import box_area, box_iou, joint_similarity, mean_joint
 from posetrail.skeletons import COCO_17, POSETRACK_15
 from tracker.runs.networks import open_networks
 from tracker.settings import Settings
+from training.data.image_files import read_image
+from training.samples import Samples
 
 FAR = 0.15
 SAME_BOX_IOU = 0.5
@@ -76,7 +78,7 @@ class Scores:
 
 
 def score(
-    data: Annotated, estimator: Estimator, detector: Detector, settings: Settings, thresholds: Sequence[float]
+    data: Samples, estimator: Estimator, detector: Detector, settings: Settings, thresholds: Sequence[float]
 ) -> Scores:
     """The figures of an estimator on annotated images.
 
@@ -95,25 +97,25 @@ def score(
         [found] = detector([frame])
         found = found[found.scores >= settings.inference.min_box_score]
         [poses] = estimator([frame], [found.boxes])
-        rows = np.flatnonzero((data.image == i) & data.counted)
+        rows = np.flatnonzero((data.image_rows == i) & data.usable)
         limbs = _limbs(data, rows)
-        annotated[rows] = _compared(limbs, data.areas[rows], _limbs_of(in_annotated[i], data))
+        annotated[rows] = _compared(limbs, data.oks_areas[rows], _limbs_of(in_annotated[i], data))
         mine, theirs = associate(box_iou(data.boxes[rows], found.boxes), SAME_BOX_IOU, "hungarian").T
         in_boxes = np.full(limbs.shape, np.nan)
         in_boxes[mine] = poses.keypoints[theirs][:, list(LIMB_JOINTS)]
-        detected[rows] = _compared(limbs, data.areas[rows], in_boxes)
+        detected[rows] = _compared(limbs, data.oks_areas[rows], in_boxes)
         predictions.append(_people(replace(poses, scores=found.scores), settings))
     return Scores(annotated, detected, _counts(data, predictions, thresholds))
 
 
-def _limbs(data: Annotated, rows: np.ndarray) -> np.ndarray:
+def _limbs(data: Samples, rows: np.ndarray) -> np.ndarray:
     """(N, 12, 2) annotated limb joints of these people, NaN where missing."""
     keypoints = data.keypoints[rows]
     there = np.isfinite(keypoints).all(axis=2).astype(float)
     return mapped(keypoints, there, data.skeleton, COCO_17)[0][:, list(LIMB_JOINTS)]
 
 
-def _limbs_of(poses: Poses, data: Annotated) -> np.ndarray:
+def _limbs_of(poses: Poses, data: Samples) -> np.ndarray:
     """(N, 12, 2) limb joints of poses that have the joints of the data set."""
     return mapped(poses.keypoints, poses.keypoint_scores, data.skeleton, COCO_17)[0][:, list(LIMB_JOINTS)]
 
@@ -144,7 +146,7 @@ def _people(poses: Poses, settings: Settings) -> Poses:
     return replace(poses, keypoints=keypoints, keypoint_scores=scores)
 
 
-def _counts(data: Annotated, predictions: Sequence[Poses], thresholds: Sequence[float]) -> tuple[Counts, ...]:
+def _counts(data: Samples, predictions: Sequence[Poses], thresholds: Sequence[float]) -> tuple[Counts, ...]:
     ground_truth, predicted = _annotated_clip(data), _predicted_clip(predictions)
     counts = []
     for threshold in thresholds:
@@ -154,16 +156,19 @@ def _counts(data: Annotated, predictions: Sequence[Poses], thresholds: Sequence[
     return tuple(counts)
 
 
-def _annotated_clip(data: Annotated) -> Clip:
+def _annotated_clip(data: Samples) -> Clip:
     """The annotated people as a clip of one frame per image, each person with an id of their own."""
-    rows = np.flatnonzero(data.counted)
-    rows = rows[np.argsort(data.image[rows], kind="stable")]
+    rows = np.flatnonzero(data.usable)
+    rows = rows[np.argsort(data.image_rows[rows], kind="stable")]
     there = np.isfinite(data.keypoints[rows]).all(axis=2).astype(float)
     keypoints, _ = mapped(data.keypoints[rows], there, data.skeleton, POSETRACK_15)
-    clip = _clip(data.image[rows], np.arange(len(rows)), keypoints, None, data.boxes[rows], len(data.images))
+    clip = _clip(data.image_rows[rows], np.arange(len(rows)), keypoints, None, data.boxes[rows], len(data.images))
     ignored = [
-        (*regions, *(box[[[0, 1], [2, 1], [2, 3], [0, 3]]] for box in data.boxes[(data.image == i) & ~data.counted]))
-        for i, regions in enumerate(data.regions)
+        (
+            *regions,
+            *(box[[[0, 1], [2, 1], [2, 3], [0, 3]]] for box in data.boxes[(data.image_rows == i) & ~data.usable]),
+        )
+        for i, regions in enumerate(data.ignore_regions)
     ]
     return replace(clip, head_boxes=head_boxes(clip, body_lengths(clip)), ignore_regions=tuple(ignored))
 
@@ -200,7 +205,7 @@ def cells(scores: Scores, first: Scores) -> list[str]:
 def _measure(options: argparse.Namespace) -> None:
     base = with_values(Settings(), {"device": options.device})
     data = [read_annotated(folder) for folder in options.data]
-    compared = sum(int(each.counted.sum()) for each in data)
+    compared = sum(int(each.usable.sum()) for each in data)
     titles = [
         f"{figure}, {boxes} boxes" for boxes in ("annotated", "detected") for figure in ("OKS", "change", "other")
     ]

@@ -5,8 +5,8 @@
     uv run python -m benchmarks.estimators --data FOLDER --detector nanodet # in detected boxes
     uv run python -m benchmarks.estimators --published                      # published scores
 
-A folder is one of COCO, CrowdPose, PoseTrack 2018, MPII, AI Challenger or OCHuman, see `benchmarks.annotated`. The
-estimator's joints are converted to those of the data set by `posetrail.joint_mapping`.
+A folder is a data set of a format in docs/reference/annotations.md, see `benchmarks.annotated`. The estimator's joints
+are converted to those of the data set by `posetrail.joint_mapping`.
 
 AP is computed by pycocotools with the sigmas of the data set's skeleton. PCKh is that of MPII: the share of joints,
 without pelvis and thorax, within half a head size; head sizes are measured from neck to head top, because the list of
@@ -28,16 +28,15 @@ from itertools import groupby
 from pathlib import Path
 from statistics import median
 
-import cv2
 import numpy as np
 
-from benchmarks.annotated import FORMATS, Annotated, read_annotated
+from benchmarks.annotated import read_annotated
 from detectors import create_detector
 from estimators import BOTTOM_UP, create_bottom_up, create_estimator
 from estimators.published import PUBLISHED
 from eval_posetrack.metrics.clean import in_regions
 from posetrail.errors import InputError
-from posetrail.frame import Frame, Image
+from posetrail.frame import Frame
 from posetrail.joint_mapping import mapped
 from posetrail.poses import Detections, Poses
 from posetrail.protocols import BottomUp, Detector, Estimator
@@ -46,6 +45,9 @@ from posetrail.runtime import Runtime, usable_cpus
 from posetrail.similarity import box_iou
 from posetrail.skeletons import MPII_16, Skeleton
 from tracker.inference.bottom_up import people_in_boxes
+from training.data.image_files import read_image
+from training.data.read import READERS
+from training.samples import Samples
 
 TIMED_PEOPLE = 32
 FEW_IMAGES = 500
@@ -73,7 +75,7 @@ class BottomUpInBoxes:
         return [people_in_boxes(people, each) for people, each in zip(self._network(frames), boxes, strict=True)]
 
 
-def find_people(data: Annotated, estimator: Estimator, detector: Detector | None = None) -> list[Poses]:
+def find_people(data: Samples, estimator: Estimator, detector: Detector | None = None) -> list[Poses]:
     """The poses found in each image, with the joints of the data set.
 
     Args:
@@ -86,7 +88,7 @@ def find_people(data: Annotated, estimator: Estimator, detector: Detector | None
     """
     predictions = []
     for i, path in enumerate(data.images):
-        boxes = data.boxes[(data.image == i) & data.counted]
+        boxes = data.boxes[(data.image_rows == i) & data.usable]
         if detector is None and len(boxes) == 0:
             predictions.append(Poses.empty(len(data.skeleton)))
             continue
@@ -96,20 +98,8 @@ def find_people(data: Annotated, estimator: Estimator, detector: Detector | None
         poses = replace(poses, scores=given.scores)
         keypoints, scores = mapped(poses.keypoints, poses.keypoint_scores, estimator.skeleton, data.skeleton)
         poses = replace(poses, keypoints=keypoints, keypoint_scores=scores)
-        predictions.append(_outside(poses, data.regions[i]) if detector else poses)
+        predictions.append(_outside(poses, data.ignore_regions[i]) if detector else poses)
     return predictions
-
-
-def read_image(path: Path) -> Image:
-    """(H, W, 3) uint8 RGB as stored, without the EXIF orientation, to which annotations do not refer.
-
-    Raises:
-        InputError: the file is not an image.
-    """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise InputError(f"{path}: cannot be read as an image; is it complete?")
-    return np.ascontiguousarray(image[:, :, ::-1])
 
 
 def _outside(poses: Poses, regions: tuple[np.ndarray, ...]) -> Poses:
@@ -117,7 +107,7 @@ def _outside(poses: Poses, regions: tuple[np.ndarray, ...]) -> Poses:
     return poses[~in_regions(np.zeros(len(poses), int), middles[:, None], (regions,))[:, 0]]
 
 
-def average_precision(data: Annotated, predictions: Sequence[Poses]) -> dict[str, float]:
+def average_precision(data: Samples, predictions: Sequence[Poses]) -> dict[str, float]:
     """AP, AP50 and AP75 in percent by pycocotools, with the sigmas of the data set's skeleton.
 
     Poses without any joint are left out.
@@ -141,8 +131,8 @@ def average_precision(data: Annotated, predictions: Sequence[Poses]) -> dict[str
     return {name: 100 * float(precision[t].mean()) for name, t in (("AP", slice(None)), ("AP50", 0), ("AP75", 5))}
 
 
-def _columns(data: Annotated) -> Iterable[np.ndarray]:
-    return data.image, data.keypoints, data.boxes, data.areas, data.crowd
+def _columns(data: Samples) -> Iterable[np.ndarray]:
+    return data.image_rows, data.keypoints, data.boxes, data.oks_areas, data.is_crowd
 
 
 def _annotation(image: int, keypoints: np.ndarray, box: np.ndarray, area: float, crowd: bool) -> dict[str, object]:
@@ -182,13 +172,13 @@ def _as_coco(images: list[dict[str, int]], people: Iterable[dict[str, object]]) 
     return coco
 
 
-def pckh(data: Annotated, predictions: Sequence[Poses], threshold: float = 0.5) -> float:
+def pckh(data: Samples, predictions: Sequence[Poses], threshold: float = 0.5) -> float:
     """Percentage of annotated joints within `threshold` head sizes; NaN without annotated heads.
 
     Each annotated person is compared with the pose whose box has the highest IoU; without one, all joints are missed.
     """
     within = np.zeros(data.keypoints.shape[:2], bool)
-    for p, (i, box) in enumerate(zip(data.image, data.boxes, strict=True)):
+    for p, (i, box) in enumerate(zip(data.image_rows, data.boxes, strict=True)):
         iou = box_iou(box[None], predictions[i].boxes)[0]
         if iou.max(initial=0) > 0:
             off = np.linalg.norm(predictions[i].keypoints[iou.argmax()] - data.keypoints[p], axis=1)
@@ -198,11 +188,11 @@ def pckh(data: Annotated, predictions: Sequence[Poses], threshold: float = 0.5) 
     return 100 * float(within[scored].mean()) if scored.any() else float("nan")
 
 
-def ms_per_person(estimator: Estimator, data: Annotated, repeats: int) -> float:
+def ms_per_person(estimator: Estimator, data: Samples, repeats: int) -> float:
     """Median milliseconds per person of one call with the images of the first people."""
-    rows = np.flatnonzero(data.counted)[:TIMED_PEOPLE]
-    used = list(dict.fromkeys(data.image[rows].tolist()))
-    boxes = [data.boxes[rows[data.image[rows] == i]] for i in used]
+    rows = np.flatnonzero(data.usable)[:TIMED_PEOPLE]
+    used = list(dict.fromkeys(data.image_rows[rows].tolist()))
+    boxes = [data.boxes[rows[data.image_rows[rows] == i]] for i in used]
     frames, times = [Frame(i, 0.0, data.images[i].name, read_image(data.images[i])) for i in used], []
     for _ in range(repeats + 1):
         started = time.perf_counter()
@@ -214,7 +204,7 @@ def ms_per_person(estimator: Estimator, data: Annotated, repeats: int) -> float:
 def measure(folder: Path, options: argparse.Namespace) -> None:
     """Print a row of the table for one folder."""
     data = read_annotated(folder, format=options.format, annotations=options.annotations)
-    if not data.counted.any():
+    if not data.usable.any():
         raise InputError(f"{folder}: expected annotated people, got none in {len(data.images)} images")
     make = _maker(options)
     times = []
@@ -232,7 +222,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
         figures = f"{scores['AP']:.1f} | {scores['AP50']:.1f} | {scores['AP75']:.1f} | -"
     print(
         f"| {options.estimator} | {options.detector or 'annotated'} | {data.name} | {len(data.images)} | "
-        f"{data.counted.sum()} | {figures} | {times[0]:.0f} | {times[-1]:.0f} |",
+        f"{data.usable.sum()} | {figures} | {times[0]:.0f} | {times[-1]:.0f} |",
         flush=True,
     )
     if len(data.images) < FEW_IMAGES:
@@ -275,7 +265,7 @@ def main() -> None:
     """Print a table of measured or of published scores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", type=Path, default=[], help="folders of annotated images")
-    parser.add_argument("--format", choices=FORMATS, help="recognised by the files if not given")
+    parser.add_argument("--format", choices=READERS, help="recognised by the files if not given")
     parser.add_argument("--annotations", type=Path, help="file or folder of files, if the folder has several")
     parser.add_argument("--estimator", default="movenet_thunder")
     parser.add_argument("--weights", help="file, or name of weights fetched with posetrail models fetch")

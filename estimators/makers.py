@@ -18,46 +18,46 @@ def simplebaseline(depth: int, *, joints: int = 17, caffe: bool = False) -> nn.M
     return SimpleBaseline(depth, joints=joints, caffe=caffe)
 
 
-def mobilenetv2_simple() -> nn.Module:
+def mobilenetv2_simple(*, joints: int = 17) -> nn.Module:
     """MobileNetV2 with the head of Simple Baselines."""
     from estimators.networks.mobilenetv2_simple import MobileNetV2Simple
 
-    return MobileNetV2Simple()
+    return MobileNetV2Simple(joints=joints)
 
 
-def deeppose(*, rle: bool = False) -> nn.Module:
+def deeppose(*, rle: bool = False, joints: int = 17) -> nn.Module:
     """DeepPose on a ResNet-50, for coordinates alone or with their spreads (RLE)."""
     from estimators.networks.deeppose import DeepPose
 
-    return DeepPose(rle=rle)
+    return DeepPose(rle=rle, joints=joints)
 
 
-def fastpose(depth: int, *, width: int = 128) -> nn.Module:
+def fastpose(depth: int, *, width: int = 128, joints: int = 17) -> nn.Module:
     """AlphaPose's FastPose."""
     from estimators.networks.fastpose import FastPose
 
-    return FastPose(depth, width=width)
+    return FastPose(depth, width=width, joints=joints)
 
 
-def cpn(depth: int) -> nn.Module:
+def cpn(depth: int, *, joints: int = 17) -> nn.Module:
     """Cascaded Pyramid Network."""
     from estimators.networks.cpn import CPN
 
-    return CPN(depth)
+    return CPN(depth, joints=joints)
 
 
-def mspn(stages: int) -> nn.Module:
+def mspn(stages: int, *, joints: int = 17) -> nn.Module:
     """Multi-Stage Pose Network."""
     from estimators.networks.mspn import MSPN
 
-    return MSPN(stages)
+    return MSPN(stages, joints=joints)
 
 
-def hrnet(width: int) -> nn.Module:
+def hrnet(width: int, *, joints: int = 17) -> nn.Module:
     """HRNet for one person."""
     from estimators.networks.hrnet import HRNet
 
-    return HRNet(width)
+    return HRNet(width, joints=joints)
 
 
 def higherhrnet(width: int) -> nn.Module:
@@ -74,18 +74,18 @@ def higherhrnet_maps(network: nn.Module) -> nn.Module:
     return HigherHRNetMaps(network)
 
 
-def litehrnet(modules: tuple[int, int, int]) -> nn.Module:
+def litehrnet(modules: tuple[int, int, int], *, joints: int = 17) -> nn.Module:
     """Lite-HRNet with so many modules in its stages."""
     from estimators.networks.litehrnet import LiteHRNet
 
-    return LiteHRNet(modules)
+    return LiteHRNet(modules, joints=joints)
 
 
-def stacked_hourglass(stacks: int) -> nn.Module:
+def stacked_hourglass(stacks: int, *, joints: int = 16) -> nn.Module:
     """Stacked Hourglass for one person."""
     from estimators.networks.hourglass import stacked_hourglass as build
 
-    return build(stacks)
+    return build(stacks, joints=joints)
 
 
 def associative_hourglass(stacks: int) -> nn.Module:
@@ -102,39 +102,39 @@ def associative_maps(network: nn.Module) -> nn.Module:
     return AssociativeMaps(network)
 
 
-def softgated(stacks: int) -> nn.Module:
+def softgated(stacks: int, *, joints: int = 16) -> nn.Module:
     """Stacked Hourglass with soft-gated skip connections."""
     from estimators.networks.softgated import softgated as build
 
-    return build(stacks)
+    return build(stacks, joints=joints)
 
 
-def cpm() -> nn.Module:
+def cpm(*, joints: int = 17) -> nn.Module:
     """Convolutional Pose Machine."""
     from estimators.networks.cpm import CPM
 
-    return CPM()
+    return CPM(joints=joints)
 
 
-def rtmpose(deepen: float, widen: float) -> nn.Module:
-    """RTMPose with factors on its depth and width."""
+def rtmpose(deepen: float, widen: float, *, joints: int = 17, input_size: tuple[int, int] = (192, 256)) -> nn.Module:
+    """RTMPose with factors on its depth and width, for crops of this width and height."""
     from estimators.networks.rtmpose import RTMPose
 
-    return RTMPose(deepen, widen)
+    return RTMPose(deepen, widen, joints=joints, input_size=input_size)
 
 
-def vitpose_mmpose(width: int) -> nn.Module:
+def vitpose_mmpose(width: int, *, joints: int = 17) -> nn.Module:
     """ViTPose with the keys of MMPose's checkpoints."""
     from estimators.networks.vitpose import vitpose_mmpose as build
 
-    return build(width)
+    return build(width, joints=joints)
 
 
-def vitpose_vitae(width: int) -> nn.Module:
+def vitpose_vitae(width: int, *, joints: int = 17) -> nn.Module:
     """ViTPose with the keys of the authors' checkpoints."""
     from estimators.networks.vitpose import vitpose_vitae as build
 
-    return build(width)
+    return build(width, joints=joints)
 
 
 def openpose() -> nn.Module:

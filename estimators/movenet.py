@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,11 @@ import numpy as np
 
 from estimators.crops import cut_all, in_usable_boxes, square_crops, to_image
 from estimators.decode import average_with_mirrored, decode_movenet
+from estimators.trained import load_trained, read_training, trained_weights
 from posetrail.errors import InputError
 from posetrail.frame import Frame, Image, images_of
 from posetrail.poses import Poses
-from posetrail.runtime import Network, Runtime
+from posetrail.runtime import Network, Run, Runtime
 from posetrail.similarity import grown_boxes
 from posetrail.skeletons import COCO_17, Skeleton
 from posetrail.weights import Weights
@@ -62,9 +64,11 @@ class MoveNet:
         crop_mask_margin: paint the crop grey outside the box enlarged by this share of its sides, so that joints of
             neighbours are not used; None for no mask.
         flip_test: average with the mirrored crop; takes twice the time.
+        weights: a file of `posetrail train` for this network; those of the package by default. With another skeleton
+            than COCO's, torch runs the network.
 
     Raises:
-        InputError: an option is unusable, or the weights are damaged.
+        InputError: an option is unusable, or the weights are damaged or of another network.
     """
 
     network = NETWORK
@@ -76,6 +80,7 @@ class MoveNet:
         crop_scale: float = _CROP_SCALE,
         crop_mask_margin: float | None = _MASK_MARGIN,
         flip_test: bool = False,
+        weights: Path | None = None,
     ) -> None:
         if crop_scale <= 0:
             raise InputError(f"crop_scale: expected more than 0, such as {_CROP_SCALE}, got {crop_scale}")
@@ -84,13 +89,31 @@ class MoveNet:
         self.crop_scale = crop_scale
         self.crop_mask_margin = crop_mask_margin
         self.flip_test = flip_test
-        self.weights = runtime.weights_of(NETWORK)
-        self._run = runtime.load(NETWORK)
+        self.skeleton: Skeleton = COCO_17
+        if weights is None:
+            self.weights = runtime.weights_of(NETWORK)
+            self._run = runtime.load(NETWORK)
+        else:
+            self._run = self._load_trained(weights, runtime)
 
-    @property
-    def skeleton(self) -> Skeleton:
-        """COCO's 17 joints."""
-        return COCO_17
+    @classmethod
+    def of(cls, run: Run, skeleton: Skeleton) -> MoveNet:
+        """The estimator of a network that is loaded already: crops (N, 256, 256, 3) uint8 to its four maps."""
+        estimator = cls.__new__(cls)
+        estimator.crop_scale, estimator.crop_mask_margin, estimator.flip_test = _CROP_SCALE, None, False
+        estimator.skeleton, estimator._run = skeleton, run
+        return estimator
+
+    def _load_trained(self, path: Path, runtime: Runtime) -> Run:
+        training = read_training(path)
+        if training is None or training.network != NETWORK.weights.name:
+            raise InputError(
+                f"weights {path}: expected a file of `posetrail train` for {NETWORK.weights.name}, got another"
+            )
+        self.skeleton, self.weights = training.skeleton, trained_weights(path, training)
+        if len(self.skeleton) == len(COCO_17):
+            return runtime.load(replace(NETWORK, weights=self.weights, int8=None))
+        return runtime.load_module(load_trained(path, training)[0])
 
     def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
         """Estimate the joints in every box; all are missing if a box is empty, not finite or outside the image.
@@ -102,15 +125,15 @@ class MoveNet:
         Returns:
             one Poses per frame, row i of it for box i.
         """
-        return in_usable_boxes(images_of(frames), boxes, len(COCO_17), self._place)
+        return in_usable_boxes(images_of(frames), boxes, len(self.skeleton), self._place)
 
     def _place(self, images: Sequence[Image], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Joints (N, 17, 2) in pixels of the images, scores (N, 17), of boxes (N, 4), one image for each."""
+        """Joints (N, K, 2) in pixels of the images, scores (N, K), of boxes (N, 4), one image for each."""
         crops = square_crops(boxes, self.crop_scale)
         keep = None if self.crop_mask_margin is None else grown_boxes(boxes, self.crop_mask_margin)
         pixels = cut_all(images, crops, _CROP_PX, keep)
         maps = self._run(pixels)
         if self.flip_test:
-            maps = average_with_mirrored(maps, self._run(pixels[:, :, ::-1]), COCO_17.mirror)
+            maps = average_with_mirrored(maps, self._run(pixels[:, :, ::-1]), self.skeleton.mirror)
         keypoints, scores = decode_movenet(*maps)
         return to_image(keypoints, crops, _CROP_PX), scores

@@ -134,25 +134,25 @@ class Head(nn.Module):
 
 
 class MoveNetNetwork(nn.Module):
-    """Crops of one person to four maps at stride 4; decoding is in estimators/decode.py."""
+    """Crops of one person to four maps at stride 4 for K joints; decoding is in estimators/decode.py."""
 
-    def __init__(self) -> None:
+    def __init__(self, joints: int = JOINTS) -> None:
         super().__init__()
         self.body = Body()
         self.neck = Neck()
-        self.heat = Head(JOINTS)
+        self.heat = Head(joints)
         self.centre = Head(1)
-        self.regress = Head(2 * JOINTS)
-        self.offset = Head(2 * JOINTS)
+        self.regress = Head(2 * joints)
+        self.offset = Head(2 * joints)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Crops (N, 256, 256, 3) uint8 RGB -> maps of 64 x 64 cells, float32.
 
         Returns:
-            heat (N, 17, 64, 64) 0..1: probability of each joint;
+            heat (N, K, 64, 64) 0..1: probability of each joint;
             centre (N, 1, 64, 64) 0..1: probability of the person's centre;
-            regress (N, 34, 64, 64) cells: from the centre to each joint, (dy, dx) pairs;
-            offset (N, 34, 64, 64) cells: from a cell to the joint in it, (dy, dx) pairs.
+            regress (N, 2 K, 64, 64) cells: from the centre to each joint, (dy, dx) pairs;
+            offset (N, 2 K, 64, 64) cells: from a cell to the joint in it, (dy, dx) pairs.
         """
         x = self.neck(self.body(crops.permute(0, 3, 1, 2).float() / 127.5 - 1))
         return torch.sigmoid(self.heat(x)), torch.sigmoid(self.centre(x)), self.regress(x), self.offset(x)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from estimators import makers
@@ -125,46 +126,48 @@ _HOURGLASS = Recipe(
 )
 
 
-TOP_DOWN: dict[str, tuple[Recipe, Callable[[], nn.Module]]] = {
+TOP_DOWN: dict[str, tuple[Recipe, Callable[..., nn.Module]]] = {
     # ResNets with deconvolutions
-    "simplebaseline_r18": (_SIMPLE, lambda: makers.simplebaseline(18)),
-    "simplebaseline_r50": (_SIMPLE, lambda: makers.simplebaseline(50)),
-    "simplebaseline_r50_mpii": (_SIMPLE_MPII, lambda: makers.simplebaseline(50, joints=16)),
-    "simplebaseline_r50_caffe": (_SIMPLE, lambda: makers.simplebaseline(50, caffe=True)),
-    "simplebaseline_r101": (_SIMPLE, lambda: makers.simplebaseline(101)),
-    "simplebaseline_r152": (_SIMPLE, lambda: makers.simplebaseline(152)),
+    "simplebaseline_r18": (_SIMPLE, partial(makers.simplebaseline, 18)),
+    "simplebaseline_r50": (_SIMPLE, partial(makers.simplebaseline, 50)),
+    "simplebaseline_r50_mpii": (_SIMPLE_MPII, partial(makers.simplebaseline, 50, joints=16)),
+    "simplebaseline_r50_caffe": (_SIMPLE, partial(makers.simplebaseline, 50, caffe=True)),
+    "simplebaseline_r101": (_SIMPLE, partial(makers.simplebaseline, 101)),
+    "simplebaseline_r152": (_SIMPLE, partial(makers.simplebaseline, 152)),
     "mobilenetv2_simple": (_MMPOSE, makers.mobilenetv2_simple),
     "deeppose_r50": (_DEEPPOSE, makers.deeppose),
-    "deeppose_r50_rle": (_DEEPPOSE, lambda: makers.deeppose(rle=True)),
-    "fastpose_r50": (_FASTPOSE, lambda: makers.fastpose(50)),
-    "fastpose_r152_duc256": (_FASTPOSE, lambda: makers.fastpose(152, width=256)),
-    "cpn_r50_256x192": (_CPN, lambda: makers.cpn(50)),
-    "cpn_r50_384x288": (_CPN_LARGE, lambda: makers.cpn(50)),
-    "cpn_r101_384x288": (_CPN_LARGE, lambda: makers.cpn(101)),
-    "mspn_r50_1stg": (_MSPN, lambda: makers.mspn(1)),
-    "mspn_r50_2stg": (_MSPN, lambda: makers.mspn(2)),
-    "mspn_r50_4stg": (_MSPN, lambda: makers.mspn(4)),
+    "deeppose_r50_rle": (_DEEPPOSE, partial(makers.deeppose, rle=True)),
+    "fastpose_r50": (_FASTPOSE, partial(makers.fastpose, 50)),
+    "fastpose_r152_duc256": (_FASTPOSE, partial(makers.fastpose, 152, width=256)),
+    "cpn_r50_256x192": (_CPN, partial(makers.cpn, 50)),
+    "cpn_r50_384x288": (_CPN_LARGE, partial(makers.cpn, 50)),
+    "cpn_r101_384x288": (_CPN_LARGE, partial(makers.cpn, 101)),
+    "mspn_r50_1stg": (_MSPN, partial(makers.mspn, 1)),
+    "mspn_r50_2stg": (_MSPN, partial(makers.mspn, 2)),
+    "mspn_r50_4stg": (_MSPN, partial(makers.mspn, 4)),
     # High resolution
-    "hrnet_w32": (_HRNET, lambda: makers.hrnet(32)),
-    "hrnet_w48": (_HRNET, lambda: makers.hrnet(48)),
-    "litehrnet_18": (_MMPOSE, lambda: makers.litehrnet((2, 4, 2))),
-    "litehrnet_30": (_MMPOSE, lambda: makers.litehrnet((3, 8, 3))),
+    "hrnet_w32": (_HRNET, partial(makers.hrnet, 32)),
+    "hrnet_w48": (_HRNET, partial(makers.hrnet, 48)),
+    "litehrnet_18": (_MMPOSE, partial(makers.litehrnet, (2, 4, 2))),
+    "litehrnet_30": (_MMPOSE, partial(makers.litehrnet, (3, 8, 3))),
     # Hourglasses and cascades
-    "hourglass_2stack": (_HOURGLASS, lambda: makers.stacked_hourglass(2)),
-    "hourglass_8stack": (_HOURGLASS, lambda: makers.stacked_hourglass(8)),
-    "softgated_4stack": (_HOURGLASS, lambda: makers.softgated(4)),
+    "hourglass_2stack": (_HOURGLASS, partial(makers.stacked_hourglass, 2)),
+    "hourglass_8stack": (_HOURGLASS, partial(makers.stacked_hourglass, 8)),
+    "softgated_4stack": (_HOURGLASS, partial(makers.softgated, 4)),
     "cpm_mmpose": (_MMPOSE, makers.cpm),
     # Transformers and coordinate classification
-    "rtmpose_t": (_RTMPOSE, lambda: makers.rtmpose(0.167, 0.375)),
-    "rtmpose_s": (_RTMPOSE, lambda: makers.rtmpose(0.33, 0.5)),
-    "rtmpose_m": (_RTMPOSE, lambda: makers.rtmpose(0.67, 0.75)),
-    "rtmpose_l": (_RTMPOSE, lambda: makers.rtmpose(1, 1)),
-    "vitpose_s_mmpose": (_VITPOSE, lambda: makers.vitpose_mmpose(384)),
-    "vitpose_b_mmpose": (_VITPOSE, lambda: makers.vitpose_mmpose(768)),
-    "vitpose_s_vitae": (_VITPOSE, lambda: makers.vitpose_vitae(384)),
-    "vitpose_b_vitae": (_VITPOSE, lambda: makers.vitpose_vitae(768)),
+    "rtmpose_t": (_RTMPOSE, partial(makers.rtmpose, 0.167, 0.375)),
+    "rtmpose_s": (_RTMPOSE, partial(makers.rtmpose, 0.33, 0.5)),
+    "rtmpose_m": (_RTMPOSE, partial(makers.rtmpose, 0.67, 0.75)),
+    "rtmpose_l": (_RTMPOSE, partial(makers.rtmpose, 1, 1)),
+    "vitpose_s_mmpose": (_VITPOSE, partial(makers.vitpose_mmpose, 384)),
+    "vitpose_b_mmpose": (_VITPOSE, partial(makers.vitpose_mmpose, 768)),
+    "vitpose_s_vitae": (_VITPOSE, partial(makers.vitpose_vitae, 384)),
+    "vitpose_b_vitae": (_VITPOSE, partial(makers.vitpose_vitae, 768)),
 }
-"""Recipe and maker of each network by name. For a network of your own, use `top_down.TopDown`."""
+"""Recipe and maker of each network by name; makers take the number of `joints`, by default the published one.
+
+For a network of your own, use `top_down.TopDown`."""
 
 RECIPES = {name: recipe for name, (recipe, _) in TOP_DOWN.items()}
 """The recipes of TOP_DOWN by name."""

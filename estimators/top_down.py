@@ -22,6 +22,7 @@ from estimators.heatmaps import DECODERS, cells_to_pixels, flip_average
 from estimators.loading import loaded
 from estimators.recipes import RECIPES, Recipe
 from estimators.simcc import decode_simcc, flip_average_simcc
+from estimators.trained import load_trained, read_training
 from posetrail.errors import InputError
 from posetrail.frame import Frame, Image, images_of
 from posetrail.poses import Poses
@@ -127,7 +128,8 @@ def published(
     Args:
         runtime: where it runs.
         name: in RECIPES.
-        weights: a checkpoint of this network; the stored one by default.
+        weights: a checkpoint of this network, which may be one of `posetrail train` with a skeleton of its own; the
+            stored one by default.
         input_size: height of the crops in pixels, for weights of another size than the recipe's.
         crop_scale: as of TopDown.
         crop_mask_margin: as of TopDown.
@@ -137,8 +139,15 @@ def published(
     Raises:
         InputError: the weights are missing or of another network, or an option is unusable.
     """
-    recipe = RECIPES[name].of_height(input_size).with_decoder(decoder)
-    module, known = loaded(name, weights)
+    training = None if weights is None else read_training(Path(weights))
+    if training is not None and training.network != name:
+        raise InputError(f"weights {weights}: expected weights for {name}, got weights for {training.network}")
+    recipe = RECIPES[name] if training is None else training.recipe
+    recipe = recipe.of_height(input_size).with_decoder(decoder)
+    if weights is None or training is None:
+        module, known = loaded(name, weights)
+    else:
+        module, known = load_trained(Path(weights), training)
     return TopDown(
         run_of(module, recipe, runtime),
         recipe,

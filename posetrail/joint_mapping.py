@@ -52,12 +52,12 @@ def mapped(
     Returns:
         keypoints (N, M, 2 or 3) and scores (N, M) of the same kinds.
     """
-    columns = {_meaning(source, joint): k for k, joint in enumerate(source.joints)}
+    columns = {meaning(source, joint): k for k, joint in enumerate(source.joints)}
     body = _Body(keypoints, keypoint_scores, columns)
     out = np.full((len(keypoints), len(target), keypoints.shape[2]), np.nan, keypoints.dtype)
     scores = np.zeros((len(keypoints), len(target)), keypoint_scores.dtype)
     for k, joint in enumerate(target.joints):
-        place = _meaning(target, joint)
+        place = meaning(target, joint)
         if place in columns:
             out[:, k], scores[:, k] = keypoints[:, columns[place]], keypoint_scores[:, columns[place]]
         elif place in _MADE:
@@ -65,7 +65,8 @@ def mapped(
     return out, scores
 
 
-def _meaning(skeleton: Skeleton, joint: str) -> str:
+def meaning(skeleton: Skeleton, joint: str) -> str:
+    """The name of a joint where it differs between skeletons: the head_bottom of PoseTrack is the neck elsewhere."""
     return _MEANT.get((skeleton.name, joint), joint)
 
 

@@ -15,7 +15,7 @@ TYPE_CHECKING = False  # `typing` takes longer to import than all of this; type 
 if TYPE_CHECKING:
     from types import ModuleType
 
-PACKAGES = ("detectors", "estimators", "eval_posetrack", "tracker")
+PACKAGES = ("detectors", "estimators", "eval_posetrack", "training", "tracker")
 """What is installed beside `posetrail` itself."""
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 - pathlib takes 5 ms to import

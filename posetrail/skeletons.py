@@ -16,7 +16,7 @@ import numpy as np
 from posetrail import wholebody
 from posetrail.joint_mapping import mapped as mapped
 
-_UNKNOWN_SIGMA = 0.08  # OKS sigma of joints without a published one: about the mean of COCO's
+UNKNOWN_SIGMA = 0.08  # OKS sigma of joints without a published one: about the mean of COCO's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -432,4 +432,4 @@ def skeleton_with(joints: tuple[str, ...]) -> Skeleton:
 
 def _of_unknown_joints(joints: tuple[str, ...]) -> Skeleton:
     name = f"{len(joints)}_joints"
-    return Skeleton(name=name, joints=joints, limbs=(), oks_sigmas=(_UNKNOWN_SIGMA,) * len(joints))
+    return Skeleton(name=name, joints=joints, limbs=(), oks_sigmas=(UNKNOWN_SIGMA,) * len(joints))

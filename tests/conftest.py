@@ -49,6 +49,8 @@ FAST = frozenset(
         "tracker/io/test_video_writer",
         "tracker/io/test_writers",
         "tracker/runs/test_run",
+        "training/test_losses",
+        "training/test_targets",
     ]
 )
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-PACKAGES = ("posetrail", "detectors", "estimators", "eval_posetrack", "tracker")
+PACKAGES = ("posetrail", "detectors", "estimators", "eval_posetrack", "training", "tracker")
 FOLDERS = sorted(
     path.parent.relative_to(REPOSITORY).as_posix()
     for package in PACKAGES

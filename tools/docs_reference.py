@@ -32,6 +32,7 @@ COMMANDS = {
     "eval": (),
     "convert": (),
     "models": ("list", "fetch", "verify", "path", "export", "quantise"),
+    "data": ("check",),
     "doctor": (),
 }
 
@@ -104,7 +105,7 @@ def cli_page() -> str:
         for names in [(command,), *((command, child) for child in children)]:
             level, title = "#" * (1 + len(names)), " ".join(names)
             lines += ["", f"{level} {title}", "", _paragraphs(_resolved(app, names).help)]
-            arguments = _arguments(*names)
+            arguments = _arguments(*names) if _resolved(app, names).default_command else {}
             own = {name: argument for name, argument in arguments.items() if name not in settings}
             if own and not (len(names) == 1 and children):
                 lines += ["", "| flag | default | |", "| --- | --- | --- |"]

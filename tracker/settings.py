@@ -53,8 +53,8 @@ class NetworkSettings:
     """Pose estimator: a name from `posetrail models`, or onnx:FILE. Top-down networks run on a crop of each box;
     bottom-up networks run on the whole image and need no detector."""
     estimator_weights: Path | None = None
-    """Weights file of the estimator (.pth or .safetensors) or a name from `posetrail models`. The built-in
-    movenet_thunder needs none."""
+    """Weights file of the estimator (.pth or .safetensors) or a name from `posetrail models`; also --weights. A file of
+    `posetrail train` names its network itself. The built-in movenet_thunder needs none."""
     device: Device = "auto"
     """Device for the networks. auto is CUDA if it is available. Repeated runs are bit-identical on the CPU only."""
     threads: Annotated[int, Range(1, 1024)] | None = None

@@ -18,12 +18,11 @@ from torch import Tensor, nn
 
 from posetrail.layers import ConvBnAct
 
-_JOINTS = 17
 _WIDTH = 128
 _IMAGE_WIDTH = 32  # channels of the image features that are concatenated with the heatmaps
 _STAGES = 6
 
-Score = partial(ConvBnAct, outputs=_JOINTS, kernel=1, bias=True, norm=False, activation=None)
+Score = partial(ConvBnAct, kernel=1, bias=True, norm=False, activation=None)
 
 
 def _to_stride_8() -> list[nn.Module]:
@@ -36,20 +35,20 @@ def _to_stride_8() -> list[nn.Module]:
 class Stage(nn.Module):
     """Three 11x11 convolutions over the heatmaps of the stage before and the image features."""
 
-    def __init__(self) -> None:
+    def __init__(self, joints: int) -> None:
         super().__init__()
-        widths = (_JOINTS + _IMAGE_WIDTH, _WIDTH, _WIDTH)
+        widths = (joints + _IMAGE_WIDTH, _WIDTH, _WIDTH)
         self.model = nn.Sequential(*(ConvBnAct(inputs, _WIDTH, 11) for inputs in widths))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 49, h, w) -> (N, 128, h, w)."""
+        """(N, joints + 32, h, w) -> (N, 128, h, w)."""
         return self.model(x)
 
 
 class CPMBody(nn.Module):
     """Stem, which computes the first heatmaps from the image alone, and five refining stages."""
 
-    def __init__(self) -> None:
+    def __init__(self, joints: int) -> None:
         super().__init__()
         later = range(_STAGES - 1)
         self.stem = nn.Sequential(
@@ -57,15 +56,17 @@ class CPMBody(nn.Module):
             ConvBnAct(_WIDTH, _IMAGE_WIDTH, 5),
             ConvBnAct(_IMAGE_WIDTH, 512, 9),
             ConvBnAct(512, 512, 1),
-            Score(512),
+            Score(512, joints),
         )
         self.middle = nn.Sequential(*_to_stride_8())
-        self.cpm_stages = nn.ModuleList(Stage() for _ in later)
+        self.cpm_stages = nn.ModuleList(Stage(joints) for _ in later)
         self.middle_conv = nn.ModuleList(nn.Sequential(ConvBnAct(_WIDTH, _IMAGE_WIDTH, 5)) for _ in later)
-        self.out_convs = nn.ModuleList(nn.Sequential(ConvBnAct(_WIDTH, _WIDTH, 1), Score(_WIDTH)) for _ in later)
+        self.out_convs = nn.ModuleList(
+            nn.Sequential(ConvBnAct(_WIDTH, _WIDTH, 1), Score(_WIDTH, joints)) for _ in later
+        )
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(N, 3, H, W) -> six (N, 17, H/8, W/8)."""
+        """(N, 3, H, W) -> six (N, joints, H/8, W/8)."""
         heatmaps = [self.stem(images)]
         features = self.middle(images)
         for stage, reduce, score in zip(self.cpm_stages, self.middle_conv, self.out_convs, strict=True):
@@ -76,10 +77,10 @@ class CPMBody(nn.Module):
 class CPM(nn.Module):
     """CPM: the backbone, whose outputs are the heatmaps."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, joints: int = 17) -> None:
         super().__init__()
-        self.backbone = CPMBody()
+        self.backbone = CPMBody(joints)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(N, 3, H, W) -> six (N, 17, H/8, W/8)."""
+        """(N, 3, H, W) -> six (N, joints, H/8, W/8)."""
         return self.backbone(images)

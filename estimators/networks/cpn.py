@@ -19,7 +19,6 @@ from torchvision.models.resnet import Bottleneck
 
 from estimators.networks.resnet import ResNet
 
-_JOINTS = 17
 _WIDTH = 256
 _LEVELS = (2048, 1024, 512, 256)  # channels of the backbone, coarsest level first
 _TO_FINEST = (8, 4, 2, 1)  # upsampling factors to the finest level
@@ -34,7 +33,7 @@ def _conv(inputs: int, outputs: int, kernel: int = 1) -> nn.Conv2d:
 class GlobalNet(nn.Module):
     """Top-down feature pyramid with heatmaps at each level."""
 
-    def __init__(self) -> None:
+    def __init__(self, joints: int) -> None:
         super().__init__()
         norm = partial(nn.BatchNorm2d, _WIDTH)
         self.laterals = nn.ModuleList(nn.Sequential(_conv(n, _WIDTH), norm(), nn.ReLU()) for n in _LEVELS)
@@ -44,7 +43,7 @@ class GlobalNet(nn.Module):
         self.predict = nn.ModuleList(
             nn.Sequential(
                 *(_conv(_WIDTH, _WIDTH), norm(), nn.ReLU()),
-                *(_conv(_WIDTH, _JOINTS, 3), _Upsample(scale_factor=factor), nn.BatchNorm2d(_JOINTS)),
+                *(_conv(_WIDTH, joints, 3), _Upsample(scale_factor=factor), nn.BatchNorm2d(joints)),
             )
             for factor in _TO_FINEST
         )
@@ -71,18 +70,18 @@ class RefineBottleneck(Bottleneck):  # type: ignore[misc] # torchvision has no t
 class RefineNet(nn.Module):
     """Refines and upsamples each level, with more blocks for coarser levels, and concatenates them."""
 
-    def __init__(self) -> None:
+    def __init__(self, joints: int) -> None:
         super().__init__()
         self.cascade = nn.ModuleList(
             nn.Sequential(*(RefineBottleneck(_WIDTH) for _ in range(blocks)), _Upsample(scale_factor=factor))
             for blocks, factor in zip((3, 2, 1, 0), _TO_FINEST, strict=True)
         )
         self.final_predict = nn.Sequential(
-            RefineBottleneck(_WIDTH * len(_LEVELS)), _conv(_WIDTH, _JOINTS, 3), nn.BatchNorm2d(_JOINTS)
+            RefineBottleneck(_WIDTH * len(_LEVELS)), _conv(_WIDTH, joints, 3), nn.BatchNorm2d(joints)
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Features of the pyramid, coarsest first -> heatmaps (N, 17, H / 4, W / 4)."""
+        """Features of the pyramid, coarsest first -> heatmaps (N, joints, H / 4, W / 4)."""
         refined = [branch(feature) for branch, feature in zip(self.cascade, features, strict=True)]
         return self.final_predict(torch.cat(refined, 1))
 
@@ -92,15 +91,16 @@ class CPN(nn.Module):
 
     Args:
         depth: number of layers of the ResNet: 50 or 101.
+        joints: number of joints.
     """
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, *, joints: int = 17) -> None:
         super().__init__()
         self.resnet = ResNet(depth)
-        self.global_net = GlobalNet()
-        self.refine_net = RefineNet()
+        self.global_net = GlobalNet(joints)
+        self.refine_net = RefineNet(joints)
 
     def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """(N, 3, H, W) -> four heatmaps (N, 17, H/4, W/4) of the pyramid, and the refined heatmaps."""
+        """(N, 3, H, W) -> four heatmaps (N, joints, H/4, W/4) of the pyramid, and the refined heatmaps."""
         features, heatmaps = self.global_net(self.resnet(images))
         return heatmaps, self.refine_net(features)

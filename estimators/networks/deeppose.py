@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 from estimators.networks.resnet import ResNet
 
-_JOINTS = 17
-
 
 class Flow(nn.Module):
     """RealNVP (Dinh et al. 2017), the error distribution in the loss of RLE: in checkpoints, used in training only."""
@@ -45,16 +43,18 @@ class DeepPose(nn.Module):
 
     Args:
         rle: whether to regress spreads too.
+        joints: number of joints.
     """
 
-    def __init__(self, *, rle: bool = False) -> None:
+    def __init__(self, *, rle: bool = False, joints: int = 17) -> None:
         super().__init__()
+        self.joints = joints
         self.backbone = ResNet(50)
-        self.head = nn.ModuleDict({"fc": nn.Linear(2048, _JOINTS * (4 if rle else 2))})
+        self.head = nn.ModuleDict({"fc": nn.Linear(2048, joints * (4 if rle else 2))})
         if rle:
             self.head["loss_module"] = nn.ModuleDict({"flow_model": Flow()})
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 17, 2) x y, or (N, 17, 4) x y and their spreads before the sigmoid."""
+        """(N, 3, H, W) -> (N, joints, 2) x y, or (N, joints, 4) x y and their spreads before the sigmoid."""
         means = self.backbone(images)[-1].mean((2, 3))
-        return self.head["fc"](means).unflatten(1, (_JOINTS, -1))
+        return self.head["fc"](means).unflatten(1, (self.joints, -1))

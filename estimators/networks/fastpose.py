@@ -23,17 +23,18 @@ class FastPose(nn.Module):
     Args:
         depth: number of layers of the ResNet: 50 or 152.
         width: number of channels at stride 4 ("CONV_DIM" in the original code).
+        joints: number of joints.
     """
 
-    def __init__(self, depth: int, *, width: int = 128) -> None:
+    def __init__(self, depth: int, *, width: int = 128, joints: int = 17) -> None:
         super().__init__()
         self.preact = ResNet(depth, block=GatedBottleneck)
         self.duc1 = ConvBnAct(512, 1024, 3)
         self.duc2 = ConvBnAct(256, 4 * width, 3)
-        self.conv_out = nn.Conv2d(width, 17, 3, padding=1)
+        self.conv_out = nn.Conv2d(width, joints, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> heatmaps (N, 17, H/4, W/4)."""
+        """(N, 3, H, W) -> heatmaps (N, joints, H/4, W/4)."""
         x = F.pixel_shuffle(self.preact(images)[-1], 2)
         x = F.pixel_shuffle(self.duc1(x), 2)
         return self.conv_out(F.pixel_shuffle(self.duc2(x), 2))

@@ -54,6 +54,7 @@ class Residual(nn.Module):
         self.conv3 = Conv(half, outputs, 1)
         self.skip_layer = Conv(inputs, outputs, 1)
         self.changes_width = inputs != outputs
+        self.skip_layer.requires_grad_(self.changes_width)  # in checkpoints, but unused where the width stays
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
@@ -137,12 +138,12 @@ def to_stride_4(first: nn.Module, block: Block, width: int) -> nn.Sequential:
     return nn.Sequential(first, block(64, 128), nn.MaxPool2d(2), block(128, 128), block(128, width))
 
 
-def stacked_hourglass(stacks: int) -> Stacks:
-    """Top-down network for the 16 joints of MPII."""
+def stacked_hourglass(stacks: int, *, joints: int = _JOINTS) -> Stacks:
+    """Top-down network, by default for the 16 joints of MPII."""
     return Stacks(
         stacks,
         _WIDTH,
-        _JOINTS,
+        joints,
         to_stride_4(ConvBnRelu(3, 64, 7, 2), Residual, _WIDTH),
         lambda: Hourglass(_DEPTH, _WIDTH, Residual),
         lambda: nn.Sequential(Residual(_WIDTH, _WIDTH), ConvBnRelu(_WIDTH, _WIDTH, 1)),

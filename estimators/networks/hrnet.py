@@ -81,12 +81,12 @@ class HRNetBody(nn.Module):
 class HRNet(HRNetBody):
     """HRNet; `width`, 32 or 48, is the number of channels of the finest map."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, joints: int = _JOINTS) -> None:
         super().__init__(width)
-        self.final_layer = nn.Conv2d(width, _JOINTS, 1)
+        self.final_layer = nn.Conv2d(width, joints, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 17, H/4, W/4)."""
+        """(N, 3, H, W) -> (N, joints, H/4, W/4)."""
         return self.final_layer(self.features(images))
 
 

@@ -20,7 +20,6 @@ from posetrail.layers import ConvBnAct
 
 from .resolutions import Fusion, Transition, separable_step
 
-_JOINTS = 17
 _STEM_WIDTH = 32
 _WIDTHS = (40, 80, 160, 320)
 _BLOCKS = 2  # per module
@@ -178,23 +177,23 @@ class LiteHRNetBody(nn.Module):
 class Head(nn.Module):
     """Head: 1x1 convolution to one heatmap per joint."""
 
-    def __init__(self) -> None:
+    def __init__(self, joints: int) -> None:
         super().__init__()
-        self.final_layer = nn.Conv2d(_WIDTHS[0], _JOINTS, 1)
+        self.final_layer = nn.Conv2d(_WIDTHS[0], joints, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 40, h, w) -> (N, 17, h, w)."""
+        """(N, 40, h, w) -> (N, joints, h, w)."""
         return self.final_layer(x)
 
 
 class LiteHRNet(nn.Module):
     """Lite-HRNet; Lite-HRNet-18 has (2, 4, 2) modules, Lite-HRNet-30 has (3, 8, 3)."""
 
-    def __init__(self, modules: tuple[int, int, int]) -> None:
+    def __init__(self, modules: tuple[int, int, int], *, joints: int = 17) -> None:
         super().__init__()
         self.backbone = LiteHRNetBody(modules)
-        self.head = Head()
+        self.head = Head(joints)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 17, H/4, W/4)."""
+        """(N, 3, H, W) -> (N, joints, H/4, W/4)."""
         return self.head(self.backbone(images))

@@ -71,13 +71,13 @@ class MobileNetV2(nn.Sequential):
 class MobileNetV2Simple(nn.Module):
     """MobileNetV2 and the head of SimpleBaseline."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, joints: int = 17) -> None:
         super().__init__()
         self.backbone = MobileNetV2()
         self.head = nn.Sequential(
-            OrderedDict(deconv_layers=deconvolutions(_TOP, 256, 256, 256), final_layer=nn.Conv2d(256, 17, 1))
+            OrderedDict(deconv_layers=deconvolutions(_TOP, 256, 256, 256), final_layer=nn.Conv2d(256, joints, 1))
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> heatmaps (N, 17, H/4, W/4)."""
+        """(N, 3, H, W) -> heatmaps (N, joints, H/4, W/4)."""
         return self.head(self.backbone(images))

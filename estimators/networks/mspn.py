@@ -21,7 +21,6 @@ from torch.nn import functional as F
 
 from posetrail.layers import ConvBnAct
 
-_JOINTS = 17
 _WIDTH = 256
 _STEM = 64
 _LAYERS = ((256, 3), (512, 4), (1024, 6), (2048, 3))  # channels and blocks of ResNet-50, finest level first
@@ -73,18 +72,19 @@ class Up(nn.Module):
 
     Args:
         inputs: number of channels of the encoder at this level.
+        joints: number of joints.
         coarsest: whether this is the coarsest level.
         hands_on: whether another stage follows.
         crosses: whether the next stage starts from this level.
     """
 
-    def __init__(self, inputs: int, *, coarsest: bool, hands_on: bool, crosses: bool) -> None:
+    def __init__(self, inputs: int, joints: int, *, coarsest: bool, hands_on: bool, crosses: bool) -> None:
         super().__init__()
         self.u_skip = _Linear(inputs, _WIDTH, 1)
         if not coarsest:
             self.up_conv = _Linear(_WIDTH, _WIDTH, 1)
         self.res_conv1 = _Conv(_WIDTH, _WIDTH, 1)
-        self.res_conv2 = _Linear(_WIDTH, _JOINTS, 3)
+        self.res_conv2 = _Linear(_WIDTH, joints, 3)
         self.hands_on = hands_on
         if hands_on:
             self.skip1 = _Conv(inputs, inputs, 1)
@@ -92,7 +92,7 @@ class Up(nn.Module):
         self.cross_conv = _Conv(_WIDTH, _STEM, 1) if crosses else nn.Identity()
 
     def forward(self, level: Tensor, below: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        """(N, inputs, h, w), (N, 256, h / 2, w / 2) -> (N, 256, h, w), heatmaps (N, 17, h, w), (N, inputs, h, w).
+        """(N, inputs, h, w), (N, 256, h / 2, w / 2) -> (N, 256, h, w), heatmaps (N, joints, h, w), (N, inputs, h, w).
 
         The first output is the input of the next finer level; from the finest level it has 64 channels and is the input
         of the next stage. The third is added to the encoder's features of the same level in the next stage.
@@ -109,10 +109,11 @@ class Stage(nn.Module):
     """One stage: a ResNet-50 encoder and a decoder.
 
     Args:
+        joints: number of joints.
         last: whether no stage follows.
     """
 
-    def __init__(self, *, last: bool) -> None:
+    def __init__(self, joints: int, *, last: bool) -> None:
         super().__init__()
         self.downsample, self.upsample = nn.ModuleDict(), nn.ModuleDict()
         inputs = _STEM
@@ -120,8 +121,8 @@ class Stage(nn.Module):
             self.downsample[f"layer{i}"] = _layer(inputs, outputs, 1 if i == 1 else 2, blocks)
             inputs = outputs
         for i, (inputs, _) in enumerate(reversed(_LAYERS), start=1):
-            finest = i == len(_LAYERS)
-            self.upsample[f"up{i}"] = Up(inputs, coarsest=i == 1, hands_on=not last, crosses=finest and not last)
+            crosses = i == len(_LAYERS) and not last
+            self.upsample[f"up{i}"] = Up(inputs, joints, coarsest=i == 1, hands_on=not last, crosses=crosses)
 
     def forward(self, x: Tensor, additions: Sequence[Tensor]) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         """Input and additions of this stage -> heatmaps, coarsest first; input and additions of the next stage.
@@ -146,16 +147,17 @@ class MSPN(nn.Module):
 
     Args:
         stages: number of stages, 1 to 4 in the paper.
+        joints: number of joints.
     """
 
-    def __init__(self, stages: int) -> None:
+    def __init__(self, stages: int, *, joints: int = 17) -> None:
         super().__init__()
         self.top = Stem()
         for i in range(stages):
-            self.add_module(f"stage{i}", Stage(last=i == stages - 1))
+            self.add_module(f"stage{i}", Stage(joints, last=i == stages - 1))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(N, 3, H, W) -> heatmaps (N, 17, H/4, W/4) by `stage{i}_res{level}`; the last are the result."""
+        """(N, 3, H, W) -> heatmaps (N, joints, H/4, W/4) by `stage{i}_res{level}`; the last are the result."""
         top, *stages = self.children()
         x, additions = top(images), ()
         outputs: dict[str, Tensor] = {}

@@ -6,7 +6,7 @@ Simple Coordinate Classification Perspective for Human Pose Estimation". Origina
 `estimators.published`.
 
 Input: crops (N, 3, 256, 192), RGB, mean 123.675, 116.28, 103.53, standard deviation 58.395, 57.12, 57.375 (of 0..255);
-the box is enlarged by 1.25. The first layer of the head requires this size.
+the box is enlarged by 1.25. The head is made for one size of crops.
 Outputs: logits (N, 17, 384) along x and (N, 17, 512) along y, two bins per pixel; `estimators.simcc` decodes them.
 """
 
@@ -20,8 +20,7 @@ from torch.nn import functional as F
 
 from posetrail.cspnext import CSPNeXt
 
-_JOINTS = 17
-_WIDTH, _HEIGHT = 192, 256
+_INPUT_SIZE = (192, 256)
 _STRIDE = 32
 _BINS_PER_PIXEL = 2
 _HIDDEN = 256  # features per joint
@@ -71,7 +70,7 @@ class GatedAttentionUnit(nn.Module):
         self.res_scale = Scale()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 17, 256) -> the same shape."""
+        """(N, joints, 256) -> the same shape."""
         gate, value, base = torch.split(F.silu(self.uv(self.ln(x))), [_EXPANDED, _EXPANDED, _QUERY], dim=-1)
         query, key = (base[..., None, :] * self.gamma + self.beta).unbind(-2)
         kernel = F.relu(query @ key.mT / math.sqrt(_QUERY)).square()
@@ -81,29 +80,39 @@ class GatedAttentionUnit(nn.Module):
 class SimCCHead(nn.Module):
     """SimCC head: one map per joint, flattened, refined by attention, classified along x and y."""
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, joints: int, input_size: tuple[int, int]) -> None:
         super().__init__()
-        cells = (_WIDTH // _STRIDE) * (_HEIGHT // _STRIDE)
-        self.final_layer = nn.Conv2d(inputs, _JOINTS, 7, padding=3)
+        width, height = input_size
+        cells = (width // _STRIDE) * (height // _STRIDE)
+        self.final_layer = nn.Conv2d(inputs, joints, 7, padding=3)
         self.mlp = nn.Sequential(ScaleNorm(), nn.Linear(cells, _HIDDEN, bias=False))
         self.gau = GatedAttentionUnit()
-        self.cls_x = nn.Linear(_HIDDEN, _WIDTH * _BINS_PER_PIXEL, bias=False)
-        self.cls_y = nn.Linear(_HIDDEN, _HEIGHT * _BINS_PER_PIXEL, bias=False)
+        self.cls_x = nn.Linear(_HIDDEN, width * _BINS_PER_PIXEL, bias=False)
+        self.cls_y = nn.Linear(_HIDDEN, height * _BINS_PER_PIXEL, bias=False)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, inputs, 8, 6) -> (N, 17, 384), (N, 17, 512)."""
+        """(N, inputs, H/32, W/32) -> (N, joints, 2 W), (N, joints, 2 H)."""
         joints = self.gau(self.mlp(self.final_layer(features).flatten(2)))
         return self.cls_x(joints), self.cls_y(joints)
 
 
 class RTMPose(nn.Module):
-    """RTMPose; `deepen` and `widen` are factors on depth and width of CSPNeXt."""
+    """RTMPose.
 
-    def __init__(self, deepen: float, widen: float) -> None:
+    Args:
+        deepen: factor on the depth of CSPNeXt.
+        widen: factor on its width.
+        joints: number of joints.
+        input_size: width and height of the crops, pixels; multiples of 32.
+    """
+
+    def __init__(
+        self, deepen: float, widen: float, *, joints: int = 17, input_size: tuple[int, int] = _INPUT_SIZE
+    ) -> None:
         super().__init__()
         self.backbone = CSPNeXt(deepen, widen)
-        self.head = SimCCHead(self.backbone.widths[-1])
+        self.head = SimCCHead(self.backbone.widths[-1], joints, input_size)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, 256, 192) -> logits along x (N, 17, 384) and y (N, 17, 512)."""
+        """(N, 3, H, W) -> logits along x (N, joints, 2 W) and y (N, joints, 2 H)."""
         return self.head(self.backbone(images)[-1])

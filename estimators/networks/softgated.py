@@ -73,12 +73,12 @@ class GatedHourglass(nn.Module):
         return self.low3(self.conv(torch.cat([self.up1(x), low], 1)))
 
 
-def softgated(stacks: int) -> Stacks:
-    """Top-down network for the 16 joints of MPII."""
+def softgated(stacks: int, *, joints: int = _JOINTS) -> Stacks:
+    """Top-down network, by default for the 16 joints of MPII."""
     return Stacks(
         stacks,
         _WIDTH,
-        _JOINTS,
+        joints,
         to_stride_4(ConvBnRelu(3, 64, 7, 2), SoftGatedBlock, _WIDTH),
         lambda: GatedHourglass(_DEPTH),
         lambda: nn.Sequential(SoftGatedBlock(_WIDTH, _WIDTH), ConvBnRelu(_WIDTH, _WIDTH, 1)),

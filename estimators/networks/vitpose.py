@@ -15,20 +15,22 @@ B.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import stochastic_depth
 
 from .deconvolution import deconvolutions
 
-_JOINTS = 17
 _PATCH = 16
 _GRID = (256 // _PATCH, 192 // _PATCH)
 _BLOCKS = 12
 _HEADS = 12
 _EXPANSION = 4
 _EPS = 1e-6
+_DROP_PATH = {384: 0.1, 768: 0.3}  # of the last block in training, by the width of S and B
 
 
 class Attention(nn.Module):
@@ -46,13 +48,22 @@ class Attention(nn.Module):
 
 
 class Block(nn.Sequential):
-    """Transformer block of four layers in this order, with any names: norm, attention, norm, feed-forward."""
+    """Transformer block of four layers in this order, with any names: norm, attention, norm, feed-forward.
+
+    In training, each of its two shortcuts is taken alone for a share `drop_path` of the samples (stochastic depth,
+    Huang et al. 2016).
+    """
+
+    drop_path = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, patches, width) -> the same shape."""
         norm1, attention, norm2, feed_forward = self
-        x = x + attention(norm1(x))
-        return x + feed_forward(norm2(x))
+        x = x + self._dropped(attention(norm1(x)))
+        return x + self._dropped(feed_forward(norm2(x)))
+
+    def _dropped(self, branch: Tensor) -> Tensor:
+        return stochastic_depth(branch, self.drop_path, "row", self.training)
 
 
 class Body(nn.Sequential):
@@ -74,18 +85,26 @@ class Body(nn.Sequential):
 class Head(nn.Module):
     """Head: two deconvolutions from stride 16 to stride 4, then one heatmap per joint."""
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, joints: int) -> None:
         super().__init__()
         self.deconv_layers = deconvolutions(inputs, 256, 256)
-        self.final_layer = nn.Conv2d(256, _JOINTS, 1)
+        self.final_layer = nn.Conv2d(256, joints, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, 16, 12) -> (N, 17, 64, 48)."""
+        """(N, inputs, 16, 12) -> (N, joints, 64, 48)."""
         return self.final_layer(self.deconv_layers(x))
 
 
 def _named(**layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
+
+
+def _blocks(make: Callable[[], Block], width: int) -> nn.Sequential:
+    """All blocks; their drop path rises linearly from 0 to the published rate, which is lower for S."""
+    blocks = [make() for _ in range(_BLOCKS)]
+    for i, block in enumerate(blocks):
+        block.drop_path = _DROP_PATH[width] * i / (_BLOCKS - 1)
+    return nn.Sequential(*blocks)
 
 
 def _patches(width: int) -> nn.Conv2d:
@@ -96,7 +115,7 @@ def _norm(width: int) -> nn.LayerNorm:
     return nn.LayerNorm(width, eps=_EPS)
 
 
-def vitpose_mmpose(width: int) -> nn.Module:
+def vitpose_mmpose(width: int, *, joints: int = 17) -> nn.Module:
     """ViTPose with layers named as in mmpose 1.x; S has `width` 384, B 768."""
 
     def block() -> Block:
@@ -106,13 +125,13 @@ def vitpose_mmpose(width: int) -> nn.Module:
 
     body: OrderedDict[str, nn.Module] = OrderedDict(
         patch_embed=_named(projection=_patches(width)),
-        layers=nn.Sequential(*(block() for _ in range(_BLOCKS))),
+        layers=_blocks(block, width),
         ln1=_norm(width),
     )
-    return _named(backbone=Body(body, width, class_token=False), head=Head(width))
+    return _named(backbone=Body(body, width, class_token=False), head=Head(width, joints))
 
 
-def vitpose_vitae(width: int) -> nn.Module:
+def vitpose_vitae(width: int, *, joints: int = 17) -> nn.Module:
     """ViTPose with layers named as in ViTAE-Transformer/ViTPose; S has `width` 384, B 768."""
 
     def block() -> Block:
@@ -123,7 +142,7 @@ def vitpose_vitae(width: int) -> nn.Module:
 
     body: OrderedDict[str, nn.Module] = OrderedDict(
         patch_embed=_named(proj=_patches(width)),
-        blocks=nn.Sequential(*(block() for _ in range(_BLOCKS))),
+        blocks=_blocks(block, width),
         last_norm=_norm(width),
     )
-    return _named(backbone=Body(body, width, class_token=True), keypoint_head=Head(width))
+    return _named(backbone=Body(body, width, class_token=True), keypoint_head=Head(width, joints))

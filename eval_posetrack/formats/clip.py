@@ -32,6 +32,7 @@ class Clip:
     ignore_regions: tuple[tuple[np.ndarray, ...], ...]  # (T,) polygons (V, 2) of every frame
     labeled: np.ndarray  # (T,) bool: an annotator labelled the frame
     interpolated: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (P,) bool: added between detections
+    occluded: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (P, 15) bool: labelled, but flagged invisible
     times: np.ndarray | None = None  # (T,) float64 seconds
     version: int = 2018  # of the file it was read from; 2021 scores all labelled frames, with or without people
     notes: tuple[str, ...] = ()  # on content of the file that may affect figures
@@ -47,10 +48,12 @@ class Clip:
             "boxes": (np.float64, (people, 4)),
             "head_boxes": (np.float64, (people, 4)),
             "interpolated": (np.bool_, (people,)),
+            "occluded": (np.bool_, (people, len(POSETRACK_15))),
             "labeled": (np.bool_, (frames,)),
         }
-        if np.size(self.interpolated) == 0:
-            object.__setattr__(self, "interpolated", np.zeros(people))
+        for name in ("interpolated", "occluded"):
+            if np.size(getattr(self, name)) == 0:
+                object.__setattr__(self, name, np.zeros(shapes[name][1]))
         if self.times is not None:
             shapes["times"] = (np.float64, (frames,))
         for name, (dtype, shape) in shapes.items():
@@ -79,4 +82,7 @@ class Clip:
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(Clip) if f.name in _OF_PEOPLE})
 
 
-_OF_PEOPLE = {"frames", "track_ids", "scores", "keypoints", "keypoint_scores", "boxes", "head_boxes", "interpolated"}
+_OF_PEOPLE = {
+    *("frames", "track_ids", "scores", "keypoints", "keypoint_scores", "boxes", "head_boxes", "interpolated"),
+    "occluded",
+}

@@ -7,6 +7,7 @@ the given value.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from reprlib import Repr
@@ -110,7 +111,7 @@ class Records:
         for i, value in enumerate(values) if set(map(type, values)) != {int} else ():
             if value is None and absent is not None:
                 values[i] = absent
-            elif type(value) not in _NUMBERS or value != int(value):
+            elif type(value) not in _NUMBERS or not math.isfinite(value) or value != int(value):
                 self.fail(i, key, "a whole number")
         for i, value in enumerate(values):
             if not -_LARGEST_ID <= value <= _LARGEST_ID:

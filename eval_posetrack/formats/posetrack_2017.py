@@ -57,6 +57,8 @@ def read_2017(path: Path | Member, annolist: list[Any]) -> Clip:
         keypoints[rows, joints, axis] = values
     joint_scores = np.full((len(people), len(POSETRACK_15)), np.nan)
     joint_scores[rows, joints] = points.numbers("score", largest=LARGEST_SCORE)
+    occluded = np.zeros(joint_scores.shape, bool)
+    occluded[rows, joints] = [value in (0, [0]) for value in points.values("is_visible")]
 
     return Clip(
         name=path.stem,
@@ -68,6 +70,7 @@ def read_2017(path: Path | Member, annolist: list[Any]) -> Clip:
         keypoint_scores=only_given(joint_scores, keypoints),
         boxes=np.full((len(people), 4), np.nan),
         head_boxes=_head_boxes_2017(people),
+        occluded=occluded,
         ignore_regions=_regions_2017(path, images),
         labeled=images.flags("is_labeled", default=np.isin(np.arange(len(images)), frames)),
         times=times(images),

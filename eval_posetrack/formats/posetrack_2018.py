@@ -69,6 +69,9 @@ def read_2018(path: Path | Member, content: dict[str, Any]) -> Clip:
     known = np.flatnonzero(columns >= 0)
     keypoints[np.ix_(given, columns[known])] = np.where(missing[:, known, None], np.nan, slots[:, known, :2])
 
+    occluded = np.zeros(keypoints.shape[:2], bool)
+    occluded[np.ix_(given, columns[known])] = (~missing & (slots[:, :, 2] == 0))[:, known]
+
     table, given = people.rows("scores", [len(columns)], largest=LARGEST_SCORE)
     joint_scores = np.full((len(people), len(POSETRACK_15)), np.nan)
     joint_scores[np.ix_(given, columns[known])] = table[:, known]
@@ -82,6 +85,7 @@ def read_2018(path: Path | Member, content: dict[str, Any]) -> Clip:
         "boxes": _corners(people, "bbox"),
         "head_boxes": _corners(people, "bbox_head"),
         "interpolated": people.flags("interpolated", default=np.zeros(len(people), bool)),
+        "occluded": occluded,
     }
     in_frame_order = np.argsort(frames, kind="stable")
     return Clip(

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from benchmarks import crops
-from benchmarks.annotated import Annotated
 from benchmarks.crops import Scores, cells, main, score
 from eval_posetrack.metrics.rules import DEFAULT
 from posetrail.frame import Frame
@@ -22,6 +21,7 @@ from posetrail.poses import Detections, Poses
 from posetrail.skeletons import COCO_17
 from tests.worlds import STANDING
 from tracker.settings import Settings
+from training.samples import Samples
 
 BOXES = np.array([[100.0, 50, 200, 350], [240, 50, 340, 350]])
 KNEE, WRIST = COCO_17.index("left_knee"), COCO_17.index("left_wrist")
@@ -58,7 +58,7 @@ class Fake:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Annotated:
+def data(tmp_path: Path) -> Samples:
     """Two images, each with two people; in the first a third box is a group without joints."""
     paths = tuple(tmp_path / f"{i}.png" for i in range(2))
     for path in paths:
@@ -66,19 +66,20 @@ def data(tmp_path: Path) -> Annotated:
     boxes = np.concatenate([BOXES, [[360, 0, 399, 60]], BOXES])
     keypoints = joints_in(boxes)
     keypoints[2] = np.nan
-    return Annotated(
+    return Samples(
         name="coco",
+        skeleton=COCO_17,
         images=paths,
-        regions=((), ()),
-        image=np.array([0, 0, 0, 1, 1]),
+        image_rows=np.array([0, 0, 0, 1, 1]),
         keypoints=keypoints,
+        visibility=np.where(np.isfinite(keypoints).all(axis=2), 2, 0),
         boxes=boxes,
         areas=np.full(5, 0.5 * 100 * 300),
-        crowd=np.array([False, False, True, False, False]),
+        is_crowd=np.array([False, False, True, False, False]),
     )
 
 
-def scores_of(fake: Fake, data: Annotated, *thresholds: float) -> Scores:
+def scores_of(fake: Fake, data: Samples, *thresholds: float) -> Scores:
     return score(data, fake, fake.detect, Settings(), thresholds or (0.0,))
 
 
@@ -87,14 +88,14 @@ def figures(scores: Scores) -> list[tuple[float, float]]:
     return [(round(each["AP"].total, 1), round(each["MOTA"].total, 1)) for each in totals]
 
 
-def test_true_joints_score_100(data: Annotated) -> None:
+def test_true_joints_score_100(data: Samples) -> None:
     right = scores_of(Fake(), data)
     assert cells(right, right) == ["100.0", "+0.0 ± 0.0", "0.0"] * 2
     assert figures(right) == [(100.0, 100.0)]
     assert np.isnan(right.annotated[2]).all()  # the group is not compared
 
 
-def test_a_joint_on_another_person_is_counted(data: Annotated) -> None:
+def test_a_joint_on_another_person_is_counted(data: Samples) -> None:
     fake = Fake()
     fake.step[KNEE] = (140, 0)  # from the left person to the right one, and from the right one to where nobody is
     found = scores_of(fake, data)
@@ -104,7 +105,7 @@ def test_a_joint_on_another_person_is_counted(data: Annotated) -> None:
     assert cells(found, right)[1] == "-8.3 ± 0.0"
 
 
-def test_a_threshold_removes_wrong_joints_for_mota_and_right_ones_from_ap(data: Annotated) -> None:
+def test_a_threshold_removes_wrong_joints_for_mota_and_right_ones_from_ap(data: Samples) -> None:
     fake = Fake()
     fake.step[WRIST] = (0, -120)
     fake.scores[[WRIST, KNEE]] = 0.1, 0.3
@@ -114,7 +115,7 @@ def test_a_threshold_removes_wrong_joints_for_mota_and_right_ones_from_ap(data: 
     assert without_both[1] < without_wrong[1]
 
 
-def test_people_of_low_quality_are_left_out_of_ap_and_mota(data: Annotated) -> None:
+def test_people_of_low_quality_are_left_out_of_ap_and_mota(data: Samples) -> None:
     fake = Fake()
     fake.scores[:] = 0.05
     found = scores_of(fake, data)
@@ -122,7 +123,7 @@ def test_people_of_low_quality_are_left_out_of_ap_and_mota(data: Annotated) -> N
     assert np.nanmin(found.annotated[:, 0]) == 1  # OKS compares all
 
 
-def test_several_data_sets_are_scored_together(data: Annotated) -> None:
+def test_several_data_sets_are_scored_together(data: Samples) -> None:
     fake = Fake()
     right = scores_of(fake, data)
     fake.step += 500
@@ -133,7 +134,7 @@ def test_several_data_sets_are_scored_together(data: Annotated) -> None:
 
 
 def test_the_program_prints_a_row_for_each_candidate(
-    data: Annotated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Samples, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     @contextmanager
     def opened(settings: Settings) -> Iterator[SimpleNamespace]:

@@ -12,7 +12,7 @@ from cyclopts import CycloptsError
 from posetrail.errors import InputError
 from tests.conftest import REPOSITORY
 from tracker.cli.app import app
-from tracker.cli.arguments import repeat_set
+from tracker.cli.arguments import repeat_set, without_short_names
 
 NAMES = (
     "track",
@@ -26,6 +26,8 @@ NAMES = (
     "eval",
     "convert",
     "models",
+    "data",
+    "train",
     "doctor",
 )
 PAGES = [
@@ -61,7 +63,9 @@ def test_every_command_line_is_accepted(page: Path, tmp_path: Path, monkeypatch:
     Path("settings.toml").write_text("detect_every = 3\n")
     for line in command_lines(page.read_text()):
         try:
-            app.parse_args(repeat_set(shlex.split(line)[1:]), print_error=False, exit_on_error=False)
+            app.parse_args(
+                without_short_names(repeat_set(shlex.split(line)[1:])), print_error=False, exit_on_error=False
+            )
         except (InputError, CycloptsError) as error:
             raise AssertionError(f"{page.name}: {line}: {error}") from error
 

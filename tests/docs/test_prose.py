@@ -24,7 +24,7 @@ WORDS = {  # what is not said -> what is said instead
     r"filled_poses|`filled`": "interpolated",
     r"goes? on where": "resumes",
 }
-FOLDERS = ("benchmarks", "detectors", "estimators", "eval_posetrack", "posetrail", "tools", "tracker")
+FOLDERS = ("benchmarks", "detectors", "estimators", "eval_posetrack", "posetrail", "tools", "tracker", "training")
 PAGES = {
     page.relative_to(REPOSITORY).as_posix(): page
     for page in (
@@ -44,7 +44,20 @@ def help_of(command: str) -> str:
     return "\n".join([app[command].help, *(argument.parameter.help or "" for argument in arguments)])
 
 
-COMMANDS = ("track", "batch", "follow", "draw", "export", "report", "view", "suspects", "eval", "convert", "doctor")
+COMMANDS = (
+    "track",
+    "batch",
+    "follow",
+    "draw",
+    "export",
+    "report",
+    "view",
+    "suspects",
+    "eval",
+    "convert",
+    "train",
+    "doctor",
+)
 
 
 def check(place: str, text: str) -> None:

@@ -16,7 +16,7 @@ from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.fast
 
-SHIPPED = ("posetrail", "detectors", "estimators", "eval_posetrack", "tracker")
+SHIPPED = ("posetrail", "detectors", "estimators", "eval_posetrack", "training", "tracker")
 
 
 def names_for_type_checkers() -> dict[str, str]:

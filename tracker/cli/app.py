@@ -18,7 +18,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from posetrail.errors import InputError
-from tracker.cli.arguments import complaint, repeat_set
+from tracker.cli.arguments import complaint, repeat_set, without_short_names
 from tracker.cli.batch import batch_command
 from tracker.cli.config import fill_in
 from tracker.cli.draw import draw_command
@@ -73,16 +73,28 @@ app.command(
     sort_key=11,
 )
 app.command(
+    "tracker.cli.train:train_command",
+    name="train",
+    help="Train a pose estimator on annotated people.",
+    sort_key=12,
+)
+app.command(
+    "tracker.cli.data:data",
+    name="data",
+    help="Check annotated images before training on them.",
+    sort_key=13,
+)
+app.command(
     "tracker.cli.doctor:doctor_command",
     name="doctor",
     help="Check this installation by tracking a small synthetic clip.",
-    sort_key=12,
+    sort_key=14,
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; the `posetrail` program calls it by way of tracker/cli/start.py."""
-    arguments = repeat_set(sys.argv[1:] if arguments is None else arguments)
+    arguments = without_short_names(repeat_set(sys.argv[1:] if arguments is None else arguments))
     printer = Printer(as_json=wants_json(arguments))
     app.help_formatter, app.help_epilogue = HelpFormatter(arguments), epilogue(arguments)
     try:

@@ -78,6 +78,13 @@ def repeat_set(arguments: Sequence[str]) -> list[str]:
     return spread
 
 
+def without_short_names(arguments: Sequence[str]) -> list[str]:
+    """The arguments of `track` and `batch` with --weights written as --estimator-weights."""
+    if not arguments or arguments[0] not in ("track", "batch"):
+        return list(arguments)
+    return [re.sub(r"^--weights(?==|$)", "--estimator-weights", argument) for argument in arguments]
+
+
 def complaint(error: CycloptsError) -> str:
     """The error message for unusable arguments: what was expected, what was given, what to do."""
     command = " ".join(error.command_chain or ())

@@ -9,16 +9,15 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from posetrail.errors import InputError
+from posetrail.skeleton_files import LARGEST_NUMBER_OF_JOINTS, skeleton_from_dict
 from posetrail.skeletons import Skeleton
 
 FORMAT_VERSION = 4
 _LARGEST_FPS = 1e6
 _LARGEST_SIDE = 10**7  # pixels; poses of other programs may reach far
-_LARGEST_NUMBER_OF_JOINTS = 4096
 _LARGEST_APPEARANCE = 65536
 _LARGEST_QUEUE = 1000
 _RERUN = "infer again: posetrail track {clip} -o OUTPUT, with --redo where results are there"
-_LONGEST_NAME = 200  # characters, of a joint or a skeleton
 
 
 class OtherFormat(InputError):
@@ -84,38 +83,15 @@ class PoseLogHeader:
         if unknown := values.keys() - {each.name for each in fields(cls)}:
             raise ValueError(f"unknown {sorted(unknown)}")
         try:
-            return cls(**{**values, "skeleton": _skeleton(values["skeleton"])})
+            return cls(**{**values, "skeleton": skeleton_from_dict(values["skeleton"])})
         except (KeyError, TypeError) as error:
             raise ValueError(f"missing {error}") from None
 
 
-def _skeleton(values: Any) -> Skeleton:
-    if not isinstance(values, dict) or not _is_text(values.get("name")) or len(values) != len(fields(Skeleton)):
-        raise ValueError("no skeleton")
-    joints, sigmas = values["joints"], values["oks_sigmas"]
-    pairs = [values["limbs"], values["mirror_pairs"]]
-    if not all(isinstance(each, list) and len(each) <= _LARGEST_NUMBER_OF_JOINTS for each in (joints, sigmas, *pairs)):
-        raise ValueError("no lists of joints, limbs, mirror pairs and sigmas")
-    if not all(isinstance(pair, list) and len(pair) == 2 for each in pairs for pair in each):
-        raise ValueError("limbs and mirror pairs are pairs of joints")
-    if not all(_is_text(name) for name in (*joints, *(name for each in pairs for pair in each for name in pair))):
-        raise ValueError("names of joints are text")
-    if not all(type(sigma) in (int, float) for sigma in sigmas):
-        raise ValueError("sigmas are numbers")
-    limbs, mirror_pairs = (tuple((first, second) for first, second in each) for each in pairs)
-    return Skeleton(
-        name=values["name"],
-        joints=tuple(joints),
-        limbs=limbs,
-        oks_sigmas=tuple(sigmas),
-        mirror_pairs=mirror_pairs,
-    )
-
-
 def _flaws(header: PoseLogHeader) -> Iterator[tuple[str, str]]:
     """Names of wrong fields, and what was expected."""
-    if not 1 <= header.num_joints <= _LARGEST_NUMBER_OF_JOINTS:
-        yield "skeleton", f"1 to {_LARGEST_NUMBER_OF_JOINTS} joints"
+    if not 1 <= header.num_joints <= LARGEST_NUMBER_OF_JOINTS:
+        yield "skeleton", f"1 to {LARGEST_NUMBER_OF_JOINTS} joints"
     if type(header.fps) not in (int, float) or not 0 < header.fps <= _LARGEST_FPS:
         yield "fps", f"frames per second, more than 0 and up to {_LARGEST_FPS:g}"
     for name, low, high in (
@@ -137,10 +113,6 @@ def _flaws(header: PoseLogHeader) -> Iterator[tuple[str, str]]:
         yield "inference_settings", f"queue_frames of 1 to {_LARGEST_QUEUE}"
     if not isinstance(header.models, list) or not all(map(_is_model, header.models)):
         yield "models", "name and sha256 of each"
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= _LONGEST_NAME
 
 
 def _is_count(value: Any, low: int, high: int) -> bool:

@@ -13,6 +13,7 @@ from detectors import create_detector
 from estimators import BOTTOM_UP, create_bottom_up, create_estimator
 from estimators import BUILT_IN as BUILT_IN_ESTIMATORS
 from estimators.appearance import COLOUR_LAYOUT, NO_APPEARANCE, create_embedder
+from estimators.trained import read_training
 from posetrail.errors import InputError
 from posetrail.protocols import BottomUp, Detector, Embedder, Estimator
 from posetrail.published import Published
@@ -110,6 +111,7 @@ def open_networks(
         InputError: an unknown name, no such device, damaged weights, weights for a network that takes none, or a
             library of this machine cannot be loaded.
     """
+    settings = replace(settings, networks=with_network_of_weights(settings.networks))
     check_weights(settings)
     with ExitStack() as stack:
         try:
@@ -122,6 +124,24 @@ def open_networks(
         names = ", ".join(each.name for each in networks.models)
         _log.info("loaded %s on %s", names or "networks without weights", networks.device)
         yield networks
+
+
+def with_network_of_weights(chosen: NetworkSettings) -> NetworkSettings:
+    """The settings with the estimator that the weights of `posetrail train` were trained for.
+
+    Raises:
+        InputError: another estimator was chosen.
+    """
+    path = chosen.estimator_weights
+    training = None if path is None else read_training(path)
+    if training is None or chosen.estimator == training.network:
+        return chosen
+    if chosen.estimator != NetworkSettings.estimator:
+        raise InputError(
+            f"estimator_weights: expected weights of --estimator {chosen.estimator}, got those of {training.network}; "
+            "leave --estimator out"
+        )
+    return replace(chosen, estimator=training.network)
 
 
 def check_weights(settings: Settings) -> None:
@@ -146,7 +166,7 @@ def check_weights(settings: Settings) -> None:
                 f"{kind}_weights: expected weights of --{kind} {network}, got {published.name}; "
                 f"give --{published.kind} {_name_in_settings(published)} --{published.kind}-weights {published.name}"
             )
-        if network in _WITHOUT_WEIGHTS_FILE:
+        if network in _WITHOUT_WEIGHTS_FILE and read_training(weights) is None:
             raise InputError(
                 f"{kind}_weights: expected --{kind} NAME with --{kind}-weights {weights}, got {network}, which loads "
                 f"no weights file; name the network, or leave --{kind}-weights out"

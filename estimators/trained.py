@@ -1,0 +1,116 @@
+"""Weights that `posetrail train` writes: a safetensors file that says which network, skeleton and recipe it is for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from estimators.recipes import RECIPES, TOP_DOWN, Recipe
+from posetrail.checkpoints import load_checkpoint, load_into
+from posetrail.errors import InputError
+from posetrail.files import digest, written_whole
+from posetrail.skeleton_files import skeleton_from_dict, skeleton_to_dict
+from posetrail.skeletons import Skeleton
+from posetrail.weights import Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+_KEY = "posetrail_training"
+MOVENET = "movenet_thunder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What weights were trained for."""
+
+    network: str  # a name in estimators.ESTIMATORS
+    skeleton: Skeleton
+    input_size: tuple[int, int]  # width and height of the crops, pixels
+    decoder: str = ""  # of heatmaps; empty for the one of the network's recipe
+    about: str = ""  # data, steps and score, one line
+
+    @property
+    def recipe(self) -> Recipe:
+        """Preprocessing, crop and decoding."""
+        recipe = RECIPES[self.network].with_decoder(self.decoder or None)
+        return replace(recipe, skeleton=self.skeleton, input_size=self.input_size)
+
+    def make(self) -> nn.Module:
+        """The network with random weights."""
+        if self.network == MOVENET:
+            from estimators.movenet_network import MoveNetNetwork
+
+            return MoveNetNetwork(len(self.skeleton))
+        sizes = {"input_size": self.input_size} if self.network.startswith("rtmpose") else {}
+        return TOP_DOWN[self.network][1](joints=len(self.skeleton), **sizes)
+
+
+def save_trained(path: Path, state: Mapping[str, Tensor], training: Training) -> None:
+    """Write weights with their description; the file appears complete or not at all."""
+    from safetensors.torch import save_file
+
+    described = asdict(training) | {"skeleton": skeleton_to_dict(training.skeleton)}
+    with written_whole(path) as beside:
+        save_file({name: value.contiguous() for name, value in state.items()}, beside, {_KEY: json.dumps(described)})
+
+
+def read_training(path: Path) -> Training | None:
+    """The description in a weights file; None for files of other programs.
+
+    Raises:
+        InputError: the description is damaged, or the network is unknown to this posetrail.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors" or not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get(_KEY)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"weights {path}: cannot be read ({error}); it may be incomplete") from None
+    if text is None:
+        return None
+    try:
+        values: dict[str, Any] = json.loads(text)
+        width, height = map(int, values["input_size"])
+        training = Training(
+            network=str(values["network"]),
+            skeleton=skeleton_from_dict(values["skeleton"]),
+            input_size=(width, height),
+            decoder=str(values["decoder"]),
+            about=str(values["about"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"weights {path}: expected the description of a training, got others ({error})") from None
+    if training.network not in (*TOP_DOWN, MOVENET):
+        raise InputError(f"weights {path}: are of the network {training.network!r}, which this posetrail does not have")
+    return training
+
+
+def load_trained(path: Path, training: Training) -> tuple[nn.Module, Weights]:
+    """The network of a weights file, and the description of its weights.
+
+    Raises:
+        InputError: the weights do not fit their description.
+    """
+    network = training.make()
+    load_into(network, load_checkpoint(path), path)
+    return network, trained_weights(path, training)
+
+
+def trained_weights(path: Path, training: Training) -> Weights:
+    """How run.json describes these weights."""
+    return Weights(
+        name=training.network,
+        path=path,
+        sha256=digest(path),
+        licence="that of the training's data",
+        source="posetrail train",
+        about=training.about,
+    )

@@ -1,0 +1,107 @@
+"""Skeletons as plain values and as TOML files, for joints that no published skeleton has.
+
+    name = "horse"
+    joints = ["nose", "withers", "left_fore_hoof", "right_fore_hoof"]
+    limbs = [["nose", "withers"], ["withers", "left_fore_hoof"], ["withers", "right_fore_hoof"]]
+    oks_sigmas = { nose = 0.03 }  # 0.08 for the others
+
+Every left_NAME is the mirror image of its right_NAME; `mirror_pairs` lists pairs with other names.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from posetrail.errors import InputError
+from posetrail.skeletons import UNKNOWN_SIGMA, Skeleton
+
+LARGEST_NUMBER_OF_JOINTS = 4096
+_LONGEST_NAME = 200  # characters, of a joint or a skeleton
+_LARGEST_BYTES = 2**20
+_KEYS = {each.name for each in fields(Skeleton)}
+
+
+def skeleton_to_dict(skeleton: Skeleton) -> dict[str, Any]:
+    """The fields of a skeleton as JSON can hold them."""
+    return asdict(skeleton)
+
+
+def skeleton_from_dict(values: Any) -> Skeleton:
+    """The skeleton with these fields, as `skeleton_to_dict` returns them or JSON returns those.
+
+    Raises:
+        ValueError: a field is missing, unknown or of the wrong type, or `Skeleton` refuses the values.
+    """
+    if not isinstance(values, dict) or not _is_name(values.get("name")) or set(values) != _KEYS:
+        raise ValueError("no skeleton")
+    joints, sigmas = values["joints"], values["oks_sigmas"]
+    pairs = [values["limbs"], values["mirror_pairs"]]
+    lists = (joints, sigmas, *pairs)
+    if not all(isinstance(each, list | tuple) and len(each) <= LARGEST_NUMBER_OF_JOINTS for each in lists):
+        raise ValueError("no lists of joints, limbs, mirror pairs and sigmas")
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for each in pairs for pair in each):
+        raise ValueError("limbs and mirror pairs are pairs of joints")
+    if not all(_is_name(name) for name in (*joints, *(name for each in pairs for pair in each for name in pair))):
+        raise ValueError("names of joints are text")
+    if not all(type(sigma) in (int, float) for sigma in sigmas):
+        raise ValueError("sigmas are numbers")
+    limbs, mirror_pairs = (tuple((first, second) for first, second in each) for each in pairs)
+    return Skeleton(
+        name=values["name"],
+        joints=tuple(joints),
+        limbs=limbs,
+        oks_sigmas=tuple(sigmas),
+        mirror_pairs=mirror_pairs,
+    )
+
+
+def read_skeleton(path: Path) -> Skeleton:
+    """Read a skeleton from a TOML file.
+
+    Raises:
+        InputError: the file cannot be read, is not TOML, or describes no skeleton; a joint left_NAME without
+            right_NAME is refused unless `mirror_pairs` is given, because training with mirrored images needs the pairs.
+    """
+    try:
+        with path.open("rb") as file:
+            values = tomllib.loads(file.read(_LARGEST_BYTES).decode())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a TOML file with the skeleton") from None
+    except ValueError as error:
+        raise InputError(f"{path}: expected TOML, got something else ({error}); see docs/how-to/training.md") from None
+    if unknown := set(values) - _KEYS:
+        raise InputError(f"{path}: expected the keys {', '.join(sorted(_KEYS))}, got {', '.join(sorted(unknown))}")
+    joints = values.get("joints")
+    if not isinstance(joints, list) or not joints or not all(joint and _is_name(joint) for joint in joints):
+        raise InputError(f'{path}: joints: expected names such as ["nose", "left_eye"], got {joints!r:.80}')
+    if "mirror_pairs" not in values and (alone := _without_mirror_image(joints)):
+        raise InputError(
+            f"{path}: joints: expected the mirror image of {alone}, got none; name it with left_ and right_, or give "
+            "mirror_pairs"
+        )
+    sigmas = values.get("oks_sigmas", {})
+    if isinstance(sigmas, dict):
+        if unknown := set(sigmas) - set(joints):
+            raise InputError(f"{path}: oks_sigmas: expected joints, got {', '.join(sorted(unknown))}")
+        sigmas = [sigmas.get(joint, UNKNOWN_SIGMA) for joint in joints]
+    whole = {"name": path.stem, "limbs": [], "mirror_pairs": [], **values, "oks_sigmas": sigmas}
+    try:
+        return skeleton_from_dict(whole)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; see docs/how-to/training.md") from None
+
+
+def _without_mirror_image(joints: list[str]) -> str:
+    """The first joint of one side without a joint of the other; empty if there is none."""
+    for side, other in (("left_", "right_"), ("right_", "left_")):
+        for joint in joints:
+            if joint.startswith(side) and other + joint.removeprefix(side) not in joints:
+                return joint
+    return ""
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_NAME

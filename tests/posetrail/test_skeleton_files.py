@@ -1,0 +1,60 @@
+"""Skeletons as plain values and as TOML files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from posetrail.errors import InputError
+from posetrail.skeleton_files import read_skeleton, skeleton_from_dict, skeleton_to_dict
+from posetrail.skeletons import SKELETONS, Skeleton
+
+HORSE = """
+joints = ["nose", "withers", "left_hoof", "right_hoof"]
+limbs = [["nose", "withers"], ["withers", "left_hoof"], ["withers", "right_hoof"]]
+oks_sigmas = { nose = 0.03 }
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "horse.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_toml_file_gives_joints_limbs_sigmas_and_mirror_pairs(tmp_path: Path) -> None:
+    skeleton = read_skeleton(written(tmp_path, HORSE))
+    assert skeleton.name == "horse"
+    assert skeleton.oks_sigmas == (0.03, 0.08, 0.08, 0.08)
+    assert skeleton.mirror.tolist() == [0, 1, 3, 2]
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
+def test_every_skeleton_survives_json(skeleton: Skeleton) -> None:
+    assert skeleton_from_dict(json.loads(json.dumps(skeleton_to_dict(skeleton)))) == skeleton
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("joints = [", "expected TOML"),
+        ("joints = []", "joints: expected names"),
+        ('joints = ["nose"]\nbones = []', "expected the keys joints, limbs, mirror_pairs, name, oks_sigmas, got bones"),
+        ('joints = ["left_eye", "nose"]', "expected the mirror image of left_eye, got none"),
+        ('joints = ["a", "b"]\nlimbs = [["a", "c"]]', r"limbs name unknown joints \['c'\]"),
+        ('joints = ["a", "a"]', "two joints have one name"),
+        ('joints = ["a"]\noks_sigmas = { b = 1.0 }', "oks_sigmas: expected joints, got b"),
+        ('joints = ["a"]\noks_sigmas = [0.0]', "more than 0"),
+    ],
+)
+def test_a_file_that_describes_no_skeleton_is_refused_in_one_line(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(InputError, match=expected) as error:
+        read_skeleton(written(tmp_path, text))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be read \(No such file"):
+        read_skeleton(tmp_path / "none.toml")

@@ -1,0 +1,75 @@
+"""Every family of networks is trained on its own recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from estimators.recipes import RECIPES as ESTIMATORS
+from estimators.trained import Training
+from posetrail.layers import FromBytes
+from posetrail.skeletons import SKELETONS
+from training.figures import draw_figures
+from training.objectives import make_objective
+from training.optimisers import make_optimiser
+from training.recipes import RECIPES, fine_tuned
+from training.targets.kinds import TARGETS
+
+SMALLEST = {  # of each family, with a crop that is small where the network takes any
+    "simplebaseline_r18": (64, 96),
+    "mobilenetv2_simple": (64, 96),
+    "hrnet_w32": (64, 96),
+    "litehrnet_18": (64, 96),
+    "fastpose_r50": (64, 96),
+    "deeppose_r50": (64, 96),
+    "deeppose_r50_rle": (64, 96),
+    "cpn_r50_256x192": (64, 96),
+    "mspn_r50_1stg": (64, 96),
+    "hourglass_2stack": (64, 64),
+    "softgated_4stack": (64, 64),
+    "cpm_mmpose": (64, 96),
+    "rtmpose_t": (96, 128),
+    "vitpose_s_mmpose": (192, 256),  # this and the next take one size only
+    "movenet_thunder": (256, 256),
+}
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_the_loss_of_a_fixed_batch_falls_in_twenty_steps(name: str) -> None:
+    recipe, size = RECIPES[name], SMALLEST[name]
+    skeleton = SKELETONS["coco_17"]
+    images, keypoints, visibility = map(torch.from_numpy, draw_figures(2, 0, size))
+    torch.manual_seed(0)
+    module = Training(network=recipe.network, skeleton=skeleton, input_size=size).make()
+    network = (
+        module if recipe.target == "movenet" else FromBytes(module, ESTIMATORS[recipe.network].preprocessing)
+    ).train()
+    objective = make_objective(recipe, module, size)
+    optimiser = make_optimiser(network, dataclasses.replace(recipe.optimiser, lr=min(recipe.optimiser.lr, 5e-4)))
+    losses = []
+    for _ in range(20):
+        loss = objective(network(images), keypoints, visibility)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert np.isfinite(losses).all()
+    assert min(losses[-3:]) < losses[0] - 0.02 * abs(losses[0])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_fits_the_network_that_it_names(name: str) -> None:
+    recipe = RECIPES[name]
+    if recipe.target != "movenet":
+        assert ESTIMATORS[recipe.network].output == TARGETS[recipe.target].output
+        assert recipe.augmentation.unbiased == (TARGETS[recipe.target].crop == "unbiased")
+
+
+def test_fine_tuning_is_shorter_and_slower() -> None:
+    recipe = fine_tuned(RECIPES["rtmpose_m"])
+    assert (recipe.epochs, recipe.batch_size) == (20, 32)
+    assert recipe.optimiser.lr == pytest.approx(4e-5)
+    assert recipe.schedule.drops == (10, 15)

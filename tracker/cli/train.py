@@ -1,0 +1,114 @@
+"""`posetrail train`: parses, calls, prints."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from posetrail.errors import InputError
+from tracker.cli.flags import Progress, in_out, required_output
+from tracker.cli.printing import Printer
+from tracker.signals import stop_on_ctrl_c
+from training.fit import FitSettings
+
+_SETTINGS = Annotated[FitSettings, Parameter(name="*", group=Group("Training", sort_key=4))]
+
+
+def train_command(
+    *,
+    data: Annotated[
+        tuple[Path, ...],
+        in_out("File of annotated people, or a folder with one; several are used together.", negative=()),
+    ] = (),
+    output: Annotated[Path | None, in_out("Folder for weights, log and checkpoint.", name=["--output", "-o"])] = None,
+    weights: Annotated[
+        str | None,
+        in_out(
+            "Weights to start from: a file of `posetrail train`, a checkpoint of the recipe's network, or a name from "
+            "`posetrail models`. movenet_thunder starts from those of the package.",
+            name=["--weights"],
+        ),
+    ] = None,
+    validation: Annotated[
+        Path | None, in_out("Annotated people to validate on [default: a tenth of the images of --data].")
+    ] = None,
+    images: Annotated[Path | None, in_out("Folder of the images [default: searched near the annotations].")] = None,
+    skeleton: Annotated[
+        Path | None, in_out("TOML file of the joints to train [default: the joints of the data].")
+    ] = None,
+    redo: Annotated[
+        bool, in_out("Start again instead of continuing from the checkpoint in the folder.", negative=())
+    ] = False,
+    list: Annotated[bool, in_out("List the recipes.", negative=(), show_default=False)] = False,
+    progress: Progress = "auto",
+    settings: _SETTINGS = FitSettings(),
+) -> int:
+    """Train a pose estimator on annotated people, from the beginning or from trained weights.
+
+    The weights of the best validation are written to OUTPUT/best.safetensors; `posetrail track --weights` uses them.
+    The same command continues a training that was stopped. Start it with torchrun to train on several devices.
+    """
+    printer = Printer(as_json=progress == "json")
+    if list:
+        _print_recipes(printer)
+        return 0
+    if not data:
+        raise InputError("--data: expected annotated people, got none; give a file or a folder of annotations")
+    from posetrail.skeleton_files import read_skeleton
+    from training.data.read import read_samples
+    from training.fit import fit
+    from training.samples import Samples
+
+    folder = required_output(output)
+    samples = Samples.concatenate([read_samples(path, images=images) for path in data])
+    held_out = None if validation is None else read_samples(validation, images=images)
+    joints = None if skeleton is None else read_skeleton(skeleton)
+    with stop_on_ctrl_c() as stopped:
+        fitted = fit(
+            samples,
+            folder,
+            settings,
+            validation=held_out,
+            skeleton=joints,
+            weights=weights,
+            resume=not redo,
+            on_event=lambda event: _show(event, printer),
+            stopped=stopped,
+        )
+    trained = fitted.trained
+    scores = ", ".join(f"{name} {value:.1f}" for name, value in trained.best.items())
+    text = f"{fitted.weights}: {trained.ended} after {trained.steps} steps" + (f"; best: {scores}" if scores else "")
+    printer.result(text, weights=str(fitted.weights), **asdict(trained))
+    return stopped.code
+
+
+def _show(event: dict[str, Any], printer: Printer) -> None:
+    """Print an event of the log on stderr."""
+    if printer.as_json:
+        printer.result("", **event)
+        return
+    if event["event"] == "start":
+        taken = f", {len(event['joints_taken_over'])} taken over" if event["joints_taken_over"] else ""
+        line = (
+            f"{event['network']}: {event['joints']} joints{taken}; {event['people']} people to train on, "
+            f"{event['validation']} to validate on; {event['steps']} steps on {event['device']}"
+        )
+    elif event["event"] == "step":
+        line = f"step {event['step']}/{event['steps']}, epoch {event['epoch']:.2f}: loss {event['loss']:.5g}"
+    else:
+        scores = {name: value for name, value in event.items() if name not in ("event", "step", "epoch")}
+        line = f"validation, epoch {event['epoch']:.2f}: " + ", ".join(f"{k} {v:.1f}" for k, v in scores.items())
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 the command line prints
+
+
+def _print_recipes(printer: Printer) -> None:
+    from training.recipes import RECIPES
+
+    for name, recipe in RECIPES.items():
+        facts = f"{recipe.target}, {recipe.epochs:g} epochs, batch {recipe.batch_size}, {recipe.optimiser.kind}"
+        published = f"; published: {recipe.published}" if recipe.published else ""
+        printer.result(f"{name}: {facts}, lr {recipe.optimiser.lr:g}{published}", recipe=name)

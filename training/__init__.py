@@ -1,0 +1,1 @@
+"""Training of pose estimators: data sets, augmentation, targets, losses, recipes and one loop."""

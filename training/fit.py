@@ -1,0 +1,386 @@
+"""A whole training: annotated images in, a folder with weights, a log and checkpoints out.
+
+OUT/training.json     what is trained, on what, with which numbers, and how it ended
+    best.safetensors  weights of the best validation, for `posetrail track --weights`
+    last.pt           the checkpoint from which a stopped training continues
+    log.jsonl         one event a line: losses, rates, validations
+    report.html       curves, figures and the worst predictions, once the training has ended
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from estimators.movenet import NETWORK as MOVENET_NETWORK
+from estimators.recipes import RECIPES as ESTIMATORS
+from estimators.top_down import TopDown
+from estimators.trained import MOVENET, Training, read_training, save_trained
+from posetrail.checkpoints import given_weights, load_checkpoint
+from posetrail.errors import InputError, unknown_name
+from posetrail.files import digest, folder_made, written_whole
+from posetrail.layers import FromBytes
+from posetrail.protocols import Estimator
+from posetrail.skeletons import Skeleton
+from training.initial import Started, initialise_head, start_from
+from training.loader import CropBatches, Crops
+from training.loop import Plan, Precision, Trained, train
+from training.objectives import make_objective
+from training.processes import open_process
+from training.recipes import RECIPES, TrainingRecipe, fine_tuned
+from training.report import LOG, RECORD, REPORT, write_report
+from training.samples import Samples
+from training.targets.kinds import TARGETS
+from training.validation import estimated, figures
+
+BEST = "best.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """What can be chosen for a training; None keeps the number of the recipe."""
+
+    recipe: str = "hrnet_w32"
+    """Recipe: a name from `posetrail train --list`. With --weights it is that of their network."""
+    epochs: float | None = None
+    """Number of times that every person is seen."""
+    batch_size: int | None = None
+    """People in a step, over all processes."""
+    lr: float | None = None
+    """Learning rate for the whole batch."""
+    input_height: int | None = None
+    """Height of the crops in pixels."""
+    patience: int | None = None
+    """Stop after so many validations without a better score."""
+    validate_every: float = 1.0
+    """Epochs between two validations."""
+    freeze: tuple[str, ...] = ()
+    """Parts of the network that are not trained: starts of the names of parameters, such as body."""
+    slow: tuple[str, ...] = ()
+    """Parts of the network that are trained at a tenth of the learning rate."""
+    precision: Precision = "float32"
+    """Precision of the forward pass; bfloat16 and float16 on devices that have them."""
+    accumulate: int = 1
+    """Parts into which each process divides its share of a batch, to save memory."""
+    workers: int = 2
+    """Processes that prepare crops, for each process that trains."""
+    seed: int = 0
+    """Seed of the order, the augmentation and the first weights."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Device that trains."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """How a training ended, and where its weights are."""
+
+    folder: Path
+    weights: Path
+    trained: Trained
+    started: Started | None = field(default=None)
+
+
+def fit(
+    samples: Samples,
+    folder: Path,
+    settings: FitSettings = FitSettings(),
+    *,
+    validation: Samples | None = None,
+    skeleton: Skeleton | None = None,
+    weights: Path | str | None = None,
+    resume: bool = True,
+    on_event: Callable[[dict[str, Any]], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Fitted:
+    """Train an estimator; a training that was stopped in `folder` continues.
+
+    Args:
+        samples: annotated people to train on.
+        folder: for the results, made if it does not exist.
+        settings: choices.
+        validation: annotated people to validate on; a tenth of the images of `samples` if not given.
+        skeleton: joints to train; those of the samples if not given.
+        weights: to start from: a file of `posetrail train`, a checkpoint of the recipe's network, or the name of
+            published weights. With them, the schedule of fine-tuning is used.
+        resume: continue from the folder's checkpoint; otherwise start again.
+        on_event: called with every event of the log.
+        stopped: whether to end after the current step.
+
+    Raises:
+        InputError: the settings, the weights or the samples cannot be used; the loss is not finite; or the folder has
+            the checkpoint of another training.
+    """
+    recipe, before, state = _recipe_and_weights(settings, weights)
+    skeleton = skeleton or samples.skeleton
+    samples = _usable(samples, skeleton)
+    if validation is None:
+        samples, validation = split(samples, settings.seed)
+    else:
+        validation = _usable(validation, skeleton)
+    training = _training_of(recipe, skeleton, settings)
+    plan = _plan(recipe, settings, len(samples), _fingerprint(samples, validation, training, recipe, state))
+    with folder_made(folder), open_process(settings.device) as process:
+        if not resume and process.is_first:
+            for name in ("last.pt", BEST, LOG, RECORD, REPORT):
+                (folder / name).unlink(missing_ok=True)
+        network, started = _network(training, before, state, settings.seed)
+        module = (
+            network if training.network == MOVENET else FromBytes(network, ESTIMATORS[training.network].preprocessing)
+        )
+        crops = Crops(
+            samples,
+            training.input_size,
+            recipe.augmentation,
+            recipe.last_augmentation,
+            plan.epochs - recipe.last_epochs,
+            settings.seed,
+        )
+        log = _Log(folder / LOG, on_event if process.is_first else lambda _: None, process.is_first)
+        log(
+            {
+                "event": "start",
+                "network": training.network,
+                "joints": len(skeleton),
+                "people": len(samples),
+                "validation": len(validation),
+                "steps": plan.steps,
+                "device": str(process.device),
+                "processes": process.world_size,
+                "joints_taken_over": list(started.taken) if started else [],
+                "joints_fresh": list(started.fresh) if started else list(skeleton.joints),
+            }
+        )
+        if process.is_first:
+            _write_record(folder, training, recipe, settings, samples, validation, started, None)
+        trained = train(
+            module,
+            make_objective(recipe, network, training.input_size),
+            CropBatches(crops, settings.workers),
+            plan,
+            folder,
+            process,
+            validate=lambda _: figures(validation, estimated(_estimator(module, training, recipe), validation)),
+            keep_best=lambda best, scores: save_trained(
+                folder / BEST, _without_prefix(best), replace(training, about=_about(samples, scores))
+            ),
+            log=log,
+            stopped=stopped,
+        )
+        if process.is_first:
+            _write_record(folder, training, recipe, settings, samples, validation, started, trained)
+            if trained.ended != "stopped" and (folder / BEST).is_file():
+                network.load_state_dict(load_checkpoint(folder / BEST))
+                estimates = estimated(_estimator(module.eval(), training, recipe), validation)
+                write_report(folder, validation, estimates)
+    return Fitted(folder=folder, weights=folder / BEST, trained=trained, started=started)
+
+
+def split(samples: Samples, seed: int, share: float = 0.1) -> tuple[Samples, Samples]:
+    """People to train on and people to validate on: those of a tenth of the images, at least of one.
+
+    Raises:
+        InputError: there are fewer than two images with people.
+    """
+    images = np.unique(samples.image_rows)
+    if len(images) < 2:
+        raise InputError("data: expected people in two images at least, got one; give --validation")
+    order = np.random.default_rng([seed, 1]).permutation(images)
+    held_out = np.isin(samples.image_rows, order[: max(1, round(share * len(images)))])
+    return samples[~held_out], samples[held_out]
+
+
+def _usable(samples: Samples, skeleton: Skeleton) -> Samples:
+    try:
+        mapped = samples if samples.skeleton == skeleton else samples.mapped_to(skeleton)
+    except ValueError as error:
+        raise InputError(f"data: {error}; give another --skeleton") from None
+    usable = mapped[mapped.usable]
+    if not len(usable):
+        raise InputError(
+            f"data: expected people with joints of {skeleton.name} and boxes, got none; see `posetrail data check`"
+        )
+    return usable
+
+
+def _recipe_and_weights(
+    settings: FitSettings, weights: Path | str | None
+) -> tuple[TrainingRecipe, Training | None, dict[str, Tensor]]:
+    """The recipe, and what the weights to start from were trained for."""
+    name = settings.recipe
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    before = None
+    if weights is not None and (before := read_training(Path(weights))) is not None:
+        if settings.recipe == FitSettings.recipe and before.network in RECIPES:
+            name = before.network
+        if RECIPES[name].network != before.network:
+            raise InputError(f"weights: expected weights of {RECIPES[name].network}, got those of {before.network}")
+    recipe = RECIPES[name]
+    state: dict[str, Tensor] = {}
+    if before is not None:
+        state = load_checkpoint(Path(str(weights)))
+    elif recipe.network == MOVENET and weights is None:  # its weights are in the package
+        state = {key: torch.from_numpy(value) for key, value in MOVENET_NETWORK.weights.load().items()}
+        before = Training(network=MOVENET, skeleton=_published(MOVENET), input_size=(256, 256))
+    elif weights is not None:
+        from estimators.published import PUBLISHED
+
+        found = given_weights(recipe.network, weights, source="given by the user", table=PUBLISHED)
+        state = load_checkpoint(found.path)
+        known = ESTIMATORS[recipe.network]
+        before = Training(network=recipe.network, skeleton=known.skeleton, input_size=known.input_size)
+    if state:
+        recipe = fine_tuned(recipe, epochs=settings.epochs or 20)
+    return recipe, before, state
+
+
+def _published(network: str) -> Skeleton:
+    from posetrail.skeletons import COCO_17
+
+    return COCO_17 if network == MOVENET else ESTIMATORS[network].skeleton
+
+
+def _training_of(recipe: TrainingRecipe, skeleton: Skeleton, settings: FitSettings) -> Training:
+    if recipe.network == MOVENET:
+        if settings.input_height not in (None, 256):
+            raise InputError(f"input_height: expected 256, the only one of {MOVENET}, got {settings.input_height}")
+        return Training(network=MOVENET, skeleton=skeleton, input_size=(256, 256))
+    known = ESTIMATORS[recipe.network]
+    if recipe.network.startswith("rtmpose"):
+        known = replace(known, any_size=True)  # a head is made for the size
+    decoder = TARGETS[recipe.target].decoder if known.output == "heatmaps" else ""
+    return Training(
+        network=recipe.network,
+        skeleton=skeleton,
+        input_size=known.of_height(settings.input_height).input_size,
+        decoder="" if decoder == known.decoder else decoder,
+    )
+
+
+def _plan(recipe: TrainingRecipe, settings: FitSettings, samples: int, made_with: str) -> Plan:
+    lr_factors = dict.fromkeys(settings.freeze, 0.0) | dict.fromkeys(settings.slow, 0.1)
+    optimiser = replace(
+        recipe.optimiser,
+        lr=settings.lr or recipe.optimiser.lr,
+        lr_factors={rf"(network\.)?{start}": factor for start, factor in lr_factors.items()},
+    )
+    return Plan(
+        epochs=settings.epochs or recipe.epochs,
+        samples=samples,
+        batch_size=settings.batch_size or recipe.batch_size,
+        optimiser=optimiser,
+        schedule=recipe.schedule,
+        accumulate=settings.accumulate,
+        clip_norm=recipe.clip_norm,
+        average_momentum=recipe.average_momentum,
+        precision=settings.precision,
+        seed=settings.seed,
+        patience=settings.patience,
+        validate_every=settings.validate_every,
+        made_with=made_with,
+    )
+
+
+def _network(
+    training: Training, before: Training | None, state: dict[str, Tensor], seed: int
+) -> tuple[nn.Module, Started | None]:
+    """The network with the weights to start from."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        network = training.make()
+        if before is None:
+            if training.network != MOVENET and ESTIMATORS[training.network].output == "heatmaps":
+                initialise_head(network)
+            return network, None
+        return network, start_from(network, state, before, training)
+
+
+def _estimator(module: nn.Module, training: Training, recipe: TrainingRecipe) -> Estimator:
+    """The estimator of a network in training, as `posetrail track` would run it."""
+    device = next(module.parameters()).device
+
+    def run(crops: np.ndarray) -> tuple[np.ndarray, ...]:
+        with torch.no_grad():
+            answer = module(torch.from_numpy(np.ascontiguousarray(crops)).to(device))
+        parts = answer.values() if isinstance(answer, dict) else answer
+        flat = [answer] if isinstance(answer, Tensor) else list(parts)
+        while not isinstance(flat[-1], Tensor):
+            flat = list(flat[-1])
+        kept = flat if recipe.target == "movenet" or len(flat) == 2 else flat[-1:]
+        return tuple(each.float().cpu().numpy() for each in kept)
+
+    if training.network == MOVENET:
+        from estimators.movenet import MoveNet
+
+        return MoveNet.of(run, training.skeleton)
+    return TopDown(run, training.recipe)
+
+
+def _fingerprint(
+    samples: Samples, validation: Samples, training: Training, recipe: TrainingRecipe, state: dict[str, Tensor]
+) -> str:
+    """A digest of all that must be the same for a training to continue."""
+    parts = hashlib.sha256(repr((training, recipe)).encode())
+    for each in (samples, validation):
+        for array in (each.keypoints, each.visibility, each.boxes, each.image_rows):
+            parts.update(np.ascontiguousarray(array).tobytes())
+    for name, value in state.items():
+        parts.update(name.encode() + value.numpy().tobytes())
+    return parts.hexdigest()
+
+
+def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights without the layer that preprocesses."""
+    return {name.removeprefix("network."): value for name, value in state.items()}
+
+
+def _about(samples: Samples, scores: dict[str, float]) -> str:
+    shown = ", ".join(f"{name} {value:.1f}" for name, value in scores.items())
+    return f"trained on {len(samples)} people of {samples.name}" + (f"; validation: {shown}" if shown else "")
+
+
+def _write_record(
+    folder: Path,
+    training: Training,
+    recipe: TrainingRecipe,
+    settings: FitSettings,
+    samples: Samples,
+    validation: Samples,
+    started: Started | None,
+    trained: Trained | None,
+) -> None:
+    """Write training.json."""
+    content = {
+        "network": training.network,
+        "skeleton": asdict(training.skeleton),
+        "input_size": training.input_size,
+        "recipe": {name: value for name, value in asdict(recipe).items() if name != "loss"},
+        "settings": asdict(settings),
+        "samples": {"name": samples.name, "people": len(samples), "validation": len(validation)},
+        "started": None if started is None else asdict(started),
+        "trained": None if trained is None else asdict(trained),
+        "weights_sha256": digest(folder / BEST) if trained and (folder / BEST).is_file() else "",
+    }
+    with written_whole(folder / RECORD) as beside:
+        beside.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+class _Log:
+    """Appends events to log.jsonl, and hands them on."""
+
+    def __init__(self, path: Path, on_event: Callable[[dict[str, Any]], None], writes: bool) -> None:
+        self._path, self._on_event, self._writes = path, on_event, writes
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        if self._writes:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(event) + "\n")
+            self._on_event(event)

@@ -1,0 +1,123 @@
+"""Training crops of annotated people, made by worker processes: the same ones for any number of workers."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from posetrail.frame import Image
+from training.augment import Augmentation, augmented, drawn
+from training.data.image_files import read_image
+from training.loop import Batch
+from training.samples import Samples
+
+
+@dataclass(frozen=True)
+class Crops(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
+    """Training crops by (epoch, row of the samples).
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+
+    samples: Samples
+    crop_size: tuple[int, int]  # width and height, pixels
+    augmentation: Augmentation
+    last_augmentation: Augmentation | None = None  # from epoch `last_from` on
+    last_from: float = 0.0
+    seed: int = 0
+    cache_bytes: int = 1_000_000_000  # of decoded images, in each worker
+    _images: OrderedDict[int, Image] = field(default_factory=OrderedDict, repr=False)
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Crop (H, W, 3) uint8 RGB, keypoints (K, 2) float32 in its pixels, visibility (K,) uint8."""
+        epoch, row = place
+        samples = self.samples
+        is_last = self.last_augmentation is not None and epoch >= self.last_from
+        augmentation = self.last_augmentation if is_last and self.last_augmentation else self.augmentation
+        crop = augmented(
+            self._image(int(samples.image_rows[row])),
+            samples.boxes[row].astype(np.float64),
+            samples.keypoints[row].astype(np.float64),
+            samples.visibility[row],
+            samples.skeleton,
+            augmentation,
+            drawn(augmentation, self.seed, epoch, row),
+            self.crop_size,
+        )
+        return crop.image, crop.keypoints, crop.visibility
+
+    def _image(self, number: int) -> Image:
+        """A decoded image; those used last are kept."""
+        if (known := self._images.get(number)) is not None:
+            self._images.move_to_end(number)
+            return known
+        image = read_image(self.samples.images[number])
+        self._images[number] = image
+        while len(self._images) > 1 and sum(each.nbytes for each in self._images.values()) > self.cache_bytes:
+            self._images.popitem(last=False)
+        return image
+
+
+class Order(Sampler[list[tuple[int, int]]]):
+    """The endless sequence of samples: every epoch is one permutation of all rows, drawn from the seed and the epoch.
+
+    Yields the part of every batch that belongs to one process, from the sample with number `first` on.
+    """
+
+    def __init__(self, rows: int, first: int, size: int, rank: int, world_size: int, seed: int) -> None:
+        self._rows, self._first, self._seed = rows, first, seed
+        self._size, self._rank, self._part = size, rank, size // world_size
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        """Batches of (epoch, row)."""
+        known_epoch, permutation = -1, np.zeros(0, int)
+        start = self._first + self._rank * self._part
+        while True:
+            batch = []
+            for number in range(start, start + self._part):
+                epoch, place = divmod(number, self._rows)
+                if epoch != known_epoch:
+                    known_epoch = epoch
+                    permutation = np.random.default_rng([self._seed, epoch]).permutation(self._rows)
+                batch.append((epoch, int(permutation[place])))
+            yield batch
+            start += self._size
+
+
+def collated(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
+    """One batch of crops."""
+    crops, keypoints, visibility = (torch.from_numpy(np.stack(each)) for each in zip(*parts, strict=True))
+    return Batch(crops, keypoints, visibility)
+
+
+@dataclass(frozen=True)
+class CropBatches:
+    """The batches of a training; see `training.loop.Batches`."""
+
+    crops: Crops
+    workers: int = 0  # processes that make crops; 0: this one
+
+    def __call__(self, first: int, size: int, rank: int, world_size: int) -> Iterator[Batch]:
+        """This process's parts of the batches, from the sample with number `first` on."""
+        loader = DataLoader(
+            self.crops,
+            batch_sampler=Order(len(self.crops.samples), first, size, rank, world_size, self.crops.seed),
+            num_workers=self.workers,
+            collate_fn=collated,
+            worker_init_fn=_one_thread,
+            multiprocessing_context=multiprocessing.get_context("forkserver") if self.workers else None,
+        )
+        return iter(loader)
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

@@ -1,0 +1,93 @@
+"""The objective of a training: a recipe's targets and loss as one function of outputs and joints."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from posetrail.errors import InputError
+from training.loop import Objective
+from training.losses.rle import rle
+from training.recipes import TrainingRecipe
+from training.targets.heatmaps import gaussian_maps
+from training.targets.joints import labelled_weights, without_nan
+from training.targets.kinds import TARGETS
+
+_MOVENET_STRIDE = 4
+_REGRESSION_WEIGHT, _OFFSET_WEIGHT = 0.1, 1.0  # CenterNet (Zhou et al. 2019), section 4
+
+
+def make_objective(recipe: TrainingRecipe, network: nn.Module, crop_size: tuple[int, int]) -> Objective:
+    """The objective of a recipe.
+
+    Args:
+        recipe: names target and loss.
+        network: of the estimator, without preprocessing; RLE's loss has parameters in it.
+        crop_size: width and height, pixels.
+
+    Raises:
+        InputError: the recipe has a loss that its network does not have.
+    """
+    if recipe.target == "movenet":
+        return partial(movenet_objective, crop_size=crop_size)
+    kind, loss = TARGETS[recipe.target], recipe.loss
+    if loss is None:
+        heads = dict(network.named_modules())
+        if "head.loss_module.flow_model" not in heads:
+            raise InputError(f"recipe: expected a network with the flow of RLE, got {recipe.network}")
+        loss = partial(rle, flow=heads["head.loss_module.flow_model"])
+
+    def objective(outputs: Any, keypoints: Tensor, visibility: Tensor) -> Tensor:
+        target, weights = kind(keypoints, visibility, crop_size, **recipe.target_options)
+        return loss(outputs, target, weights)
+
+    return objective
+
+
+def movenet_objective(outputs: Any, keypoints: Tensor, visibility: Tensor, crop_size: tuple[int, int]) -> Tensor:
+    """The loss of MoveNet's four maps, as CenterNet trains them (Zhou et al. 2019, "Objects as Points", section 4).
+
+    Google did not publish how MoveNet was trained. Heat and centre are trained with the focal loss of the paper,
+    regression and offsets with absolute errors, at the cells that decoding reads.
+
+    Args:
+        outputs: heat (B, K, H, W), centre (B, 1, H, W), both 0..1; regress and offset (B, 2 K, H, W) cells.
+        keypoints: (B, K, 2) pixels of the crop.
+        visibility: (B, K).
+        crop_size: width and height, pixels.
+    """
+    heat, centre, regress, offset = outputs
+    B, K, H, W = heat.shape
+    size = torch.tensor([W, H], device=heat.device)
+    places = without_nan(keypoints) / _MOVENET_STRIDE  # cells
+    labelled = labelled_weights(visibility)
+    weights = labelled * ((places >= 0) & (places < size)).all(dim=-1)
+    cells = places.long().clamp(min=0).minimum(size - 1)  # (B, K, 2)
+    middle = (places * labelled[..., None]).sum(1) / labelled.sum(1, keepdim=True).clamp(min=1)
+    middle_cells = middle.long().clamp(min=0).minimum(size - 1)  # (B, 2)
+    has_any = (labelled.sum(1) > 0).float()
+
+    target, _ = gaussian_maps(cells * float(_MOVENET_STRIDE), weights, crop_size, stride=_MOVENET_STRIDE)
+    middles = (middle_cells * float(_MOVENET_STRIDE))[:, None]
+    centre_target, _ = gaussian_maps(middles, has_any[:, None], crop_size, stride=_MOVENET_STRIDE)
+    loss = _focal(heat, target, labelled) + _focal(centre, centre_target, has_any[:, None])
+
+    b, k = torch.arange(B, device=heat.device), torch.arange(K, device=heat.device)
+    predicted = regress[b, :, middle_cells[:, 1], middle_cells[:, 0]].unflatten(1, (K, 2)).flip(-1)  # x y
+    errors = (predicted - (places - middle_cells[:, None])).abs().sum(-1)
+    loss = loss + _REGRESSION_WEIGHT * (labelled * errors).mean()
+    within = offset.unflatten(1, (K, 2))[b[:, None], k, :, cells[..., 1], cells[..., 0]].flip(-1)
+    return loss + _OFFSET_WEIGHT * (weights * F.l1_loss(within, places - cells, reduction="none").sum(-1)).mean()
+
+
+def _focal(maps: Tensor, target: Tensor, weights: Tensor, *, alpha: float = 2.0, beta: float = 4.0) -> Tensor:
+    """CenterNet's focal loss (equation 1) of maps (B, K, H, W) in 0..1, averaged over maps of weight above 0."""
+    p = maps.clamp(1e-4, 1 - 1e-4)
+    at_joint = (target == 1).float()
+    positive = at_joint * (1 - p) ** alpha * p.log()
+    negative = (1 - at_joint) * (1 - target) ** beta * p**alpha * (1 - p).log()
+    return -((positive + negative).sum(dim=(2, 3)) * weights).mean()

@@ -1,0 +1,60 @@
+"""Learning rates over the steps of a training: warm-up, then one of the schedules that published recipes use."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from posetrail.errors import InputError, unknown_name
+
+Kind = Literal["steps", "cosine", "linear", "constant"]
+KINDS: tuple[Kind, ...] = ("steps", "cosine", "linear", "constant")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A factor on the learning rate for every step; epochs may be fractions.
+
+    Raises:
+        InputError: the kind is unknown, or a number is outside its range.
+    """
+
+    kind: Kind = "steps"
+    drops: tuple[float, ...] = ()  # steps: epochs at which the rate is multiplied by `drop_factor`
+    drop_factor: float = 0.1
+    flat_epochs: float = 0.0  # cosine and linear: the rate stays so long before it falls
+    last_factor: float = 0.0  # cosine and linear: factor at the end
+    warmup_steps: int = 0  # the rate rises linearly from `warmup_factor` over so many steps
+    warmup_factor: float = 0.001
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise unknown_name("schedule", self.kind, KINDS)
+        if (
+            self.warmup_steps < 0
+            or self.flat_epochs < 0
+            or self.drop_factor <= 0
+            or list(self.drops) != sorted(self.drops)
+        ):
+            raise InputError(f"schedule: expected numbers of 0 or more and ascending drops, got {self}")
+
+    def factor(self, step: int, steps: int, steps_per_epoch: float) -> float:
+        """The factor on the learning rate in a step.
+
+        Args:
+            step: number of the step, from 0.
+            steps: of the whole training.
+            steps_per_epoch: to convert epochs to steps.
+        """
+        factor = 1.0
+        if self.kind == "steps":
+            factor = self.drop_factor ** sum(step >= round(drop * steps_per_epoch) for drop in self.drops)
+        elif self.kind != "constant":
+            flat = self.flat_epochs * steps_per_epoch
+            share = min(max((step - flat) / max(steps - flat, 1), 0.0), 1.0)  # 0 when it begins to fall, 1 at the end
+            falling = (1 + math.cos(math.pi * share)) / 2 if self.kind == "cosine" else 1 - share
+            factor = self.last_factor + (1 - self.last_factor) * falling
+        if step < self.warmup_steps:
+            factor *= self.warmup_factor + (1 - self.warmup_factor) * step / self.warmup_steps
+        return factor

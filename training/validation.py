@@ -1,0 +1,126 @@
+"""Validation of an estimator on annotated people, in their annotated boxes: OKS AP, PCK and PCKh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from eval_posetrack.metrics.oks_ap import THRESHOLDS, OksCounts, match_poses
+from posetrail.frame import Frame
+from posetrail.poses import Poses
+from posetrail.protocols import Estimator
+from posetrail.similarity import joint_similarity, mean_joint_similarity
+from training.data.image_files import read_image
+from training.samples import Samples
+
+PCK_THRESHOLD = 0.05  # of the longer side of the box
+PCKH_THRESHOLD = 0.5  # of the head size, as MPII's
+_SIZES = 3  # of people, which OksCounts tells apart; here all are in each
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """Estimated joints of all samples."""
+
+    keypoints: np.ndarray  # (N, K, 2) pixels; NaN where missing
+    keypoint_scores: np.ndarray  # (N, K)
+
+
+def estimated(estimator: Estimator, samples: Samples) -> Estimates:
+    """Estimate the joints of all samples in their annotated boxes."""
+    K = len(samples.skeleton)
+    keypoints, scores = np.full((len(samples), K, 2), np.nan), np.zeros((len(samples), K))
+    for image, rows in people_of_images(samples):
+        frame = Frame(image, 0.0, samples.images[image].name, read_image(samples.images[image]))
+        poses: Poses = estimator([frame], [samples.boxes[rows]])[0]
+        keypoints[rows], scores[rows] = poses.keypoints, poses.keypoint_scores
+    return Estimates(keypoints, scores)
+
+
+def people_of_images(samples: Samples) -> Iterator[tuple[int, np.ndarray]]:
+    """The rows of the people in each image that has some."""
+    order = np.argsort(samples.image_rows, kind="stable")
+    images, starts = np.unique(samples.image_rows[order], return_index=True)
+    yield from zip(images.tolist(), np.split(order, starts[1:]), strict=True)
+
+
+def figures(samples: Samples, estimates: Estimates) -> dict[str, float]:
+    """AP, AP50 and AP75 of OKS, PCK and, where heads are annotated, PCKh, in percent; the first one names the best.
+
+    The AP is that of COCO with annotated boxes: of each image, every estimate takes the free person with the highest
+    OKS. It is left out if no person has an area. PCK counts joints within 5 % of the longer side of the person's box,
+    PCKh within half of the head size.
+    """
+    distances, labelled = _distances(samples, estimates), samples.labelled
+    result = dict(_ap(samples, estimates))
+    result["PCK"] = _share(relative_distances(samples, estimates) <= PCK_THRESHOLD, labelled)
+    with_head = np.isfinite(samples.head_sizes)
+    if with_head.any():
+        near = distances <= PCKH_THRESHOLD * samples.head_sizes[:, None]
+        result["PCKh"] = _share(near[with_head], labelled[with_head])
+    return {name: round(value, 2) for name, value in result.items()}
+
+
+def joint_pck(samples: Samples, estimates: Estimates) -> np.ndarray:
+    """(K,) PCK of each joint in percent; NaN for joints that are never labelled."""
+    near = (relative_distances(samples, estimates) <= PCK_THRESHOLD) & samples.labelled
+    labelled = samples.labelled.sum(axis=0)
+    return np.where(labelled, 100 * near.sum(axis=0) / np.maximum(labelled, 1), np.nan)
+
+
+def relative_distances(samples: Samples, estimates: Estimates) -> np.ndarray:
+    """(N, K) distances between annotated and estimated joints, in longer sides of the person's box.
+
+    Infinite for missing estimates, NaN for joints that are not labelled.
+    """
+    sides = (samples.boxes[:, 2:] - samples.boxes[:, :2]).max(axis=1)
+    return np.asarray(_distances(samples, estimates) / sides[:, None])
+
+
+def sample_oks(samples: Samples, estimates: Estimates) -> np.ndarray:
+    """(N,) OKS of each estimate with its own annotation; NaN without labelled joints."""
+    return _oks(samples, estimates, np.arange(len(samples)), np.arange(len(samples)))
+
+
+def _distances(samples: Samples, estimates: Estimates) -> np.ndarray:
+    """(N, K) pixels, as `relative_distances`."""
+    distances = np.linalg.norm(estimates.keypoints - samples.keypoints, axis=2)
+    return np.where(np.isnan(estimates.keypoints[:, :, 0]) & samples.labelled, np.inf, distances)
+
+
+def _oks(samples: Samples, estimates: Estimates, people: np.ndarray, poses: np.ndarray) -> np.ndarray:
+    """OKS (M,) of pairs of annotated people and estimated poses; missing joints count 0."""
+    annotated = samples.keypoints[people]
+    variances = (2 * np.array(samples.skeleton.oks_sigmas)) ** 2
+    similarity = joint_similarity(estimates.keypoints[poses] - annotated, samples.oks_areas[people], variances)
+    missed = np.isfinite(annotated[:, :, 0]) & np.isnan(similarity)
+    return mean_joint_similarity(np.where(missed, 0.0, similarity))
+
+
+def _ap(samples: Samples, estimates: Estimates) -> Iterator[tuple[str, float]]:
+    scores, correct = [], []
+    pose_scores = estimates.keypoint_scores.mean(axis=1)
+    for _, rows in people_of_images(samples):
+        ranked = rows[np.argsort(-pose_scores[rows], kind="stable")]
+        poses, people = np.meshgrid(ranked, rows, indexing="ij")
+        table = np.nan_to_num(_oks(samples, estimates, people.ravel(), poses.ravel()).reshape(1, *poses.shape))
+        candidates = np.argsort(-table, axis=2, kind="stable")
+        matched, _ = match_poses(
+            candidates, np.take_along_axis(table, candidates, axis=2), np.zeros((1, len(rows)), bool)
+        )
+        scores.append(pose_scores[ranked])
+        correct.append(matched[0])
+    if not scores:
+        return
+    outcome = np.repeat(np.concatenate(correct)[:, None], _SIZES, axis=1)
+    counts = OksCounts(np.concatenate(scores), outcome, np.zeros_like(outcome), np.full(_SIZES, len(samples)))
+    assert outcome.shape[2] == len(THRESHOLDS)
+    known = counts.figures()
+    for name in ("AP", "AP50", "AP75"):
+        yield name, known[name]
+
+
+def _share(near: np.ndarray, labelled: np.ndarray) -> float:
+    return 100 * float((near & labelled).sum()) / max(int(labelled.sum()), 1)
