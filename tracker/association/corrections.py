@@ -8,8 +8,10 @@ by requests.py. To undo an operation is an operation too; undoing that one repea
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
@@ -211,6 +213,14 @@ def to_json(operation: Operation) -> dict[str, Any]:
     if isinstance(operation, Add):
         values["joints"] = {name: list(place) for name, *place in operation.joints}
     return {"op": operation.op, **values}
+
+
+def digest_of(operations: Mapping[int, Operation]) -> str:
+    """A sha256 of operations, equal for equal ones; empty for none."""
+    if not operations:
+        return ""
+    text = json.dumps([[number, to_json(operation)] for number, operation in operations.items()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def from_json(values: Any) -> Operation:

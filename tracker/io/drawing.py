@@ -21,11 +21,8 @@ from posetrail.poses import TrackedPoses
 from posetrail.similarity import box_intersection
 from posetrail.skeletons import Skeleton
 from tracker.draw_settings import DrawSettings
+from tracker.io.lines import FAR, Colour, draw_lines, draw_opaque
 
-Colour = tuple[float, ...]  # red, green, blue, 0..255
-
-_SHIFT = 4  # OpenCV draws to 1 / 16 pixel with it, so that slow limbs do not jump
-_FAR = 1e6  # pixels; OpenCV stores these fractions in 32 bits
 _GOLDEN_RATIO = (5**0.5 - 1) / 2  # the hues of any few successive ids lie far apart (Knuth, TAOCP 3, 6.4)
 _LEFT, _MIDDLE, _RIGHT, _DARK = 0, 1, 2, 3
 _SATURATION = (0.60, 0.85, 0.95, 0.60)  # of left, middle, right and outline ...
@@ -56,7 +53,7 @@ class Trails:
         self._now = time_s
         for track_id, point in zip(people.track_ids.tolist(), _hip_centres(people, skeleton), strict=True):
             if np.isfinite(point).all():
-                self._points.setdefault(track_id, deque()).append((time_s, np.clip(point, -_FAR, _FAR)))
+                self._points.setdefault(track_id, deque()).append((time_s, np.clip(point, -FAR, FAR)))
         for track_id, points in list(self._points.items()):
             while points and points[0][0] < time_s - self._seconds:
                 points.popleft()
@@ -185,7 +182,7 @@ def _figure(
     people: TrackedPoses, row: int, skeleton: Skeleton, min_joint_score: float, image: Image, settings: DrawSettings
 ) -> _Figure:
     track_id, box = int(people.track_ids[row]), people.poses.boxes[row]
-    keypoints = np.clip(people.poses.keypoints[row], -_FAR, _FAR)
+    keypoints = np.clip(people.poses.keypoints[row], -FAR, FAR)
     points, scores = _with_neck(keypoints, people.poses.keypoint_scores[row], skeleton)
     fade = 1e-3 if settings.colour == "score" else _FADE  # colours show the score already
     opacities = np.clip((scores - min_joint_score) / fade, 0, 1) * np.isfinite(points).all(axis=1)
@@ -263,7 +260,7 @@ def _draw_body(image: Image, figure: _Figure, bones: _Bones, settings: DrawSetti
     widths = figure.pen * np.where(is_joint, np.where(on_head, 0.9, 1.9), np.where(on_head, 0.5, 1.0))
     rim = max(1.0, 0.35 * figure.pen)
     lines, opacities = figure.points[ends], figure.opacities[ends].min(axis=1)
-    _draw_lines(image, lines, widths + 2 * rim, opacities, figure.colours[_DARK])
+    draw_lines(image, lines, widths + 2 * rim, opacities, figure.colours[_DARK])
     palette, order = figure.colours, [_RIGHT, _MIDDLE, _LEFT]
     if settings.colour == "side":
         palette = _SIDE_COLOURS
@@ -272,7 +269,7 @@ def _draw_body(image: Image, figure: _Figure, bones: _Bones, settings: DrawSetti
         shades = np.clip(figure.scores[ends].min(axis=1) * _SCORE_STEPS, 0, _SCORE_STEPS - 1).astype(int)
     for shade in order:
         rows = shades == shade
-        _draw_lines(image, lines[rows], widths[rows], opacities[rows], palette[shade])
+        draw_lines(image, lines[rows], widths[rows], opacities[rows], palette[shade])
 
 
 @cache
@@ -282,11 +279,11 @@ def _score_colours() -> list[Colour]:
 
 
 def _draw_box(image: Image, figure: _Figure) -> None:
-    x1, y1, x2, y2 = np.clip(figure.box, -_FAR, _FAR)
+    x1, y1, x2, y2 = np.clip(figure.box, -FAR, FAR)
     corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
     sides, opacities = np.stack([corners, np.roll(corners, -1, axis=0)], axis=1), np.full(4, figure.opacity)
     for width, shade in ((2.0, _DARK), (1.0, _MIDDLE)):
-        _draw_lines(image, sides, np.full(4, width * figure.pen), opacities, figure.colours[shade])
+        draw_lines(image, sides, np.full(4, width * figure.pen), opacities, figure.colours[shade])
 
 
 def _draw_trail(image: Image, figure: _Figure, trails: Trails) -> None:
@@ -296,7 +293,7 @@ def _draw_trail(image: Image, figure: _Figure, trails: Trails) -> None:
         distances = np.linalg.norm(points - points[-1], axis=1) / (_TRAIL_FREE_PENS * figure.pen)
         opacities = _TRAIL_OPACITY * freshness * np.clip(distances - 0.5, 0, 1)
         lines = np.stack([points[:-1], points[1:]], axis=1)
-        _draw_lines(image, lines, np.full(len(lines), figure.pen), opacities[:-1], figure.colours[_MIDDLE])
+        draw_lines(image, lines, np.full(len(lines), figure.pen), opacities[:-1], figure.colours[_MIDDLE])
 
 
 # Labels ---------------------------------------------------------------------------------------------------------------
@@ -351,59 +348,6 @@ def _draw_label(image: Image, figure: _Figure, text: str, place: np.ndarray) -> 
     rim = max(1.0, 0.06 * height)
     bright, dark = figure.colours[_LEFT], figure.colours[_DARK]
     for width, colour in ((height, dark), (height - 2 * rim, bright), (height - 5 * rim, dark))[: 2 + figure.hollow]:
-        _draw_opaque(image, ends[None], np.array([width]), colour)
+        draw_opaque(image, ends[None], np.array([width]), colour)
     corner = (round((left + right - text_width) / 2), round((top + bottom + text_height) / 2))
     cv2.putText(image, text, corner, _FONT, scale, bright if figure.hollow else dark, thickness, cv2.LINE_AA)
-
-
-# Lines ----------------------------------------------------------------------------------------------------------------
-
-
-def _draw_lines(image: Image, lines: np.ndarray, widths: np.ndarray, opacities: np.ndarray, colour: Colour) -> None:
-    """Lines (L, 2, 2) of one colour; those not opaque (opacity 1) are mixed with what is under them, all at once."""
-    opaque = opacities >= 1
-    if opaque.any():
-        _draw_opaque(image, lines[opaque], widths[opaque], colour)
-    faint = np.flatnonzero((opacities > 0) & ~opaque)
-    if len(faint):
-        faint = faint[np.argsort(opacities[faint], kind="stable")]
-        _mix_lines(image, lines[faint], widths[faint], opacities[faint], colour)
-
-
-def _draw_opaque(image: Image, lines: np.ndarray, widths: np.ndarray, colour: Colour) -> None:
-    """Lines (L, 2, 2) with round ends, so that one of no length is a dot; all of one width by one call of OpenCV."""
-    ends, pixels = _ends(lines), _pixels(widths)
-    for width in sorted(set(pixels.tolist())):
-        cv2.polylines(image, list(ends[pixels == width]), False, colour, width, cv2.LINE_AA, _SHIFT)
-
-
-def _mix_lines(image: Image, lines: np.ndarray, widths: np.ndarray, opacities: np.ndarray, colour: Colour) -> None:
-    """Where lines cross, the last one counts: so the colour of what is below shines through once."""
-    size = np.array([image.shape[1], image.shape[0]])
-    low = np.clip(lines.min(axis=(0, 1)) - widths.max() - 1, 0, size).astype(int)
-    high = np.clip(lines.max(axis=(0, 1)) + widths.max() + 2, 0, size).astype(int)
-    if (high <= low).any():
-        return
-    mask = np.zeros((high - low)[::-1], np.uint8)
-    ends, pixels = _ends(lines - low).tolist(), _pixels(widths).tolist()
-    for (start, end), width, opacity in zip(ends, pixels, opacities.tolist(), strict=True):
-        cv2.line(mask, start, end, (255 * opacity,), width, cv2.LINE_AA, _SHIFT)
-    places = cv2.findNonZero(mask)
-    if places is None:
-        return
-    columns, rows = places.reshape(-1, 2).T
-    weights = mask[rows, columns, None] * np.float32(1 / 255)
-    pixels_of_image = image.reshape(-1, 3)  # flat indices are much faster than pairs
-    at = (rows + low[1]) * image.shape[1] + columns + low[0]
-    under = pixels_of_image.take(at, axis=0).astype(np.float32)
-    mixed = (np.array(colour, np.float32) - under) * weights + under
-    pixels_of_image[at] = (mixed + 0.5).astype(np.uint8)
-
-
-def _ends(lines: np.ndarray) -> np.ndarray:
-    """Ends of lines (L, 2, 2) as int32 in the units of OpenCV, 1 / 16 pixel."""
-    return np.rint(lines * (1 << _SHIFT)).astype(np.int32)
-
-
-def _pixels(widths: np.ndarray) -> np.ndarray:
-    return np.maximum(1, np.rint(widths)).astype(int)

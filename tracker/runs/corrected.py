@@ -13,18 +13,17 @@ from typing import Any, Self
 import numpy as np
 
 from posetrail.errors import InputError
-from tracker.association.corrections import Checked, Operation, Undo, are_undone, to_json
+from tracker.association.corrections import Checked, Operation, Undo, are_undone, digest_of, to_json
 from tracker.association.overlay import corrected
 from tracker.association.requests import Effect as Effect
 from tracker.association.requests import grounded
 from tracker.association.statements import statements
 from tracker.io.corrections_log import CORRECTIONS, append_correction, read_corrections
 from tracker.io.pose_log import PoseLogHeader, read_pose_log
-from tracker.runs.corrections import RunCorrections, corrections_of, digest_of, operations_of
-from tracker.runs.follow import follow_run
+from tracker.runs.corrections import RunCorrections, corrections_of, operations_of
 from tracker.runs.kept_clip import kept_clip
 from tracker.runs.locks import file_lock
-from tracker.runs.record import LOG, Outcome, RunRecord, check_log, read_record
+from tracker.runs.record import LOG, RunRecord, check_log, read_record
 from tracker.runs.results import tracked_clip_of
 from tracker.settings import AssociationSettings
 from tracker.tracked_clip import TrackedClip
@@ -94,7 +93,7 @@ class CorrectedRun:
         self._in_base: Mapping[int, Operation] = {}  # the corrections that `_base` was made with
 
     def __enter__(self) -> Self:
-        self._load()
+        self.load()
         return self
 
     def __exit__(
@@ -109,7 +108,7 @@ class CorrectedRun:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the files of tracks in the folder were made from other corrections; `associate_again` helps."""
+        """Whether the files of tracks in the folder were made from other corrections."""
         return digest_of(self._corrections.effective) != self.record.corrections.sha256
 
     def measured(self) -> TrackedClip:
@@ -151,20 +150,8 @@ class CorrectedRun:
         self._lay_over()
         return effect
 
-    def associate_again(self, settings: AssociationSettings | None = None) -> Outcome:
-        """Assign ids again with the corrections, in the run's folder, and load the result.
-
-        Args:
-            settings: association settings; those of the run if not given.
-
-        Raises:
-            InputError: another process uses the folder, or the run cannot be read.
-        """
-        outcome = follow_run(self.folder, settings or self.record.association_settings)
-        self._load()
-        return outcome
-
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Read the run again, after its ids were assigned anew."""
         self.record = read_record(self.folder)
         check_log(self.folder, self.record)
         self.header = read_pose_log(self.folder / LOG)[0]
@@ -185,7 +172,7 @@ class CorrectedRun:
         if not smoothed:
             settings = replace(settings, smooth="none", smooth_hz=AssociationSettings.smooth_hz)
             return tracked_clip_of(log, settings, self.record.pose_log, corrections)
-        return kept_clip(log, settings, self.record.pose_log, corrections)
+        return kept_clip(log, settings, self.record.pose_log, corrections, tracked_clip_of)
 
     def _check_up_to_date(self, revision: int | None) -> None:
         """Make sure that no other process has changed the run, and that `revision` is the current one."""

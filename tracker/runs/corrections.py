@@ -5,11 +5,9 @@ After a run was tracked again, they can be transferred to its new poses.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from posetrail.files import written_whole
 from posetrail.poses import Poses
 from posetrail.similarity import box_area, keypoint_boxes, oks
 from posetrail.skeletons import Skeleton
-from tracker.association.corrections import Operation, effective, from_json, pose_keys, pose_name, to_json
+from tracker.association.corrections import Operation, digest_of, effective, from_json, pose_keys, pose_name, to_json
 from tracker.association.statements import statements
 from tracker.association.transfer import named_poses, transferred
 from tracker.io.corrections_log import (
@@ -137,14 +135,6 @@ def operations_of(path: Path, log: CorrectionsLog, skeleton: Skeleton) -> tuple[
         except ValueError as error:
             raise damaged_line(path, number + 1, str(error)) from None
     return tuple(operations)
-
-
-def digest_of(operations: Mapping[int, Operation]) -> str:
-    """A sha256 of operations, equal for equal ones; empty for none."""
-    if not operations:
-        return ""
-    text = json.dumps([[number, to_json(operation)] for number, operation in operations.items()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 # Other poses ----------------------------------------------------------------------------------------------------------

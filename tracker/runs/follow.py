@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from posetrail.errors import InputError
 from posetrail.files import written_whole
@@ -35,6 +36,9 @@ from tracker.runs.record import (
 from tracker.runs.results import tracks_of, write_results, writers_of
 from tracker.runs.versions import installed_versions
 from tracker.settings import AssociationSettings
+
+if TYPE_CHECKING:
+    from tracker.runs.corrected import CorrectedRun
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +93,21 @@ def follow_run(
             folder, record, settings, tracks, writers, started=started, warnings=warnings, keep=keep, used=used
         )
         return Outcome.of(folder, record)
+
+
+def associate_again(run: CorrectedRun, settings: AssociationSettings | None = None) -> Outcome:
+    """Assign ids again with the corrections of an opened run, in its folder, and load the result into it.
+
+    Args:
+        run: opened.
+        settings: association settings; those of the run if not given.
+
+    Raises:
+        InputError: another process uses the folder, or the run cannot be read.
+    """
+    outcome = follow_run(run.folder, settings or run.record.association_settings)
+    run.load()
+    return outcome
 
 
 def follow_poses(

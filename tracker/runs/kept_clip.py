@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
@@ -25,10 +25,8 @@ from posetrail.errors import InputError
 from posetrail.files import written_whole
 from posetrail.poses import Poses
 from posetrail.store import home_folder
-from tracker.association.corrections import Operation
+from tracker.association.corrections import Operation, digest_of
 from tracker.io.pose_log import LogEnd
-from tracker.runs.corrections import digest_of
-from tracker.runs.results import tracked_clip_of
 from tracker.settings import AssociationSettings
 from tracker.tracked_clip import TrackedClip
 
@@ -51,15 +49,19 @@ def preview_folder(run: Path) -> Path:
 
 
 def kept_clip(
-    log: Path, settings: AssociationSettings, end: LogEnd, corrections: Mapping[int, Operation]
+    log: Path,
+    settings: AssociationSettings,
+    end: LogEnd,
+    corrections: Mapping[int, Operation],
+    make: Callable[[Path, AssociationSettings, LogEnd, Mapping[int, Operation]], TrackedClip],
 ) -> TrackedClip:
-    """What `tracked_clip_of` returns for these arguments, read from where it was kept, or made and kept."""
+    """What `make` returns for the other arguments, read from where it was kept, or made and kept."""
     place = preview_folder(log.parent) / _FILE
     made_of = [_FORMAT, version("posetrail"), asdict(end), asdict(settings), digest_of(corrections)]
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     clip = _read(place, digest)
     if clip is None:
-        clip = tracked_clip_of(log, settings, end, corrections)
+        clip = make(log, settings, end, corrections)
         if len(clip.poses) >= _FEWEST_POSES:
             with suppress(OSError, InputError):  # it can be made again
                 place.parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ from tracker.association.corrections import Operation, from_json
 from tracker.association.suspects import Suspect
 from tracker.io.corrections_log import CORRECTIONS
 from tracker.runs.corrected import CorrectedRun, Effect, Entry, OutOfDate
+from tracker.runs.follow import associate_again
 from tracker.runs.kept_clip import preview_folder
 from tracker.runs.record import RunRecord
 from tracker.tracked_clip import TrackedClip
@@ -245,7 +246,7 @@ class ServedRun:
             InputError: another process uses the folder, or it cannot be written.
         """
         with self._in_folder:
-            self._run.associate_again()
+            associate_again(self._run)
             self._associations += 1
             self.now, self._found = self._snapshot(), None
 

@@ -23,7 +23,7 @@ from tracker.frames import TrackedFrame
 from tracker.io.importers import read_poses
 from tracker.runs.corrected import CorrectedRun
 from tracker.runs.corrections import corrections_of, keep_named_poses
-from tracker.runs.follow import follow_poses, follow_run
+from tracker.runs.follow import associate_again, follow_poses, follow_run
 from tracker.runs.results import writers_of
 from tracker.settings import AssociationSettings
 
@@ -80,7 +80,7 @@ def test_corrections_hold_after_association_with_any_settings(folder: Path, seed
                 continue
         check(run)
         for settings in (SETTINGS[seed % len(SETTINGS)], random.choice(SETTINGS)):
-            run.associate_again(settings)
+            associate_again(run, settings)
             assert not run.is_stale
             check(run)
             with (folder / "tracks.csv").open() as file:
@@ -110,14 +110,14 @@ def test_all_corrections_undone_give_the_first_files_byte_for_byte(folder: Path,
                     numbers.append(run.revision)
             except InputError:
                 continue
-        run.associate_again()
+        associate_again(run)
         for number in numbers[25:][::-1]:
             run.apply({"op": "undo", "of": number})
     with CorrectedRun(folder) as run:
         for number in numbers[:25][::-1]:
             run.apply({"op": "undo", "of": number})
         assert run.is_stale == ((folder / "tracks.json").read_bytes() != first["tracks.json"])
-        run.associate_again()
+        associate_again(run)
     assert {name: (folder / name).read_bytes() for name in first} == first
 
 
@@ -132,7 +132,7 @@ def test_one_swap_repairs_the_files_of_two_people_who_were_exchanged(tmp_path: P
         assert run.clip.people(30).track_ids.tolist() == [2, 1]
         effect = run.apply({"op": "swap", "a": [30, 0], "b": [30, 1]})
         assert effect.text == "ids 2 and 1 exchange from frame 30 to the end: 2 x 30 poses"
-        run.associate_again()
+        associate_again(run)
         header = run.header
     perfect = tmp_path / "perfect"
     perfect.mkdir()

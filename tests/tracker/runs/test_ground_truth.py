@@ -25,6 +25,7 @@ from tests.pose_frames import pose_frames
 from tracker.io.importers import read_poses
 from tracker.runs.corrected import CorrectedRun
 from tracker.runs.export import EXPORT_FORMATS, export_run, ground_truth_of
+from tracker.runs.follow import associate_again
 from tracker.runs.ground_truth import head_boxes
 from tracker.settings import AssociationSettings
 
@@ -43,7 +44,7 @@ def run(tmp_path: Path) -> Path:
         opened.apply({"op": "hide", "pose": [first, 0], "joint": "right_knee"})
         opened.apply({"op": "hide", "pose": [first, 0], "joint": "nose"})
         opened.apply({"op": "checked", "from": first, "to": last})
-        opened.associate_again()
+        associate_again(opened)
     return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,22 +40,26 @@ def same(one: TrackedClip, other: TrackedClip) -> bool:
 def test_kept_tracks_equal_those_that_were_made(run: Path, corrections: dict[int, Name]) -> None:
     record = read_record(run)
     arguments = run / LOG, record.association_settings, record.pose_log, corrections
-    made = kept_clip(*arguments)
+    made = kept_clip(*arguments, tracked_clip_of)
     assert (run / "preview" / "tracks.npz").is_file()
     assert same(made, tracked_clip_of(*arguments))
-    assert same(made, kept_clip(*arguments))
+    assert same(made, kept_clip(*arguments, tracked_clip_of))
 
 
-def test_kept_tracks_of_other_settings_or_corrections_are_not_used(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_tracks_of_other_settings_or_corrections_are_not_used(run: Path) -> None:
     record = read_record(run)
     settings = record.association_settings
-    kept_clip(run / LOG, settings, record.pose_log, {})
     made: list[object] = []
-    monkeypatch.setattr(module, "tracked_clip_of", lambda *args: (made.append(args), tracked_clip_of(*args))[1])
-    kept_clip(run / LOG, settings, record.pose_log, {})
+
+    def make(*args: Any) -> TrackedClip:
+        made.append(args)
+        return tracked_clip_of(*args)
+
+    kept_clip(run / LOG, settings, record.pose_log, {}, tracked_clip_of)
+    kept_clip(run / LOG, settings, record.pose_log, {}, make)
     assert len(made) == 0
-    assert kept_clip(run / LOG, settings, record.pose_log, NAMED).names == {1: "Ada"}
-    kept_clip(run / LOG, replace(settings, max_link_gap_s=1.0), record.pose_log, {})
+    assert kept_clip(run / LOG, settings, record.pose_log, NAMED, make).names == {1: "Ada"}
+    kept_clip(run / LOG, replace(settings, max_link_gap_s=1.0), record.pose_log, {}, make)
     assert len(made) == 2
 
 
@@ -62,10 +67,10 @@ def test_kept_tracks_of_other_settings_or_corrections_are_not_used(run: Path, mo
 def test_a_damaged_file_is_made_again(run: Path, content: bytes) -> None:
     record = read_record(run)
     arguments = run / LOG, record.association_settings, record.pose_log, {}
-    made = kept_clip(*arguments)
+    made = kept_clip(*arguments, tracked_clip_of)
     place = run / "preview" / "tracks.npz"
     whole = place.read_bytes()
     for damaged in (content, whole[: len(whole) // 2]):
         place.write_bytes(damaged)
-        assert same(kept_clip(*arguments), made)
+        assert same(kept_clip(*arguments, tracked_clip_of), made)
         assert place.read_bytes() == whole

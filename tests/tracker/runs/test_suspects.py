@@ -15,7 +15,7 @@ from tests.worlds import Walker, World, line, write_images
 from tracker.io.video import open_source
 from tracker.runs.corrected import CorrectedRun
 from tracker.runs.folder import run_clip
-from tracker.runs.follow import follow_run
+from tracker.runs.follow import associate_again, follow_run
 from tracker.runs.record import read_record
 from tracker.runs.suspects import find_suspects
 from tracker.settings import AssociationSettings, Settings
@@ -63,7 +63,7 @@ def test_suspects_are_those_of_the_corrected_tracks(folder: Path) -> None:
     assert "link" not in {each.kind for each in find_suspects(folder)}
     with CorrectedRun(folder) as run:
         run.apply({"op": "swap", "a": [18, 0], "b": [18, 1], "only_here": False})  # a mistake
-        run.associate_again()
+        associate_again(run)
     worst = find_suspects(folder)[0]
     assert (worst.kind, worst.poses[0][0], worst.poses[1][0]) == ("link", 17, 18)
 
