@@ -148,8 +148,9 @@ export class Player {
       if (turn !== this.turn) return;
       this.notice("");
       if (isThere) {
-        await this.#playPreview(turn);
-        return;
+        const canTell = await preview.canTell(slot);
+        if (turn !== this.turn) return;
+        if (canTell) return this.#playPreview(turn);
       }
     }
     await this.#playByClock(turn);
@@ -235,7 +236,11 @@ export class Player {
     if (turn === this.turn) await this.#playPreview(turn);
   }
 
-  /** Without a preview: stills as they come, or no picture at all. @param {number} turn */
+  /**
+   * Seek from frame to frame as time goes by: pictures of the preview where the browser does not tell which one it draws
+   * while it plays, stills as they come where there is no preview, or no picture at all.
+   * @param {number} turn
+   */
   async #playByClock(turn) {
     let begin = performance.now();
     let from = this.position;
@@ -251,7 +256,29 @@ export class Player {
         await this.#go(this.run.num_frames - 1);
         return this.pause();
       }
-      if (position !== this.position) await this.#go(position);
+      if (position === this.position) continue;
+      if (await this.#waitForPreview(turn, position)) [begin, from] = [performance.now(), position];
+      if (turn === this.turn) await this.#go(position);
     }
+  }
+
+  /**
+   * Get the preview of a frame ready, and that of the frames after it in time.
+   * @param {number} turn @param {number} position @returns {Promise<boolean>} whether it had to wait
+   */
+  async #waitForPreview(turn, position) {
+    const { preview } = this;
+    if (!preview || preview.isMissing(position)) return false;
+    const slot = preview.slotFor(position);
+    if (slot.isReady) {
+      const next = preview.lastOf(slot) + 1;
+      const isNear = (next - position) * 2 < preview.pieceFrames && next <= (this.loop?.[1] ?? this.run.num_frames - 1);
+      if (isNear && slot === preview.active && !preview.isMissing(next)) preview.slotFor(next);
+      return false;
+    }
+    this.notice("The preview of these frames is being made.");
+    await slot.ready;
+    if (turn === this.turn) this.notice("");
+    return true;
   }
 }

@@ -34,6 +34,8 @@ export class Preview {
       return { video, piece: -1, ready: Promise.resolve(false), isReady: false };
     });
     this.active = this.slots[0];
+    /** @type {boolean | null} whether the browser tells which picture it draws; null: not known yet */
+    this.tells = null;
   }
 
   /** @param {number} position */
@@ -110,7 +112,7 @@ export class Preview {
       // A callback is not promised for every seek; `seeked` comes always, at times before the picture.
       const onFrame = (/** @type {number} */ _, /** @type {{mediaTime: number}} */ data) => {
         if (isOver) return;
-        if (Math.round(data.mediaTime * this.fps) === k) end();
+        if (this.#pictureAt(data.mediaTime) === k) end();
         else video.requestVideoFrameCallback(onFrame);
       };
       video.requestVideoFrameCallback?.(onFrame);
@@ -137,10 +139,31 @@ export class Preview {
       const frame = new VideoFrame(video);
       const k = Math.round((frame.timestamp * this.fps) / 1e6);
       frame.close();
-      return k;
+      if (k > 0) this.tells = true;
+      return this.tells === false ? null : k; // Firefox 153 says 0 for every picture
     } catch {
       return null;
     }
+  }
+
+  /**
+   * Whether the browser tells which picture of a video it draws. While a video plays, the time of its callbacks is at
+   * times that of the picture before or after; without an answer, only a paused video is known to show a frame.
+   * @param {Slot} slot  ready
+   */
+  async canTell(slot) {
+    const second = slot.piece * this.pieceFrames + 1;
+    if (this.tells === null && second <= this.lastOf(slot)) {
+      await this.seek(slot, second);
+      this.#number(slot.video);
+      this.tells ??= false;
+    }
+    return this.tells === true;
+  }
+
+  /** The number in its piece of the picture of a callback; after a seek, Firefox gives the time sought. @param {number} mediaTime */
+  #pictureAt(mediaTime) {
+    return Math.floor(mediaTime * this.fps + 0.25);
   }
 
   /**
@@ -148,7 +171,7 @@ export class Preview {
    * @param {number} mediaTime
    */
   positionAt(mediaTime) {
-    const k = this.#number(this.active.video) ?? Math.round(mediaTime * this.fps);
+    const k = this.#number(this.active.video) ?? this.#pictureAt(mediaTime);
     const position = this.active.piece * this.pieceFrames + k;
     return Math.min(Math.max(position, this.active.piece * this.pieceFrames), this.lastOf(this.active));
   }
