@@ -64,6 +64,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(TESTS).with_suffix("").as_posix() in FAST:
             item.add_marker("fast")
+    # Files go to the workers in this order: a long one at the end would keep one of them busy alone.
+    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] != "training")
 
 
 @pytest.fixture(scope="session")

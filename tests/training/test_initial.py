@@ -46,13 +46,13 @@ def test_channels_are_taken_over_by_the_names_of_the_joints(network: str) -> Non
     own = {name: value.clone() for name, value in network_after.state_dict().items()}
     started = start_from(network_after, trained.state_dict(), before, after)
     assert (started.taken, started.fresh) == (("nose",), ("tail",))
-    for name, axis in joint_axes(after).items():
-        value = network_after.state_dict()[name].movedim(axis, 0).unflatten(0, (2, -1))
-        old = trained.state_dict()[name].movedim(axis, 0).unflatten(0, (17, -1))
+    found, given, axes = network_after.state_dict(), trained.state_dict(), joint_axes(after)
+    for name, axis in axes.items():
+        value = found[name].movedim(axis, 0).unflatten(0, (2, -1))
+        old = given[name].movedim(axis, 0).unflatten(0, (17, -1))
         assert torch.equal(value[1], old[0])  # the nose
         assert torch.equal(value[0], own[name].movedim(axis, 0).unflatten(0, (2, -1))[0])
-    rest = [name for name in own if name not in joint_axes(after)]
-    assert all(torch.equal(network_after.state_dict()[name], trained.state_dict()[name]) for name in rest)
+    assert all(torch.equal(found[name], given[name]) for name in own if name not in axes)
 
 
 def test_posetrack_takes_thirteen_joints_of_coco() -> None:

@@ -30,7 +30,7 @@ SMALLEST = {  # of each family, with a crop that is small where the network take
     "mspn_r50_1stg": (64, 96),
     "hourglass_2stack": (64, 64),
     "softgated_4stack": (64, 64),
-    "cpm_mmpose": (64, 96),
+    "cpm_mmpose": (64, 64),
     "rtmpose_t": (96, 128),
     "vitpose_s_mmpose": (192, 256),  # this and the next take one size only
     "movenet_thunder": (256, 256),
