@@ -1,7 +1,7 @@
 """Interfaces of the networks that inference uses.
 
-All of them are called with a batch of frames. A result for one frame must not depend on the other frames of the call:
-the pipeline chooses the batches, and resuming a run changes them.
+They are called with a batch of frames, or of sequences of poses. A result for one frame or sequence must not depend on
+the others of the call: the pipeline chooses the batches, and resuming a run changes them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from posetrail.frame import Frame
 from posetrail.poses import Detections, Poses
+from posetrail.poses3d import PoseSequence
 from posetrail.skeletons import Skeleton
 
 DETECTION_INTERVAL_S = 0.1
@@ -89,3 +90,35 @@ class Embedder(Protocol):
 
         The dot product of two embeddings is their similarity; it is 1 for identical appearance.
         """
+
+
+class Lifter(Protocol):
+    """Estimates 3-D joints from sequences of 2-D joints, each of one person."""
+
+    @property
+    def source(self) -> Skeleton:
+        """The 2-D joints it takes."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The 3-D joints it returns."""
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Frames per second of the sequences it was trained with; None: any."""
+
+    def __call__(self, sequences: Sequence[PoseSequence]) -> list[np.ndarray]:
+        """Return 3-D joints (T, K, 3) float32 per sequence, relative to the root of each frame.
+
+        Axes of the camera: x right, y down, z away from the camera; metres, unless the recipe of the lifter gives
+        another unit. The lifter normalises, pads the ends, cuts windows and averages with the mirrored sequence. Gaps
+        are interpolated and sequences resampled before.
+        """
+
+
+@runtime_checkable
+class TrajectoryLifter(Protocol):
+    """A lifter that can also estimate where the root of the body is."""
+
+    def trajectories(self, sequences: Sequence[PoseSequence]) -> list[np.ndarray] | None:
+        """Return the root (T, 3) float32 metres, axes of the camera, per sequence; None if its weights have no such."""
