@@ -62,10 +62,11 @@ def create_estimator(name: str, *, runtime: Runtime, **options: Any) -> Estimato
     """
     make: Callable[..., Estimator]
     if path := onnx_path(name):
-        from estimators.onnx_file import OnnxEstimator
+        from estimators.onnx_file import opened
 
-        make = partial(OnnxEstimator, path=path)
-    elif name in ESTIMATORS:
+        make = opened(path, runtime)
+        return make(**suited(options, make, f"estimator {name}"))
+    if name in ESTIMATORS:
         make = ESTIMATORS[name]()
     else:
         raise unknown_name("estimator", name, (*ESTIMATORS, *BOTTOM_UP, f"{ONNX_PREFIX}FILE"))

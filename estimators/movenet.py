@@ -28,8 +28,8 @@ _CROP_PX = 256
 
 # Measured on annotated images and on clips, docs/concepts/inference.md. The margin of the mask makes no difference from
 # 0.1 to 0.4; without a mask, more joints are on other people.
-_CROP_SCALE = 1.15
-_MASK_MARGIN = 0.2
+CROP_SCALE = 1.15
+MASK_MARGIN = 0.2
 
 
 def _module() -> torch.nn.Module:
@@ -77,18 +77,12 @@ class MoveNet:
         self,
         runtime: Runtime,
         *,
-        crop_scale: float = _CROP_SCALE,
-        crop_mask_margin: float | None = _MASK_MARGIN,
+        crop_scale: float = CROP_SCALE,
+        crop_mask_margin: float | None = MASK_MARGIN,
         flip_test: bool = False,
         weights: Path | None = None,
     ) -> None:
-        if crop_scale <= 0:
-            raise InputError(f"crop_scale: expected more than 0, such as {_CROP_SCALE}, got {crop_scale}")
-        if crop_mask_margin is not None and crop_mask_margin < 0:
-            raise InputError(f"crop_mask_margin: expected 0 or more, such as 0.2, got {crop_mask_margin}")
-        self.crop_scale = crop_scale
-        self.crop_mask_margin = crop_mask_margin
-        self.flip_test = flip_test
+        self.set_options(crop_scale, crop_mask_margin, flip_test)
         self.skeleton: Skeleton = COCO_17
         if weights is None:
             self.weights = runtime.weights_of(NETWORK)
@@ -96,11 +90,25 @@ class MoveNet:
         else:
             self._run = self._load_trained(weights, runtime)
 
+    def set_options(self, crop_scale: float, crop_mask_margin: float | None, flip_test: bool) -> None:
+        """Set the options of the class.
+
+        Raises:
+            InputError: an option is unusable.
+        """
+        if crop_scale <= 0:
+            raise InputError(f"crop_scale: expected more than 0, such as {CROP_SCALE}, got {crop_scale}")
+        if crop_mask_margin is not None and crop_mask_margin < 0:
+            raise InputError(f"crop_mask_margin: expected 0 or more, such as 0.2, got {crop_mask_margin}")
+        self.crop_scale = crop_scale
+        self.crop_mask_margin = crop_mask_margin
+        self.flip_test = flip_test
+
     @classmethod
     def of(cls, run: Run, skeleton: Skeleton) -> MoveNet:
         """The estimator of a network that is loaded already: crops (N, 256, 256, 3) uint8 to its four maps."""
         estimator = cls.__new__(cls)
-        estimator.crop_scale, estimator.crop_mask_margin, estimator.flip_test = _CROP_SCALE, None, False
+        estimator.set_options(CROP_SCALE, None, False)
         estimator.skeleton, estimator._run = skeleton, run
         return estimator
 

@@ -154,5 +154,9 @@ class MoveNetNetwork(nn.Module):
             regress (N, 2 K, 64, 64) cells: from the centre to each joint, (dy, dx) pairs;
             offset (N, 2 K, 64, 64) cells: from a cell to the joint in it, (dy, dx) pairs.
         """
-        x = self.neck(self.body(crops.permute(0, 3, 1, 2).float() / 127.5 - 1))
+        return self.maps(crops.permute(0, 3, 1, 2).float() / 127.5 - 1)
+
+    def maps(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The maps of crops (N, 3, 256, 256) that are scaled to -1..1."""
+        x = self.neck(self.body(images))
         return torch.sigmoid(self.heat(x)), torch.sigmoid(self.centre(x)), self.regress(x), self.offset(x)

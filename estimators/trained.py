@@ -1,4 +1,8 @@
-"""Weights that `posetrail train` writes: a safetensors file that says which network, skeleton and recipe it is for."""
+"""Weights of `posetrail train`: network, skeleton and recipe are in the metadata of the file.
+
+The metadata of a safetensors file, or of an ONNX file that was exported from one, has a JSON text under the key
+`posetrail_training`.
+"""
 
 from __future__ import annotations
 
@@ -54,9 +58,14 @@ def save_trained(path: Path, state: Mapping[str, Tensor], training: Training) ->
     """Write weights with their description; the file appears complete or not at all."""
     from safetensors.torch import save_file
 
-    described = asdict(training) | {"skeleton": skeleton_to_dict(training.skeleton)}
     with written_whole(path) as beside:
-        save_file({name: value.contiguous() for name, value in state.items()}, beside, {_KEY: json.dumps(described)})
+        save_file({name: value.contiguous() for name, value in state.items()}, beside, metadata_of(training))
+
+
+def metadata_of(training: Training) -> dict[str, str]:
+    """Metadata that describe a training, as `training_in` reads them."""
+    described = asdict(training) | {"skeleton": skeleton_to_dict(training.skeleton)}
+    return {_KEY: json.dumps(described)}
 
 
 def read_training(path: Path) -> Training | None:
@@ -71,13 +80,26 @@ def read_training(path: Path) -> Training | None:
         return None
     try:
         with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(_KEY)
+            metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise InputError(f"weights {path}: cannot be read ({error}); it may be incomplete") from None
-    if text is None:
+    return training_in(metadata, f"weights {path}")
+
+
+def training_in(metadata: Mapping[str, str], where: str) -> Training | None:
+    """The training that the metadata of a file describe; None for files of other programs.
+
+    Args:
+        metadata: of the file.
+        where: the file, for error messages.
+
+    Raises:
+        InputError: the description is damaged, or the network is unknown to this posetrail.
+    """
+    if _KEY not in metadata:
         return None
     try:
-        values: dict[str, Any] = json.loads(text)
+        values: dict[str, Any] = json.loads(metadata[_KEY])
         width, height = map(int, values["input_size"])
         training = Training(
             network=str(values["network"]),
@@ -86,10 +108,12 @@ def read_training(path: Path) -> Training | None:
             decoder=str(values["decoder"]),
             about=str(values["about"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"weights {path}: expected the description of a training, got others ({error})") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{where}: expected the description of a training, got others ({error})") from None
     if training.network not in (*TOP_DOWN, MOVENET):
-        raise InputError(f"weights {path}: are of the network {training.network!r}, which this posetrail does not have")
+        raise InputError(f"{where}: is of the network {training.network!r}, which this posetrail does not have")
+    if training.decoder and (training.network == MOVENET or RECIPES[training.network].output != "heatmaps"):
+        raise InputError(f"{where}: expected no decoder of heatmaps for {training.network}, got {training.decoder!r}")
     return training
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from posetrail.errors import InputError
 
-_NOT_OPTIONS = ("runtime", "name", "network", "path")  # set by the code that creates a network, not by users
+_NOT_OPTIONS = ("runtime", "name", "network", "path", "file")  # set by the code that creates a network, not by users
 ONNX_PREFIX = "onnx:"
 """Stands before the path of an ONNX file in place of the name of a network."""
 BOXES_PREFIX = "boxes:"

@@ -14,6 +14,7 @@ from tracker.cli.help import HELP_FLAGS
 from tracker.cli.printing import Printer
 
 if TYPE_CHECKING:
+    from estimators.trained import Training
     from posetrail.download import OnProgress
     from posetrail.export import Exported
     from tracker.runs.quantise import Quantised
@@ -131,10 +132,11 @@ def export(
 
     The input of the file is (batch, 3, height, width), normalised as the network's authors did, at the size of the
     published score; its outputs are the network's own, such as heatmaps. The input of a built-in network is one image
-    (1, height, width, 3) uint8 RGB.
+    (1, height, width, 3) uint8 RGB. Weights of `posetrail train` are exported with their joints, size of the crop,
+    normalisation and decoder, which `posetrail track --estimator onnx:FILE` uses.
 
     Args:
-        name: Name from `posetrail models`.
+        name: Name from `posetrail models`, or a file of `posetrail train`, such as trained/best.safetensors.
         output: The .onnx file to write.
         weights: Weights file [default: that in the cache].
     """
@@ -147,6 +149,10 @@ def export(
     from posetrail.published import find_published
     from tracker.runs.published import published_weights
 
+    if (trained := _trained(name, weights)) is not None:
+        from estimators.exported import export_trained
+
+        return _exported(export_trained(*trained, output), "torch", f"--estimator onnx:{output}")
     built_in = {each: made.network for each, made in DETECTORS.items()}
     built_in |= {each: made.network for each, made in ESTIMATORS.items()}
     if name in built_in:
@@ -234,6 +240,21 @@ def _quantised(done: Quantised, normalisation: str | None) -> None:
     _print(f"    use it with: posetrail track CLIP --{done.kind} onnx:{done.path}{given}")
 
 
+def _trained(name: str, weights: Path | None) -> tuple[Path, Training] | None:
+    """The file of `posetrail train` that a name or weights mean, and its description; None for other weights."""
+    from estimators.trained import read_training
+
+    file = weights or Path(name)
+    training = read_training(file)
+    if training is not None and weights is not None and name != training.network:
+        raise InputError(f"--weights: expected weights of {name}, got {file}, which are of {training.network}")
+    if training is None and weights is None and file.is_file():
+        raise InputError(
+            f"export: expected a name or a file of `posetrail train`, got {file}; give NAME --weights {file}"
+        )
+    return None if training is None else (file, training)
+
+
 def _stored(name: str) -> Path:
     """The weights file of a published name."""
     from posetrail.published import find_published
@@ -244,9 +265,11 @@ def _stored(name: str) -> Path:
     return weights_file(find_published(name, table).network, name, table=table)
 
 
-def _exported(done: Exported, original: str) -> int:
+def _exported(done: Exported, original: str, used_with: str = "") -> int:
     _print(f"{done.path}: {done.path.stat().st_size / 1e6:.1f} MB, outputs {' '.join(map(_shape, done.outputs))}")
     _print(f"    differs from {original} by at most {done.max_difference:.1e}, in numbers up to {done.largest:.2g}")
+    if used_with:
+        _print(f"    use it with: posetrail track CLIP {used_with}")
     return 0
 
 

@@ -10,14 +10,14 @@ import numpy as np
 
 from detectors.nanodet import NanoDet
 from detectors.onnx_file import OnnxDetector
-from estimators.onnx_file import OnnxEstimator
+from estimators.onnx_file import OnnxEstimator, OnnxMoveNet
 from posetrail.errors import InputError
 from posetrail.frame import Frame
 from posetrail.runtime import Runtime
 from tracker.io.video import open_source, read_frames
 from tracker.settings import InferenceSettings
 
-OnnxNetwork = OnnxDetector | OnnxEstimator
+OnnxNetwork = OnnxDetector | OnnxEstimator | OnnxMoveNet
 
 LEAST_SAMPLES = 8
 _HELD_OUT_EVERY = 5  # one frame of so many is for the check
@@ -78,7 +78,7 @@ def collect(network: OnnxNetwork, clips: Sequence[Path], frames: int, folder: Pa
         return network.run(batch)
 
     recording = network.with_run(recorded)
-    detector = NanoDet(runtime) if isinstance(network, OnnxEstimator) else None
+    detector = None if isinstance(network, OnnxDetector) else NanoDet(runtime)
     total = frames + frames // (_HELD_OUT_EVERY - 1)
     per_clip = [total * (i + 1) // len(clips) - total * i // len(clips) for i in range(len(clips))]
     spread = (frame for clip, count in zip(clips, per_clip, strict=True) for frame in spread_frames(clip, count))

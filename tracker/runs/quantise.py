@@ -13,14 +13,16 @@ import numpy as np
 import onnxruntime
 
 from detectors.onnx_file import OnnxDetector
+from estimators import create_estimator
 from estimators.affine import transformed
-from estimators.onnx_file import OnnxEstimator
+from estimators.onnx_file import OnnxEstimator, OnnxMoveNet
 from estimators.top_down import crops_of
 from posetrail.errors import InputError
 from posetrail.export import remove_metadata
 from posetrail.files import written_whole
 from posetrail.float_layers import Choice, choose_float_layers
 from posetrail.nms import nms
+from posetrail.options import ONNX_PREFIX
 from posetrail.poses import Detections
 from posetrail.quantisation import calibrate, check_is_float, quantised, require_onnx
 from posetrail.runtime import Run, Runtime
@@ -157,7 +159,9 @@ def recognised(
     faults = []
     if kind != "detector":
         try:
-            made.append(OnnxEstimator(runtime, path=path, normalisation=normalisation))
+            found = create_estimator(f"{ONNX_PREFIX}{path}", runtime=runtime, normalisation=normalisation)
+            assert isinstance(found, OnnxEstimator | OnnxMoveNet)
+            made.append(found)
         except InputError as error:
             faults.append(error)
     if kind != "estimator":
@@ -238,9 +242,9 @@ def _error_of(network: OnnxNetwork, samples: Sequence[np.ndarray]) -> Callable[[
     return error
 
 
-def _map_error(network: OnnxEstimator) -> Callable[..., float]:
+def _map_error(network: OnnxEstimator | OnnxMoveNet) -> Callable[..., float]:
     """Error of an estimator's outputs, relative to their spread."""
-    of_last = network.recipe.output == "heatmaps"  # of several stages, only the last is used
+    of_last = isinstance(network, OnnxEstimator) and network.recipe.output == "heatmaps"  # the last of several stages
 
     def error(exact: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> float:
         pairs = list(zip(exact, found, strict=True))[-1 if of_last else 0 :]
@@ -275,7 +279,9 @@ def _change(network: OnnxNetwork, run: Run, collected: Collected) -> JointChange
     return _joints(network, network.with_run(run), collected)
 
 
-def _joints(exact: OnnxEstimator, found: OnnxEstimator, collected: Collected) -> JointChange:
+def _joints(
+    exact: OnnxEstimator | OnnxMoveNet, found: OnnxEstimator | OnnxMoveNet, collected: Collected
+) -> JointChange:
     moved, scores = [np.zeros(0)], [np.zeros(0)]
     for frame, boxes in collected.held_out:
         [a], [b] = exact([frame], [boxes]), found([frame], [boxes])

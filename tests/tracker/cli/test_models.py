@@ -22,6 +22,7 @@ from posetrail.errors import InputError
 from posetrail.export import export_onnx
 from posetrail.store import HOME_VARIABLE
 from tests.command_line import run_command
+from tests.estimators.test_trained import trained
 from tests.server import Server, serving, status, whole
 from tracker.cli.models_list import page
 from tracker.runs.published import published_weights
@@ -218,6 +219,21 @@ def test_export_of_a_built_in_network_writes_one_file(
     code, _, err = run_command(capsys, "models", "export", name, output, "--weights", "x.pth")
     assert code == 2
     assert "leave --weights out" in err
+
+
+def test_trained_weights_are_exported_by_their_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights, output = trained(tmp_path, "simplebaseline_r18"), tmp_path / "own.onnx"
+    code, out, err = run_command(capsys, "models", "export", weights, "-o", output)
+    assert (code, err) == (0, "")
+    assert "outputs batchx4x24x16" in out
+    assert f"use it with: posetrail track CLIP --estimator onnx:{output}" in out
+    code, _, err = run_command(capsys, "models", "export", "rtmpose_t", "-o", output, "--weights", weights)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"--weights: expected weights of rtmpose_t, got {weights}, which are of simplebaseline_r18" in err
+    (tmp_path / "other.pth").write_bytes(b"")
+    code, _, err = run_command(capsys, "models", "export", tmp_path / "other.pth", "-o", output)
+    assert code == 2
+    assert "give NAME --weights" in err
 
 
 def test_export_writes_no_file_whose_outputs_differ(tmp_path: Path) -> None:
