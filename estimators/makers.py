@@ -123,6 +123,13 @@ def rtmpose(deepen: float, widen: float, *, joints: int = 17, input_size: tuple[
     return RTMPose(deepen, widen, joints=joints, input_size=input_size)
 
 
+def rtmw(deepen: float, widen: float, *, joints: int = 133, input_size: tuple[int, int] = (192, 256)) -> nn.Module:
+    """RTMW with factors on its depth and width, for crops of this width and height."""
+    from estimators.networks.rtmw import RTMW
+
+    return RTMW(deepen, widen, joints=joints, input_size=input_size)
+
+
 def vitpose_mmpose(width: int, *, joints: int = 17) -> nn.Module:
     """ViTPose with the keys of MMPose's checkpoints."""
     from estimators.networks.vitpose import vitpose_mmpose as build

@@ -3,125 +3,40 @@
 Every URL is in the authors' own documentation (OpenMMLab's metafiles, torchvision's `get_weight`). Where the authors
 keep their files at a drive or behind a form, only their page is given.
 
-torchvision and OpenMMLab put the first eight digits of the sha256 into a file's name. OpenMMLab replaced some files of
-RTMPose in April 2023 under the same names, so the served file no longer has the hash in its name; where its hash is
-known, both are accepted.
+torchvision puts the first eight digits of the sha256 into a file's name, as OpenMMLab does; RTMPose is in
+`estimators.published_rtmpose`.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
-from posetrail.published import Published, by_name, hash_in_name, torchvision_file
+from estimators.published_rtmpose import RTMPOSES, mmpose_file
+from posetrail.published import Published, by_name, torchvision_file
 
-_MMPOSE = "https://github.com/open-mmlab/mmpose"
-_MMPOSE_FILES = "https://download.openmmlab.com/mmpose"
-_SCORED_BY_MMPOSE = "MMPose's metafile, COCO val2017, boxes of 56.4 AP"
 _APACHE = "Apache-2.0"
-
-
-def _mmpose(
-    name: str,
-    family: str,
-    path: str,
-    ap: float,
-    megabytes: float,
-    *,
-    network: str = "",
-    also: str = "",
-    licence: str = _APACHE,
-    scored_by: str = _SCORED_BY_MMPOSE,
-    score: str = "COCO AP",
-) -> Published:
-    """A file of MMPose's model zoo; `also` is the measured hash of the file that is served."""
-    file = path.rpartition("/")[2]
-    height, width = map(int, re.findall(r"(\d{3})x(\d{3})", file)[-1])
-    named = hash_in_name(file)
-    return Published(
-        name=name,
-        network=network or name,
-        kind="estimator",
-        family=family,
-        file=file,
-        url=f"{_MMPOSE_FILES}/{path}",
-        page=_MMPOSE,
-        sha256=(named, also) if also else (named,),
-        licence=licence,
-        skeleton="coco_17",
-        input_size=(height, width),
-        score=f"{ap} {score}",
-        scored_by=scored_by,
-        megabytes=megabytes,
-    )
-
-
-_RTMPOSE = "v1/projects/rtmposev1"
 _HEATMAP = "v1/body_2d_keypoint/topdown_heatmap/coco"
 _REGRESSION = "v1/body_2d_keypoint/topdown_regression/coco"
-_BODY7 = "Apache-2.0; trained on data sets some of which are for non-commercial use"
-_RTMPOSE_SIZES = {"t": 13.5, "s": 22.0, "m": 54.5, "l": 110.8}
-
-
-def _rtmpose(size: str, data: str, file: str, ap: float, also: str = "") -> Published:
-    of_seven = data == "body7"
-    return _mmpose(
-        f"rtmpose_{size}" + (f"_{data}" if data else ""),
-        {"": "RTMPose", "coco": "RTMPose (COCO)", "body7": "RTMPose (7 sets)"}[data],
-        f"{_RTMPOSE}/{file}",
-        ap,
-        _RTMPOSE_SIZES[size],
-        network=f"rtmpose_{size}",
-        also=also,
-        licence=_BODY7 if of_seven else _APACHE,
-        scored_by="MMPose's metafile, eight data sets together" if of_seven else _SCORED_BY_MMPOSE,
-        score="AP on Body8" if of_seven else "COCO AP",
-    )
-
-
-_RTMPOSES = (
-    # Trained on AI Challenger and COCO.
-    _rtmpose("t", "", "rtmpose-tiny_simcc-aic-coco_pt-aic-coco_420e-256x192-cfc8f33d_20230126.pth", 68.5),
-    _rtmpose("s", "", "rtmpose-s_simcc-aic-coco_pt-aic-coco_420e-256x192-fcb2599b_20230126.pth", 72.2),
-    _rtmpose(
-        "m",
-        "",
-        "rtmpose-m_simcc-aic-coco_pt-aic-coco_420e-256x192-63eb25f7_20230126.pth",
-        75.8,
-        also="5e55be2a03f6e5dcd14d088afc4ae5afe94a4f9de93c22e5deb725ad0eee899d",
-    ),
-    _rtmpose("l", "", "rtmpose-l_simcc-aic-coco_pt-aic-coco_420e-256x192-f016ffe0_20230126.pth", 76.5),
-    # Trained on COCO alone, for comparisons.
-    _rtmpose("t", "coco", "rtmpose-tiny_simcc-coco_pt-aic-coco_420e-256x192-e613ba3f_20230127.pth", 68.2),
-    _rtmpose("s", "coco", "rtmpose-s_simcc-coco_pt-aic-coco_420e-256x192-8edcf0d7_20230127.pth", 71.6),
-    _rtmpose("m", "coco", "rtmpose-m_simcc-coco_pt-aic-coco_420e-256x192-d8dd5ca4_20230127.pth", 74.6, also="929f00f2"),
-    _rtmpose("l", "coco", "rtmpose-l_simcc-coco_pt-aic-coco_420e-256x192-1352a4d2_20230127.pth", 75.8),
-    # Trained on seven data sets, PoseTrack 2018 among them: not for scores on PoseTrack.
-    _rtmpose("t", "body7", "rtmpose-t_simcc-body7_pt-body7_420e-256x192-026a1439_20230504.pth", 65.9),
-    _rtmpose("s", "body7", "rtmpose-s_simcc-body7_pt-body7_420e-256x192-acd4a1ef_20230504.pth", 69.7),
-    _rtmpose("m", "body7", "rtmpose-m_simcc-body7_pt-body7_420e-256x192-e48f03d0_20230504.pth", 74.9),
-    _rtmpose("l", "body7", "rtmpose-l_simcc-body7_pt-body7_420e-256x192-4dba18fc_20230504.pth", 76.7),
-)
 
 _MMPOSES = (
-    _mmpose(
+    mmpose_file(
         "vitpose_s_mmpose",
         "ViTPose",
         f"{_HEATMAP}/td-hm_ViTPose-small_8xb64-210e_coco-256x192-62d7a712_20230314.pth",
         73.9,
         97.2,
     ),
-    _mmpose(
+    mmpose_file(
         "vitpose_b_mmpose",
         "ViTPose",
         f"{_HEATMAP}/td-hm_ViTPose-base_8xb64-210e_coco-256x192-216eae50_20230314.pth",
         75.7,
         360.0,
     ),
-    _mmpose(
+    mmpose_file(
         "litehrnet_18", "Lite-HRNet", "top_down/litehrnet/litehrnet18_coco_256x192-6bace359_20211230.pth", 64.2, 4.5
     ),
-    _mmpose(
+    mmpose_file(
         "litehrnet_18_384x288",
         "Lite-HRNet",
         "top_down/litehrnet/litehrnet18_coco_384x288-8d4dac48_20211230.pth",
@@ -129,10 +44,10 @@ _MMPOSES = (
         4.5,
         network="litehrnet_18",
     ),
-    _mmpose(
+    mmpose_file(
         "litehrnet_30", "Lite-HRNet", "top_down/litehrnet/litehrnet30_coco_256x192-4176555b_20210626.pth", 67.6, 7.1
     ),
-    _mmpose(
+    mmpose_file(
         "litehrnet_30_384x288",
         "Lite-HRNet",
         "top_down/litehrnet/litehrnet30_coco_384x288-a3aef5c4_20210626.pth",
@@ -140,14 +55,14 @@ _MMPOSES = (
         7.1,
         network="litehrnet_30",
     ),
-    _mmpose(
+    mmpose_file(
         "mobilenetv2_simple",
         "MobileNetV2",
         f"{_HEATMAP}/td-hm_mobilenetv2_8xb64-210e_coco-256x192-55a04c35_20221016.pth",
         64.8,
         38.3,
     ),
-    _mmpose(
+    mmpose_file(
         "mobilenetv2_simple_384x288",
         "MobileNetV2",
         f"{_HEATMAP}/td-hm_mobilenetv2_8xb64-210e_coco-384x288-d3ab1457_20221013.pth",
@@ -155,8 +70,10 @@ _MMPOSES = (
         38.3,
         network="mobilenetv2_simple",
     ),
-    _mmpose("cpm_mmpose", "CPM", f"{_HEATMAP}/td-hm_cpm_8xb64-210e_coco-256x192-0e978875_20220920.pth", 62.7, 125.2),
-    _mmpose(
+    mmpose_file(
+        "cpm_mmpose", "CPM", f"{_HEATMAP}/td-hm_cpm_8xb64-210e_coco-256x192-0e978875_20220920.pth", 62.7, 125.2
+    ),
+    mmpose_file(
         "cpm_mmpose_384x288",
         "CPM",
         f"{_HEATMAP}/td-hm_cpm_8xb32-210e_coco-384x288-165487b8_20221011.pth",
@@ -164,21 +81,21 @@ _MMPOSES = (
         125.2,
         network="cpm_mmpose",
     ),
-    _mmpose(
+    mmpose_file(
         "deeppose_r50",
         "DeepPose",
         f"{_REGRESSION}/td-reg_res50_8xb64-210e_coco-256x192-72ef04f3_20220913.pth",
         54.1,
         94.3,
     ),
-    _mmpose(
+    mmpose_file(
         "deeppose_r50_rle",
         "DeepPose",
         f"{_REGRESSION}/td-reg_res50_rle-8xb64-210e_coco-256x192-d37efd64_20220913.pth",
         70.6,
         94.8,
     ),
-    _mmpose(
+    mmpose_file(
         "deeppose_r50_rle_pretrained",
         "DeepPose",
         f"{_REGRESSION}/td-reg_res50_rle-pretrained-8xb64-210e_coco-256x192-2cb494ee_20220913.pth",
@@ -363,5 +280,5 @@ _OSNETS = (
     _osnet("ain_x1_0", "70.1 rank-1 MSMT17 to Market", 10.7),
 )
 
-PUBLISHED = by_name(_KEYPOINT_RCNN, *_RTMPOSES, *_MMPOSES, *_LINKED_BY_AUTHORS, *_OSNETS)
+PUBLISHED = by_name(_KEYPOINT_RCNN, *RTMPOSES, *_MMPOSES, *_LINKED_BY_AUTHORS, *_OSNETS)
 """By name; a network uses the file of its own name unless another is given."""

@@ -15,7 +15,16 @@ from estimators import makers
 from estimators.heatmaps import DECODERS, Alignment
 from posetrail.errors import InputError, unknown_name
 from posetrail.preprocessing import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, ZERO_TO_ONE, Preprocessing
-from posetrail.skeletons import COCO_17, MPII_16, Skeleton
+from posetrail.skeletons import (
+    COCO_17,
+    COCO_WHOLEBODY_133,
+    FACE_68,
+    FACE_106,
+    HALPE_26,
+    HAND_21,
+    MPII_16,
+    Skeleton,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,6 +109,8 @@ _DEEPPOSE = replace(_MMPOSE, output="coordinates")
 _UDP = Recipe(crop="unbiased", decoder="udp", alignment="ends", flip_shift=False)
 _VITPOSE = replace(_UDP, any_size=False)
 _RTMPOSE = replace(_MMPOSE, output="simcc", any_size=False)
+_RTMPOSE_LARGE = replace(_RTMPOSE, input_size=(288, 384))
+_RTMPOSE_PART = replace(_RTMPOSE, input_size=(256, 256))
 # As published: the mean of BGR is subtracted from RGB, without a division.
 _FASTPOSE = Recipe(preprocessing=Preprocessing(mean=(0.406 * 255, 0.457 * 255, 0.480 * 255), std=ZERO_TO_ONE.std))
 _OF_255 = Recipe(alignment="middle", flip_shift=False, highest=255.0)
@@ -124,6 +135,17 @@ _HOURGLASS = Recipe(
     flip_shift=False,
     skeleton=MPII_16,
 )
+
+
+_RTMPOSE_SIZES = {"t": (0.167, 0.375), "s": (0.33, 0.5), "m": (0.67, 0.75), "l": (1, 1), "x": (1.33, 1.25)}
+
+
+def _rtmpose(
+    size: str, recipe: Recipe, skeleton: Skeleton, make: Callable[..., nn.Module] = makers.rtmpose
+) -> tuple[Recipe, Callable[..., nn.Module]]:
+    """RTMPose or RTMW of a size, for the joints of a skeleton and the crops of a recipe."""
+    network = partial(make, *_RTMPOSE_SIZES[size], joints=len(skeleton), input_size=recipe.input_size)
+    return replace(recipe, skeleton=skeleton), network
 
 
 TOP_DOWN: dict[str, tuple[Recipe, Callable[..., nn.Module]]] = {
@@ -156,10 +178,17 @@ TOP_DOWN: dict[str, tuple[Recipe, Callable[..., nn.Module]]] = {
     "softgated_4stack": (_HOURGLASS, partial(makers.softgated, 4)),
     "cpm_mmpose": (_MMPOSE, makers.cpm),
     # Transformers and coordinate classification
-    "rtmpose_t": (_RTMPOSE, partial(makers.rtmpose, 0.167, 0.375)),
-    "rtmpose_s": (_RTMPOSE, partial(makers.rtmpose, 0.33, 0.5)),
-    "rtmpose_m": (_RTMPOSE, partial(makers.rtmpose, 0.67, 0.75)),
-    "rtmpose_l": (_RTMPOSE, partial(makers.rtmpose, 1, 1)),
+    **{f"rtmpose_{size}": _rtmpose(size, _RTMPOSE, COCO_17) for size in "tsml"},
+    # Bodies with feet, whole bodies, hands and faces
+    **{f"rtmpose_{size}_halpe26": _rtmpose(size, _RTMPOSE, HALPE_26) for size in "tsml"},
+    **{f"rtmpose_{size}_halpe26_384x288": _rtmpose(size, _RTMPOSE_LARGE, HALPE_26) for size in "mlx"},
+    **{f"rtmpose_{size}_wholebody": _rtmpose(size, _RTMPOSE, COCO_WHOLEBODY_133) for size in "tsml"},
+    "rtmpose_l_wholebody_384x288": _rtmpose("l", _RTMPOSE_LARGE, COCO_WHOLEBODY_133),
+    "rtmpose_m_hand21": _rtmpose("m", _RTMPOSE_PART, HAND_21),
+    "rtmpose_m_face68": _rtmpose("m", _RTMPOSE_PART, FACE_68),
+    **{f"rtmpose_{size}_face106": _rtmpose(size, _RTMPOSE_PART, FACE_106) for size in "tsm"},
+    **{f"rtmw_{size}": _rtmpose(size, _RTMPOSE, COCO_WHOLEBODY_133, makers.rtmw) for size in "mlx"},
+    **{f"rtmw_{size}_384x288": _rtmpose(size, _RTMPOSE_LARGE, COCO_WHOLEBODY_133, makers.rtmw) for size in "lx"},
     "vitpose_s_mmpose": (_VITPOSE, partial(makers.vitpose_mmpose, 384)),
     "vitpose_b_mmpose": (_VITPOSE, partial(makers.vitpose_mmpose, 768)),
     "vitpose_s_vitae": (_VITPOSE, partial(makers.vitpose_vitae, 384)),

@@ -1,4 +1,4 @@
-"""CSPNeXt, the backbone of RTMDet (detectors) and RTMPose (estimators).
+"""CSPNeXt, the backbone of RTMDet (detectors), RTMPose and RTMW (estimators), and the neck of RTMDet and RTMW.
 
 Paper: Lyu et al. 2022, "RTMDet: An Empirical Study of Designing Real-Time Object Detectors"; original code:
 open-mmlab/mmdetection and mmpose, Apache-2.0. Keys as there. Batch norm's eps is 1e-5, SiLU everywhere.
@@ -117,3 +117,42 @@ class CSPNeXt(nn.Module):
             x = self.get_submodule(f"stage{i + 1}")(x)
             outputs.append(x)
         return outputs
+
+
+class PathAggregation(nn.Module):
+    """Path aggregation neck: a top-down path to the finest level, then a bottom-up path back (Liu et al. 2018).
+
+    Args:
+        widths: channels of the maps at strides 8, 16 and 32.
+        blocks: number of blocks of each layer.
+        outputs: channels of all three levels after a last convolution; without it they keep `widths`.
+        separable: separable 3x3 convolutions (RTMDet nano).
+    """
+
+    def __init__(self, widths: list[int], blocks: int, *, outputs: int | None = None, separable: bool = False) -> None:
+        super().__init__()
+        fine, middle, coarse = widths
+        spatial = Separable if separable else Conv
+        csp = partial(CSPLayer, blocks=blocks, shortcut=False, attention=False, separable=separable)
+        self.reduce_layers = nn.ModuleList([Conv(coarse, middle, 1), Conv(middle, fine, 1)])
+        self.top_down_blocks = nn.ModuleList([csp(2 * middle, middle), csp(2 * fine, fine)])
+        self.downsamples = nn.ModuleList([spatial(fine, fine, 3, 2), spatial(middle, middle, 3, 2)])
+        self.bottom_up_blocks = nn.ModuleList([csp(2 * fine, middle), csp(2 * middle, coarse)])
+        self.out_convs = nn.ModuleList(
+            nn.Identity() if outputs is None else spatial(width, outputs, 3) for width in widths
+        )
+
+    def forward(self, levels: list[Tensor]) -> list[Tensor]:
+        """Maps at strides 8, 16, 32 with `widths` channels -> the same strides with `widths` or `outputs` channels."""
+        fine, middle, coarse = levels
+        lateral_coarse = self.reduce_layers[0](coarse)
+        middle = self.top_down_blocks[0](torch.cat([_doubled(lateral_coarse), middle], 1))
+        lateral_middle = self.reduce_layers[1](middle)
+        fine = self.top_down_blocks[1](torch.cat([_doubled(lateral_middle), fine], 1))
+        middle = self.bottom_up_blocks[0](torch.cat([self.downsamples[0](fine), lateral_middle], 1))
+        coarse = self.bottom_up_blocks[1](torch.cat([self.downsamples[1](middle), lateral_coarse], 1))
+        return [conv(level) for conv, level in zip(self.out_convs, (fine, middle, coarse), strict=True)]
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="nearest")

@@ -15,7 +15,7 @@ from posetrail.errors import unknown_name
 
 Kind = Literal["detector", "estimator", "appearance", "flow"]
 
-_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})(?:_\d{8})?\.pth$")
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{7,8})(?:_\d{8})?\.pth$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def find_published(name: str, table: Mapping[str, Published]) -> Published:
 
 
 def hash_in_name(file: str) -> str:
-    """The first eight digits of the sha256, which torchvision and OpenMMLab put into the name of a file.
+    """The first eight digits of the sha256, in one file seven, which torchvision and OpenMMLab put into a file's name.
 
     >>> hash_in_name("ssd300_vgg16_coco-b556d3b4.pth")
     'b556d3b4'

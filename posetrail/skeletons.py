@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from posetrail import wholebody
+from posetrail import face106, wholebody
 from posetrail.joint_mapping import mapped as mapped
 
 UNKNOWN_SIGMA = 0.08  # OKS sigma of joints without a published one: about the mean of COCO's
@@ -228,6 +228,27 @@ COCO_WHOLEBODY_133 = Skeleton(
     oks_sigmas=COCO_17.oks_sigmas + wholebody.OKS_SIGMAS,
 )
 
+HAND_21 = Skeleton(
+    name="hand_21",  # one hand, whichever: joints and sigmas of COCO-WholeBody, without left_ or right_
+    joints=wholebody.HAND_JOINTS,
+    limbs=wholebody.HAND_LIMBS,
+    oks_sigmas=wholebody.HAND_SIGMAS,
+)
+
+FACE_68 = Skeleton(
+    name="face_68",  # 300-W (Sagonas et al., ICCVW 2013), sigmas of COCO-WholeBody
+    joints=wholebody.FACE_JOINTS,
+    limbs=wholebody.FACE_LIMBS,
+    oks_sigmas=wholebody.FACE_SIGMAS,
+)
+
+FACE_106 = Skeleton(
+    name="face_106",  # LaPa (Liu et al., AAAI 2020), sigmas after COCO-WholeBody's
+    joints=face106.JOINTS,
+    limbs=face106.LIMBS,
+    oks_sigmas=face106.OKS_SIGMAS,
+)
+
 HALPE_26 = _skeleton(
     "halpe_26",  # Fang et al., TPAMI 2022 (AlphaPose): the body of Halpe-FullBody
     (
@@ -389,8 +410,14 @@ SKELETONS = {
         AIC_14,
         LSP_14,
         H36M_17,
+        HAND_21,
+        FACE_68,
+        FACE_106,
     )
 }
+
+PARTS = (HAND_21, FACE_68, FACE_106)
+"""Skeletons of a part of the body: their networks take boxes of hands or faces."""
 
 
 def coco_to_posetrack(keypoints: np.ndarray, keypoint_scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,46 +16,12 @@ last layer returns distances in strides (tiny, s, nano) or their logarithms (m).
 
 from __future__ import annotations
 
-from functools import partial
-
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from detectors.decode import STRIDES
-from posetrail.cspnext import Conv, CSPLayer, CSPNeXt, Separable
+from posetrail.cspnext import Conv, CSPNeXt, PathAggregation, Separable
 
 _STACKED = 2  # convolutions per branch of the head
-
-
-class PathAggregation(nn.Module):
-    """Path aggregation neck: a top-down path to the finest level, then a bottom-up path back (Liu et al. 2018)."""
-
-    def __init__(self, widths: list[int], outputs: int, blocks: int, *, separable: bool) -> None:
-        super().__init__()
-        fine, middle, coarse = widths
-        spatial = Separable if separable else Conv
-        csp = partial(CSPLayer, blocks=blocks, shortcut=False, attention=False, separable=separable)
-        self.reduce_layers = nn.ModuleList([Conv(coarse, middle, 1), Conv(middle, fine, 1)])
-        self.top_down_blocks = nn.ModuleList([csp(2 * middle, middle), csp(2 * fine, fine)])
-        self.downsamples = nn.ModuleList([spatial(fine, fine, 3, 2), spatial(middle, middle, 3, 2)])
-        self.bottom_up_blocks = nn.ModuleList([csp(2 * fine, middle), csp(2 * middle, coarse)])
-        self.out_convs = nn.ModuleList(spatial(width, outputs, 3) for width in widths)
-
-    def forward(self, levels: list[Tensor]) -> list[Tensor]:
-        """Maps at strides 8, 16, 32 with `widths` channels -> the same strides with `outputs` channels."""
-        fine, middle, coarse = levels
-        lateral_coarse = self.reduce_layers[0](coarse)
-        middle = self.top_down_blocks[0](torch.cat([_doubled(lateral_coarse), middle], 1))
-        lateral_middle = self.reduce_layers[1](middle)
-        fine = self.top_down_blocks[1](torch.cat([_doubled(lateral_middle), fine], 1))
-        middle = self.bottom_up_blocks[0](torch.cat([self.downsamples[0](fine), lateral_middle], 1))
-        coarse = self.bottom_up_blocks[1](torch.cat([self.downsamples[1](middle), lateral_coarse], 1))
-        return [conv(level) for conv, level in zip(self.out_convs, (fine, middle, coarse), strict=True)]
-
-
-def _doubled(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 class Head(nn.Module):
@@ -121,7 +87,7 @@ class RTMDet(nn.Module):
         super().__init__()
         self.backbone = CSPNeXt(deepen, widen, separable=separable)
         widths = self.backbone.widths[1:]
-        self.neck = PathAggregation(widths, widths[0], round(3 * deepen) or 1, separable=separable)
+        self.neck = PathAggregation(widths, round(3 * deepen) or 1, outputs=widths[0], separable=separable)
         self.bbox_head = Head(widths[0], classes, shared=shared, logarithmic=logarithmic, separable=separable)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

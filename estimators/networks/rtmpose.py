@@ -5,9 +5,11 @@ Simple Coordinate Classification Perspective for Human Pose Estimation". Origina
 1.x, Apache-2.0; layers are named as there. Some weights were trained on data for non-commercial use, see
 `estimators.published`.
 
-Input: crops (N, 3, 256, 192), RGB, mean 123.675, 116.28, 103.53, standard deviation 58.395, 57.12, 57.375 (of 0..255);
-the box is enlarged by 1.25. The head is made for one size of crops.
-Outputs: logits (N, 17, 384) along x and (N, 17, 512) along y, two bins per pixel; `estimators.simcc` decodes them.
+Input: crops (N, 3, H, W), RGB, mean 123.675, 116.28, 103.53, standard deviation 58.395, 57.12, 57.375 (of 0..255);
+the box is enlarged by 1.25. The head is made for one size of crops: 256 x 192 or 384 x 288 for bodies, 256 x 256 for
+hands and faces.
+Outputs: logits (N, joints, 2 W) along x and (N, joints, 2 H) along y, two bins per pixel; `estimators.simcc` decodes
+them.
 """
 
 from __future__ import annotations
@@ -20,10 +22,10 @@ from torch.nn import functional as F
 
 from posetrail.cspnext import CSPNeXt
 
-_INPUT_SIZE = (192, 256)
+INPUT_SIZE = (192, 256)
 _STRIDE = 32
-_BINS_PER_PIXEL = 2
-_HIDDEN = 256  # features per joint
+BINS_PER_PIXEL = 2
+HIDDEN = 256  # features per joint
 _EXPANDED = 512  # features of gate and value in the attention unit
 _QUERY = 128
 _MIN_NORM = 1e-5
@@ -47,7 +49,7 @@ class Scale(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scale = nn.Parameter(torch.ones(_HIDDEN))
+        self.scale = nn.Parameter(torch.ones(HIDDEN))
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., 256) -> the same shape."""
@@ -64,8 +66,8 @@ class GatedAttentionUnit(nn.Module):
         super().__init__()
         self.gamma = nn.Parameter(torch.rand(2, _QUERY))
         self.beta = nn.Parameter(torch.rand(2, _QUERY))
-        self.o = nn.Linear(_EXPANDED, _HIDDEN, bias=False)
-        self.uv = nn.Linear(_HIDDEN, 2 * _EXPANDED + _QUERY, bias=False)
+        self.o = nn.Linear(_EXPANDED, HIDDEN, bias=False)
+        self.uv = nn.Linear(HIDDEN, 2 * _EXPANDED + _QUERY, bias=False)
         self.ln = ScaleNorm()
         self.res_scale = Scale()
 
@@ -85,10 +87,10 @@ class SimCCHead(nn.Module):
         width, height = input_size
         cells = (width // _STRIDE) * (height // _STRIDE)
         self.final_layer = nn.Conv2d(inputs, joints, 7, padding=3)
-        self.mlp = nn.Sequential(ScaleNorm(), nn.Linear(cells, _HIDDEN, bias=False))
+        self.mlp = nn.Sequential(ScaleNorm(), nn.Linear(cells, HIDDEN, bias=False))
         self.gau = GatedAttentionUnit()
-        self.cls_x = nn.Linear(_HIDDEN, width * _BINS_PER_PIXEL, bias=False)
-        self.cls_y = nn.Linear(_HIDDEN, height * _BINS_PER_PIXEL, bias=False)
+        self.cls_x = nn.Linear(HIDDEN, width * BINS_PER_PIXEL, bias=False)
+        self.cls_y = nn.Linear(HIDDEN, height * BINS_PER_PIXEL, bias=False)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(N, inputs, H/32, W/32) -> (N, joints, 2 W), (N, joints, 2 H)."""
@@ -107,7 +109,7 @@ class RTMPose(nn.Module):
     """
 
     def __init__(
-        self, deepen: float, widen: float, *, joints: int = 17, input_size: tuple[int, int] = _INPUT_SIZE
+        self, deepen: float, widen: float, *, joints: int = 17, input_size: tuple[int, int] = INPUT_SIZE
     ) -> None:
         super().__init__()
         self.backbone = CSPNeXt(deepen, widen)

@@ -23,6 +23,7 @@ SMALL = {  # the smallest network of each family, and a small crop that it takes
     "softgated_4stack": (64, 64),
     "cpm_mmpose": (64, 64),
     "rtmpose_t": (192, 256),
+    "rtmw_m": (192, 256),
     "vitpose_s_mmpose": (192, 256),
 }
 

@@ -1,4 +1,4 @@
-"""ViTPose and RTMPose against recorded outputs, and what must hold of networks that place one person's joints."""
+"""ViTPose, RTMPose and RTMW against recorded outputs, and what must hold of networks that place one person's joints."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from estimators import NETWORKS
-from tests.goldens import check_against_golden, fill, outputs_by_name, picture
+from tests.goldens import check_against_golden, fill, golden_folder, outputs_by_name, picture
 
-NAMES = [name for name in NETWORKS if name.startswith(("rtmpose", "vitpose"))]
+NAMES = [name for name in NETWORKS if name.startswith(("rtmpose", "rtmw", "vitpose"))]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_outputs_equal_those_of_the_original_code(name: str) -> None:
+    golden_folder(name)  # skips before the network is built
     check_against_golden(NETWORKS[name](), name)
 
 

@@ -15,11 +15,15 @@ from posetrail.skeletons import (
     COCO_17,
     COCO_WHOLEBODY_133,
     CROWDPOSE_14,
+    FACE_68,
+    FACE_106,
     H36M_17,
     HALPE_26,
+    HAND_21,
     LSP_14,
     MPII_16,
     OPENPOSE_18,
+    PARTS,
     POSETRACK_15,
     POSETRACK_18,
     SKELETONS,
@@ -29,12 +33,15 @@ from posetrail.skeletons import (
 )
 
 EVERY = pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
+BODIES = {name: skeleton for name, skeleton in SKELETONS.items() if skeleton not in PARTS}
+EVERY_BODY = pytest.mark.parametrize("skeleton", BODIES.values(), ids=BODIES)
 
 
 @EVERY
 def test_mirroring_twice_changes_nothing(skeleton: Skeleton) -> None:
     assert (skeleton.mirror[skeleton.mirror] == np.arange(len(skeleton))).all()
-    assert skeleton.joints[skeleton.mirror[skeleton.index("left_knee")]] == "right_knee"
+    if skeleton not in PARTS:
+        assert skeleton.joints[skeleton.mirror[skeleton.index("left_knee")]] == "right_knee"
 
 
 def test_coco_to_posetrack_copies_thirteen_joints_and_estimates_two() -> None:
@@ -83,7 +90,7 @@ def tracklets(skeleton: Skeleton) -> list[set[str]]:
     return sorted(found, key=len, reverse=True)
 
 
-@EVERY
+@EVERY_BODY
 def test_limbs_connect_the_body_and_leave_no_joint_alone(skeleton: Skeleton) -> None:
     whole, *others = tracklets(skeleton)
     body = {f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "wrist", "hip", "ankle")}
@@ -115,6 +122,11 @@ def test_sigmas_are_within_the_range_of_human_joints(skeleton: Skeleton) -> None
         (CROWDPOSE_14, 14, {0: "left_shoulder", 11: "right_ankle", 12: "head_top", 13: "neck"}),
         (AIC_14, 14, {0: "right_shoulder", 5: "left_wrist", 11: "left_ankle", 12: "head_top", 13: "neck"}),
         (LSP_14, 14, {0: "right_ankle", 5: "left_ankle", 6: "right_wrist", 11: "left_wrist", 13: "head_top"}),
+        (HAND_21, 21, {0: "hand_root", 1: "thumb_1", 4: "thumb_4", 5: "index_1", 20: "little_4"}),
+        (FACE_68, 68, {0: "right_jaw_1", 8: "chin", 27: "nose_bridge_1", 36: "right_eye_outer", 54: "left_lip_corner"}),
+        (FACE_106, 106, {16: "chin", 33: "right_brow_upper_1", 46: "left_brow_upper_1", 51: "nose_bridge_1"}),
+        (FACE_106, 106, {60: "nose_base", 66: "right_eye_outer", 74: "right_eye_centre", 79: "left_eye_outer"}),
+        (FACE_106, 106, {84: "right_lip_corner", 96: "right_mouth_corner", 104: "right_pupil", 105: "left_pupil"}),
         (H36M_17, 17, {0: "pelvis", 3: "right_ankle", 7: "spine", 9: "nose", 10: "head_top", 16: "right_wrist"}),
     ],
     ids=lambda value: value.name if isinstance(value, Skeleton) else "",
@@ -132,13 +144,49 @@ def test_mirror_pairs_of_whole_body_faces_are_those_of_the_data_set() -> None:
         assert COCO_WHOLEBODY_133.mirror[first + a] == first + b
 
 
+def test_mirror_pairs_of_lapas_faces_are_those_of_the_data_set() -> None:
+    swaps = [
+        (0, 32),
+        (15, 17),
+        (16, 16),
+        (33, 46),
+        (37, 42),
+        (38, 50),
+        (41, 47),
+        (51, 51),
+        (55, 65),
+        (59, 61),
+        (60, 60),
+    ]
+    swaps += [(66, 79), (67, 78), (69, 76), (70, 75), (71, 82), (73, 80), (74, 83), (84, 90), (86, 88), (87, 87)]
+    swaps += [(91, 95), (92, 94), (93, 93), (96, 100), (97, 99), (101, 103), (102, 102), (104, 105)]
+    for a, b in swaps:
+        assert (FACE_106.mirror[a], FACE_106.mirror[b]) == (b, a)
+
+
+@pytest.mark.parametrize("skeleton", PARTS, ids=lambda skeleton: skeleton.name)
+def test_parts_are_drawn_without_gaps_and_hands_have_no_side(skeleton: Skeleton) -> None:
+    assert {joint for limb in skeleton.limbs for joint in limb} == set(skeleton.joints)
+    if skeleton is HAND_21:
+        assert len(tracklets(skeleton)) == 1
+        assert skeleton.mirror_pairs == ()
+
+
+def test_points_of_faces_that_have_one_name_have_one_sigma() -> None:
+    whole = dict(zip(COCO_WHOLEBODY_133.joints, COCO_WHOLEBODY_133.oks_sigmas, strict=True))
+    for skeleton in (FACE_68, FACE_106):
+        shared = {joint: s for joint, s in zip(skeleton.joints, skeleton.oks_sigmas, strict=True) if joint in whole}
+        assert len(shared) >= 30
+        assert all(whole[joint] == sigma for joint, sigma in shared.items())
+
+
 def person(skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
     """One person whose every joint is somewhere of its own."""
     rng = np.random.default_rng(len(skeleton))
     return rng.uniform(0, 500, (1, len(skeleton), 2)), rng.uniform(0.1, 1, (1, len(skeleton)))
 
 
-@pytest.mark.parametrize(("a", "b"), list(product(SKELETONS.values(), repeat=2)), ids=lambda s: s.name)
+@pytest.mark.parametrize(("a", "b"), list(product(BODIES.values(), repeat=2)), ids=lambda s: s.name)
 def test_shared_joints_survive_a_round_trip_between_skeletons(a: Skeleton, b: Skeleton) -> None:
     keypoints, scores = person(a)
     there, there_scores = mapped(keypoints, scores, a, b)

@@ -55,7 +55,7 @@ def test_the_list_shows_built_in_downloadable_and_other_networks(
     assert code == 0
     assert run_command(capsys, "models", "list") == (0, shown, "")
     lines = shown.splitlines()
-    assert len(lines) < 70
+    assert len(lines) < 85
     assert lines[0] == "Built in, ready to use:"
     ready, fetchable, own = shown.split("\n\n")[:3]
     for part, names in (
@@ -70,7 +70,17 @@ def test_the_list_shows_built_in_downloadable_and_other_networks(
             assert name in part
     assert f"(0 of {len(published_weights())}), in {home / 'weights'}" in shown
     restricted = [line for line in lines if "†" in line]
-    assert [line.split("  ")[1] for line in restricted[:-1]] == ["RTMDet", "RTMPose (7 sets)"]
+    assert [line.split("  ")[1] for line in restricted[:-1]] == [
+        "RTMDet",
+        "RTMPose (7 sets)",
+        "RTMPose (feet)",
+        "RTMPose (feet, large)",
+        "RTMPose (whole)",
+        "DWPose",
+        "RTMPose (hands)",
+        "RTMPose (faces)",
+        "RTMW",
+    ]
 
 
 def test_list_all_shows_each_file_with_its_url_and_score(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
