@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from estimators import keypoint_rcnn
+from estimators.blazepose import BlazePose
 from estimators.movenet import MoveNet
 from estimators.networks import NETWORKS as NETWORKS
 from estimators.recipes import RECIPES
@@ -33,13 +34,15 @@ def _grouped(name: str) -> Callable[..., BottomUp]:
     return partial(published, name=name)
 
 
-BUILT_IN = {
+BUILT_IN: dict[str, type[MoveNet | BlazePose]] = {
     "movenet_thunder": MoveNet,
+    "blazepose_full": BlazePose,
 }
 """Estimators whose weights are in the package; `BUILT_IN[name].network.weights` describes them without loading them."""
 
 ESTIMATORS: dict[str, Callable[[], Callable[..., Estimator]]] = {
     "movenet_thunder": lambda: MoveNet,
+    "blazepose_full": lambda: BlazePose,
     **{name: partial(_top_down, name) for name in RECIPES},
 }
 """Top-down estimators by name, as functions that import and return what creates one."""

@@ -144,6 +144,13 @@ def vitpose_vitae(width: int, *, joints: int = 17) -> nn.Module:
     return build(width, joints=joints)
 
 
+def blazepose(name: str) -> nn.Module:
+    """BlazePose of one of its sizes, such as blazepose_full."""
+    from estimators.networks.blazepose import SIZES, BlazePoseNetwork
+
+    return BlazePoseNetwork(SIZES[name])
+
+
 def openpose() -> nn.Module:
     """OpenPose for COCO, bottom-up."""
     from estimators.networks.openpose import OpenPose

@@ -395,6 +395,69 @@ H36M_17 = _skeleton(
     (*_from("thorax", *_TO_SHOULDERS, "spine"), *_from("pelvis", *_TO_HIPS, "spine"), *_ARMS_AND_LEGS),
 )
 
+_SIDES_OF_THE_FACE = (("eye_inner", "eye"), ("eye", "eye_outer"), ("eye_outer", "ear"))
+_SIDES_OF_THE_LIMBS = (
+    *(("wrist", part) for part in ("thumb", "index", "little")),
+    *(("index", "little"), ("ankle", "heel"), ("ankle", "big_toe"), ("heel", "big_toe")),
+)
+
+BLAZEPOSE_33 = Skeleton(
+    name="blazepose_33",  # Bazarevsky et al. 2020; index and little are knuckles; the foot index is the big toe here
+    joints=(
+        "nose",
+        "left_eye_inner",
+        "left_eye",
+        "left_eye_outer",
+        "right_eye_inner",
+        "right_eye",
+        "right_eye_outer",
+        "left_ear",
+        "right_ear",
+        "left_mouth",
+        "right_mouth",
+        "left_shoulder",
+        "right_shoulder",
+        "left_elbow",
+        "right_elbow",
+        "left_wrist",
+        "right_wrist",
+        "left_little",
+        "right_little",
+        "left_index",
+        "right_index",
+        "left_thumb",
+        "right_thumb",
+        "left_hip",
+        "right_hip",
+        "left_knee",
+        "right_knee",
+        "left_ankle",
+        "right_ankle",
+        "left_heel",
+        "right_heel",
+        "left_big_toe",
+        "right_big_toe",
+    ),
+    limbs=(
+        *_from("nose", "left_eye_inner", "right_eye_inner", "left_mouth", "right_mouth"),
+        ("left_mouth", "right_mouth"),
+        *(
+            (f"{side}_{start}", f"{side}_{end}")
+            for start, end in (*_SIDES_OF_THE_FACE, *_SIDES_OF_THE_LIMBS)
+            for side in ("left", "right")
+        ),
+        *_LIMBS_OF_THE_BODY,
+    ),
+    oks_sigmas=(
+        *(0.026, 0.025, 0.025, 0.025, 0.025, 0.025, 0.025, 0.035, 0.035),
+        *(0.026, 0.026),  # mouth: the nose's
+        *(0.079, 0.079, 0.072, 0.072, 0.062, 0.062),
+        *(0.062, 0.062, 0.062, 0.062, 0.062, 0.062),  # hands: the wrist's
+        *(0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+        *(0.066, 0.094, 0.068, 0.092),
+    ),
+)
+
 SKELETONS = {
     skeleton.name: skeleton
     for skeleton in (
@@ -413,6 +476,7 @@ SKELETONS = {
         HAND_21,
         FACE_68,
         FACE_106,
+        BLAZEPOSE_33,
     )
 }
 

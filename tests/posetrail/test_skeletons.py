@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from posetrail.skeletons import (
     AIC_14,
+    BLAZEPOSE_33,
     BODY_25,
     COCO_17,
     COCO_WHOLEBODY_133,
@@ -98,7 +99,7 @@ def test_limbs_connect_the_body_and_leave_no_joint_alone(skeleton: Skeleton) -> 
     never_annotated = {"left_ear", "right_ear"} if skeleton is POSETRACK_18 else set()
     assert {joint for tracklet in others if len(tracklet) == 1 for joint in tracklet} == never_annotated
     assert len(set(map(frozenset, skeleton.limbs))) == len(skeleton.limbs)
-    no_neck = {COCO_17, COCO_WHOLEBODY_133, POSETRACK_15, POSETRACK_18}  # their heads are drawn apart
+    no_neck = {COCO_17, COCO_WHOLEBODY_133, POSETRACK_15, POSETRACK_18, BLAZEPOSE_33}  # their heads are drawn apart
     assert not others or skeleton in no_neck
 
 
@@ -128,6 +129,9 @@ def test_sigmas_are_within_the_range_of_human_joints(skeleton: Skeleton) -> None
         (FACE_106, 106, {60: "nose_base", 66: "right_eye_outer", 74: "right_eye_centre", 79: "left_eye_outer"}),
         (FACE_106, 106, {84: "right_lip_corner", 96: "right_mouth_corner", 104: "right_pupil", 105: "left_pupil"}),
         (H36M_17, 17, {0: "pelvis", 3: "right_ankle", 7: "spine", 9: "nose", 10: "head_top", 16: "right_wrist"}),
+        (BLAZEPOSE_33, 33, {0: "nose", 4: "right_eye_inner", 8: "right_ear", 9: "left_mouth", 11: "left_shoulder"}),
+        (BLAZEPOSE_33, 33, {16: "right_wrist", 17: "left_little", 20: "right_index", 21: "left_thumb"}),
+        (BLAZEPOSE_33, 33, {23: "left_hip", 26: "right_knee", 28: "right_ankle", 29: "left_heel", 32: "right_big_toe"}),
     ],
     ids=lambda value: value.name if isinstance(value, Skeleton) else "",
 )

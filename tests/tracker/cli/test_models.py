@@ -110,7 +110,7 @@ def test_fetched_weights_are_listed_located_and_verified(
     file.write_bytes(CONTENT[1:])
     code, out, err = run_command(capsys, "models", "verify")
     assert code == 2
-    assert out.count("ok  ") == 4  # what is built in, in float32 and int8
+    assert out.count("ok  ") == 5  # what is built in, in float32 and int8
     assert err.startswith("posetrail: weights yolox_nano: ")
     assert "damaged" in err
 
