@@ -4,15 +4,14 @@ OUT/training.json     what is trained, on what, with which numbers, and how it e
     best.safetensors  weights of the best validation, for `posetrail track --weights`
     last.pt           the checkpoint from which a stopped training continues
     log.jsonl         one event a line: losses, rates, validations
+    times.jsonl       seconds of the steps, and of those the ones spent waiting for data
     report.html       curves, figures and the worst predictions, once the training has ended
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,17 +25,21 @@ from estimators.top_down import TopDown
 from estimators.trained import MOVENET, Training, read_training, save_trained
 from posetrail.checkpoints import given_weights, load_checkpoint
 from posetrail.errors import InputError, unknown_name
-from posetrail.files import digest, folder_made, written_whole
+from posetrail.files import digest, folder_made
 from posetrail.layers import FromBytes
 from posetrail.protocols import Estimator
 from posetrail.skeletons import Skeleton
+from training.checkpoint import LAST
 from training.initial import Started, initialise_head, start_from
 from training.loader import CropBatches, Crops
-from training.loop import Plan, Precision, Trained, train
+from training.log import LOG, RECORD, TIMES, Log
+from training.loop import BAD_BATCH, train
 from training.objectives import make_objective
-from training.processes import open_process
+from training.plan import Plan, Precision, Trained
+from training.processes import Process, locked, open_process
 from training.recipes import RECIPES, TrainingRecipe, fine_tuned
-from training.report import LOG, RECORD, REPORT, write_report
+from training.record import Record, made_with
+from training.report import REPORT, write_report
 from training.samples import Samples
 from training.targets.kinds import TARGETS
 from training.validation import estimated, figures
@@ -98,6 +101,7 @@ def fit(
     weights: Path | str | None = None,
     resume: bool = True,
     on_event: Callable[[dict[str, Any]], None] = lambda _: None,
+    on_step: Callable[[int, float, float], None] = lambda *_: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Fitted:
     """Train an estimator; a training that was stopped in `folder` continues.
@@ -112,11 +116,12 @@ def fit(
             published weights. With them, the schedule of fine-tuning is used.
         resume: continue from the folder's checkpoint; otherwise start again.
         on_event: called with every event of the log.
+        on_step: called after every step with the number of steps done, the loss and the learning rate.
         stopped: whether to end after the current step.
 
     Raises:
         InputError: the settings, the weights or the samples cannot be used; the loss is not finite; or the folder has
-            the checkpoint of another training.
+            the checkpoint of another training, or is used by another process.
     """
     recipe, before, state = _recipe_and_weights(settings, weights)
     skeleton = skeleton or samples.skeleton
@@ -126,11 +131,11 @@ def fit(
     else:
         validation = _usable(validation, skeleton)
     training = _training_of(recipe, skeleton, settings)
-    plan = _plan(recipe, settings, len(samples), _fingerprint(samples, validation, training, recipe, state))
-    with folder_made(folder), open_process(settings.device) as process:
-        if not resume and process.is_first:
-            for name in ("last.pt", BEST, LOG, RECORD, REPORT):
-                (folder / name).unlink(missing_ok=True)
+    plan = _plan(recipe, settings, len(samples))
+    plan = replace(plan, made_with=made_with(plan, recipe, training, samples, validation, state))
+    with folder_made(folder), open_process(settings.device) as process, locked(folder, process):
+        if not resume:
+            process.on_first(lambda: _clear(folder))
         network, started = _network(training, before, state, settings.seed)
         module = (
             network if training.network == MOVENET else FromBytes(network, ESTIMATORS[training.network].preprocessing)
@@ -143,23 +148,15 @@ def fit(
             plan.epochs - recipe.last_epochs,
             settings.seed,
         )
-        log = _Log(folder / LOG, on_event if process.is_first else lambda _: None, process.is_first)
-        log(
-            {
-                "event": "start",
-                "network": training.network,
-                "joints": len(skeleton),
-                "people": len(samples),
-                "validation": len(validation),
-                "steps": plan.steps,
-                "device": str(process.device),
-                "processes": process.world_size,
-                "joints_taken_over": list(started.taken) if started else [],
-                "joints_fresh": list(started.fresh) if started else list(skeleton.joints),
-            }
-        )
-        if process.is_first:
-            _write_record(folder, training, recipe, settings, samples, validation, started, None)
+        estimator = _estimator(module, training, recipe)
+        record = Record(folder, training, recipe, settings, samples, validation, started)
+        log = Log(folder, on_event, writes=process.is_first)
+        start = _start_event(record, plan, process)
+
+        def on_start(steps: int) -> None:
+            log.start(start | {"steps_done": steps}, steps)
+            record.write(None, "")
+
         trained = train(
             module,
             make_objective(recipe, network, training.input_size),
@@ -167,19 +164,25 @@ def fit(
             plan,
             folder,
             process,
-            validate=lambda _: figures(validation, estimated(_estimator(module, training, recipe), validation)),
+            validate=lambda _: figures(validation, estimated(estimator, validation)),
             keep_best=lambda best, scores: save_trained(
                 folder / BEST, _without_prefix(best), replace(training, about=_about(samples, scores))
             ),
             log=log,
+            on_start=on_start,
+            on_step=on_step if process.is_first else lambda *_: None,
             stopped=stopped,
         )
-        if process.is_first:
-            _write_record(folder, training, recipe, settings, samples, validation, started, trained)
-            if trained.ended != "stopped" and (folder / BEST).is_file():
+
+        def report() -> None:
+            has_best = (folder / BEST).is_file()
+            record.write(trained, digest(folder / BEST) if has_best else "")
+            if trained.ended != "stopped" and has_best:
                 network.load_state_dict(load_checkpoint(folder / BEST))
-                estimates = estimated(_estimator(module.eval(), training, recipe), validation)
-                write_report(folder, validation, estimates)
+                module.eval()
+                write_report(folder, validation, estimated(estimator, validation))
+
+        process.on_first(report)
     return Fitted(folder=folder, weights=folder / BEST, trained=trained, started=started)
 
 
@@ -195,6 +198,29 @@ def split(samples: Samples, seed: int, share: float = 0.1) -> tuple[Samples, Sam
     order = np.random.default_rng([seed, 1]).permutation(images)
     held_out = np.isin(samples.image_rows, order[: max(1, round(share * len(images)))])
     return samples[~held_out], samples[held_out]
+
+
+def _clear(folder: Path) -> None:
+    """Remove the files of a training."""
+    for name in (LAST, BEST, LOG, TIMES, RECORD, REPORT, BAD_BATCH):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _start_event(record: Record, plan: Plan, process: Process) -> dict[str, Any]:
+    started, skeleton = record.started, record.training.skeleton
+    return {
+        "event": "start",
+        "network": record.training.network,
+        "joints": len(skeleton),
+        "people": len(record.samples),
+        "validation": len(record.validation),
+        "steps": plan.steps,
+        "batch_size": plan.batch_size,
+        "device": str(process.device),
+        "processes": process.world_size,
+        "joints_taken_over": list(started.taken) if started else [],
+        "joints_fresh": list(started.fresh) if started else list(skeleton.joints),
+    }
 
 
 def _usable(samples: Samples, skeleton: Skeleton) -> Samples:
@@ -265,7 +291,7 @@ def _training_of(recipe: TrainingRecipe, skeleton: Skeleton, settings: FitSettin
     )
 
 
-def _plan(recipe: TrainingRecipe, settings: FitSettings, samples: int, made_with: str) -> Plan:
+def _plan(recipe: TrainingRecipe, settings: FitSettings, samples: int) -> Plan:
     lr_factors = dict.fromkeys(settings.freeze, 0.0) | dict.fromkeys(settings.slow, 0.1)
     optimiser = replace(
         recipe.optimiser,
@@ -285,7 +311,6 @@ def _plan(recipe: TrainingRecipe, settings: FitSettings, samples: int, made_with
         seed=settings.seed,
         patience=settings.patience,
         validate_every=settings.validate_every,
-        made_with=made_with,
     )
 
 
@@ -324,19 +349,6 @@ def _estimator(module: nn.Module, training: Training, recipe: TrainingRecipe) ->
     return TopDown(run, training.recipe)
 
 
-def _fingerprint(
-    samples: Samples, validation: Samples, training: Training, recipe: TrainingRecipe, state: dict[str, Tensor]
-) -> str:
-    """A digest of all that must be the same for a training to continue."""
-    parts = hashlib.sha256(repr((training, recipe)).encode())
-    for each in (samples, validation):
-        for array in (each.keypoints, each.visibility, each.boxes, each.image_rows):
-            parts.update(np.ascontiguousarray(array).tobytes())
-    for name, value in state.items():
-        parts.update(name.encode() + value.numpy().tobytes())
-    return parts.hexdigest()
-
-
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The weights without the layer that preprocesses."""
     return {name.removeprefix("network."): value for name, value in state.items()}
@@ -345,42 +357,3 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def _about(samples: Samples, scores: dict[str, float]) -> str:
     shown = ", ".join(f"{name} {value:.1f}" for name, value in scores.items())
     return f"trained on {len(samples)} people of {samples.name}" + (f"; validation: {shown}" if shown else "")
-
-
-def _write_record(
-    folder: Path,
-    training: Training,
-    recipe: TrainingRecipe,
-    settings: FitSettings,
-    samples: Samples,
-    validation: Samples,
-    started: Started | None,
-    trained: Trained | None,
-) -> None:
-    """Write training.json."""
-    content = {
-        "network": training.network,
-        "skeleton": asdict(training.skeleton),
-        "input_size": training.input_size,
-        "recipe": {name: value for name, value in asdict(recipe).items() if name != "loss"},
-        "settings": asdict(settings),
-        "samples": {"name": samples.name, "people": len(samples), "validation": len(validation)},
-        "started": None if started is None else asdict(started),
-        "trained": None if trained is None else asdict(trained),
-        "weights_sha256": digest(folder / BEST) if trained and (folder / BEST).is_file() else "",
-    }
-    with written_whole(folder / RECORD) as beside:
-        beside.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-
-
-class _Log:
-    """Appends events to log.jsonl, and hands them on."""
-
-    def __init__(self, path: Path, on_event: Callable[[dict[str, Any]], None], writes: bool) -> None:
-        self._path, self._on_event, self._writes = path, on_event, writes
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        if self._writes:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(event) + "\n")
-            self._on_event(event)

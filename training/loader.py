@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -33,8 +34,8 @@ class Crops(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
     last_augmentation: Augmentation | None = None  # from epoch `last_from` on
     last_from: float = 0.0
     seed: int = 0
-    cache_bytes: int = 1_000_000_000  # of decoded images, in each worker
-    _images: OrderedDict[int, Image] = field(default_factory=OrderedDict, repr=False)
+    cache_bytes: int = 1_000_000_000  # of decoded images
+    _images: _Images = field(default_factory=lambda: _Images(), repr=False)
 
     def __getitem__(self, place: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Crop (H, W, 3) uint8 RGB, keypoints (K, 2) float32 in its pixels, visibility (K,) uint8."""
@@ -56,14 +57,32 @@ class Crops(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
 
     def _image(self, number: int) -> Image:
         """A decoded image; those used last are kept."""
-        if (known := self._images.get(number)) is not None:
-            self._images.move_to_end(number)
-            return known
-        image = read_image(self.samples.images[number])
-        self._images[number] = image
-        while len(self._images) > 1 and sum(each.nbytes for each in self._images.values()) > self.cache_bytes:
-            self._images.popitem(last=False)
+        image = self._images.get(number)
+        if image is None:
+            image = read_image(self.samples.images[number])
+            self._images.keep(number, image, self.cache_bytes)
         return image
+
+
+class _Images:
+    """Decoded images by number, the one used last at the end."""
+
+    def __init__(self) -> None:
+        self.by_number: OrderedDict[int, Image] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, number: int) -> Image | None:
+        image = self.by_number.get(number)
+        if image is not None:
+            self.by_number.move_to_end(number)
+        return image
+
+    def keep(self, number: int, image: Image, most_bytes: int) -> None:
+        """Keep an image, and drop those that were used longest ago if there are more bytes than allowed."""
+        self.by_number[number] = image
+        self._bytes += image.nbytes
+        while len(self.by_number) > 1 and self._bytes > most_bytes:
+            self._bytes -= self.by_number.popitem(last=False)[1].nbytes
 
 
 class Order(Sampler[list[tuple[int, int]]]):
@@ -105,19 +124,24 @@ class CropBatches:
     crops: Crops
     workers: int = 0  # processes that make crops; 0: this one
 
-    def __call__(self, first: int, size: int, rank: int, world_size: int) -> Iterator[Batch]:
-        """This process's parts of the batches, from the sample with number `first` on."""
-        loader = DataLoader(
-            self.crops,
+    def __call__(self, first: int, size: int, rank: int, world_size: int) -> Generator[Batch]:
+        """This process's parts of the batches, from the sample with number `first` on.
+
+        Closing the generator ends the worker processes.
+        """
+        in_each = self.crops.cache_bytes // max(self.workers, 1)
+        yield from DataLoader(
+            replace(self.crops, cache_bytes=in_each) if self.workers else self.crops,
             batch_sampler=Order(len(self.crops.samples), first, size, rank, world_size, self.crops.seed),
             num_workers=self.workers,
             collate_fn=collated,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_start_worker,
             multiprocessing_context=multiprocessing.get_context("forkserver") if self.workers else None,
         )
-        return iter(loader)
 
 
-def _one_thread(_: int) -> None:
+def _start_worker(_: int) -> None:
+    """One thread in each process; Ctrl-C, which a terminal sends to all processes, is left to the one that trains."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -25,11 +25,10 @@ from posetrail.errors import InputError
 from posetrail.files import written_whole
 from training.averages import WeightAverage, weights_of
 from training.checkpoint import load_checkpoint, save_checkpoint
-from training.optimisers import Optimiser, make_optimiser, set_rate
+from training.optimisers import make_optimiser, set_rate, set_train_mode
+from training.plan import Plan, Trained
 from training.processes import Process
-from training.schedules import Schedule
 
-Precision = Literal["float32", "bfloat16", "float16"]
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 BAD_BATCH = "bad_batch.pt"
 
@@ -50,9 +49,9 @@ class Batch:
 Objective = Callable[[Any, Tensor, Tensor], Tensor]
 """Outputs of the network, keypoints (B, K, 2) in pixels of the crop, visibility (B, K) -> the loss, averaged over B."""
 
-Batches = Callable[[int, int, int, int], Iterable[Batch]]
+Batches = Callable[[int, int, int, int], Generator[Batch]]
 """Called with the first sample of the sequence, the samples of a batch over all processes, the rank and the number of
-processes: an endless sequence of this process's parts of the batches, each of the same size."""
+processes: an endless generator of this process's parts of the batches, each of the same size."""
 
 
 class Validation(Protocol):
@@ -60,55 +59,6 @@ class Validation(Protocol):
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Figures by name; the first decides which weights are the best, the next ones where it is equal."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How long and how fast to train.
-
-    Raises:
-        InputError: a number is outside its range.
-    """
-
-    epochs: float
-    samples: int  # of one epoch
-    batch_size: int  # over all processes
-    optimiser: Optimiser = field(default_factory=Optimiser)
-    schedule: Schedule = field(default_factory=Schedule)
-    accumulate: int = 1  # parts into which a process divides its share of a batch, to save memory
-    clip_norm: float | None = None  # largest norm of the gradient
-    average_momentum: float | None = None  # keep an exponential moving average of the weights
-    precision: Precision = "float32"
-    seed: int = 0
-    patience: int | None = None  # stop after so many validations without a better score
-    validate_every: float = 1.0  # epochs
-    save_every_s: float = 300.0
-    log_every: int = 20  # steps
-    made_with: str = field(default="", repr=False)  # describes network and data: a checkpoint of others is refused
-
-    def __post_init__(self) -> None:
-        if self.samples < 1 or self.batch_size < 1 or self.epochs <= 0 or self.accumulate < 1:
-            raise InputError(f"training: expected at least one sample, epoch, batch and part, got {self}")
-
-    @property
-    def steps(self) -> int:
-        """Number of steps in all."""
-        return math.ceil(self.epochs * self.samples / self.batch_size)
-
-    @property
-    def steps_per_epoch(self) -> float:
-        """Steps in which every sample is seen once."""
-        return self.samples / self.batch_size
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """How a training ended."""
-
-    steps: int
-    best: dict[str, float]  # figures of the best validation
-    best_step: int
-    ended: Literal["complete", "no improvement", "stopped"]
 
 
 def train(
@@ -122,6 +72,8 @@ def train(
     validate: Validation | None = None,
     keep_best: Callable[[dict[str, Tensor], dict[str, float]], None] = lambda *_: None,
     log: Callable[[dict[str, Any]], None] = lambda _: None,
+    on_start: Callable[[int], None] = lambda _: None,
+    on_step: Callable[[int, float, float], None] = lambda *_: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Trained:
     """Train a network, from the checkpoint in `folder` if there is one. Process 0 writes; all return the same.
@@ -136,11 +88,13 @@ def train(
         validate: scores the weights; the last ones are the best without it.
         keep_best: called with the weights of the best validation so far and its figures.
         log: called with events as dicts of numbers and text.
+        on_start: called with the number of steps that the checkpoint has done, before the first one here.
+        on_step: called after every step with the number of steps done, the loss and the learning rate.
         stopped: whether to end after the current step, with a checkpoint.
 
     Raises:
         InputError: a batch cannot be divided among the processes; the loss is not finite (the batch is saved); or the
-            checkpoint is damaged or of another training.
+            checkpoint is damaged, of another training, or cannot be written.
     """
     part, rest = divmod(plan.batch_size, process.world_size * plan.accumulate)
     if rest or not part:
@@ -148,61 +102,69 @@ def train(
             f"batch_size: expected a multiple of {process.world_size * plan.accumulate} (processes times parts), got "
             f"{plan.batch_size}"
         )
-    network.to(process.device).train()
+    network.to(process.device)
     optimiser = make_optimiser(network, plan.optimiser)
+    set_train_mode(network)
     average = None if plan.average_momentum is None else WeightAverage(network, plan.average_momentum)
     scaler = torch.amp.GradScaler(process.device.type, enabled=plan.precision == "float16")
     state = _State()
-    if (saved := load_checkpoint(folder, plan.made_with)) is not None:
+    saved = process.on_first(lambda: load_checkpoint(folder, plan.made_with))
+    if saved is not None:
         network.load_state_dict(saved["network"])
         optimiser.load_state_dict(saved["optimiser"])
         scaler.load_state_dict(saved["scaler"])
         if average is not None:
             average.load(saved["average"])
         state = _State(**saved["state"])
+        del saved
+    process.on_first(lambda: on_start(state.step))
 
     def save() -> None:
-        if process.is_first:
-            save_checkpoint(
-                folder,
-                {
-                    "made_with": plan.made_with,
-                    "network": network.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "average": None if average is None else average.state,
-                    "scaler": scaler.state_dict(),
-                    "state": vars(state),
-                },
-            )
+        content = {
+            "made_with": dict(plan.made_with),
+            "network": network.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "average": None if average is None else average.state,
+            "scaler": scaler.state_dict(),
+            "state": vars(state),
+        }
+        process.on_first(lambda: save_checkpoint(folder, content))
 
     model: nn.Module = network
     if process.world_size > 1:
         model = DistributedDataParallel(network, [process.device] if process.device.type == "cuda" else None)
     autocast = torch.autocast(process.device.type, _DTYPES.get(plan.precision), enabled=plan.precision in _DTYPES)
-    first_sample = state.step * plan.batch_size
-    stream = iter(batches(first_sample, plan.batch_size // plan.accumulate, process.rank, process.world_size))
+    first_sample, size = state.step * plan.batch_size, plan.batch_size // plan.accumulate
     ended: Literal["complete", "no improvement", "stopped"] = "complete"
-    saved_s, recent = time.monotonic(), _Recent()
-    with torch.random.fork_rng([process.device] if process.device.type == "cuda" else []):
+    saved_s, clock = time.monotonic(), _Clock()
+    with (
+        closing(batches(first_sample, size, process.rank, process.world_size)) as stream,
+        torch.random.fork_rng([process.device] if process.device.type == "cuda" else []),
+    ):
         while state.step < plan.steps and not state.is_done(plan):
-            if process.any_of(stopped()):
+            is_stopped, is_due = process.any_of(stopped(), time.monotonic() - saved_s > plan.save_every_s)
+            if is_stopped:
                 ended = "stopped"
                 break
-            rate = plan.schedule.factor(state.step, plan.steps, plan.steps_per_epoch)
-            set_rate(optimiser, plan.optimiser.lr * rate)
+            if is_due:
+                save()
+                saved_s = time.monotonic()
+            lr = plan.optimiser.lr * plan.schedule.factor(state.step, plan.steps, plan.steps_per_epoch)
+            set_rate(optimiser, lr)
             torch.manual_seed(_seed(plan.seed, state.step, process.rank))
+            step_loss = 0.0
             for i in range(plan.accumulate):
-                with recent.waiting():
+                with clock.waiting():
                     batch = next(stream).to(process.device)
                 is_last = i == plan.accumulate - 1
                 with nullcontext() if is_last or process.world_size == 1 else model.no_sync():  # type: ignore[operator]
                     with autocast:
                         outputs = model(batch.crops)
                     loss = objective(_in_float32(outputs), batch.keypoints, batch.visibility) / plan.accumulate
-                    if process.any_of(not bool(torch.isfinite(loss))):
+                    step_loss += process.mean(float(loss.detach()))  # not finite in all if it is not in one
+                    if not math.isfinite(step_loss):
                         raise _not_finite(batch, state.step, folder, process)
                     scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-                recent.add(float(loss.detach()))
             if plan.clip_norm is not None:
                 scaler.unscale_(optimiser)
                 clip_grad_norm_(network.parameters(), plan.clip_norm)
@@ -211,24 +173,21 @@ def train(
             optimiser.zero_grad(set_to_none=True)
             if average is not None:
                 average.update(network, state.step)
-            state.step += 1
+            state.add(step_loss)
+            on_step(state.step, step_loss, lr)
             is_end = state.step == plan.steps
             if state.step % plan.log_every == 0 or is_end:
-                mean = process.total(recent.mean_loss) / process.world_size
-                log(_step_event(state.step, plan, mean, rate, recent))
-                recent = _Recent()
+                log(_step_event(state, plan, lr, clock))
+                state.loss_sum, state.loss_count, clock = 0.0, 0, _Clock()
             if validate is not None and (is_end or _crosses(state.step, plan)):
                 _validate(network, average, validate, state, plan, process, keep_best, log)
-                save()
-                saved_s = time.monotonic()
-            elif process.from_first(time.monotonic() - saved_s) > plan.save_every_s:
                 save()
                 saved_s = time.monotonic()
         else:
             ended = "no improvement" if state.step < plan.steps else "complete"
     save()
-    if validate is None and process.is_first and ended != "stopped":
-        keep_best(weights_of(network, average), {})
+    if validate is None and ended != "stopped":
+        process.on_first(lambda: keep_best(weights_of(network, average), {}))
     if average is not None:
         network.load_state_dict(average.state)
     return Trained(steps=state.step, best=state.best, best_step=state.best_step, ended=ended)
@@ -242,21 +201,26 @@ class _State:
     best: dict[str, float] = field(default_factory=dict)
     best_step: int = 0
     validations_since_best: int = 0
+    loss_sum: float = 0.0  # of the steps since the last event of the log
+    loss_count: int = 0
+
+    def add(self, loss: float) -> None:
+        """Count a step."""
+        self.step += 1
+        self.loss_sum += loss
+        self.loss_count += 1
 
     def is_done(self, plan: Plan) -> bool:
+        """Whether the score no longer improves."""
         return plan.patience is not None and self.validations_since_best >= plan.patience
 
 
 @dataclass
-class _Recent:
-    """Losses and times since the last event of the log."""
+class _Clock:
+    """Time since the last event of the log."""
 
-    losses: list[float] = field(default_factory=list)
-    waited_s: float = 0.0
+    waited_s: float = 0.0  # for data
     started: float = field(default_factory=time.monotonic)
-
-    def add(self, loss: float) -> None:
-        self.losses.append(loss)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -264,21 +228,17 @@ class _Recent:
         yield
         self.waited_s += time.monotonic() - start
 
-    @property
-    def mean_loss(self) -> float:
-        return sum(self.losses) / max(len(self.losses), 1)
 
-
-def _step_event(step: int, plan: Plan, loss: float, rate: float, recent: _Recent) -> dict[str, Any]:
+def _step_event(state: _State, plan: Plan, lr: float, clock: _Clock) -> dict[str, Any]:
     return {
         "event": "step",
-        "step": step,
+        "step": state.step,
         "steps": plan.steps,
-        "epoch": round(step / plan.steps_per_epoch, 3),
-        "loss": loss * plan.accumulate,
-        "lr": plan.optimiser.lr * rate,
-        "seconds": round(time.monotonic() - recent.started, 3),
-        "seconds_waiting_for_data": round(recent.waited_s, 3),
+        "epoch": round(state.step / plan.steps_per_epoch, 3),
+        "loss": state.loss_sum / state.loss_count,
+        "lr": lr,
+        "seconds": round(time.monotonic() - clock.started, 3),
+        "seconds_waiting_for_data": round(clock.waited_s, 3),
     }
 
 
@@ -299,21 +259,22 @@ def _validate(
     log: Callable[[dict[str, Any]], None],
 ) -> None:
     """Score the weights, or their averages, in process 0, and keep them if they are the best so far."""
-    figures: dict[str, float] = {}
-    if process.is_first:
-        trained = weights_of(network, None)
+
+    def scored() -> dict[str, float]:
+        trained = None if average is None else weights_of(network, None)
         if average is not None:
             network.load_state_dict(average.state)
         figures = validate(network.eval())
-        network.train()
-        if average is not None:
+        if trained is not None:
             network.load_state_dict(trained)
-        log({"event": "validation", "step": state.step, "epoch": round(state.step / plan.steps_per_epoch, 3)} | figures)
-    is_better = not state.best or tuple(figures.values()) > tuple(state.best.values())
-    if process.from_first(float(is_better)):
+        set_train_mode(network)
+        return figures
+
+    figures = process.on_first(scored)
+    log({"event": "validation", "step": state.step, "epoch": round(state.step / plan.steps_per_epoch, 3)} | figures)
+    if not state.best or tuple(figures.values()) > tuple(state.best.values()):
         state.best, state.best_step, state.validations_since_best = figures, state.step, 0
-        if process.is_first:
-            keep_best(weights_of(network, average), figures)
+        process.on_first(lambda: keep_best(weights_of(network, average), figures))
     else:
         state.validations_since_best += 1
 

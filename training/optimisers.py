@@ -83,6 +83,15 @@ def set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
         group["lr"] = lr * group["lr_factor"]
 
 
+def set_train_mode(network: nn.Module) -> None:
+    """Put a network into training mode, except for its frozen parts, whose batch statistics stay as they are."""
+    network.train()
+    for module in network.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(each.requires_grad for each in parameters):
+            module.eval()
+
+
 def _factor(name: str, chosen: Optimiser, num_blocks: int) -> float:
     factor = next((factor for start, factor in chosen.lr_factors.items() if re.match(start, name)), 1.0)
     if chosen.layer_decay is None or not name.startswith("backbone."):

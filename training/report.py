@@ -16,11 +16,12 @@ from posetrail.files import written_whole
 from posetrail.frame import Image
 from posetrail.wording import counted, people
 from training.data.image_files import read_image
+from training.log import LOG, RECORD, TIMES, read_log
 from training.report_charts import Curve, charts
 from training.samples import Samples
 from training.validation import PCK_THRESHOLD, Estimates, figures, joint_pck, relative_distances, sample_oks
 
-REPORT, RECORD, LOG = "report.html", "training.json", "log.jsonl"
+REPORT = "report.html"
 MOST_PICTURES = 12
 _STYLE = Path(__file__).with_name("report.css")
 _PICTURE = (240, 320)  # largest width and height, pixels
@@ -44,7 +45,7 @@ def write_report(folder: Path, samples: Samples, estimates: Estimates) -> Path:
         InputError: an image of the validation cannot be read.
     """
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    events = read_log(folder / LOG)
+    events = [*read_log(folder / LOG), *read_log(folder / TIMES)]
     best_step = (record.get("trained") or {}).get("best_step", 0)
     sections = [
         ("Validation", "", _tiles(figures(samples, estimates), record, events)),
@@ -66,22 +67,6 @@ def write_report(folder: Path, samples: Samples, estimates: Estimates) -> Path:
     with written_whole(path) as beside:
         beside.write_text(_page(record, sections), encoding="utf-8", errors="backslashreplace")
     return path
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The events of a log, in the order of their steps.
-
-    A training that was killed and resumed logs the steps since its last checkpoint again: the later event counts. A
-    line that was cut off is left out.
-    """
-    kept: dict[tuple[str, int], dict[str, Any]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        kept[str(event.get("event")), int(event.get("step", 0))] = event
-    return sorted(kept.values(), key=lambda event: int(event.get("step", 0)))
 
 
 def _page(record: dict[str, Any], sections: Iterable[tuple[str, str, str]]) -> str:
@@ -133,12 +118,11 @@ def _tiles(scores: dict[str, float], record: dict[str, Any], events: list[dict[s
 
 
 def _about_curves(events: list[dict[str, Any]]) -> str:
-    steps = [event for event in events if event["event"] == "step"]
-    seconds = sum(event.get("seconds", 0.0) for event in steps)
+    seconds = sum(event.get("seconds", 0.0) for event in events)
     text = "Loss is the mean since the event before; scores are those of the validations, the best one marked."
     if not seconds:
         return text
-    waiting = 100 * sum(event.get("seconds_waiting_for_data", 0.0) for event in steps) / seconds
+    waiting = 100 * sum(event.get("seconds_waiting_for_data", 0.0) for event in events) / seconds
     return f"{text} {waiting:.0f} % of the training time was spent waiting for data; more workers reduce it."
 
 

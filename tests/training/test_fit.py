@@ -19,7 +19,8 @@ from posetrail.skeletons import Skeleton
 from tests.training.test_loader import figures
 from training.data.image_files import read_image
 from training.fit import BEST, FitSettings, fit, split
-from training.report import LOG, RECORD, REPORT
+from training.log import LOG, RECORD
+from training.report import REPORT
 from training.validation import Estimates
 from training.validation import figures as scores_of
 

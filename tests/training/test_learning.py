@@ -19,11 +19,12 @@ from posetrail.poses import Poses
 from posetrail.skeletons import COCO_17
 from tests.training.small_network import small_network
 from training.figures import draw_figures
-from training.loop import Batch, Objective, Plan, train
+from training.loop import Batch, Objective, train
 from training.losses.coordinates import smooth_l1
 from training.losses.heatmaps import weighted_mse
 from training.losses.simcc import simcc_kl
 from training.optimisers import Optimiser
+from training.plan import Plan
 from training.processes import Process
 from training.schedules import Schedule
 from training.targets.kinds import TARGETS

@@ -72,7 +72,7 @@ def test_images_are_kept_up_to_a_limit(tmp_path: Path) -> None:
     crops = Crops(samples, (64, 96), NO_AUGMENTATION, cache_bytes=2 * SIZE[0] * SIZE[1] * 3)
     for row in range(6):
         crops[0, row]
-    assert list(crops._images) == [4, 5]
+    assert list(crops._images.by_number) == [4, 5]
 
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from posetrail.errors import InputError
 from training.checkpoint import LAST
-from training.loop import BAD_BATCH, Batch, Plan, train
-from training.optimisers import Optimiser
+from training.loop import BAD_BATCH, Batch, train
+from training.optimisers import Optimiser, make_optimiser, set_train_mode
+from training.plan import Plan
 from training.processes import Process
 from training.schedules import Schedule
 
@@ -147,12 +148,12 @@ def test_the_first_loss_that_is_not_finite_ends_training_and_its_batch_is_saved(
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
-    train(Tiny(), squared_error, batches, replace(PLAN, epochs=1, made_with="a"), tmp_path, ONE)
-    with pytest.raises(InputError, match="with other settings or data; choose another output folder"):
-        train(Tiny(), squared_error, batches, replace(PLAN, epochs=1, made_with="b"), tmp_path, ONE)
+    train(Tiny(), squared_error, batches, replace(PLAN, epochs=1, made_with={"--lr": "0.1"}), tmp_path, ONE)
+    with pytest.raises(InputError, match=r"with other settings or data: --lr \(was 0.1, now 0.2\); give those again"):
+        train(Tiny(), squared_error, batches, replace(PLAN, epochs=1, made_with={"--lr": "0.2"}), tmp_path, ONE)
     (tmp_path / LAST).write_bytes(b"PK\3\4 damaged")
     with pytest.raises(InputError, match="damaged or other file"):
-        train(Tiny(), squared_error, batches, replace(PLAN, epochs=1, made_with="a"), tmp_path, ONE)
+        train(Tiny(), squared_error, batches, replace(PLAN, epochs=1, made_with={"--lr": "0.1"}), tmp_path, ONE)
 
 
 def test_the_state_of_the_global_random_generator_is_left_alone(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ from pathlib import Path
 from dataclasses import replace
 from tests.training.test_loop import PLAN, Tiny, batches, squared_error
 from training.loop import train
-from training.optimisers import Optimiser
+from training.optimisers import Optimiser, make_optimiser, set_train_mode
 from training.processes import open_process
 network = Tiny()
 network.dropout.p = 0.0
@@ -220,3 +221,10 @@ def test_schedules_follow_their_published_forms() -> None:
     assert [linear.factor(step, 100, 10) for step in (0, 50, 100)] == pytest.approx([1, 0.5, 0])
     with pytest.raises(InputError, match="unknown schedule"):
         Schedule(kind="cosin")  # type: ignore[arg-type]
+
+
+def test_frozen_parts_keep_their_batch_statistics() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm2d(3))
+    make_optimiser(network, Optimiser(lr_factors={"0": 0.0}))
+    set_train_mode(network)
+    assert [layer.training for layer in network] == [False, True]

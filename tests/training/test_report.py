@@ -14,7 +14,8 @@ import pytest
 
 from posetrail.skeletons import COCO_17
 from training.figures import draw_figures
-from training.report import MOST_PICTURES, read_log, write_report
+from training.log import read_log
+from training.report import MOST_PICTURES, write_report
 from training.report_charts import Curve, charts
 from training.samples import Samples
 from training.validation import Estimates, figures, joint_pck, relative_distances

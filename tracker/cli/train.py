@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from posetrail.errors import InputError
+from tracker.cli.exit_codes import UNUSABLE
 from tracker.cli.flags import Progress, in_out, required_output
 from tracker.cli.printing import Printer
 from tracker.signals import stop_on_ctrl_c
@@ -61,6 +62,7 @@ def train_command(
     from posetrail.skeleton_files import read_skeleton
     from training.data.read import read_samples
     from training.fit import fit
+    from training.processes import EndedElsewhere, is_first_process
     from training.samples import Samples
 
     folder = required_output(output)
@@ -68,17 +70,22 @@ def train_command(
     held_out = None if validation is None else read_samples(validation, images=images)
     joints = None if skeleton is None else read_skeleton(skeleton)
     with stop_on_ctrl_c() as stopped:
-        fitted = fit(
-            samples,
-            folder,
-            settings,
-            validation=held_out,
-            skeleton=joints,
-            weights=weights,
-            resume=not redo,
-            on_event=lambda event: _show(event, printer),
-            stopped=stopped,
-        )
+        try:
+            fitted = fit(
+                samples,
+                folder,
+                settings,
+                validation=held_out,
+                skeleton=joints,
+                weights=weights,
+                resume=not redo,
+                on_event=lambda event: _show(event, printer),
+                stopped=stopped,
+            )
+        except EndedElsewhere:
+            return UNUSABLE
+    if not is_first_process():
+        return stopped.code
     trained = fitted.trained
     scores = ", ".join(f"{name} {value:.1f}" for name, value in trained.best.items())
     text = f"{fitted.weights}: {trained.ended} after {trained.steps} steps" + (f"; best: {scores}" if scores else "")
