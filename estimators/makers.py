@@ -1,4 +1,4 @@
-"""Functions that build pose and appearance networks with random weights; each imports its module when it is called.
+"""Functions that build published networks with random weights; each imports its module when it is called.
 
 Importing this module does not import torch, so that tables of networks are cheap to read.
 """
@@ -170,3 +170,38 @@ def osnet_ain() -> nn.Module:
     from estimators.networks.osnet import OSNetAIN
 
     return OSNetAIN()
+
+
+def videopose3d(widths: tuple[int, ...], *, joints: int = 17, joints_out: int = 17, causal: bool = False) -> nn.Module:
+    """VideoPose3D with filters of these widths and the authors' keys, a lifter."""
+    from estimators.networks.videopose3d import VideoPose3D
+
+    return VideoPose3D(widths, joints=joints, joints_out=joints_out, causal=causal)
+
+
+def videopose3d_mmpose(widths: tuple[int, ...], *, joints_out: int = 17, dropout: float = 0.25) -> nn.Module:
+    """VideoPose3D with the keys of MMPose's checkpoints; with filters of width 1, SimpleBaseline3D."""
+    from estimators.networks.videopose3d import VideoPose3DMMPose
+
+    return VideoPose3DMMPose(widths, joints_out=joints_out, dropout=dropout)
+
+
+def motionbert(width: int, mlp_ratio: int) -> nn.Module:
+    """MotionBERT with the authors' keys, a lifter."""
+    from estimators.networks.motionbert import MotionBERT
+
+    return MotionBERT(width, mlp_ratio)
+
+
+def motionbert_mmpose() -> nn.Module:
+    """MotionBERT with the keys of MMPose's checkpoints."""
+    from estimators.networks.motionbert import MotionBERTMMPose
+
+    return MotionBERTMMPose(512, 2)
+
+
+def motionagformer(layers: int, width: int, frames: int) -> nn.Module:
+    """MotionAGFormer for so many frames, a lifter."""
+    from estimators.networks.motionagformer import MotionAGFormer
+
+    return MotionAGFormer(layers, width, frames)

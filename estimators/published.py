@@ -1,4 +1,4 @@
-"""Published weights of estimators and appearance networks: source, sha256, licence and reported score.
+"""Published weights of estimators, appearance networks and lifters: source, sha256, licence and reported score.
 
 Every URL is in the authors' own documentation (OpenMMLab's metafiles, torchvision's `get_weight`). Where the authors
 keep their files at a drive or behind a form, only their page is given.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from estimators.published_lifters import LIFTERS
 from estimators.published_rtmpose import RTMPOSES, mmpose_file
 from posetrail.published import Published, by_name, torchvision_file
 
@@ -280,5 +281,5 @@ _OSNETS = (
     _osnet("ain_x1_0", "70.1 rank-1 MSMT17 to Market", 10.7),
 )
 
-PUBLISHED = by_name(_KEYPOINT_RCNN, *RTMPOSES, *_MMPOSES, *_LINKED_BY_AUTHORS, *_OSNETS)
+PUBLISHED = by_name(_KEYPOINT_RCNN, *RTMPOSES, *_MMPOSES, *_LINKED_BY_AUTHORS, *_OSNETS, *LIFTERS)
 """By name; a network uses the file of its own name unless another is given."""

@@ -13,7 +13,7 @@ from typing import Literal
 
 from posetrail.errors import unknown_name
 
-Kind = Literal["detector", "estimator", "appearance", "flow"]
+Kind = Literal["detector", "estimator", "appearance", "flow", "lifter"]
 
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{7,8})(?:_\d{8})?\.pth$")
 
@@ -38,9 +38,9 @@ class Published:
     """Accepted digests, whole or their first digits; empty if none is known."""
     licence: str
     skeleton: str = ""
-    """A name in `posetrail.skeletons.SKELETONS`, for estimators."""
-    input_size: tuple[int, int]
-    """Height and width, pixels, of the input for which the score is reported."""
+    """A name in `posetrail.skeletons.SKELETONS`: of the joints of estimators, of the 3-D joints of lifters."""
+    input_size: tuple[int, int] | None
+    """Height and width, pixels, of the input for which the score is reported; None for lifters."""
     score: str
     """The reported score with its measure, such as "40.5 COCO box AP", or "not published"."""
     scored_by: str

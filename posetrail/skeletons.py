@@ -105,7 +105,7 @@ _FEET = tuple(
 )
 
 # Published with COCO; those of the feet with COCO-WholeBody. Joints that neither has take those of a joint nearby:
-# neck, thorax and head top the shoulder's, pelvis and spine the hip's.
+# neck, thorax, head and head top the shoulder's, pelvis and spine the hip's.
 _SIGMAS = {
     "nose": 0.026,
     "left_eye": 0.025,
@@ -127,6 +127,7 @@ _SIGMAS = {
     "neck": 0.079,
     "head_top": 0.079,
     "head_bottom": 0.079,
+    "head": 0.079,
     "thorax": 0.079,
     "pelvis": 0.107,
     "spine": 0.107,
@@ -458,6 +459,29 @@ BLAZEPOSE_33 = Skeleton(
     ),
 )
 
+HUMANEVA_15 = _skeleton(
+    "humaneva_15",  # HumanEva-I as VideoPose3D takes it
+    (
+        "pelvis",
+        "thorax",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+        "right_shoulder",
+        "right_elbow",
+        "right_wrist",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "right_hip",
+        "right_knee",
+        "right_ankle",
+        "head",
+    ),
+    (("head", "thorax"),),
+    (*_from("thorax", *_TO_SHOULDERS, "pelvis"), *_from("pelvis", *_TO_HIPS), *_ARMS_AND_LEGS),
+)
+
 SKELETONS = {
     skeleton.name: skeleton
     for skeleton in (
@@ -477,6 +501,7 @@ SKELETONS = {
         FACE_68,
         FACE_106,
         BLAZEPOSE_33,
+        HUMANEVA_15,
     )
 }
 

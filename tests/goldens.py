@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,11 @@ def picture(shape: Sequence[int], salt: str = "") -> torch.Tensor:
     return torch.from_numpy((noise + 0.5 * wave).astype(np.float32))
 
 
+def joints_over_time(shape: Sequence[int], salt: str = "") -> torch.Tensor:
+    """(N, T, K, C) float32 from -1 to 1: noise, the input of lifters."""
+    return torch.from_numpy((2 * unit("input", int(np.prod(shape)), salt)).astype(np.float32).reshape(tuple(shape)))
+
+
 def fill(network: torch.nn.Module, name: str) -> dict[str, Any]:
     """Load the formula's numbers into a network, strictly by the keys and shapes of its golden; gives the manifest."""
     manifest = json.loads((golden_folder(name) / "manifest.json").read_text())
@@ -111,17 +116,24 @@ def outputs_by_name(outputs: Any, prefix: str = "out") -> dict[str, torch.Tensor
     }
 
 
-def check_against_golden(network: torch.nn.Module, name: str, *, double: bool = False) -> None:
+def check_against_golden(
+    network: torch.nn.Module,
+    name: str,
+    *,
+    made_input: Callable[[Sequence[int]], torch.Tensor] = picture,
+    double: bool = False,
+) -> None:
     """Check that the network, with weights of the formula, has the outputs of the published implementation.
 
     Args:
         network: fresh, any numbers in it.
         name: the golden's.
+        made_input: gives the input of a shape.
         double: in float64 throughout, where float32 would hide the weakest numbers.
     """
     manifest = fill(network, name)
     golden = np.load(golden_folder(name) / "golden.npz")
-    image = picture(manifest["input_shape"])
+    image = made_input(manifest["input_shape"])
     if double:
         network, image = network.double(), image.double()
     with torch.inference_mode():

@@ -1,8 +1,8 @@
-"""Published pose and appearance networks as torch modules, with the keys of the published checkpoints.
+"""Published pose, appearance and lifting networks as torch modules, with the keys of the published checkpoints.
 
 One file per family. A network is added by its file, a function in `estimators.makers` and a line in a table:
-`estimators.recipes.TOP_DOWN`, `estimators.whole_image.GROUPED` for bottom-up networks, or for appearance networks the
-one below. Importing this package does not import torch.
+`estimators.recipes.TOP_DOWN`, `estimators.whole_image.GROUPED` for bottom-up networks, or for appearance and lifting
+networks the one below. Importing this package does not import torch.
 """
 
 from __future__ import annotations
@@ -30,5 +30,21 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "osnet_x1_0": lambda: makers.osnet(1.0),
     "osnet_ibn_x1_0": lambda: makers.osnet(1.0, norm=True),
     "osnet_ain_x1_0": makers.osnet_ain,
+    # Lifting, from 2-D joints to 3-D joints
+    "videopose3d_27_mmpose": partial(makers.videopose3d_mmpose, (3, 3, 3)),
+    "videopose3d_81_mmpose": partial(makers.videopose3d_mmpose, (3, 3, 3, 3)),
+    "videopose3d_243_mmpose": partial(makers.videopose3d_mmpose, (3, 3, 3, 3, 3)),
+    "videopose3d_1_mmpose": partial(makers.videopose3d_mmpose, (1, 1, 1, 1, 1)),
+    "simplebaseline3d_mmpose": partial(makers.videopose3d_mmpose, (1, 1, 1), joints_out=16, dropout=0.5),
+    "motionbert_mmpose": makers.motionbert_mmpose,
+    "motionbert": partial(makers.motionbert, 512, 2),
+    "motionbert_lite": partial(makers.motionbert, 256, 4),
+    "motionagformer_xs": partial(makers.motionagformer, 12, 64, 27),
+    "videopose3d_27": partial(makers.videopose3d, (3, 3, 3)),
+    "videopose3d_27_causal": partial(makers.videopose3d, (3, 3, 3), causal=True),
+    "videopose3d_27_humaneva15": partial(makers.videopose3d, (3, 3, 3), joints=15, joints_out=15),
+    "videopose3d_27_trajectory": partial(makers.videopose3d, (3, 3, 3), joints_out=1),
+    "videopose3d_81": partial(makers.videopose3d, (3, 3, 3, 3)),
+    "videopose3d_243": partial(makers.videopose3d, (3, 3, 3, 3, 3)),
 }
 """Functions that build a network with random weights, by its name."""

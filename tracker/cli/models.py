@@ -161,6 +161,8 @@ def export(
         return _exported(export_built_in(built_in[name], output), "that in the package")
     published = find_published(name, published_weights())
     networks = {**DETECTOR_NETWORKS, **ESTIMATOR_NETWORKS}
+    if published.input_size is None:
+        raise InputError(f"export: expected a network for images, got the lifter {name}; lifters run in torch")
     if published.network not in networks:
         raise InputError(
             f"export: expected a network of posetrail, got {name}; export networks of torchvision with torch.onnx"

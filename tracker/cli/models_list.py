@@ -24,6 +24,7 @@ _KINDS = {
     "estimator": "Estimators",
     "appearance": "Appearance",
     "flow": "Optical flow",
+    "lifter": "Lifting to 3-D",
 }
 
 
@@ -142,10 +143,10 @@ def _everything(home: Path | None) -> Iterator[RenderableType]:
     for each in published_weights().values():
         kept = state(each, home)
         where = "in the cache" if kept.is_here else "not fetched" if each.url else "needs a file of yours"
-        height, width = each.input_size
+        size = f" at {each.input_size[0]}x{each.input_size[1]}" if each.input_size else ""
         skeleton = f", {each.skeleton}" if each.skeleton else ""
         yield f"{each.name}  ({each.kind}, {where}, about {each.megabytes:.0f} MB, {each.licence})"
-        yield f"    {each.score} at {height}x{width}{skeleton}; by {each.scored_by or 'an unknown source'}"
+        yield f"    {each.score}{size}{skeleton}; by {each.scored_by or 'an unknown source'}"
         yield f"    {f'from {each.url}' if each.url else _by_hand(each)}"
         yield f"    sha256 {' or '.join(each.sha256) or 'not published'}; kept at {kept.path}"
 
