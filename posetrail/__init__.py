@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tracker.association.follow import follow as follow
     from tracker.association.tracker import Tracker as Tracker
     from tracker.draw_settings import DrawSettings as DrawSettings
+    from tracker.runs.angles import angles as angles
     from tracker.runs.draw import draw_run as draw_run
     from tracker.runs.folder import track_to_folder as track_to_folder
     from tracker.runs.plots import plot_joint as plot_joint
@@ -53,6 +54,7 @@ _MODULES = {
     "follow": "tracker.association.follow",
     "Tracker": "tracker.association.tracker",
     "DrawSettings": "tracker.draw_settings",
+    "angles": "tracker.runs.angles",
     "draw_run": "tracker.runs.draw",
     "plot_joint": "tracker.runs.plots",
     "plot_timeline": "tracker.runs.plots",
@@ -81,6 +83,7 @@ __all__ = [
     "TrackedPoses",
     "Tracker",
     "__version__",
+    "angles",
     "draw_run",
     "evaluate",
     "follow",

@@ -51,6 +51,7 @@ COMMANDS = (
     "draw",
     "export",
     "report",
+    "angles",
     "view",
     "suspects",
     "eval",

@@ -18,6 +18,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from posetrail.errors import InputError
+from tracker.cli.angles import angles_command
 from tracker.cli.arguments import complaint, repeat_set, without_short_names
 from tracker.cli.batch import batch_command
 from tracker.cli.config import fill_in
@@ -53,6 +54,7 @@ app.command(export_command, name="export", sort_key=5)
 app.command(view_command, name="view", sort_key=6)
 app.command(suspects_command, name="suspects", sort_key=7)
 app.command(report_command, name="report", sort_key=8)
+app.command(angles_command, name="angles", sort_key=8)
 app.command(
     "eval_posetrack.cli:eval_command",
     name="eval",

@@ -14,6 +14,7 @@ from tracker.io.pose_log import PoseLogHeader
 from tracker.io.video import Source, open_source
 from tracker.io.video_writer import VideoWriter
 from tracker.io.writers import default_formats
+from tracker.lifting.angle_settings import is_angle_file
 from tracker.progress import OnFrame
 from tracker.runs.corrections import drop_kept_poses, keep_named_poses, usable_corrections
 from tracker.runs.draw_tracks import draw_tracks
@@ -238,8 +239,8 @@ def _associate(
         writers |= writers_of(run.folder, run.header, old.formats)
     writers = {name: writer for name, writer in writers.items() if name not in reuse.files}
     if old and reuse.files and not writers:  # only the video is missing
-        files = files_of(run.folder, reuse.files)
-        kept = {name: getattr(old, name) for name in ("applied", "warnings", "figures", "suspects")}
+        files = files_of(run.folder, reuse.files | set(filter(is_angle_file, old.files)))
+        kept = {name: getattr(old, name) for name in ("applied", "warnings", "figures", "suspects", "angles")}
         return replace(record, **kept, corrections=used, files=files)
     (run.folder / RUN).unlink(missing_ok=True)  # until all files show the same tracks
     warnings = [RunWarning(reuse.warning)] if reuse.warning else []

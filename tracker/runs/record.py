@@ -20,6 +20,7 @@ from tracker.io.json_records import Check, from_json
 from tracker.io.pose_log import DamagedLog, LogEnd, check_pose_log, read_pose_log
 from tracker.io.video import Source, open_source
 from tracker.io.writers import WRITERS
+from tracker.lifting.angle_settings import AngleRecord, is_angle_file
 from tracker.settings import AssociationSettings
 
 SCHEMA_VERSION = 1
@@ -171,6 +172,7 @@ class RunRecord:
     versions: dict[str, str]  # of the programs that assigned the ids
     figures: Figures
     suspects: SuspectFigures | None = None  # once they were looked for
+    angles: AngleRecord | None = None  # once they were computed
     files: tuple[FileName, ...]  # in the run's folder
 
     @property
@@ -283,12 +285,14 @@ def files_of(folder: Path, results: Set[str]) -> tuple[str, ...]:
     """All files of a run with these results, in the order in which they are written."""
     index = [INDEX] if (folder / INDEX).is_file() else []
     tracks = [kind.file_name for kind in WRITERS.values() if kind.file_name in results]
-    return (LOG, *index, *tracks, RUN, *(name for name in (SUSPECTS, VIDEO) if name in results))
+    more = [*(name for name in (SUSPECTS, VIDEO) if name in results), *sorted(filter(is_angle_file, results))]
+    return (LOG, *index, *tracks, RUN, *more)
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write run.json, and remove results in the folder that the record does not list."""
-    for stale in RESULTS - set(record.files):
+    angles = {path.name for path in folder.glob("angles*") if is_angle_file(path.name)}
+    for stale in (RESULTS | angles) - set(record.files):
         (folder / stale).unlink(missing_ok=True)
     with written_whole(folder / RUN) as beside:
         # Bytes of a path that are not UTF-8 become JSON's own escapes, so that the path is read back unchanged.

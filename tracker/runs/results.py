@@ -145,6 +145,9 @@ def write_results(
     if (folder / SUSPECTS).is_file():
         text = f"removed, because it was made from other tracks; `posetrail suspects {folder}` writes it again"
         new.append(RunWarning(text, SUSPECTS))
+    if record.angles:
+        text = f"removed, because they were those of other tracks; `posetrail angles {folder}` writes them again"
+        new.append(RunWarning(text, "angles.csv"))
     new += [RunWarning(failure, name, incomplete=True) for name, failure in failed.items()]
     new += [RunWarning(output.note, name) for name, output in outputs.items() if output.note]
     record = replace(
@@ -156,6 +159,7 @@ def write_results(
         figures=Figures(frames=frames, people=len(ids), poses=poses, interpolated=interpolated, seconds=0.0),
         versions=installed_versions(),
         suspects=None,
+        angles=None,
         files=files_of(folder, {*keep, *outputs} - failed.keys() - {SUSPECTS}),
     ).with_seconds(time.perf_counter() - started)
     write_record(folder, record)

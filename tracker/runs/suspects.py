@@ -119,7 +119,8 @@ def write_suspects(run: Path, record: RunRecord, found: Sequence[Suspect], ids: 
     """
     with write_lock(run, wait_s=_WAIT_S):
         now = read_record(run)
-        if replace(now, suspects=record.suspects, files=record.files, warnings=record.warnings) != record:
+        others = {name: getattr(record, name) for name in ("suspects", "angles", "files", "warnings")}
+        if replace(now, **others) != record:
             return
         with written_whole(run / SUSPECTS) as beside, beside.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")

@@ -148,6 +148,7 @@ def test_ctrl_c_keeps_the_finished_frames(example_clip: Path, tmp_path: Path) ->
         "draw",
         "export",
         "report",
+        "angles",
         "view",
         "suspects",
         "eval",

@@ -165,6 +165,7 @@ def test_numbers_agree_with_their_nouns() -> None:
         "draw",
         "export",
         "report",
+        "angles",
         "view",
         "suspects",
         "eval",
