@@ -29,7 +29,10 @@ from posetrail.skeletons import (
     COCO_17,
     COCO_WHOLEBODY_133,
     CROWDPOSE_14,
+    FACE_68,
+    FACE_106,
     HALPE_26,
+    HAND_21,
     MPII_16,
     POSETRACK_15,
     Skeleton,
@@ -41,7 +44,10 @@ _OPEN_SIZE = (256, 192)  # height and width, for files that accept any
 # The most common skeleton for each number of joints; for 14 CrowdPose, for which MMPose has more networks than for AIC.
 _SKELETONS = {
     len(skeleton): skeleton
-    for skeleton in (AIC_14, CROWDPOSE_14, POSETRACK_15, MPII_16, COCO_17, BODY_25, HALPE_26, COCO_WHOLEBODY_133)
+    for skeleton in (
+        *(AIC_14, CROWDPOSE_14, POSETRACK_15, MPII_16, COCO_17, HAND_21, BODY_25, HALPE_26),
+        *(FACE_68, FACE_106, COCO_WHOLEBODY_133),
+    )
 }
 
 

@@ -7,7 +7,7 @@ shapes are validated once, on construction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -125,6 +125,12 @@ class Poses(Rows):
         """
         jointless = np.isnan(self.keypoints).any(axis=2).all(axis=1)
         return np.where(jointless, self.scores, np.sqrt(self.scores * self.keypoint_scores.mean(axis=1)))
+
+    def of_joints(self, joints: np.ndarray) -> Poses:
+        """The same people with only these joints (J,) int, in this order."""
+        if np.array_equal(joints, np.arange(self.keypoints.shape[1])):
+            return self
+        return replace(self, keypoints=self.keypoints[:, joints], keypoint_scores=self.keypoint_scores[:, joints])
 
     @classmethod
     def empty(cls, num_joints: int) -> Poses:

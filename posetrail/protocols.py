@@ -67,6 +67,17 @@ class Estimator(Protocol):
         """
 
 
+class PartEstimator(Protocol):
+    """Adds the joints of hands and faces to people whose bodies are known."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joints of the body, followed by those it adds."""
+
+    def __call__(self, frames: Sequence[Frame], poses: Sequence[Poses]) -> list[Poses]:
+        """Return one Poses per frame: the same people with all joints of `skeleton`."""
+
+
 class BottomUp(Protocol):
     """Finds people and their joints in whole frames, without a detector."""
 

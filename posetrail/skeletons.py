@@ -70,6 +70,15 @@ class Skeleton:
         return np.array([[self.index(a), self.index(b)] for a, b in self.limbs], dtype=int).reshape(-1, 2)
 
     @cached_property
+    def body(self) -> np.ndarray:  # (B,) int
+        """Indices of the joints by which poses are compared and judged: all but the points of faces and of hands.
+
+        Those are many, close together and hard to see, and would outweigh the rest. A skeleton of a hand or a face
+        has no other joints; then it is all of them.
+        """
+        return np.array([k for k, joint in enumerate(self.joints) if joint not in _POINTS_OF_PARTS] or range(len(self)))
+
+    @cached_property
     def mirror(self) -> np.ndarray:  # (K,) int
         """For every joint, the position of its mirror image, or its own if it has none."""
         mirror = np.arange(len(self))
@@ -77,6 +86,12 @@ class Skeleton:
             mirror[[self.index(left), self.index(right)]] = self.index(right), self.index(left)
         return mirror
 
+
+_POINTS_OF_PARTS = {
+    *wholebody.FACE_JOINTS,
+    *face106.JOINTS,
+    *(joint for side in ("left", "right") for joint in wholebody.of_side(side)),
+}
 
 _LIMBS_OF_THE_BODY = (
     ("left_shoulder", "right_shoulder"),

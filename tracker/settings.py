@@ -55,6 +55,16 @@ class NetworkSettings:
     estimator_weights: Path | None = None
     """Weights file of the estimator (.pth or .safetensors) or a name from `posetrail models`; also --weights. A file of
     `posetrail train` names its network itself. The built-in movenet_thunder needs none."""
+    hands: str | None = None
+    """Estimator of hands, such as rtmpose_m_hand21 or onnx:FILE (21 joints). It runs on a square beyond each confident
+    wrist, and its joints are added to those of the body. Default: none."""
+    hands_weights: Path | None = None
+    """Weights file of the estimator of hands, or a name from `posetrail models`."""
+    faces: str | None = None
+    """Estimator of faces, such as rtmpose_m_face68 or onnx:FILE (68 or 106 joints). It runs on a square around nose,
+    eyes and ears, and its joints are added to those of the body. Default: none."""
+    faces_weights: Path | None = None
+    """Weights file of the estimator of faces, or a name from `posetrail models`."""
     device: Device = "auto"
     """Device for the networks. auto is CUDA if it is available. Repeated runs are bit-identical on the CPU only."""
     threads: Annotated[int, Range(1, 1024)] | None = None
@@ -101,6 +111,12 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        for part, name, weights in (
+            ("hands", self.hands, self.hands_weights),
+            ("faces", self.faces, self.faces_weights),
+        ):
+            if name is None and weights is not None:
+                raise InputError(f"{part}_weights: expected --{part} NAME with --{part}-weights {weights}; add it")
         if self.crop_mask is False and self.crop_mask_margin is not None:
             raise InputError(
                 "crop_mask_margin: expected none without a crop mask, "

@@ -26,7 +26,7 @@ from tracker.association.edited_poses import EditedFrames
 from tracker.association.gallery import AppearanceRecorder, TrackParts, reidentify
 from tracker.association.interpolation import interpolate_gaps
 from tracker.association.linking import link
-from tracker.association.preparation import Preparation
+from tracker.association.preparation import Preparation, body_sigmas
 from tracker.association.smoothing import smooth_tracks
 from tracker.association.stabilisation import inverted
 from tracker.association.statements import Statements
@@ -206,7 +206,7 @@ def _tracks_of_tracklets(
     constraints: Constraints | None,
 ) -> np.ndarray:
     """The track (P,) of each tracklet, -1 for tracks with too little evidence, unless a correction names them."""
-    tracks = link(tracklets, np.array(skeleton.oks_sigmas), settings.max_link_gap_s, constraints)
+    tracks = link(tracklets, body_sigmas(skeleton), settings.max_link_gap_s, constraints)
     evidence = np.bincount(tracks, tracklets.evidence) if len(tracks) else np.zeros(0)
     needed = settings.min_track_evidence * min(1.0, (num_frames - 1) / _FULL_EVIDENCE_FRAMES)
     kept = evidence[tracks] >= needed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from posetrail.poses import Poses, confident_keypoints
@@ -25,33 +27,44 @@ class Preparation:
     def __init__(self, settings: AssociationSettings, skeleton: Skeleton | None) -> None:
         self._settings = settings
         self._scale = ScoreScale(adapt=settings.calibrate_scores)
-        self._joint_variances = None if skeleton is None else _joint_variances(skeleton)
+        self._skeleton = skeleton
 
     def __call__(self, frame: PoseFrame) -> Candidates:
-        """Prepare the next frame.
+        """Prepare the next frame; its candidates have the joints of the body alone (`Skeleton.body`).
 
         Raises:
             ValueError: the number of joints is not that of the skeleton.
         """
         settings, poses = self._settings, frame.poses
         num_joints = poses.keypoints.shape[1]
-        if self._joint_variances is None:
-            self._joint_variances = _joint_variances(skeleton_of_size(num_joints))
-        if num_joints != len(self._joint_variances):
-            raise ValueError(f"poses: expected {len(self._joint_variances)} joints, got {num_joints}")
+        if self._skeleton is None:
+            self._skeleton = skeleton_of_size(num_joints)
+        if num_joints != len(self._skeleton):
+            raise ValueError(f"poses: expected {len(self._skeleton)} joints, got {num_joints}")
+        frame = _of_joints(frame, self._skeleton.body)
+        poses, variances = frame.poses, (2 * body_sigmas(self._skeleton)) ** 2
         quality = self._scale.add(poses, frame.time_s)
         keypoints = confident_keypoints(poses, settings.min_match_joint_score).astype(float)
         boxes = _boxes(poses)
         usable = np.isfinite(boxes).all(axis=1)
         if settings.track_nms_oks < 1 and len(poses) > 1:
-            usable &= ~duplicate_poses(keypoints, boxes, quality, self._joint_variances, settings.track_nms_oks)
+            usable &= ~duplicate_poses(keypoints, boxes, quality, variances, settings.track_nms_oks)
         confident = (quality >= self._scale.threshold(settings.new_track_score)) & ~poses.propagated
         evidence = self._scale.evidence(quality, settings.new_track_score)
-        return Candidates(frame, keypoints, boxes, usable, confident, evidence, self._joint_variances)
+        return Candidates(frame, keypoints, boxes, usable, confident, evidence, variances)
 
 
-def _joint_variances(skeleton: Skeleton) -> np.ndarray:
-    return (2 * np.array(skeleton.oks_sigmas)) ** 2
+def body_sigmas(skeleton: Skeleton) -> np.ndarray:
+    """OKS sigmas (B,) of the joints that candidates have."""
+    return np.array(skeleton.oks_sigmas)[skeleton.body]
+
+
+def _of_joints(frame: PoseFrame, joints: np.ndarray) -> PoseFrame:
+    """The frame with only these joints of its poses."""
+    if len(joints) == frame.poses.keypoints.shape[1]:
+        return frame
+    propagated = replace(frame.propagated, keypoints=frame.propagated.keypoints[:, joints])
+    return replace(frame, poses=frame.poses.of_joints(joints), propagated=propagated)
 
 
 def _boxes(poses: Poses) -> np.ndarray:

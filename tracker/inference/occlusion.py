@@ -113,7 +113,9 @@ class _Crowd:
         self._frame = frame
         self._skeleton = skeleton
         self._max_shared = max_shared
-        order = np.lexsort([-poses.quality * _fit(poses), candidates])  # ties keep the order of the rows
+        self._body = skeleton.body
+        bodies = poses.of_joints(self._body)
+        order = np.lexsort([-bodies.quality * _fit(bodies), candidates])  # ties keep the order of the rows
         rank = np.argsort(order)
         overlapping = box_intersection(poses.boxes, poses.boxes) > 0
         self._before = overlapping & (rank[None, :] < rank[:, None])  # (N, N): the column is judged first
@@ -127,7 +129,7 @@ class _Crowd:
                 self._waiting[row] = False
                 others = np.flatnonzero(self._before[row] & self.kept)
                 shared = self._shared(self.poses[[row]], others)
-                scores = self.poses.keypoint_scores[row]
+                scores = self.poses.keypoint_scores[row, self._body]
                 if scores @ shared.any(axis=0) > self._max_shared * scores.sum():
                     jobs.append(_Job(int(row), others[shared.any(axis=1)], others))
         return jobs
@@ -144,7 +146,7 @@ class _Crowd:
         """Keep the old pose of the row, replace it by the new one, or drop it."""
         old = self.poses[[job.row]]
         own_old, own_new = self._own_score(old, job.others), self._own_score(new, job.others)
-        mean_old, mean_new = float(old.keypoint_scores.mean()), float(new.keypoint_scores.mean())
+        mean_old, mean_new = (float(each.keypoint_scores[:, self._body].mean()) for each in (old, new))
         if max(own_old, own_new) < MIN_OWN_SCORE:
             self.kept[job.row] = not self._is_merged(old, job.others)
         elif own_new > own_old and own_new >= MIN_OWN_SCORE and mean_new >= _AS_CONFIDENT * mean_old:
@@ -157,22 +159,23 @@ class _Crowd:
 
         If one of them shares most of their joints with it and explains nearly all of it, two boxes are on one person.
         """
-        shared, scores = self._shared(pose, others), self.poses.keypoint_scores[others]
+        shared, scores = self._shared(pose, others), self.poses.keypoint_scores[others][:, self._body]
+        own = pose.keypoint_scores[0, self._body]
         repeated = (shared * scores).sum(axis=1) > _MOSTLY_SHARED * scores.sum(axis=1)
-        elsewhere = (shared.any(axis=0) & ~shared) @ pose.keypoint_scores[0]
-        return not (repeated & (elsewhere <= self._max_shared * pose.keypoint_scores[0].sum())).any()
+        elsewhere = (shared.any(axis=0) & ~shared) @ own
+        return not (repeated & (elsewhere <= self._max_shared * own.sum())).any()
 
     def _own_score(self, pose: Poses, others: np.ndarray) -> float:
         shared = self._shared(pose, others).any(axis=0)
-        return float(np.where(shared, 0, pose.keypoint_scores[0]).mean())
+        return float(np.where(shared, 0, pose.keypoint_scores[0, self._body]).mean())
 
     def _shared(self, pose: Poses, others: np.ndarray) -> np.ndarray:
-        """(M, K) bool: joints of one pose that lie at the same joint of M others; the smaller person sets the scale."""
-        them = self.poses[others]
+        """(M, B) bool: joints of one body that lie at the same joint of M others; the smaller person sets the scale."""
+        pose, them = pose.of_joints(self._body), self.poses[others].of_joints(self._body)
         similarity = joint_similarity(
             pose.keypoints - them.keypoints,
             np.minimum(box_area(pose.boxes), box_area(them.boxes)),
-            (2 * np.asarray(self._skeleton.oks_sigmas)) ** 2,
+            (2 * np.asarray(self._skeleton.oks_sigmas)[self._body]) ** 2,
         )
         confident = (pose.keypoint_scores >= _MIN_SHARED_SCORE) & (them.keypoint_scores >= _MIN_SHARED_SCORE)
         return confident & (similarity >= _SAME_JOINT)

@@ -170,8 +170,9 @@ class _State:
         self._detection = detection
         self._settings = settings
         self._flow = flow
-        self._skeleton = joints.skeleton
-        self._propagated = PropagatedPoses.empty(len(self._skeleton))
+        self._body = joints.skeleton.body
+        self._sigmas = np.array(joints.skeleton.oks_sigmas)[self._body]
+        self._propagated = PropagatedPoses.empty(len(joints.skeleton))
         self._last: PoseFrame | None = None
         self._last_image: _Image | None = None
         self._doubt_s = -math.inf  # time of the last frame in which a confident person was lost
@@ -179,7 +180,7 @@ class _State:
         self.is_due = detection.due_frames()
         self._looks = look_clock(detection.interval_s)
         predicts = flow is not None and detection.is_scheduled
-        self._predictable = Predictable(settings.max_flow_error if predicts else 0.0)
+        self._predictable = Predictable(settings.max_flow_error if predicts else 0.0, self._body)
 
     def advance(self, found: Found, image: _Image) -> PoseFrame:
         """The people of this frame: those detected, and those of the last frame that no detection explains."""
@@ -275,9 +276,9 @@ class _State:
         with np.errstate(invalid="ignore"):
             centres = (boxes[:, :2] + boxes[:, 2:]) / 2 / size
             inside = ((centres >= _BORDER) & (centres <= 1 - _BORDER)).all(axis=1)
-        sure = poses[poses.keypoint_scores.mean(axis=1) >= _DOUBTFUL]
+        sure = poses[self._mean_scores(poses) >= _DOUBTFUL]
         continued = self._explained(moved, boxes, sure, by_either=True)
-        return bool(np.any((last.quality >= _CONFIDENT) & inside & ~continued))
+        return bool(np.any((last.of_joints(self._body).quality >= _CONFIDENT) & inside & ~continued))
 
     def _propagate(self, image: FlowImage | None) -> PropagatedPoses:
         """The poses of the last `queue_frames` frames, moved into this one."""
@@ -342,7 +343,7 @@ class _State:
         """
         (again,), _ = self._joints.in_boxes([found.frame], [boxes], [found.people])
         again, own_joints = self._joints.beside(found.frame, poses, replace(again, scores=last.scores))
-        mean_scores = again.keypoint_scores.mean(axis=1)
+        mean_scores = self._mean_scores(again)
         kept = (
             np.isfinite(again.keypoints).any(axis=(1, 2))
             & own_joints
@@ -370,15 +371,20 @@ class _State:
         return np.isin(np.arange(len(moved)), pairs[:, 0])
 
     def _oks(self, keypoints: np.ndarray, poses: Poses) -> np.ndarray:
-        return oks(keypoints, poses.keypoints, box_area(poses.boxes), self._skeleton.oks_sigmas)
+        joints = self._body
+        return oks(keypoints[:, joints], poses.keypoints[:, joints], box_area(poses.boxes), self._sigmas)
+
+    def _mean_scores(self, poses: Poses) -> np.ndarray:
+        return poses.keypoint_scores[:, self._body].mean(axis=1)
 
     def _without_duplicates(self, poses: Poses) -> Poses:
         """Pose NMS: of similar poses, the one of the best quality is kept."""
-        confident = confident_keypoints(poses, self._settings.min_propagated_joint_score)
-        similarity = oks(confident, confident, box_area(poses.boxes), self._skeleton.oks_sigmas)
+        bodies = poses.of_joints(self._body)
+        confident = confident_keypoints(bodies, self._settings.min_propagated_joint_score)
+        similarity = oks(confident, confident, box_area(poses.boxes), self._sigmas)
         # The OKS of the smaller person of a pair counts, so that a large box does not remove a small neighbour.
         similarity = np.minimum(similarity, similarity.T)
-        return poses[np.sort(nms(similarity, poses.quality, self._settings.pose_nms_oks))]
+        return poses[np.sort(nms(similarity, bodies.quality, self._settings.pose_nms_oks))]
 
 
 def _inside(boxes: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:

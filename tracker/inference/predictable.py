@@ -27,10 +27,11 @@ class Predictable:
     Args:
         max_error: distance of an estimated joint from its prediction, relative to the square root of the box area; 0:
             no one is predictable.
+        body: indices (B,) of the joints that are compared.
     """
 
-    def __init__(self, max_error: float) -> None:
-        self._max_error = max_error
+    def __init__(self, max_error: float, body: np.ndarray) -> None:
+        self._max_error, self._body = max_error, body
         self._last: PoseFrame | None = None
         self._rests = np.zeros(0, int)  # of each person of the last frame: frames left without an estimate
 
@@ -54,8 +55,8 @@ class Predictable:
         overlap = box_iou(poses.boxes, before.boxes)
         best = overlap.argmax(axis=1)
         rows = np.arange(len(poses))
-        is_same = (overlap[rows, best] >= _MIN_IOU) & (poses.quality >= _MIN_QUALITY)
-        is_near = _is_near(poses, predicted[best], self._max_error)
+        is_same = (overlap[rows, best] >= _MIN_IOU) & (poses.of_joints(self._body).quality >= _MIN_QUALITY)
+        is_near = self._is_near(poses, predicted[best], self._max_error)
         left[is_same & is_near] = MAX_RESTS
         rested = kept.any(axis=1)
         left[rested] = self._rests[sources[kept.argmax(axis=1)[rested]]] - 1
@@ -74,7 +75,7 @@ class Predictable:
         """
         if self._last is None or not len(rows):
             return np.zeros(len(rows), bool), last[[]]
-        rests = (self._rests[rows] > 0) & _is_near(last, moved, _MAX_MOTION)
+        rests = (self._rests[rows] > 0) & self._is_near(last, moved, _MAX_MOTION)
         people, joints = last[rests], moved[rests]
         if not len(people):
             return rests, people
@@ -88,6 +89,9 @@ class Predictable:
             people.scores,
             np.ones(len(people), bool),
         )
+
+    def _is_near(self, poses: Poses, others: np.ndarray, limit: float) -> np.ndarray:
+        return _is_near(poses.of_joints(self._body), others[:, self._body], limit)
 
 
 def _is_near(poses: Poses, others: np.ndarray, limit: float) -> np.ndarray:

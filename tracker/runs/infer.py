@@ -14,6 +14,7 @@ from typing import Any
 from posetrail.errors import InputError
 from posetrail.frame import Frame
 from tracker.frames import PoseFrame
+from tracker.inference.parts import bodies_of, with_parts
 from tracker.inference.pipeline import infer
 from tracker.io.frame_index import INDEX
 from tracker.io.pose_log import Place, PoseLogHeader, PoseLogWriter
@@ -39,7 +40,7 @@ def infer_source(
         settings: settings of the run.
         known: the poses of its first frames, if an earlier run inferred them; these frames are not yielded.
     """
-    return infer(
+    inferred = infer(
         source.frames(),
         networks.detector,
         networks.estimator,
@@ -47,8 +48,10 @@ def infer_source(
         networks.flow,
         networks.embedder,
         bottom_up=networks.bottom_up,
-        known=known,
+        known=known if networks.parts is None else bodies_of(known, len(networks.body)),
     )
+    with closing(inferred):
+        yield from inferred if networks.parts is None else with_parts(inferred, networks.parts)
 
 
 def infer_to_log(

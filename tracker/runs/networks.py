@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from detectors import BUILT_IN as BUILT_IN_DETECTORS
@@ -13,12 +14,13 @@ from detectors import create_detector
 from estimators import BOTTOM_UP, create_bottom_up, create_estimator
 from estimators import BUILT_IN as BUILT_IN_ESTIMATORS
 from estimators.appearance import COLOUR_LAYOUT, NO_APPEARANCE, create_embedder
+from estimators.parts import Parts
 from estimators.trained import read_training
 from posetrail.errors import InputError
-from posetrail.protocols import BottomUp, Detector, Embedder, Estimator
+from posetrail.protocols import BottomUp, Detector, Embedder, Estimator, PartEstimator
 from posetrail.published import Published
 from posetrail.runtime import Runtime
-from posetrail.skeletons import Skeleton
+from posetrail.skeletons import HAND_21, PARTS, Skeleton
 from posetrail.weights import Weights
 from tracker.inference.propagation import FlowMethod, create_flow
 from tracker.runs.published import published_weights
@@ -44,6 +46,7 @@ class Networks:
     device: str
     embedder: Embedder | None = None
     bottom_up: BottomUp | None = None
+    parts: PartEstimator | None = None
     own: Mapping[str, str] = field(default_factory=dict)
     """Names of objects that the user passed in, by their part: detector, estimator or bottom_up."""
 
@@ -58,6 +61,11 @@ class Networks:
 
     @property
     def skeleton(self) -> Skeleton:
+        """The skeleton of the poses: of the body, with hands and faces where they are estimated."""
+        return self.body if self.parts is None else self.parts.skeleton
+
+    @property
+    def body(self) -> Skeleton:
         """The skeleton of the estimator or the bottom-up network."""
         network = self.bottom_up if self.estimator is None else self.estimator
         assert network is not None
@@ -193,10 +201,16 @@ def _load(settings: Settings, own: OwnNetworks, stack: ExitStack, make_runtime: 
     embedder = create_embedder(
         chosen.appearance, runtime=runtime, skeleton=poses.skeleton, weights=chosen.appearance_weights
     )
+    hands, faces = (
+        _part(name, weights, runtime)
+        for name, weights in ((chosen.hands, chosen.hands_weights), (chosen.faces, chosen.faces_weights))
+    )
+    added = Parts(poses.skeleton, hands=hands, faces=faces) if hands or faces else None
     parts = {"detector": detector, "estimator": estimator, "bottom_up": bottom_up, "flow": flow, "embedder": embedder}
+    parts |= {"hands": hands, "faces": faces}
     loaded = {part: getattr(network, "weights", None) for part, network in parts.items() if part not in own.names}
     weights = tuple(_as_run(each, part, chosen) for part, each in loaded.items() if each is not None)
-    return Networks(detector, estimator, flow, weights, runtime.device, embedder, bottom_up, own.names)
+    return Networks(detector, estimator, flow, weights, runtime.device, embedder, bottom_up, added, own.names)
 
 
 def _as_run(weights: Weights, part: str, chosen: NetworkSettings) -> Weights:
@@ -215,7 +229,22 @@ def _pose_network(chosen: NetworkSettings, runtime: Runtime) -> tuple[Estimator 
         return None, bottom_up
     estimator = create_estimator(chosen.estimator, runtime=runtime, **options)
     _check_crop_mask(chosen, estimator)
+    _check_is_of_bodies(chosen, estimator)
     return estimator, None
+
+
+def _part(name: str | None, weights: Path | None, runtime: Runtime) -> Estimator | None:
+    """The estimator of hands or of faces that the settings name."""
+    return None if name is None else create_estimator(name, runtime=runtime, **_given(weights=weights))
+
+
+def _check_is_of_bodies(chosen: NetworkSettings, estimator: Estimator) -> None:
+    if estimator.skeleton in PARTS and chosen.detector.partition(":")[0] not in ("boxes", "onnx"):
+        flag = "--hands" if estimator.skeleton is HAND_21 else "--faces"
+        raise InputError(
+            f"estimator: expected a network for bodies, got {chosen.estimator} for {estimator.skeleton.name}; give "
+            f"{flag} {chosen.estimator}, or boxes of such parts: --detector boxes:FILE"
+        )
 
 
 def _estimator_options(chosen: NetworkSettings) -> dict[str, Any]:

@@ -58,6 +58,7 @@ UNCHANGED = "nothing to do; --redo starts again"
 
 _WITHOUT_EFFECT = ("threads",)  # on any number
 _PATH_OF_WEIGHTS = "_weights"  # how the names of such settings end; weights are compared by their sha256
+_MAY_NAME_FILES = ("estimator", "detector", "hands", "faces")  # settings like onnx:FILE
 _LISTED = 4  # differences in one line
 
 
@@ -318,13 +319,18 @@ def _flat(header: PoseLogHeader) -> dict[str, Any]:
 def weights_files(settings: Settings) -> dict[str, Path]:
     """Files of weights that the settings use, by the name of the setting."""
     networks = settings.networks
-    given = {"estimator_weights": networks.estimator_weights, "detector_weights": networks.detector_weights}
+    given = {
+        "estimator_weights": networks.estimator_weights,
+        "detector_weights": networks.detector_weights,
+        "hands_weights": networks.hands_weights,
+        "faces_weights": networks.faces_weights,
+    }
     if networks.appearance not in (NO_APPEARANCE, COLOUR_LAYOUT):
         given["appearance_weights"] = networks.appearance_weights
     if settings.inference.flow == "raft":
         given["flow_weights"] = settings.inference.flow_weights
-    for setting, name in (("estimator", networks.estimator), ("detector", networks.detector)):
-        if found := file_in_name(name):
+    for setting in _MAY_NAME_FILES:
+        if found := file_in_name(getattr(networks, setting) or ""):
             given[setting] = found[1]
     return {setting: path for setting, path in given.items() if path is not None}
 
@@ -332,7 +338,7 @@ def weights_files(settings: Settings) -> dict[str, Path]:
 def without_paths(values: dict[str, Any]) -> dict[str, Any]:
     """The same settings without the paths of weights, whose files may be moved and renamed."""
     values = _without_weights(values)
-    found = {name: file_in_name(str(values.get(name))) for name in ("estimator", "detector")}
+    found = {name: file_in_name(str(values.get(name))) for name in _MAY_NAME_FILES}
     return values | {name: prefix_and_path[0] for name, prefix_and_path in found.items() if prefix_and_path}
 
 
