@@ -19,12 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from estimators.movenet import NETWORK as MOVENET_NETWORK
 from estimators.recipes import RECIPES as ESTIMATORS
 from estimators.top_down import TopDown
-from estimators.trained import MOVENET, Training, read_training, save_trained
-from posetrail.checkpoints import given_weights, load_checkpoint
-from posetrail.errors import InputError, unknown_name
+from estimators.trained import MOVENET, Training, save_trained
+from posetrail.checkpoints import load_checkpoint
+from posetrail.errors import InputError
 from posetrail.files import digest, folder_made
 from posetrail.layers import FromBytes
 from posetrail.protocols import Estimator
@@ -37,10 +36,11 @@ from training.loop import BAD_BATCH, train
 from training.objectives import make_objective
 from training.plan import Plan, Precision, Trained
 from training.processes import Process, locked, open_process
-from training.recipes import RECIPES, TrainingRecipe, fine_tuned
+from training.recipes import TrainingRecipe
 from training.record import Record, made_with
 from training.report import REPORT, write_report
 from training.samples import Samples
+from training.start import chosen_start
 from training.targets.kinds import TARGETS
 from training.validation import estimated, figures
 
@@ -99,6 +99,7 @@ def fit(
     validation: Samples | None = None,
     skeleton: Skeleton | None = None,
     weights: Path | str | None = None,
+    start_network: str | None = None,
     resume: bool = True,
     on_event: Callable[[dict[str, Any]], None] = lambda _: None,
     on_step: Callable[[int, float, float], None] = lambda *_: None,
@@ -114,6 +115,8 @@ def fit(
         skeleton: joints to train; those of the samples if not given.
         weights: to start from: a file of `posetrail train`, a checkpoint of the recipe's network, or the name of
             published weights. With them, the schedule of fine-tuning is used.
+        start_network: recipe or network whose weights the training starts from; those of `weights` if they are given,
+            otherwise the stored or packaged ones of this name.
         resume: continue from the folder's checkpoint; otherwise start again.
         on_event: called with every event of the log.
         on_step: called after every step with the number of steps done, the loss and the learning rate.
@@ -123,7 +126,9 @@ def fit(
         InputError: the settings, the weights or the samples cannot be used; the loss is not finite; or the folder has
             the checkpoint of another training, or is used by another process.
     """
-    recipe, before, state = _recipe_and_weights(settings, weights)
+    given = None if settings.recipe == FitSettings.recipe else settings.recipe
+    origin = chosen_start(given, start_network, weights, default=settings.recipe, epochs=settings.epochs)
+    recipe, before, state = origin.recipe, origin.before, origin.state
     skeleton = skeleton or samples.skeleton
     samples = _usable(samples, skeleton)
     if validation is None:
@@ -131,6 +136,7 @@ def fit(
     else:
         validation = _usable(validation, skeleton)
     training = _training_of(recipe, skeleton, settings)
+    recipe = recipe.for_crops(training.input_size)
     plan = _plan(recipe, settings, len(samples))
     plan = replace(plan, made_with=made_with(plan, recipe, training, samples, validation, state))
     with folder_made(folder), open_process(settings.device) as process, locked(folder, process):
@@ -236,44 +242,6 @@ def _usable(samples: Samples, skeleton: Skeleton) -> Samples:
     return usable
 
 
-def _recipe_and_weights(
-    settings: FitSettings, weights: Path | str | None
-) -> tuple[TrainingRecipe, Training | None, dict[str, Tensor]]:
-    """The recipe, and what the weights to start from were trained for."""
-    name = settings.recipe
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
-    before = None
-    if weights is not None and (before := read_training(Path(weights))) is not None:
-        if settings.recipe == FitSettings.recipe and before.network in RECIPES:
-            name = before.network
-        if RECIPES[name].network != before.network:
-            raise InputError(f"weights: expected weights of {RECIPES[name].network}, got those of {before.network}")
-    recipe = RECIPES[name]
-    state: dict[str, Tensor] = {}
-    if before is not None:
-        state = load_checkpoint(Path(str(weights)))
-    elif recipe.network == MOVENET and weights is None:  # its weights are in the package
-        state = {key: torch.from_numpy(value) for key, value in MOVENET_NETWORK.weights.load().items()}
-        before = Training(network=MOVENET, skeleton=_published(MOVENET), input_size=(256, 256))
-    elif weights is not None:
-        from estimators.published import PUBLISHED
-
-        found = given_weights(recipe.network, weights, source="given by the user", table=PUBLISHED)
-        state = load_checkpoint(found.path)
-        known = ESTIMATORS[recipe.network]
-        before = Training(network=recipe.network, skeleton=known.skeleton, input_size=known.input_size)
-    if state:
-        recipe = fine_tuned(recipe, epochs=settings.epochs or 20)
-    return recipe, before, state
-
-
-def _published(network: str) -> Skeleton:
-    from posetrail.skeletons import COCO_17
-
-    return COCO_17 if network == MOVENET else ESTIMATORS[network].skeleton
-
-
 def _training_of(recipe: TrainingRecipe, skeleton: Skeleton, settings: FitSettings) -> Training:
     if recipe.network == MOVENET:
         if settings.input_height not in (None, 256):
@@ -286,7 +254,7 @@ def _training_of(recipe: TrainingRecipe, skeleton: Skeleton, settings: FitSettin
     return Training(
         network=recipe.network,
         skeleton=skeleton,
-        input_size=known.of_height(settings.input_height).input_size,
+        input_size=known.of_height(settings.input_height or recipe.input_height).input_size,
         decoder="" if decoder == known.decoder else decoder,
     )
 
@@ -321,9 +289,9 @@ def _network(
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         network = training.make()
+        if training.network != MOVENET and ESTIMATORS[training.network].output == "heatmaps":
+            initialise_head(network)
         if before is None:
-            if training.network != MOVENET and ESTIMATORS[training.network].output == "heatmaps":
-                initialise_head(network)
             return network, None
         return network, start_from(network, state, before, training)
 

@@ -58,6 +58,8 @@ def start_from(network: nn.Module, state: Mapping[str, Tensor], before: Training
         )
     network.load_state_dict(loaded, strict=False)
     names = after.skeleton.joints
+    if axes.keys() <= set(fresh):  # weights of a trunk only
+        source = torch.full_like(source, -1)
     return Started(
         taken=tuple(name for name, k in zip(names, source.tolist(), strict=True) if k >= 0),
         fresh=tuple(name for name, k in zip(names, source.tolist(), strict=True) if k < 0),

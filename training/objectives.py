@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -34,15 +35,21 @@ def make_objective(recipe: TrainingRecipe, network: nn.Module, crop_size: tuple[
     """
     if recipe.target == "movenet":
         return partial(movenet_objective, crop_size=crop_size)
-    kind, loss = TARGETS[recipe.target], recipe.loss
+    kind = TARGETS[recipe.target]
+    loss: Callable[..., Tensor] | None = recipe.loss
     if loss is None:
         heads = dict(network.named_modules())
         if "head.loss_module.flow_model" not in heads:
             raise InputError(f"recipe: expected a network with the flow of RLE, got {recipe.network}")
         loss = partial(rle, flow=heads["head.loss_module.flow_model"])
+    options = dict(recipe.target_options)
+    if recipe.unlabelled_as_empty:
+        options["unlabelled_as_empty"] = True
+    if recipe.invisible_as_empty:
+        loss = partial(loss, invisible_as_empty=True)
 
     def objective(outputs: Any, keypoints: Tensor, visibility: Tensor) -> Tensor:
-        target, weights = kind(keypoints, visibility, crop_size, **recipe.target_options)
+        target, weights = kind(keypoints, visibility, crop_size, **options)
         return loss(outputs, target, weights)
 
     return objective

@@ -41,7 +41,21 @@ class TrainingRecipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     last_epochs: float = 0.0  # at the end, with another augmentation
     last_augmentation: Augmentation | None = None
+    unlabelled_as_empty: bool = False  # hourglasses: joints without a label, or outside, are trained to an empty map
+    invisible_as_empty: bool = False  # CPN, MSPN: so are occluded joints, in all outputs but the finest
+    input_height: int | None = None  # of the crops, pixels; None for that of the network
+    needs_weights: bool = False  # a schedule of fine-tuning, which is used as it is
     published: str = ""  # score and source
+
+    def for_crops(self, crop_size: tuple[int, int]) -> TrainingRecipe:
+        """The recipe for crops of this width and height, pixels: Gaussians are wider in large crops, as published."""
+        if self.target not in _GAUSSIANS or "sigma" in self.target_options or crop_size[1] < _LARGE_CROP_PX:
+            return self
+        return replace(self, target_options={**self.target_options, "sigma": _LARGE_CROP_SIGMA})
+
+
+_GAUSSIANS = ("gaussian", "dark", "udp")  # targets
+_LARGE_CROP_PX, _LARGE_CROP_SIGMA = 384, 3.0  # height, and sigma in cells; below, the 2.0 of TARGETS
 
 
 def _steps(*drops: float, warmup_steps: int = 0, warmup_factor: float = 0.001) -> Schedule:
@@ -92,6 +106,14 @@ _STANDARD = TrainingRecipe(  # what most of MMPose's configurations share
     augmentation=_STANDARD_AUGMENTATION,
     published="64.8 AP, MMPose",
 )
+_DARK = replace(_HRNET, target="dark", published="75.6 AP, ilovepose/DarkPose")
+_UDP = replace(
+    _STANDARD,
+    network="hrnet_w32",
+    target="udp",
+    augmentation=replace(_STANDARD_AUGMENTATION, unbiased=True),
+    published="76.2 AP, MMPose",
+)
 _HOURGLASS = TrainingRecipe(
     network="hourglass_8stack",
     target="hourglass",
@@ -99,7 +121,8 @@ _HOURGLASS = TrainingRecipe(
     epochs=200,
     batch_size=16,
     optimiser=Optimiser(lr=1e-3),
-    schedule=Schedule(drops=(70.0,), drop_factor=0.2),  # after 100,000 of the steps on MPII
+    unlabelled_as_empty=True,
+    schedule=Schedule(drops=(72.0,), drop_factor=0.2),  # after 100,000 steps on the 22,246 people of MPII
     augmentation=Augmentation(
         distribution="uniform",
         scale=(0.75, 1.25),
@@ -113,6 +136,7 @@ _CPN = TrainingRecipe(
     network="cpn_r50_256x192",
     target="cpn",
     loss=cpn_loss,
+    invisible_as_empty=True,
     epochs=32,
     batch_size=32,
     optimiser=Optimiser(lr=5e-4, weight_decay=1e-5),
@@ -132,9 +156,10 @@ _MSPN = TrainingRecipe(
     network="mspn_r50_1stg",
     target="mspn",
     loss=mspn_loss,
-    epochs=20.5,  # 96,000 steps on COCO
-    batch_size=32,
-    optimiser=Optimiser(lr=5e-4, weight_decay=1e-5),
+    invisible_as_empty=True,
+    epochs=164,  # 96,000 steps on the 149,813 people of COCO
+    batch_size=256,  # 32 on each of 8 devices, and 5e-4 for each
+    optimiser=Optimiser(lr=4e-3, weight_decay=1e-5),
     schedule=Schedule(kind="linear", warmup_steps=2400, warmup_factor=0.1),
     augmentation=Augmentation(
         distribution="uniform",
@@ -179,8 +204,8 @@ _VITPOSE = TrainingRecipe(
     optimiser=Optimiser(kind="adamw", lr=5e-4, weight_decay=0.1, decays_vectors=False, layer_decay=0.8),
     schedule=_steps(170, 200, warmup_steps=500),
     clip_norm=1.0,
-    augmentation=replace(_STANDARD_AUGMENTATION, rotation_deg=40.0, unbiased=True),
-    published="73.9 AP, MMPose",
+    augmentation=Augmentation(scale=(0.5, 1.5), rotation_deg=40.0, unbiased=True),
+    published="73.9 AP, MMPose; drop path 0.1",
 )
 _DEEPPOSE = replace(
     _STANDARD,
@@ -190,22 +215,51 @@ _DEEPPOSE = replace(
     published="54.1 AP, MMPose",
 )
 
+_POSETRACK = replace(  # of the authors, section 4.2 of Xiao, Wu, Wei 2018
+    _SIMPLE,
+    epochs=20,
+    optimiser=Optimiser(lr=1e-4),
+    schedule=_steps(10, 15),
+    needs_weights=True,
+    published="",
+)
+_POSETRACK_MMPOSE = replace(
+    _STANDARD,
+    network="hrnet_w32",
+    epochs=20,
+    schedule=_steps(10, 15, warmup_steps=500),
+    needs_weights=True,
+    published="83.4 AP in annotated boxes of PoseTrack18, MMPose",
+)
+
 RECIPES: dict[str, TrainingRecipe] = {
     "simplebaseline_r18": replace(_SIMPLE, network="simplebaseline_r18", published=""),
     "simplebaseline_r50": _SIMPLE,
     "simplebaseline_r101": replace(_SIMPLE, network="simplebaseline_r101", published="71.4 AP, as r50"),
     "simplebaseline_r152": replace(_SIMPLE, network="simplebaseline_r152", published="72.0 AP, as r50"),
+    "simplebaseline_r50_384x288": replace(_SIMPLE, input_height=384, published="72.2 AP, as at 256 x 192"),
+    "simplebaseline_r101_384x288": replace(
+        _SIMPLE, network="simplebaseline_r101", input_height=384, published="73.6 AP, as at 256 x 192"
+    ),
+    "simplebaseline_r152_384x288": replace(
+        _SIMPLE, network="simplebaseline_r152", input_height=384, published="74.3 AP, as at 256 x 192"
+    ),
     "simplebaseline_r50_mpii": _SIMPLE_MPII,
+    "simplebaseline_r50_posetrack": _POSETRACK,
+    "simplebaseline_r152_posetrack": replace(_POSETRACK, network="simplebaseline_r152"),
     "mobilenetv2_simple": _STANDARD,
     "hrnet_w32": _HRNET,
     "hrnet_w48": replace(_HRNET, network="hrnet_w48", published="75.1 AP, as w32"),
-    "hrnet_w32_dark": replace(_HRNET, target="dark", published="75.6 AP, ilovepose/DarkPose"),
-    "hrnet_w32_udp": replace(
-        _STANDARD,
-        network="hrnet_w32",
-        target="udp",
-        augmentation=replace(_STANDARD_AUGMENTATION, unbiased=True),
-        published="76.2 AP, MMPose",
+    "hrnet_w32_384x288": replace(_HRNET, input_height=384, published="75.8 AP, as at 256 x 192"),
+    "hrnet_w48_384x288": replace(_HRNET, network="hrnet_w48", input_height=384, published="76.3 AP, as w32"),
+    "hrnet_w32_dark": _DARK,
+    "hrnet_w32_dark_384x288": replace(_DARK, input_height=384, published="76.6 AP, as at 256 x 192"),
+    "hrnet_w48_dark_384x288": replace(_DARK, network="hrnet_w48", input_height=384, published="76.8 AP, as w32"),
+    "hrnet_w32_udp": _UDP,
+    "hrnet_w48_udp": replace(_UDP, network="hrnet_w48", published="76.8 AP, MMPose"),
+    "hrnet_w32_posetrack": _POSETRACK_MMPOSE,
+    "hrnet_w48_posetrack": replace(
+        _POSETRACK_MMPOSE, network="hrnet_w48", published="84.6 AP in annotated boxes of PoseTrack18, MMPose"
     ),
     "litehrnet_18": replace(
         _STANDARD,
@@ -243,9 +297,10 @@ RECIPES: dict[str, TrainingRecipe] = {
         network="softgated_4stack",
         batch_size=24,
         optimiser=Optimiser(lr=2.5e-4),
-        schedule=Schedule(drops=(75.0, 100.0, 150.0), drop_factor=0.5),
+        schedule=Schedule(drops=(75.0, 100.0, 150.0), drop_factor=(1.7 / 2.5, 0.9 / 1.7, 1 / 9)),
         published="87.4 PCKh, dkurzend/Soft_Gated_Pose_Estimation_Pytorch",
     ),
+    # The authors' network has dropout in its first stage; this one of MMPose was trained without.
     "cpm_mmpose": replace(
         _STANDARD,
         network="cpm_mmpose",
@@ -273,7 +328,7 @@ RECIPES: dict[str, TrainingRecipe] = {
         _VITPOSE,
         network="vitpose_b_mmpose",
         optimiser=replace(_VITPOSE.optimiser, layer_decay=0.75),
-        published="75.7 AP, MMPose",
+        published="75.7 AP, MMPose; drop path 0.3",
     ),
     "movenet_thunder": TrainingRecipe(
         network="movenet_thunder",
@@ -287,7 +342,7 @@ RECIPES: dict[str, TrainingRecipe] = {
         published="",
     ),
 }
-"""Recipes by name. The first 192 x 256 sizes are those of the networks; crops of 288 x 384 need sigma 3."""
+"""Recipes by name."""
 
 
 def fine_tuned(recipe: TrainingRecipe, *, epochs: float = 20) -> TrainingRecipe:
@@ -295,7 +350,10 @@ def fine_tuned(recipe: TrainingRecipe, *, epochs: float = 20) -> TrainingRecipe:
 
     Rate and drops are those of Simple Baselines on PoseTrack (Xiao, Wu, Wei 2018, section 4.2): 20 epochs at 1e-4,
     drops at 10 and 15. Warm-up stays short, and large batches become 32 with a rate that is smaller in proportion.
+    Joints without a label are left out, because in own data they may be visible.
     """
+    if recipe.needs_weights:
+        return recipe
     batch_size = min(recipe.batch_size, 32)
     lr = 0.1 * recipe.optimiser.lr * max(batch_size / recipe.batch_size, 0.1)
     return replace(
@@ -306,4 +364,6 @@ def fine_tuned(recipe: TrainingRecipe, *, epochs: float = 20) -> TrainingRecipe:
         schedule=Schedule(drops=(epochs / 2, epochs * 3 / 4), warmup_steps=min(recipe.schedule.warmup_steps, 50)),
         last_epochs=0.0,
         last_augmentation=None,
+        unlabelled_as_empty=False,
+        invisible_as_empty=False,
     )

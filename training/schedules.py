@@ -22,7 +22,7 @@ class Schedule:
 
     kind: Kind = "steps"
     drops: tuple[float, ...] = ()  # steps: epochs at which the rate is multiplied by `drop_factor`
-    drop_factor: float = 0.1
+    drop_factor: float | tuple[float, ...] = 0.1  # of all drops, or of each
     flat_epochs: float = 0.0  # cosine and linear: the rate stays so long before it falls
     last_factor: float = 0.0  # cosine and linear: factor at the end
     warmup_steps: int = 0  # the rate rises linearly from `warmup_factor` over so many steps
@@ -34,10 +34,16 @@ class Schedule:
         if (
             self.warmup_steps < 0
             or self.flat_epochs < 0
-            or self.drop_factor <= 0
+            or min(self._drop_factors, default=1.0) <= 0
+            or len(self._drop_factors) != len(self.drops)
             or list(self.drops) != sorted(self.drops)
         ):
             raise InputError(f"schedule: expected numbers of 0 or more and ascending drops, got {self}")
+
+    @property
+    def _drop_factors(self) -> tuple[float, ...]:
+        each = self.drop_factor
+        return each if isinstance(each, tuple) else (each,) * len(self.drops)
 
     def factor(self, step: int, steps: int, steps_per_epoch: float) -> float:
         """The factor on the learning rate in a step.
@@ -49,7 +55,8 @@ class Schedule:
         """
         factor = 1.0
         if self.kind == "steps":
-            factor = self.drop_factor ** sum(step >= round(drop * steps_per_epoch) for drop in self.drops)
+            for drop, drop_factor in zip(self.drops, self._drop_factors, strict=True):
+                factor *= drop_factor if step >= round(drop * steps_per_epoch) else 1.0
         elif self.kind != "constant":
             flat = self.flat_epochs * steps_per_epoch
             share = min(max((step - flat) / max(steps - flat, 1), 0.0), 1.0)  # 0 when it begins to fall, 1 at the end

@@ -10,12 +10,14 @@ import torch
 
 from estimators.recipes import RECIPES as ESTIMATORS
 from estimators.trained import Training
+from posetrail.errors import InputError
 from posetrail.layers import FromBytes
 from posetrail.skeletons import SKELETONS
 from training.figures import draw_figures
 from training.objectives import make_objective
 from training.optimisers import make_optimiser
 from training.recipes import RECIPES, fine_tuned
+from training.schedules import Schedule
 from training.targets.kinds import TARGETS
 
 SMALLEST = {  # of each family, with a crop that is small where the network takes any
@@ -73,3 +75,39 @@ def test_fine_tuning_is_shorter_and_slower() -> None:
     assert (recipe.epochs, recipe.batch_size) == (20, 32)
     assert recipe.optimiser.lr == pytest.approx(4e-5)
     assert recipe.schedule.drops == (10, 15)
+    hourglass = fine_tuned(RECIPES["hourglass_8stack"])
+    assert not hourglass.unlabelled_as_empty  # in own data, joints without a label may be visible
+
+
+def test_crops_of_384_pixels_have_wider_gaussians() -> None:
+    for name in ("simplebaseline_r50_384x288", "hrnet_w32_dark_384x288"):
+        assert RECIPES[name].for_crops((288, 384)).target_options == {"sigma": 3.0}
+        assert RECIPES[name].for_crops((192, 256)).target_options == {}
+    assert RECIPES["cpn_r50_384x288"].for_crops((288, 384)).target_options == {}
+
+
+def test_posetrack_is_fine_tuned_with_its_own_schedule_and_mirror_pairs() -> None:
+    recipe = RECIPES["simplebaseline_r50_posetrack"]
+    assert fine_tuned(recipe) == recipe
+    assert (recipe.epochs, recipe.optimiser.lr, recipe.schedule.drops) == (20, 1e-4, (10, 15))
+    paired = {joint for pair in SKELETONS["posetrack_15"].mirror_pairs for joint in pair}
+    assert set(SKELETONS["posetrack_15"].joints) - paired == {"nose", "neck", "head_top"}
+
+
+def test_rates_fall_by_a_factor_of_each_drop() -> None:
+    schedule = RECIPES["softgated_4stack"].schedule
+    rates = [2.5e-4 * schedule.factor(epoch, 200, 1) for epoch in (74, 75, 100, 150)]
+    assert rates == pytest.approx([2.5e-4, 1.7e-4, 9e-5, 1e-5])
+    with pytest.raises(InputError, match="schedule: expected"):
+        Schedule(drops=(1.0, 2.0), drop_factor=(0.1,))
+
+
+@pytest.mark.parametrize(("name", "outputs"), [("cpn_r50_256x192", 5), ("mspn_r50_1stg", 4), ("hourglass_2stack", 2)])
+def test_published_recipes_train_joints_without_a_label_to_empty_maps(name: str, outputs: int) -> None:
+    recipe = RECIPES[name]
+    keypoints, visibility = torch.full((1, 17, 2), 20.0), torch.zeros(1, 17)
+    ones = [torch.ones(1, 17, 16, 16)] * outputs
+    module = torch.nn.Identity()
+    published = make_objective(recipe, module, (64, 64))(ones, keypoints, visibility)
+    masked = make_objective(fine_tuned(recipe), module, (64, 64))(ones, keypoints, visibility)
+    assert float(published) > 0 == float(masked)

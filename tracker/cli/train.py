@@ -34,6 +34,14 @@ def train_command(
             name=["--weights"],
         ),
     ] = None,
+    start: Annotated[
+        str | None,
+        in_out(
+            "Network to start from, and recipe: a name from --list. Its weights are those of --weights; without them, "
+            "the downloaded ones of this name, or those of the package for movenet_thunder.",
+            name=["--from"],
+        ),
+    ] = None,
     validation: Annotated[
         Path | None, in_out("Annotated people to validate on [default: a tenth of the images of --data].")
     ] = None,
@@ -78,6 +86,7 @@ def train_command(
                 validation=held_out,
                 skeleton=joints,
                 weights=weights,
+                start_network=start,
                 resume=not redo,
                 on_event=lambda event: _show(event, printer),
                 stopped=stopped,
