@@ -41,9 +41,18 @@ class Points:
 
     @classmethod
     def decoded(cls, landmarks: np.ndarray, world: np.ndarray, flag: np.ndarray, heatmaps: np.ndarray) -> Self:
-        """From the outputs of the network; see `BlazePoseNetwork.forward`."""
+        """From the outputs of the network; see `BlazePoseNetwork.forward`.
+
+        The score of a point is visibility times presence times the flag: of these and their products, it tells best
+        whether the point is right.
+        """
         visibility, presence = 1 / (1 + np.exp(-landmarks[:, :, 3:].transpose(2, 0, 1).astype(np.float64)))
-        return cls(refined(landmarks[:, :, :2], heatmaps), visibility * presence, world.astype(np.float64), flag)
+        return cls(
+            refined(landmarks[:, :, :2], heatmaps),
+            visibility * presence * flag[:, None],
+            world.astype(np.float64),
+            flag,
+        )
 
     def mirrored(self) -> Self:
         """The points in the mirrored crop, left and right exchanged."""

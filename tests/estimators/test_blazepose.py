@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 
+from estimators import NETWORKS, create_estimator
 from estimators import blazepose_decode as decode
-from estimators import create_estimator
 from estimators.blazepose import NETWORK, BlazePose
 from estimators.blazepose_decode import Points
+from posetrail.errors import InputError
 from posetrail.poses import Poses
 from posetrail.runtime import Runtime
 from posetrail.skeletons import BLAZEPOSE_33, COCO_17
+from tests.conftest import TESTS
 from tests.frames import frames_of
+from tracker.io.video import open_source
 
 WOMAN = np.array([520.0, 780, 970, 1740])  # in the first frame of the example clip, seen from behind
 MAN = np.array([250.0, 330, 580, 1160])
@@ -33,9 +38,105 @@ def test_outputs_equal_the_original_graph(each_backend: Runtime, shared: Path) -
     np.testing.assert_allclose(heatmaps[0].transpose(1, 2, 0), golden["full_heatmap_crop0"], atol=1e-3)
     points, regions = Points.decoded(landmarks, world, flag, heatmaps), golden["roi"]
     np.testing.assert_allclose(points.xy, golden["full_refined_xy"], atol=0.02)
-    np.testing.assert_allclose(points.scores, golden["full_visibility"] * golden["full_presence"], atol=1e-3)
+    scores = golden["full_visibility"] * golden["full_presence"] * golden["full_poseflag"][:, None]
+    np.testing.assert_allclose(points.scores, scores, atol=1e-3)
     np.testing.assert_allclose(decode.to_image(points.xy, regions), golden["full_image_xy"], atol=0.1)
     np.testing.assert_allclose(decode.upright(points.world, regions), golden["full_world_upright"], atol=2e-4)
+
+
+@pytest.mark.parametrize("name", ["blazepose_lite", "blazepose_full", "blazepose_heavy"])
+def test_networks_train_and_every_parameter_has_a_gradient(name: str) -> None:
+    network = NETWORKS[name]().train()
+    outputs = network(torch.randint(0, 256, (1, 256, 256, 3), dtype=torch.uint8))
+    assert [tuple(each.shape) for each in outputs] == [(1, 39, 5), (1, 39, 3), (1,), (1, 39, 64, 64)]
+    sum(each.square().mean() for each in outputs).backward()
+    assert all(each.grad is not None for each in network.parameters())
+
+
+def test_outputs_for_a_frame_of_the_example_equal_the_original_graph(each_backend: Runtime, example_clip: Path) -> None:
+    # tests/golden/blazepose_full.npz holds crop 2 of ../shared/goldens/embedded/blazepose.npz, turned by 0.81.
+    golden = np.load(TESTS / "golden" / "blazepose_full.npz")
+    frame = next(frame for frame in open_source(example_clip).frames() if frame.index == 50)
+    crop = decode.crop_of(frame.image, golden["roi"])
+    landmarks, world, flag, heatmaps = each_backend.load(NETWORK)(crop[None])
+    np.testing.assert_allclose(landmarks[0], golden["ld_3d"], atol=0.02)
+    np.testing.assert_allclose(world[0], golden["world_3d"], atol=2e-4)
+    np.testing.assert_allclose(flag[0], golden["poseflag"], atol=1e-4)
+    np.testing.assert_allclose(heatmaps[0, :, ::4, ::4].transpose(1, 2, 0), golden["heatmap_step4"], atol=1e-3)
+    points = Points.decoded(landmarks, world, flag, heatmaps)
+    np.testing.assert_allclose(decode.to_image(points.xy, golden["roi"][None])[0], golden["image_xy"], atol=0.1)
+    np.testing.assert_allclose(decode.upright(points.world, golden["roi"][None])[0], golden["world_upright"], atol=2e-4)
+
+
+def test_points_move_to_the_centre_of_heat_around_them() -> None:
+    heatmaps = np.zeros((1, 5, 64, 64), np.float32)
+    xy = np.array([[[40.0, 80], [40, 80], [2, 2], [-5, 80], [300, 80]]])
+    heatmaps[0, 0, 22, 9:11] = 0.6  # row 22, between columns 9 and 10
+    heatmaps[0, 1, 22, 9] = 0.4  # too low
+    heatmaps[0, 2, 0, 0] = 0.9  # the window is cut at the border
+    heatmaps[0, 3:, 20] = 0.9  # these points are outside the crop
+    moved = decode.refined(xy, heatmaps)
+    assert moved[0].tolist() == [[38, 88], [40, 80], [0, 0], [-5, 80], [300, 80]]
+
+
+def test_regions_follow_from_hips_shoulders_and_the_farthest_joint() -> None:
+    keypoints = np.full((3, 17, 2), np.nan)
+    keypoints[:2, COCO_17.index("left_hip")], keypoints[:2, COCO_17.index("right_hip")] = [110, 200], [90, 200]
+    for side in ("left", "right"):
+        keypoints[0, COCO_17.index(f"{side}_shoulder")] = 100, 150  # upright
+        keypoints[1, COCO_17.index(f"{side}_shoulder")] = 150, 200  # lying, head to the right
+    keypoints[:2, COCO_17.index("left_ankle")] = 100, 300
+    regions = decode.regions_of_joints(keypoints, COCO_17)
+    np.testing.assert_allclose(regions[:2], [[100, 200, 275, 0], [100, 200, 275, np.pi / 2]], atol=1e-9)
+    assert np.isnan(regions[2]).all()
+    head = np.array([[[75.0, 0.0]]])  # a pixel of the crop towards its right border ...
+    np.testing.assert_allclose(decode.to_image(head + 128 - [75, 75], regions[1:2])[0, 0], [100 + 75 * 275 / 256, 200])
+    world = decode.upright(np.array([[[0.0, -1.0, 0.5]]]), regions[1:2])
+    np.testing.assert_allclose(world, [[[1, 0, 0.5]]], atol=1e-9)  # up in the crop is right in the image
+
+
+def test_a_mirrored_image_has_mirrored_landmarks_with_the_flip_test(runtime: Runtime, first_frame: np.ndarray) -> None:
+    estimator = BlazePose(runtime, flip_test=True)
+    width = first_frame.shape[1]
+    none = np.full((1, 17, 2), np.nan)
+    there = np.array([width - MAN[2], MAN[1], width - MAN[0], MAN[3]])
+    frames = frames_of([first_frame, np.ascontiguousarray(first_frame[:, ::-1])])
+    straight, mirrored = estimator.landmarks(frames, [poses_of(none, box[None]) for box in (MAN, there)], COCO_17)
+    turned = mirrored.poses.keypoints[:, BLAZEPOSE_33.mirror] * [-1, 1] + [width, 0]
+    np.testing.assert_allclose(turned, straight.poses.keypoints, atol=4)
+    np.testing.assert_allclose(mirrored.world[:, BLAZEPOSE_33.mirror] * [-1, 1, 1], straight.world, atol=0.03)
+
+
+def test_results_do_not_depend_on_other_people_and_unusable_boxes_have_none(
+    runtime: Runtime, first_frame: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("estimators.blazepose._CROPS_AT_ONCE", 2)
+    estimator = BlazePose(runtime)
+    small = np.ascontiguousarray(first_frame[::2, ::2])
+    unusable = [[np.nan] * 4, [50, 50, 50, 50], [-90, -90, -80, -80], [0, 0, np.inf, 9], [9, 9, 1, 1]]
+    boxes = [np.array([*unusable, MAN, WOMAN]), np.zeros((0, 4)), np.tile(WOMAN / 2, (3, 1))]
+    first, second, third = estimator(frames_of([first_frame, first_frame, small]), boxes)
+    assert (len(first), len(second), len(third)) == (7, 0, 3)
+    assert np.isnan(first.keypoints[:5]).all()
+    assert (first.keypoint_scores[:5] == 0).all()
+    [alone] = estimator(frames_of([first_frame]), [WOMAN[None]])
+    assert np.array_equal(first.keypoints[6], alone.keypoints[0])
+    assert (third.keypoints == third.keypoints[0]).all()
+    assert estimator([], []) == []
+    assert estimator.landmarks([], [], COCO_17) == []
+
+
+def test_a_patch_without_people_has_no_flag_and_no_scores(runtime: Runtime) -> None:
+    grey = np.full((300, 300, 3), 120, np.uint8)
+    given = poses_of(np.full((1, 17, 2), np.nan), np.array([[50.0, 50, 250, 250]]))
+    [found] = BlazePose(runtime).landmarks(frames_of([grey]), [given], COCO_17)
+    assert found.flag[0] < 0.1
+    assert found.poses.keypoint_scores.max() < 0.1
+
+
+def test_int8_is_refused() -> None:
+    with Runtime("cpu", precision="int8") as runtime, pytest.raises(InputError, match="precision: expected float32"):
+        BlazePose(runtime)
 
 
 def test_boxes_give_people_with_heads_above_feet(runtime: Runtime, first_frame: np.ndarray) -> None:
