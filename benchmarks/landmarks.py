@@ -33,8 +33,8 @@ from posetrail.runtime import Runtime
 from posetrail.similarity import oks
 from posetrail.skeletons import BLAZEPOSE_33, COCO_17, Skeleton
 from tracker.io.video import open_source
+from tracker.runs.draw_selection import run_tracks
 from tracker.runs.record import read_record
-from tracker.runs.results import tracks_of
 
 LIMBS = {"thigh": ("hip", "knee"), "shank": ("knee", "ankle"), "upper arm": ("shoulder", "elbow")}
 LEAST_FRAMES = 30
@@ -109,7 +109,7 @@ def timed(call: Callable[[], object], repeats: int = 15) -> float:
 def compare_on_clip(run: Path, clip: Path, runtime: Runtime) -> None:
     """Print a table of jitter and of limbs for each track of a run."""
     record = read_record(run)
-    people = {each.index: each.people for each in tracks_of(run / "poses.arrow", record.association_settings)()}
+    people = {each.index: each.people for each in run_tracks(run, record, at_once=False).tracks()}
     movenet = create_estimator("movenet_thunder", runtime=runtime)
     blazepose, with_flip = BlazePose(runtime), BlazePose(runtime, flip_test=True)
     rows: dict[int, list[tuple[int, float, dict[str, np.ndarray]]]] = {}
