@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, TextIO
 
 from posetrail.wording import counted
@@ -22,7 +23,9 @@ _JSON_EVERY_S = 0.5
 
 
 @contextmanager
-def progress(style: ProgressStyle, name: str, total: int | None, stream: TextIO | None = None) -> Iterator[OnFrame]:
+def progress(
+    style: ProgressStyle, name: str, total: int | None, stream: TextIO | None = None, unit: str = "frame"
+) -> Iterator[OnFrame]:
     """Show how many frames of a clip are done, while the context is active.
 
     Nothing is shown for a clip that fails before its first frame.
@@ -32,6 +35,7 @@ def progress(style: ProgressStyle, name: str, total: int | None, stream: TextIO 
         name: name of the clip.
         total: expected number of frames; None if unknown.
         stream: where to write; stderr if None.
+        unit: what is counted, for the text.
 
     Yields:
         a function to be called after each frame.
@@ -42,11 +46,12 @@ def progress(style: ProgressStyle, name: str, total: int | None, stream: TextIO 
     if style == "none":
         yield lambda _: None
     elif style == "bar":
-        with _bar(name, total, stream) as on_frame:
+        with _bar(name, total, stream, unit) as on_frame:
             yield on_frame
     else:
         as_json = style == "json"
-        pace = _Pace(name, total, stream, _json if as_json else _plain, _JSON_EVERY_S if as_json else _LINE_EVERY_S)
+        write = _json if as_json else partial(_plain, unit=unit)
+        pace = _Pace(name, total, stream, write, _JSON_EVERY_S if as_json else _LINE_EVERY_S)
         try:
             yield pace.on_frame
         except BaseException:
@@ -104,11 +109,11 @@ class _Pace:
         return None if self.total is None or not self.frames else max(self.total - self.frames, 0) / self.rate
 
 
-def _plain(pace: _Pace, stream: TextIO) -> None:
-    done = f"{pace.frames}/{counted(pace.total, 'frame')}" if pace.total else counted(pace.frames, "frame")
+def _plain(pace: _Pace, stream: TextIO, unit: str) -> None:
+    done = f"{pace.frames}/{counted(pace.total, unit)}" if pace.total else counted(pace.frames, unit)
     left = f", {pace.left_s:.0f} s left" if pace.left_s else ""
     print(
-        f"{pace.name}: {done}, {pace.rate:.1f} frames/s, {counted_people(pace.people)}{left}", file=stream, flush=True
+        f"{pace.name}: {done}, {pace.rate:.1f} {unit}s/s, {counted_people(pace.people)}{left}", file=stream, flush=True
     )
 
 
@@ -126,7 +131,7 @@ def _json(pace: _Pace, stream: TextIO) -> None:
 
 
 @contextmanager
-def _bar(name: str, total: int | None, stream: TextIO) -> Iterator[OnFrame]:
+def _bar(name: str, total: int | None, stream: TextIO, unit: str) -> Iterator[OnFrame]:
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import (
@@ -142,7 +147,7 @@ def _bar(name: str, total: int | None, stream: TextIO) -> Iterator[OnFrame]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f} frames/s"),
+        TextColumn("{task.fields[rate]:.1f} " + f"{unit}s/s"),
         TextColumn("{task.fields[people]}"),
         TimeElapsedColumn(),
         TextColumn("left"),

@@ -42,7 +42,7 @@ def check_command(
 
     printer = Printer(as_json=progress == "json")
     samples = read_samples(path, format=format, images=images, may_be_missing=True)
-    with show_progress(progress, path.name, len(samples.images)) as on_image:
+    with show_progress(progress, path.name, len(samples.images), unit="image") as on_image:
         checked = check(samples, on_image=on_image)
     if output is not None:
         write_sheet(samples, output, captions=[(each.rows, each.problem) for each in checked.findings])

@@ -26,6 +26,7 @@ _WIDE = 0.5  # of the width of a pair that 90 % of the people do not exceed: lef
 _OPPOSITE = -0.5  # cosine between the directions from right to left of two pairs
 _RIGID = 0.95  # share of people in whom two pairs agree: those who do not are reported
 _TRUNK, _RIGID_TRUNK = ("shoulder", "hip"), 0.8  # these two agree in nearly all people, so fewer need to show it
+_CLEAR = 0.5  # quantile of the widths of an arm's or leg's pair, from which the opposite side is no crossing
 _MOST_PAIRS = 24  # of skeletons with face and hands: body and feet come first
 _USUAL_PERCENTILE, _EXCESS = 95, 0.5  # of the length of a limb; how much longer, together, limbs must be
 _FROM_BEHIND = 0.6  # share of people; photographs show most people from the front
@@ -47,7 +48,9 @@ def disagreeing_people(samples: Samples) -> np.ndarray:
     trunk = np.array([any(part in name.lower() for part in _TRUNK) for name in names], bool)
     both = trunk[:, None] & trunk
     rigid = np.where(counts >= MIN_PEOPLE, agree >= np.where(both, _RIGID_TRUNK, _RIGID), both)
-    return np.any(opposite & rigid, axis=(1, 2))
+    as_wide = trunk | _as_wide_as_usual(samples, wide)  # arms and legs also cross, but not as widely
+    clear = as_wide[:, :, None] & as_wide[:, None]
+    return np.any(opposite & rigid & clear, axis=(1, 2))
 
 
 def exchanged_pairs(samples: Samples) -> list[int]:
@@ -157,6 +160,15 @@ def _directions(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
         if known.any():
             wide[known, m] = widths[known, m] > _WIDE * np.percentile(widths[known, m], 90)
     return offsets / np.maximum(lengths, 1e-9)[:, :, None], wide
+
+
+def _as_wide_as_usual(samples: Samples, wide: np.ndarray) -> np.ndarray:
+    """(N, M) bool: the two joints of a pair are as far apart as in half of the people in whom they are apart."""
+    pairs = pairs_of(samples)
+    offsets = samples.keypoints[:, pairs[:, 0]] - samples.keypoints[:, pairs[:, 1]]
+    widths = np.where(wide, np.linalg.norm(offsets, axis=2) / _extents(samples)[:, None], np.nan)
+    usual = [np.nanquantile(each, _CLEAR) if np.isfinite(each).any() else np.inf for each in widths.T]
+    return widths >= np.array(usual)
 
 
 def _agreement(directions: np.ndarray, wide: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -21,6 +21,7 @@ from training.data import sides
 from training.data.check import Checked, check
 from training.data.image_files import read_image
 from training.data.sheet import write_sheet
+from training.figures import draw_figures
 from training.samples import Samples
 
 SIZE = (400, 300)  # width, height
@@ -241,9 +242,12 @@ def test_the_command_prints_a_table_and_writes_the_sheet(tmp_path: Path, capsys:
     assert fails(capsys, "data", "check", tmp_path, "--format", "cocoo").startswith("posetrail: unknown format 'cocoo'")
 
 
-@pytest.mark.parametrize(("part", "least"), [("shoulder", 0.35), ("hip", 0.35), ("elbow", 0.35), ("knee", 0.1)])
+@pytest.mark.parametrize(("part", "least"), [("shoulder", 0.35), ("hip", 0.35), ("elbow", 0.35), ("knee", 0.04)])
 def test_exchanged_sides_in_projected_motion_capture(shared: Path, part: str, least: float) -> None:
-    """20 motions from all sides, acrobatics among them; a pair is exchanged in 5 % of the people."""
+    """20 motions from all sides, acrobatics among them; a pair is exchanged in 5 % of the people.
+
+    Exchanged knees mostly look like crossed legs, which are ordinary in drawn figures and must not be reported.
+    """
     with np.load(shared / "data" / "mocap" / "humanoid15.npz") as motions:
         clips = [motions[name] for name in motions.files if not name.endswith("__fps")]
     bodies = np.concatenate([clip[:: max(len(clip) // 40, 1)] for clip in clips])
@@ -267,3 +271,19 @@ def test_exchanged_sides_in_projected_motion_capture(shared: Path, part: str, le
     found = sides.disagreeing_people(samples) | sides.stretched_people(samples)
     assert found[wrong].mean() >= least
     assert found[~wrong].mean() < 0.015
+
+
+@pytest.mark.parametrize("seed", [3, 7])
+def test_crossed_arms_and_legs_of_correct_figures_are_not_exchanged_sides(seed: int) -> None:
+    _, keypoints, visibility = draw_figures(240, seed)
+    figures = Samples(
+        name="figures",
+        skeleton=COCO_17,
+        images=(Path("none.jpg"),),
+        image_rows=np.zeros(240),
+        boxes=np.concatenate([keypoints.min(axis=1), keypoints.max(axis=1)], axis=1),
+        keypoints=keypoints,
+        visibility=visibility,
+    )
+    found = sides.disagreeing_people(figures) | sides.faces_from_behind(figures) | sides.stretched_people(figures)
+    assert found.sum() <= 1
