@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 
 # Training programs store the state dict under one of these names, beside the optimizer and the epoch. If a file has the
 # running mean of the weights (ema) too, that is the published one; in mmengine's files it is `state_dict`.
-_WRAPPERS = ("state_dict", "ema", "model_state_dict", "model", "net", "network", "params", "module")
+# VideoPose3D and MotionBERT name it `model_pos`.
+_WRAPPERS = ("state_dict", "ema", "model_state_dict", "model", "model_pos", "net", "network", "params", "module")
 # Prefixes of all keys: of torch's parallel training, a trainer around the network (Newell), and a Sequential for half
 # precision (HigherHRNet).
 _PREFIXES = ("module.", "model.module.", "1.")
 _HEAD_OF_MMPOSE_0 = re.compile(r"^keypoint_head\.")
+_IGNORED = (
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+    *("numpy.ndarray", "numpy.dtype", "numpy.random.__RandomState_ctor", "numpy.random._pickle.__randomstate_ctor"),
+    *("numpy.random._pickle.__bit_generator_ctor", "numpy.random._mt19937.MT19937"),
+)
+"""Kinds of objects that training programs store beside the weights, such as a random state. They are not restored."""
 _SHOWN = 3  # keys of each kind in an error message
 
 
@@ -41,9 +48,30 @@ def load_checkpoint(path: Path | str) -> dict[str, Tensor]:
         InputError: the file is missing, damaged, would execute code, or has no state dict.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"weights {path}: no such file; give a .safetensors or .pth file")
-    state = _unwrapped(_read(path))
+    return _plain(_unwrapped(_read(path)), path)
+
+
+def load_part(path: Path | str, part: str) -> dict[str, Tensor] | None:
+    """Read one of several state dicts of a checkpoint, such as `model_traj` of VideoPose3D's; None if it has none.
+
+    In .safetensors files the keys of a part start with its name and a point.
+
+    Raises:
+        InputError: as of `load_checkpoint`.
+    """
+    path = Path(path)
+    content = _read(path)
+    if not isinstance(content, Mapping):
+        return None
+    inner = content.get(part)
+    if inner is None:
+        start = f"{part}."
+        inner = {str(key).removeprefix(start): each for key, each in content.items() if str(key).startswith(start)}
+    return _plain(inner, path) if inner else None
+
+
+def _plain(state: Any, path: Path) -> dict[str, Tensor]:
+    """A state dict without the prefixes of training."""
     if not state or not _is_state(state):
         raise InputError(f"weights {path}: expected a state dict (names to tensors), got {_described(state)}")
     for prefix in _PREFIXES:
@@ -120,15 +148,28 @@ def given_weights(
     )
 
 
+class _Ignored:
+    """Stands for an object that is not restored."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
 def _read(path: Path) -> Any:
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if not path.is_file():
+        raise InputError(f"weights {path}: no such file; give a .safetensors or .pth file")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([(_Ignored, name) for name in _IGNORED]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise InputError(
             f"weights {path}: expected tensors only, got a file that is damaged or would execute code; "

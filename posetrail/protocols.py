@@ -121,8 +121,8 @@ class Lifter(Protocol):
     def __call__(self, sequences: Sequence[PoseSequence]) -> list[np.ndarray]:
         """Return 3-D joints (T, K, 3) float32 per sequence, relative to the root of each frame.
 
-        Axes of the camera: x right, y down, z away from the camera; metres, unless the recipe of the lifter gives
-        another unit. The lifter normalises, pads the ends, cuts windows and averages with the mirrored sequence. Gaps
+        Axes of the camera: x right, y down, z away from the camera; metres, unless the lifter has an attribute `unit`
+        that is "px". The lifter normalises, pads the ends, cuts windows and averages with the mirrored sequence. Gaps
         are interpolated and sequences resampled before.
         """
 
@@ -132,4 +132,4 @@ class TrajectoryLifter(Protocol):
     """A lifter that can also estimate where the root of the body is."""
 
     def trajectories(self, sequences: Sequence[PoseSequence]) -> list[np.ndarray] | None:
-        """Return the root (T, 3) float32 metres, axes of the camera, per sequence; None if its weights have no such."""
+        """Return the root (T, 3) float32 metres, axes of the camera, per sequence; None without such weights."""
