@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Group, Parameter
 
@@ -13,6 +12,7 @@ from posetrail.errors import InputError
 from tracker.cli.exit_codes import UNUSABLE
 from tracker.cli.flags import Progress, in_out, required_output
 from tracker.cli.printing import Printer
+from tracker.cli.train_progress import training_progress
 from tracker.signals import stop_on_ctrl_c
 from training.fit import FitSettings
 
@@ -77,7 +77,7 @@ def train_command(
     samples = Samples.concatenate([read_samples(path, images=images) for path in data])
     held_out = None if validation is None else read_samples(validation, images=images)
     joints = None if skeleton is None else read_skeleton(skeleton)
-    with stop_on_ctrl_c() as stopped:
+    with stop_on_ctrl_c() as stopped, training_progress(progress) as shown:
         try:
             fitted = fit(
                 samples,
@@ -88,7 +88,8 @@ def train_command(
                 weights=weights,
                 start_network=start,
                 resume=not redo,
-                on_event=lambda event: _show(event, printer),
+                on_event=shown.on_event,
+                on_step=shown.on_step,
                 stopped=stopped,
             )
         except EndedElsewhere:
@@ -100,25 +101,6 @@ def train_command(
     text = f"{fitted.weights}: {trained.ended} after {trained.steps} steps" + (f"; best: {scores}" if scores else "")
     printer.result(text, weights=str(fitted.weights), **asdict(trained))
     return stopped.code
-
-
-def _show(event: dict[str, Any], printer: Printer) -> None:
-    """Print an event of the log on stderr."""
-    if printer.as_json:
-        printer.result("", **event)
-        return
-    if event["event"] == "start":
-        taken = f", {len(event['joints_taken_over'])} taken over" if event["joints_taken_over"] else ""
-        line = (
-            f"{event['network']}: {event['joints']} joints{taken}; {event['people']} people to train on, "
-            f"{event['validation']} to validate on; {event['steps']} steps on {event['device']}"
-        )
-    elif event["event"] == "step":
-        line = f"step {event['step']}/{event['steps']}, epoch {event['epoch']:.2f}: loss {event['loss']:.5g}"
-    else:
-        scores = {name: value for name, value in event.items() if name not in ("event", "step", "epoch")}
-        line = f"validation, epoch {event['epoch']:.2f}: " + ", ".join(f"{k} {v:.1f}" for k, v in scores.items())
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 the command line prints
 
 
 def _print_recipes(printer: Printer) -> None:
