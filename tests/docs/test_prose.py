@@ -55,6 +55,7 @@ COMMANDS = (
     "view",
     "suspects",
     "eval",
+    "eval3d",
     "convert",
     "train",
     "doctor",

@@ -63,6 +63,12 @@ app.command(
     sort_key=9,
 )
 app.command(
+    "eval_posetrack.eval3d_cli:eval3d_command",
+    name="eval3d",
+    help="Score 3-D tracks against ground truth: MPJPE, P-MPJPE, N-MPJPE, MPJVE, PCK, AUC.",
+    sort_key=9,
+)
+app.command(
     "eval_posetrack.convert_cli:convert_command",
     name="convert",
     help="Convert poses of COCO, AlphaPose, OpenPose, MMPose, DeepLabCut or SLEAP to PoseTrack files.",

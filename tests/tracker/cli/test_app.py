@@ -152,6 +152,7 @@ def test_ctrl_c_keeps_the_finished_frames(example_clip: Path, tmp_path: Path) ->
         "view",
         "suspects",
         "eval",
+        "eval3d",
         "convert",
         "models",
         "doctor",

@@ -169,6 +169,7 @@ def test_numbers_agree_with_their_nouns() -> None:
         "view",
         "suspects",
         "eval",
+        "eval3d",
         "convert",
         "doctor",
         "models",
