@@ -1,0 +1,63 @@
+"""Angles and speeds of made-up walkers in space, seen by a known camera, against those they were made with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import posetrail as pt
+from posetrail.skeletons import COCO_17, POSETRACK_15
+from tests.corrected_runs import make_run
+from tests.mocap import WALKER_HEIGHT_M, SeenPeople, gait_angles, recorded_motions, still_camera, walker
+from tracker.lifting.angles import angles_3d
+
+FRAMES = 60
+INNER = slice(6, -6)  # of the frames: the filter does less at the ends
+
+
+@pytest.mark.parametrize("heading_deg", [0.0, 50.0])
+@pytest.mark.parametrize("speed", [1.2, -1.2])
+def test_angles_in_space_are_those_of_the_walk(heading_deg: float, speed: float) -> None:
+    people = SeenPeople((walker(FRAMES, speed=speed, heading_deg=heading_deg),), still_camera())
+    found = angles_3d(people.camera_joints[0], COCO_17)
+    for name, degrees in gait_angles(FRAMES).items():
+        assert found[f"{name}_deg"] == pytest.approx(degrees, abs=1e-6), name
+    assert found["trunk_deg"] == pytest.approx(90)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Angles of two people who walk past each other, the second one behind; it is missed for 5 frames."""
+    people = (walker(FRAMES), walker(FRAMES, start=(1.5, -1.5), speed=-1.0))
+    seen = SeenPeople(people, still_camera(distance_m=10.0))
+    folder = make_run(
+        tmp_path_factory.mktemp("walk") / "run", seen.frames(noise_px=0.5, missed={1: set(range(20, 25))})
+    )
+    return pt.angles(folder, height_m=WALKER_HEIGHT_M)
+
+
+def test_the_side_view_has_the_angles_of_the_walk(table: pd.DataFrame) -> None:
+    first = table[table["facing"] == "right"]
+    assert len(first) == FRAMES
+    for name, degrees in gait_angles(FRAMES).items():
+        error = np.abs(first[f"{name}_deg"].to_numpy() - degrees)[INNER]
+        assert error.mean() < 3, name
+
+
+def test_metres_per_second_are_those_of_the_walk(table: pd.DataFrame) -> None:
+    for facing, speed in (("right", 1.2), ("left", 1.0)):
+        found = table.loc[table["facing"] == facing, "centre_m_per_s"].median()
+        assert found == pytest.approx(speed, rel=0.05), facing
+
+
+def test_recorded_walking_and_running_look_like_gait() -> None:
+    motions = recorded_motions()
+    if not motions:
+        pytest.skip("../shared/data/mocap is not here")
+    for name, least_deg, most_deg in (("walk", 45, 90), ("run", 80, 150)):
+        world, _ = motions[name]
+        found = angles_3d(still_camera().joints(world), POSETRACK_15)
+        assert least_deg < found["knee_right_deg"].max() < most_deg, name
+        assert found["knee_right_deg"].min() < 35, name
+        assert found["hip_right_deg"].max() > 15 > -5 > found["hip_right_deg"].min(), name
