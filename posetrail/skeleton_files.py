@@ -3,20 +3,21 @@
     name = "horse"
     joints = ["nose", "withers", "left_fore_hoof", "right_fore_hoof"]
     limbs = [["nose", "withers"], ["withers", "left_fore_hoof"], ["withers", "right_fore_hoof"]]
-    oks_sigmas = { nose = 0.03 }  # 0.08 for the others
+    oks_sigmas = { withers = 0.05 }  # others: those of COCO for its joints, such as nose, otherwise 0.08
 
 Every left_NAME is the mirror image of its right_NAME; `mirror_pairs` lists pairs with other names.
 """
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from posetrail.errors import InputError
-from posetrail.skeletons import UNKNOWN_SIGMA, Skeleton
+from posetrail.skeletons import COCO_17, UNKNOWN_SIGMA, Skeleton
 
 LARGEST_NUMBER_OF_JOINTS = 4096
 _LONGEST_NAME = 200  # characters, of a joint or a skeleton
@@ -82,16 +83,48 @@ def read_skeleton(path: Path) -> Skeleton:
             f"{path}: joints: expected the mirror image of {alone}, got none; name it with left_ and right_, or give "
             "mirror_pairs"
         )
+    if len(set(joints)) < len(joints):
+        again = next(joint for joint in joints if joints.count(joint) > 1)
+        raise InputError(f"{path}: joints: expected different names, got {again} twice")
+    if not _is_name(values.get("name", "")):
+        raise InputError(f"{path}: name: expected text, got {values['name']!r:.80}")
+    for key in ("limbs", "mirror_pairs"):
+        _check_pairs(path, key, values.get(key, []), joints)
     sigmas = values.get("oks_sigmas", {})
     if isinstance(sigmas, dict):
         if unknown := set(sigmas) - set(joints):
             raise InputError(f"{path}: oks_sigmas: expected joints, got {', '.join(sorted(unknown))}")
-        sigmas = [sigmas.get(joint, UNKNOWN_SIGMA) for joint in joints]
+        known = dict(zip(COCO_17.joints, COCO_17.oks_sigmas, strict=True))
+        sigmas = [sigmas.get(joint, known.get(joint, UNKNOWN_SIGMA)) for joint in joints]
+    if not isinstance(sigmas, list) or len(sigmas) != len(joints) or not all(map(_is_sigma, sigmas)):
+        raise InputError(
+            f"{path}: oks_sigmas: expected a number above 0 for each of the {len(joints)} joints, or a table of joints "
+            f"such as {{ {joints[0]} = 0.05 }}, got {values['oks_sigmas']!r:.80}"
+        )
     whole = {"name": path.stem, "limbs": [], "mirror_pairs": [], **values, "oks_sigmas": sigmas}
     try:
         return skeleton_from_dict(whole)
     except ValueError as error:
         raise InputError(f"{path}: {error}; see docs/how-to/training.md") from None
+
+
+def _check_pairs(path: Path, key: str, pairs: Any, joints: list[str]) -> None:
+    """Check that limbs or mirror pairs are pairs of two joints, each of them given once.
+
+    Raises:
+        InputError: they are not.
+    """
+    if not isinstance(pairs, list):
+        raise InputError(f'{path}: {key}: expected pairs such as [["{joints[0]}", "{joints[-1]}"]], got {pairs!r:.80}')
+    seen: set[frozenset[str]] = set()
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(name, str) for name in pair):
+            raise InputError(f"{path}: {key}: expected pairs of joints, got {pair!r:.80}")
+        if unknown := [name for name in pair if name not in joints]:
+            raise InputError(f"{path}: {key}: expected joints of this file, got {unknown[0]!r:.80}; add it to joints")
+        if len(each := frozenset(pair)) < 2 or each in seen:
+            raise InputError(f"{path}: {key}: expected two different joints, once for each pair, got {pair!r:.80}")
+        seen.add(each)
 
 
 def _without_mirror_image(joints: list[str]) -> str:
@@ -101,6 +134,10 @@ def _without_mirror_image(joints: list[str]) -> str:
             if joint.startswith(side) and other + joint.removeprefix(side) not in joints:
                 return joint
     return ""
+
+
+def _is_sigma(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < math.inf
 
 
 def _is_name(value: Any) -> bool:

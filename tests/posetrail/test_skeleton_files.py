@@ -31,6 +31,11 @@ def test_a_toml_file_gives_joints_limbs_sigmas_and_mirror_pairs(tmp_path: Path) 
     assert skeleton.mirror.tolist() == [0, 1, 3, 2]
 
 
+def test_joints_of_coco_have_its_sigmas_unless_the_file_gives_others(tmp_path: Path) -> None:
+    text = 'joints = ["nose", "left_hip", "right_hip", "tip"]\noks_sigmas = { left_hip = 0.2 }'
+    assert read_skeleton(written(tmp_path, text)).oks_sigmas == (0.026, 0.2, 0.107, 0.08)
+
+
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
 def test_every_skeleton_survives_json(skeleton: Skeleton) -> None:
     assert skeleton_from_dict(json.loads(json.dumps(skeleton_to_dict(skeleton)))) == skeleton
@@ -43,10 +48,18 @@ def test_every_skeleton_survives_json(skeleton: Skeleton) -> None:
         ("joints = []", "joints: expected names"),
         ('joints = ["nose"]\nbones = []', "expected the keys joints, limbs, mirror_pairs, name, oks_sigmas, got bones"),
         ('joints = ["left_eye", "nose"]', "expected the mirror image of left_eye, got none"),
-        ('joints = ["a", "b"]\nlimbs = [["a", "c"]]', r"limbs name unknown joints \['c'\]"),
-        ('joints = ["a", "a"]', "two joints have one name"),
+        ('joints = ["a", "b"]\nlimbs = [["a", "c"]]', "limbs: expected joints of this file, got 'c'"),
+        ('joints = ["a", "b"]\nlimbs = [["a", "a"]]', "limbs: expected two different joints"),
+        ('joints = ["a", "b"]\nlimbs = [["a", "b"], ["b", "a"]]', "limbs: expected two different joints, once"),
+        ('joints = ["a", "b"]\nmirror_pairs = [["a"]]', "mirror_pairs: expected pairs of joints, got"),
+        ('joints = ["a", "b", "c"]\nmirror_pairs = [["a", "b"], ["b", "c"]]', "a joint has two mirror images"),
+        ('joints = ["a", "b"]\nlimbs = "a"', "limbs: expected pairs such as"),
+        ('joints = ["a"]\nname = 3', "name: expected text, got 3"),
+        ('joints = ["a"]\noks_sigmas = [0.1, 0.2]', "a number above 0 for each of the 1 joints"),
+        ('joints = ["a"]\noks_sigmas = { a = "b" }', "a number above 0 for each"),
+        ('joints = ["a", "a"]', "joints: expected different names, got a twice"),
         ('joints = ["a"]\noks_sigmas = { b = 1.0 }', "oks_sigmas: expected joints, got b"),
-        ('joints = ["a"]\noks_sigmas = [0.0]', "more than 0"),
+        ('joints = ["a"]\noks_sigmas = [0.0]', "a number above 0"),
     ],
 )
 def test_a_file_that_describes_no_skeleton_is_refused_in_one_line(tmp_path: Path, text: str, expected: str) -> None:
