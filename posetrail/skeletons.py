@@ -76,7 +76,16 @@ class Skeleton:
         Those are many, close together and hard to see, and would outweigh the rest. A skeleton of a hand or a face
         has no other joints; then it is all of them.
         """
-        return np.array([k for k, joint in enumerate(self.joints) if joint not in _POINTS_OF_PARTS] or range(len(self)))
+        return np.flatnonzero(self.part == 0) if (self.part == 0).any() else np.arange(len(self))
+
+    @cached_property
+    def part(self) -> np.ndarray:  # (K,) int
+        """1 for the joints of a left hand, 2 of a right hand, 3 for the 68 or 106 points of a face, 0 for others."""
+        part = np.zeros(len(self), int)
+        for number, joints in _DENSE_PARTS:
+            if set(joints) <= set(self.joints):
+                part[np.isin(self.joints, joints)] = number
+        return part
 
     @cached_property
     def mirror(self) -> np.ndarray:  # (K,) int
@@ -87,11 +96,12 @@ class Skeleton:
         return mirror
 
 
-_POINTS_OF_PARTS = {
-    *wholebody.FACE_JOINTS,
-    *face106.JOINTS,
-    *(joint for side in ("left", "right") for joint in wholebody.of_side(side)),
-}
+_DENSE_PARTS = (
+    (1, wholebody.of_side("left")),
+    (2, wholebody.of_side("right")),
+    (3, wholebody.FACE_JOINTS),
+    (3, face106.JOINTS),
+)
 
 _LIMBS_OF_THE_BODY = (
     ("left_shoulder", "right_shoulder"),

@@ -21,10 +21,12 @@ from posetrail.poses import TrackedPoses
 from posetrail.similarity import box_intersection
 from posetrail.skeletons import Skeleton
 from tracker.draw_settings import DrawSettings
+from tracker.io.bones import HEAD, LEFT, MIDDLE, RIGHT, Bones
+from tracker.io.bones import bones as bones_of
 from tracker.io.lines import FAR, Colour, draw_lines, draw_opaque
 
 _GOLDEN_RATIO = (5**0.5 - 1) / 2  # the hues of any few successive ids lie far apart (Knuth, TAOCP 3, 6.4)
-_LEFT, _MIDDLE, _RIGHT, _DARK = 0, 1, 2, 3
+_DARK = 3  # after LEFT, MIDDLE, RIGHT
 _SATURATION = (0.60, 0.85, 0.95, 0.60)  # of left, middle, right and outline ...
 _VALUE = (1.00, 0.97, 0.76, 0.16)  # ... so that they differ from each other, from black and from white
 _FIRST_HUE = 0.9  # the first ids are cyan, amber, violet, green: far from skin
@@ -34,7 +36,6 @@ TRAIL_S = 1.0
 _TRAIL_OPACITY = 0.8
 _TRAIL_JOINT_SCORE = 0.3
 _TRAIL_FREE_PENS = 10.0  # widths of a limb around the body within which the trail fades
-_HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top")
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _SIDE_COLOURS: list[Colour] = [(86, 180, 233), (240, 240, 240), (230, 120, 0)]  # left, middle, right; Okabe and Ito
 _SCORE_STEPS = 8  # colours of scores; one for each score would take more calls of OpenCV
@@ -103,7 +104,7 @@ def draw_people(
     """
     may_change = in_place and image.flags.c_contiguous and image.flags.writeable
     drawn = image if may_change else image.copy(order="C")
-    bones = _bones(skeleton)
+    bones = bones_of(skeleton)
     figures = [_figure(people, row, skeleton, min_joint_score, image, settings) for row in range(len(people))]
     figures.sort(key=lambda figure: figure.box[3])  # people whose feet are lower in the image are nearer
     if trails is not None and settings.trails:
@@ -136,30 +137,6 @@ def label_text(track_id: int, names: Mapping[int, str]) -> str:
 
 
 # Bodies ---------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Bones:
-    """What is drawn of a skeleton: its limbs, and a neck where it has none."""
-
-    limbs: np.ndarray  # (L, 2) positions of joints; the neck's foot comes after the skeleton's K joints
-    limb_shades: np.ndarray  # (L,) _LEFT, _MIDDLE or _RIGHT
-    joint_shades: np.ndarray  # (K + 1,)
-    on_head: np.ndarray  # (K + 1,) bool
-
-
-def _bones(skeleton: Skeleton) -> _Bones:
-    side = np.array([_side(joint) for joint in (*skeleton.joints, "")])
-    limbs = skeleton.limb_indices
-    if not {"neck", "head_bottom"} & set(skeleton.joints) and "nose" in skeleton.joints:
-        limbs = np.concatenate([limbs, [[skeleton.index("nose"), len(skeleton)]]])
-    limb_side = np.sign(side[limbs].sum(axis=1))
-    on_head = np.array([joint in _HEAD for joint in (*skeleton.joints, "")])
-    return _Bones(limbs, _MIDDLE + limb_side, _MIDDLE + side, on_head)
-
-
-def _side(joint: str) -> int:
-    return {"left": _LEFT, "right": _RIGHT}.get(joint.partition("_")[0], _MIDDLE) - _MIDDLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +190,7 @@ def _with_neck(points: np.ndarray, scores: np.ndarray, skeleton: Skeleton) -> tu
 def _head(points: np.ndarray, opacities: np.ndarray, box: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """A circle (x, y, radius) around the head; without a confident joint of the head, the middle of the box's top."""
     sure = opacities > 0
-    on_head = np.array([joint in _HEAD for joint in skeleton.joints])
+    on_head = np.array([joint in HEAD for joint in skeleton.joints])
     face = points[:-1][on_head & sure[:-1]]
     if not len(face):
         return np.array([(box[0] + box[2]) / 2, box[1], 0.0])
@@ -246,22 +223,18 @@ def _colours(track_id: int) -> list[Colour]:
 
 def rgb_of(track_id: int) -> tuple[float, float, float]:
     """Red, green and blue of a track's colour in charts, 0..1."""
-    red, green, blue = (value / 255 for value in _colours(track_id)[_RIGHT])
+    red, green, blue = (value / 255 for value in _colours(track_id)[RIGHT])
     return red, green, blue
 
 
-def _draw_body(image: Image, figure: _Figure, bones: _Bones, settings: DrawSettings) -> None:
+def _draw_body(image: Image, figure: _Figure, bones: Bones, settings: DrawSettings) -> None:
     """The outline of all of it first, so that limbs join without seams; joints are lines of no length."""
-    joints = np.arange(len(bones.on_head) - 1)
-    ends = np.concatenate([bones.limbs, np.stack([joints, joints], axis=1)])
-    shades = np.concatenate([bones.limb_shades, bones.joint_shades[:-1]])
-    on_head = bones.on_head[ends].any(axis=1)
-    is_joint = ends[:, 0] == ends[:, 1]
-    widths = figure.pen * np.where(is_joint, np.where(on_head, 0.9, 1.9), np.where(on_head, 0.5, 1.0))
-    rim = max(1.0, 0.35 * figure.pen)
+    widths, rims = bones.widths(figure.points, figure.opacities, figure.pen)
+    drawn = widths > 0
+    ends, shades, widths, rims = bones.ends[drawn], bones.shades[drawn], widths[drawn], rims[drawn]
     lines, opacities = figure.points[ends], figure.opacities[ends].min(axis=1)
-    draw_lines(image, lines, widths + 2 * rim, opacities, figure.colours[_DARK])
-    palette, order = figure.colours, [_RIGHT, _MIDDLE, _LEFT]
+    draw_lines(image, lines[rims > 0], (widths + 2 * rims)[rims > 0], opacities[rims > 0], figure.colours[_DARK])
+    palette, order = figure.colours, [RIGHT, MIDDLE, LEFT]
     if settings.colour == "side":
         palette = _SIDE_COLOURS
     elif settings.colour == "score":
@@ -282,7 +255,7 @@ def _draw_box(image: Image, figure: _Figure) -> None:
     x1, y1, x2, y2 = np.clip(figure.box, -FAR, FAR)
     corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
     sides, opacities = np.stack([corners, np.roll(corners, -1, axis=0)], axis=1), np.full(4, figure.opacity)
-    for width, shade in ((2.0, _DARK), (1.0, _MIDDLE)):
+    for width, shade in ((2.0, _DARK), (1.0, MIDDLE)):
         draw_lines(image, sides, np.full(4, width * figure.pen), opacities, figure.colours[shade])
 
 
@@ -293,7 +266,7 @@ def _draw_trail(image: Image, figure: _Figure, trails: Trails) -> None:
         distances = np.linalg.norm(points - points[-1], axis=1) / (_TRAIL_FREE_PENS * figure.pen)
         opacities = _TRAIL_OPACITY * freshness * np.clip(distances - 0.5, 0, 1)
         lines = np.stack([points[:-1], points[1:]], axis=1)
-        draw_lines(image, lines, np.full(len(lines), figure.pen), opacities[:-1], figure.colours[_MIDDLE])
+        draw_lines(image, lines, np.full(len(lines), figure.pen), opacities[:-1], figure.colours[MIDDLE])
 
 
 # Labels ---------------------------------------------------------------------------------------------------------------
@@ -346,7 +319,7 @@ def _draw_label(image: Image, figure: _Figure, text: str, place: np.ndarray) -> 
     height = bottom - top
     ends = np.array([[left + height / 2, (top + bottom) / 2], [right - height / 2, (top + bottom) / 2]])
     rim = max(1.0, 0.06 * height)
-    bright, dark = figure.colours[_LEFT], figure.colours[_DARK]
+    bright, dark = figure.colours[LEFT], figure.colours[_DARK]
     for width, colour in ((height, dark), (height - 2 * rim, bright), (height - 5 * rim, dark))[: 2 + figure.hollow]:
         draw_opaque(image, ends[None], np.array([width]), colour)
     corner = (round((left + right - text_width) / 2), round((top + bottom + text_height) / 2))

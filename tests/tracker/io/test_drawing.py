@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posetrail.poses import Poses, TrackedPoses
-from posetrail.skeletons import COCO_17, SKELETONS, Skeleton
+from posetrail.skeletons import COCO_17, COCO_WHOLEBODY_133, FACE_68, SKELETONS, Skeleton
+from posetrail.wholebody import of_side
+from tracker.io.bones import bones
 from tracker.io.drawing import Trails, draw_people
 
 WIDTH, HEIGHT = 320, 240
@@ -139,7 +141,12 @@ def test_people_without_joints_or_far_outside_do_no_harm() -> None:
 def test_every_skeleton_can_be_drawn(skeleton: Skeleton) -> None:
     joints = standing(skeleton=skeleton)
     drawn = draw_people(GREY, people(joints), skeleton)
+    has_face = (skeleton.part == 3).any()  # its points replace the lines of the head
     for a, b in skeleton.limb_indices:
+        if has_face and "nose" in (skeleton.joints[a], skeleton.joints[b]):
+            continue
+        if has_face and {skeleton.joints[a], skeleton.joints[b]} & {"left_ear", "right_ear"}:
+            continue
         assert np.abs(at(drawn, (joints[a] + joints[b]) / 2) - 128).max() > 50
 
 
@@ -234,3 +241,40 @@ def test_hips_that_are_not_sure_leave_no_trail() -> None:
     trails = Trails()
     trails.add(0.0, people(standing(), score=0.1), COCO_17)
     assert len(trails.of(1)[0]) == 0
+
+
+def whole_body(face_px: float, hand_px: float) -> np.ndarray:
+    """Joints (133, 2): a body on the left, a hand's points on a line and a face's on another one beside it."""
+    joints = standing(x=80, skeleton=COCO_WHOLEBODY_133)
+    face = [COCO_WHOLEBODY_133.index(joint) for joint in FACE_68.joints]
+    joints[face] = np.stack([np.full(68, 200.0), 20 + np.linspace(0, face_px, 68)], axis=1)
+    for side in ("left", "right"):
+        hand = [COCO_WHOLEBODY_133.index(joint) for joint in of_side(side)]
+        joints[hand] = np.stack([np.full(21, 260.0), 20 + np.linspace(0, hand_px, 21)], axis=1)
+    return joints
+
+
+def test_lines_of_hands_and_faces_are_thin_and_tiny_ones_are_left_out() -> None:
+    lines = bones(COCO_WHOLEBODY_133)
+    dense, pen = lines.part > 0, 8.0
+
+    def widths(face_px: float, hand_px: float) -> np.ndarray:
+        points = np.append(whole_body(face_px, hand_px), [[0, 0]], axis=0)
+        return lines.widths(points, np.ones(134), pen)[0]
+
+    for side in (40, 100, 1000):
+        of_limbs = widths(side, side)[dense & ~lines.is_joint]
+        assert (of_limbs >= 1).all()
+        assert (of_limbs < pen / 2).all()
+    assert (widths(8, 8)[dense] == 0).all()
+    assert (widths(8, 8)[~dense] > 0).all()
+
+
+def test_the_points_of_a_face_replace_the_lines_between_nose_eyes_and_ears() -> None:
+    nose, ear = (COCO_WHOLEBODY_133.index(joint) for joint in ("nose", "left_ear"))
+    for face_px, visible in ((60, False), (8, True)):
+        joints = whole_body(face_px, 40)
+        joints[ear] = joints[nose] + [30, 0]
+        joints[COCO_WHOLEBODY_133.index("left_eye")] = joints[nose] + [15, 0]
+        drawn = draw_people(GREY, people(joints), COCO_WHOLEBODY_133)
+        assert (np.abs(at(drawn, joints[nose] + [8, 0]) - 128).max() > 50) == visible

@@ -16,7 +16,7 @@ import pytest
 from eval_posetrack.formats.files import read_clip
 from posetrail.errors import InputError
 from posetrail.poses import Poses, TrackedPoses
-from posetrail.skeletons import COCO_17, POSETRACK_15, SKELETONS, Skeleton, coco_to_posetrack, mapped
+from posetrail.skeletons import COCO_17, PARTS, POSETRACK_15, SKELETONS, Skeleton, coco_to_posetrack, mapped
 from tracker.frames import TrackedFrame
 from tracker.io.writers import WRITERS, ClipInfo, default_formats, open_writer
 
@@ -80,6 +80,18 @@ def test_parquet_has_the_same_rows_with_every_bit(tmp_path: Path) -> None:
     for name, kind in (("frame", int), ("time_s", float), ("track_id", int), ("joint", str), ("x", float)):
         assert table[name].to_pylist() == [kind(row[name]) for row in rows]
     assert set(table["score"].to_pylist()) == {float(np.float32(0.64))}
+
+
+def test_coco_has_the_parts_of_whole_bodies_as_the_data_set_has_them(tmp_path: Path) -> None:
+    skeleton = SKELETONS["coco_wholebody_133"]
+    coco = json.loads(save("coco", tmp_path, [tracked(0, [1], skeleton)], replace(CLIP, skeleton=skeleton)).read_text())
+    (person,) = coco["annotations"]
+    parts = {"keypoints": 17, "foot_kpts": 6, "face_kpts": 68, "lefthand_kpts": 21, "righthand_kpts": 21}
+    assert {part: len(person[part]) for part in parts} == {part: 3 * count for part, count in parts.items()}
+    assert all(person[f"{part}_valid"] for part in ("foot", "face", "lefthand", "righthand"))
+    assert len(person["keypoint_scores"]) == 133
+    assert person["num_keypoints"] == 16  # without the left wrist
+    assert coco["categories"][0]["keypoints"] == list(COCO_17.joints)
 
 
 def test_parquet_has_room_for_more_than_127_joints(tmp_path: Path) -> None:
@@ -234,7 +246,9 @@ def test_nothing_stands_there_before_the_clip_is_done(tmp_path: Path, name: str)
     assert (tmp_path / WRITERS[name].file_name).exists()
 
 
-@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=list(SKELETONS))
+@pytest.mark.parametrize(
+    "skeleton", [each for each in SKELETONS.values() if each not in PARTS], ids=lambda each: each.name
+)
 def test_posetrack_files_have_what_any_skeleton_gives(tmp_path: Path, skeleton: Skeleton) -> None:
     clip, frame = replace(CLIP, skeleton=skeleton), tracked(0, [1, 2], skeleton)
     back = read_clip(save("posetrack18", tmp_path, [frame], clip))

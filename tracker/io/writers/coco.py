@@ -1,6 +1,8 @@
 """COCO keypoints JSON with `track_id`, `score`, `keypoint_scores` and `interpolated` beside COCO's own fields.
 
-People whom a person has given a name have it as `name`.
+People whom a person has given a name have it as `name`. People with all joints of COCO-WholeBody have its parts too:
+`foot_kpts`, `face_kpts`, `lefthand_kpts` and `righthand_kpts`, each with `*_valid`; then `keypoints` are COCO's 17, as
+in that data set's files, and `keypoint_scores` are those of all joints.
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ import numpy as np
 import orjson
 
 from posetrail.files import written_whole
+from posetrail.skeletons import COCO_17, COCO_WHOLEBODY_133, Skeleton
+from posetrail.wholebody import FACE_JOINTS, FOOT_JOINTS, of_side
 from tracker.frames import TrackedFrame
 from tracker.io.writers.base import DECIMALS_PX, DECIMALS_S, DECIMALS_SCORE, ClipInfo, Writer, rounded
+
+_BODY = slice(0, len(COCO_17))
 
 
 class _CocoWriter(Writer):
@@ -29,6 +35,7 @@ class _CocoWriter(Writer):
     def __init__(self, file: BinaryIO, clip: ClipInfo) -> None:
         self._file = file
         self._size = {"width": clip.width, "height": clip.height}
+        self._parts = _parts(clip.skeleton)
         self._num_annotations = 0
         self._names: list[str] = []
         self._indices, self._times_s = array("q"), array("d")
@@ -60,6 +67,12 @@ class _CocoWriter(Writer):
                 "keypoint_scores": joint_scores[row].tolist(),
                 "score": float(scores[row]),
             }
+            for part, columns in self._parts.items():
+                annotation[f"{part}_kpts"] = joints[row, columns].ravel().tolist()
+                annotation[f"{part}_valid"] = bool(present[row, columns].any())
+            if self._parts:
+                annotation["keypoints"] = joints[row, _BODY].ravel().tolist()
+                annotation["num_keypoints"] = int(present[row, _BODY].sum())
             if frame.people.interpolated[row]:
                 annotation["interpolated"] = True
             if track_id in frame.names:
@@ -78,12 +91,13 @@ class _CocoWriter(Writer):
 @contextmanager
 def open_coco(path: Path, clip: ClipInfo) -> Iterator[Writer]:
     """Open tracks.coco.json."""
+    skeleton = COCO_17 if clip.skeleton == COCO_WHOLEBODY_133 else clip.skeleton
     category = {
         "id": 1,
         "name": "person",
         "supercategory": "person",
-        "keypoints": clip.skeleton.joints,
-        "skeleton": (clip.skeleton.limb_indices + 1).tolist(),  # COCO counts joints from 1 here
+        "keypoints": skeleton.joints,
+        "skeleton": (skeleton.limb_indices + 1).tolist(),  # COCO counts joints from 1 here
     }
     video = {"id": 1, "name": clip.name, "fps": clip.fps, "width": clip.width, "height": clip.height}
     with written_whole(path) as beside, beside.open("wb") as file:
@@ -94,6 +108,14 @@ def open_coco(path: Path, clip: ClipInfo) -> Iterator[Writer]:
         file.write(b'\n],\n"images":[')
         writer.write_images()
         file.write(b"\n]}\n")
+
+
+def _parts(skeleton: Skeleton) -> dict[str, list[int]]:
+    """The joints of each part of COCO-WholeBody; none if the skeleton is another one."""
+    if skeleton != COCO_WHOLEBODY_133:
+        return {}
+    names = {"foot": FOOT_JOINTS, "face": FACE_JOINTS, "lefthand": of_side("left"), "righthand": of_side("right")}
+    return {part: [skeleton.index(joint) for joint in joints] for part, joints in names.items()}
 
 
 def _next_record(position: int, record: dict[str, object]) -> bytes:
