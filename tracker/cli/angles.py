@@ -19,8 +19,7 @@ def angles_command(
     source: Annotated[
         Literal["auto", "2d", "3d"],
         in_out(
-            "Joints to use: 2d (in the picture) or 3d (of `posetrail lift`). auto takes 3-D joints if the run has some "
-            "of its present tracks.",
+            "Joints to use: 2d (in the picture) or 3d (of tracks3d.csv, in the camera's axes). auto is 2d.",
             name="--from",
         ),
     ] = "auto",

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from eval_posetrack.formats.poses_3d import read_poses_3d
 from posetrail.errors import InputError
 from posetrail.files import written_whole
-from posetrail.skeletons import Skeleton
+from posetrail.skeletons import Skeleton, skeleton_with
 from tracker.io.pose_log import read_pose_log
 from tracker.lifting.angle_settings import AngleRecord, AngleSettings, Facing, is_angle_file
 from tracker.lifting.angle_table import AngleTable, angle_table
 from tracker.runs.draw_selection import RunTracks, run_tracks
-from tracker.runs.joint_paths import paths_2d
+from tracker.runs.joint_paths import paths_2d, paths_3d
 from tracker.runs.locks import read_lock, write_lock
 from tracker.runs.record import LOG, RunRecord, check_log, files_of, read_record, write_record
 
@@ -54,8 +55,7 @@ def angles(
     Args:
         run: a run's folder.
         persons: ids or names of people; all if none are given.
-        source: "2d" for the joints in the picture, "3d" for those of `posetrail lift`; "auto" takes 3-D joints if the
-            run has some of its present tracks.
+        source: "2d" for the joints in the picture, "3d" for those of tracks3d.csv in camera axes; "auto" is "2d".
         filter_hz: cut-off of a zero-lag Butterworth filter of fourth order on the paths of the joints; 0 for none.
         height_m: body height of these people, for speeds in metres per second from 2-D joints.
         facing: side of the picture that people face: "auto", or always "right" or "left".
@@ -145,17 +145,22 @@ def _computed(
 ) -> RunAngles:
     assert people.clip is not None
     ids = people.ids(settings.chosen) if settings.chosen else np.unique(people.clip.track_ids).tolist()
+    ids = list(dict.fromkeys(ids))
     if source == "3d":
-        raise InputError(
-            f"{run}: expected 3-D tracks of its present tracks, got none; make them with `posetrail lift {run}`"
-        )
-    paths = paths_2d(people.clip, list(dict.fromkeys(ids)), people.names, settings)
+        poses = read_poses_3d(run)
+        skeleton = skeleton_with(poses.joints)
+        columns = [poses.joints.index(name) if name in poses.joints else -1 for name in skeleton.joints]
+        padded = np.concatenate([poses.keypoints, np.full((len(poses.frames), 1, 3), np.nan)], axis=1)[:, columns]
+        poses = replace(poses, joints=skeleton.joints, keypoints=padded)
+        paths = paths_3d(poses, people.clip, ids, people.names, settings)
+    else:
+        paths = paths_2d(people.clip, ids, people.names, settings)
     found = angle_table(paths, skeleton, settings)
     summary = AngleRecord(
-        source="2d",
+        source="3d" if source == "3d" else "2d",
         settings=asdict(settings),
         scales={str(track_id): scale for track_id, scale in found.scales.items()},
-        assumptions=(*_ASSUMED_2D, *found.notes),
+        assumptions=(*(_ASSUMED_3D if source == "3d" else _ASSUMED_2D), *found.notes),
         corrections=record.corrections.sha256,
     )
     return RunAngles(found, summary, people.names)
@@ -166,6 +171,8 @@ _ASSUMED_2D = (
     "the picture's vertical is the true one",
     "a person is as far from the camera in all frames, if a body height was given",
 )
+
+_ASSUMED_3D = ("the camera is level: y of tracks3d.csv is vertical and points down",)
 
 
 def _write_tables(run: Path, table: pd.DataFrame, *, parquet: bool) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import posetrail as pt
+from posetrail.errors import InputError
 from posetrail.skeletons import COCO_17, POSETRACK_15
 from tests.corrected_runs import make_run
 from tests.mocap import WALKER_HEIGHT_M, SeenPeople, gait_angles, recorded_motions, still_camera, walker
@@ -49,6 +52,22 @@ def test_metres_per_second_are_those_of_the_walk(table: pd.DataFrame) -> None:
     for facing, speed in (("right", 1.2), ("left", 1.0)):
         found = table.loc[table["facing"] == facing, "centre_m_per_s"].median()
         assert found == pytest.approx(speed, rel=0.05), facing
+
+
+def test_a_run_with_3d_tracks_has_the_angles_of_the_walk_from_any_side(tmp_path: Path) -> None:
+    seen = SeenPeople((walker(FRAMES, start=(-0.5, -1.0), heading_deg=-40.0),), still_camera())
+    folder = make_run(tmp_path / "run", seen.frames())
+    lines = ["frame,time_s,track_id,joint,x,y,z,score,interpolated,cut_off"]
+    for frame, pose in enumerate(seen.camera_joints[0]):
+        for name, (x, y, z) in zip(COCO_17.joints, pose, strict=True):
+            lines.append(f"{frame},{frame / 30:.6f},1,{name},{x:.5f},{y:.5f},{z:.5f},0.9,0,0")
+    (folder / "tracks3d.csv").write_text("\n".join(lines) + "\n")
+    table = pt.angles(folder, source="3d")
+    for name, degrees in gait_angles(FRAMES).items():
+        assert np.abs(table[f"{name}_deg"].to_numpy() - degrees)[INNER].max() < 1, name
+    assert table["centre_m_per_s"].median() == pytest.approx(1.2, rel=0.05)
+    with pytest.raises(InputError, match="height_m: expected none for 3-D tracks"):
+        pt.angles(folder, source="3d", height_m=1.7)
 
 
 def test_recorded_walking_and_running_look_like_gait() -> None:
