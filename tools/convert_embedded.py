@@ -26,6 +26,7 @@ from safetensors.numpy import save
 from detectors.nanodet_network import NanoDetNetwork
 from estimators.movenet_network import MoveNetNetwork
 from estimators.networks.blazepose import FULL, BlazePoseNetwork, published_state
+from estimators.tfjs import tensors_of
 from posetrail.export import remove_metadata
 
 SHA256 = {
@@ -71,17 +72,7 @@ def main(source: Path) -> None:
 def read_tfjs(source: Path, name: str) -> tuple[list[dict[str, Any]], Tensors]:
     """The nodes of the graph, and its tensors by name with weights in float16."""
     graph = json.loads(_read(source, f"{name}.json"))
-    content = _read(source, f"{name}.bin")
-    tensors, start = {}, 0
-    for group in graph["weightsManifest"]:
-        for weight in group["weights"]:
-            dtype = np.dtype("<f2") if "quantization" in weight else np.dtype("<i4")
-            count = int(np.prod(weight["shape"]))
-            tensors[weight["name"]] = np.frombuffer(content, dtype, count, start).reshape(weight["shape"])
-            start += count * dtype.itemsize
-    if start != len(content):
-        raise SystemExit(f"{name}.bin: expected {start} bytes as in the manifest, got {len(content)}")
-    return graph["modelTopology"]["node"], tensors
+    return graph["modelTopology"]["node"], tensors_of(graph, _read(source, f"{name}.bin"))
 
 
 def _read(source: Path, name: str) -> bytes:

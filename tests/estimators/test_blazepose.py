@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from estimators import NETWORKS, create_estimator
 from estimators import blazepose_decode as decode
 from estimators.blazepose import NETWORK, BlazePose
 from estimators.blazepose_decode import Points
+from estimators.networks.blazepose import published_names
 from posetrail.errors import InputError
 from posetrail.poses import Poses
 from posetrail.runtime import Runtime
@@ -162,3 +165,41 @@ def test_landmarks_of_a_turned_picture_are_the_turned_landmarks(runtime: Runtime
     np.testing.assert_allclose(there.world[..., 1], here.world[..., 0], atol=0.02)
     assert (here.flag > 0.9).all()
     assert here.world[0, BLAZEPOSE_33.index("left_ankle"), 1] > 0.5
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_other_sizes_are_read_from_the_npm_package(
+    runtime: Runtime, first_frame: np.ndarray, tmp_path: Path, archive: bool
+) -> None:
+    network = NETWORKS["blazepose_lite"]()
+    state = network.state_dict()
+    manifest, content = [], b""
+    for key, weight, bias, depthwise in published_names(network):
+        kernel = state[f"{key}.weight"].numpy().transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+        for name, value in ((weight, kernel), (bias, state[f"{key}.bias"].numpy())):
+            manifest.append({"name": name, "shape": value.shape, "dtype": "float32", "quantization": {}})
+            content += value.astype("<f2").tobytes()
+    folder = tmp_path / "package" / "models"
+    folder.mkdir(parents=True)
+    (folder / "blazepose-lite.bin").write_bytes(content)
+    (folder / "blazepose-lite.json").write_text(json.dumps({"weightsManifest": [{"weights": manifest}]}))
+    given = folder / "blazepose-lite.json"
+    if archive:
+        given = tmp_path / "models.tgz"
+        with tarfile.open(given, "w:gz") as file:
+            file.add(tmp_path / "package", "package")
+    estimator = create_estimator("blazepose_lite", runtime=runtime, weights=given)
+    assert isinstance(estimator, BlazePose)
+    loaded = estimator.weights
+    assert (loaded.name, loaded.path) == ("blazepose_lite", given)
+    [poses] = estimator(frames_of([first_frame]), [MAN[None]])
+    assert np.isfinite(poses.keypoints).all()
+    with pytest.raises(InputError, match=r"heavy" if archive else "expected those of blazepose_heavy"):
+        create_estimator("blazepose_heavy", runtime=runtime, weights=given)
+
+
+def test_weights_for_the_network_of_the_package_and_missing_ones_are_refused(runtime: Runtime) -> None:
+    with pytest.raises(InputError, match="models fetch blazepose_heavy"):
+        create_estimator("blazepose_heavy", runtime=runtime)
+    with pytest.raises(InputError, match="uses those of the package"):
+        create_estimator("blazepose_full", runtime=runtime, weights="some.pth")
