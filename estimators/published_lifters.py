@@ -153,7 +153,7 @@ LIFTERS = (
     _lifter(
         "motionagformer_xs",
         "MotionAGFormer",
-        "motionagformer-xs-h36m.pth.tr",
+        "",
         "https://github.com/TaatiTeam/MotionAGFormer",
         _APACHE,
         (45.1, 36.9),
