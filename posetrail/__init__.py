@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tracker.runs.angles import angles as angles
     from tracker.runs.draw import draw_run as draw_run
     from tracker.runs.folder import track_to_folder as track_to_folder
+    from tracker.runs.lift import lift as lift
     from tracker.runs.plots import plot_joint as plot_joint
     from tracker.runs.plots import plot_timeline as plot_timeline
     from tracker.runs.track import track as track
@@ -56,6 +57,7 @@ _MODULES = {
     "DrawSettings": "tracker.draw_settings",
     "angles": "tracker.runs.angles",
     "draw_run": "tracker.runs.draw",
+    "lift": "tracker.runs.lift",
     "plot_joint": "tracker.runs.plots",
     "plot_timeline": "tracker.runs.plots",
     "track": "tracker.runs.track",
@@ -87,6 +89,7 @@ __all__ = [
     "draw_run",
     "evaluate",
     "follow",
+    "lift",
     "plot_joint",
     "plot_timeline",
     "track",

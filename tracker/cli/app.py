@@ -27,6 +27,7 @@ from tracker.cli.exit_codes import INTERNAL_ERROR, INTERRUPTED, UNUSABLE
 from tracker.cli.export import export_command
 from tracker.cli.follow import follow_command
 from tracker.cli.help import ALL_FLAG, HELP_FLAGS, HelpFormatter, epilogue
+from tracker.cli.lift import lift_command
 from tracker.cli.printing import Printer, wants_json
 from tracker.cli.report import report_command
 from tracker.cli.suspects import suspects_command
@@ -50,53 +51,54 @@ app.command(track_command, name="track", sort_key=1)
 app.command(batch_command, name="batch", usage="posetrail batch [OPTIONS] INPUTS...", sort_key=2)
 app.command(follow_command, name="follow", sort_key=3)
 app.command(draw_command, name="draw", sort_key=4)
-app.command(export_command, name="export", sort_key=5)
-app.command(view_command, name="view", sort_key=6)
-app.command(suspects_command, name="suspects", sort_key=7)
-app.command(report_command, name="report", sort_key=8)
-app.command(angles_command, name="angles", sort_key=8)
+app.command(lift_command, name="lift", sort_key=5)
+app.command(export_command, name="export", sort_key=6)
+app.command(view_command, name="view", sort_key=7)
+app.command(suspects_command, name="suspects", sort_key=8)
+app.command(report_command, name="report", sort_key=9)
+app.command(angles_command, name="angles", sort_key=9)
 app.command(
     "eval_posetrack.cli:eval_command",
     name="eval",
     usage="posetrail eval [OPTIONS] GROUND_TRUTH PREDICTIONS...",
     help="Score PoseTrack files against ground truth: AP, MOTA, IDF1, HOTA, OKS AP, PCK.",
-    sort_key=9,
+    sort_key=10,
 )
 app.command(
     "eval_posetrack.eval3d_cli:eval3d_command",
     name="eval3d",
     help="Score 3-D tracks against ground truth: MPJPE, P-MPJPE, N-MPJPE, MPJVE, PCK, AUC.",
-    sort_key=9,
+    sort_key=10,
 )
 app.command(
     "eval_posetrack.convert_cli:convert_command",
     name="convert",
     help="Convert poses of COCO, AlphaPose, OpenPose, MMPose, DeepLabCut or SLEAP to PoseTrack files.",
-    sort_key=10,
+    sort_key=11,
 )
 app.command(
     "tracker.cli.models:models",
     name="models",
     help="List networks; fetch, verify, export and quantise their weights.",
-    sort_key=11,
+    sort_key=12,
 )
 app.command(
     "tracker.cli.train:train_command",
     name="train",
     help="Train a pose estimator on annotated people.",
-    sort_key=12,
+    sort_key=13,
 )
 app.command(
     "tracker.cli.data:data",
     name="data",
     help="Check annotated images before training on them.",
-    sort_key=13,
+    sort_key=14,
 )
 app.command(
     "tracker.cli.doctor:doctor_command",
     name="doctor",
     help="Check this installation by tracking a small synthetic clip.",
-    sort_key=14,
+    sort_key=15,
 )
 
 

@@ -5,10 +5,12 @@ After a run was tracked again, they can be transferred to its new poses.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,17 @@ from posetrail.files import written_whole
 from posetrail.poses import Poses
 from posetrail.similarity import box_area, keypoint_boxes, oks
 from posetrail.skeletons import Skeleton
-from tracker.association.corrections import Operation, digest_of, effective, from_json, pose_keys, pose_name, to_json
+from tracker.association.corrections import (
+    WITHOUT_EFFECT_ON_TRACKS,
+    Name,
+    Operation,
+    digest_of,
+    effective,
+    from_json,
+    pose_keys,
+    pose_name,
+    to_json,
+)
 from tracker.association.statements import statements
 from tracker.association.transfer import named_poses, transferred
 from tracker.io.corrections_log import (
@@ -30,7 +42,8 @@ from tracker.io.corrections_log import (
     read_corrections,
 )
 from tracker.io.pose_log import read_pose_log
-from tracker.runs.record import LOG, NOT_CORRECTED, RunRecord, RunWarning, UsedCorrections
+from tracker.io.tables3d import TRACKS3D
+from tracker.runs.record import LOG, NOT_CORRECTED, RunRecord, RunWarning, UsedCorrections, write_record
 
 _MIN_OKS = 0.5  # of a pose and the one that is taken for it
 _REMARKS = ("text", "frames", "changes", "by", "at")
@@ -135,6 +148,53 @@ def operations_of(path: Path, log: CorrectionsLog, skeleton: Skeleton) -> tuple[
         except ValueError as error:
             raise damaged_line(path, number + 1, str(error)) from None
     return tuple(operations)
+
+
+# 3-D tracks -----------------------------------------------------------------------------------------------------------
+
+
+def tracks_state(record: RunRecord, recorded: Mapping[int, Operation], effective: Mapping[int, Operation]) -> str:
+    """A sha256 of what decides the tracks of a run: pose log, association settings and corrections.
+
+    Names of people, and what was marked as checked or fine, change no track.
+
+    Args:
+        record: of the run.
+        recorded: the corrections by which its files were made.
+        effective: the corrections that count now.
+    """
+    without_effect = (*WITHOUT_EFFECT_ON_TRACKS, Name)
+    changes = [
+        digest_of({number: each for number, each in operations.items() if not isinstance(each, without_effect)})
+        for operations in (recorded, effective)
+    ]
+    made_of = [asdict(record.pose_log), record.settings.association, *changes]
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
+def state_of(folder: Path, record: RunRecord) -> str:
+    """The present `tracks_state` of a run in its folder."""
+    corrections, _ = usable_corrections(folder)
+    if corrections is None:
+        return tracks_state(record, {}, {})
+    recorded = {} if record.corrections == NOT_CORRECTED else corrections.recorded(record.corrections)
+    effective = corrections.effective
+    return tracks_state(record, {n: each for n, each in recorded.items() if n in effective}, effective)
+
+
+def lifted_notes(folder: Path, record: RunRecord) -> list[RunWarning]:
+    """A warning if the 3-D tracks of a run were made from other tracks than it has now."""
+    if record.lift is None or state_of(folder, record) == record.lift.tracks:
+        return []
+    return [RunWarning(f"was made from other tracks; `posetrail lift {folder}` makes it again", TRACKS3D)]
+
+
+def with_lifted_notes(folder: Path, record: RunRecord) -> RunRecord:
+    """The record, written again with a warning if the 3-D tracks of the folder are stale."""
+    if notes := lifted_notes(folder, record):
+        record = replace(record, warnings=(*record.warnings, *notes))
+        write_record(folder, record)
+    return record
 
 
 # Other poses ----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from posetrail.errors import InputError
 from tracker.draw_settings import DrawSettings
@@ -19,12 +19,12 @@ from tracker.progress import OnFrame
 from tracker.runs.draw_segments import draw_in_segments
 from tracker.runs.draw_selection import run_tracks
 from tracker.runs.draw_tracks import Drawing, draw_tracks
+from tracker.runs.images import paired_by_name
 from tracker.runs.locks import file_lock, read_lock, write_lock
 from tracker.runs.record import (
     LOG,
     VIDEO,
     ClipInput,
-    PosesInput,
     check_log,
     open_input,
     read_record,
@@ -89,10 +89,8 @@ def draw_run(
         source = open_input(record, input)
         source.look_for_index(run)
         video = _writer(path, source, settings)
-        # Imported poses may number their frames differently from their images, but hold the images' names.
-        header, frames = read_pose_log(run / LOG)
-        names = {image.name for image in source.images}
-        by_name = isinstance(record.input, PosesInput) and PurePath(next(frames).name).name in names
+        header, _ = read_pose_log(run / LOG)
+        by_name = paired_by_name(run, record, source)
         people = run_tracks(run, record, at_once=bool(settings.chosen) or settings.blur_faces)
         faces = None
         if people.clip and settings.blur_faces:

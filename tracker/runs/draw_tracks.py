@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Literal
 
-from posetrail.errors import InputError
-from posetrail.frame import Frame, Image
+from posetrail.frame import Image
 from posetrail.skeletons import Skeleton
 from tracker.draw_settings import DrawSettings
 from tracker.frames import TrackedFrame
@@ -18,14 +16,13 @@ from tracker.inference.prefetch import prefetch
 from tracker.io.blurring import FaceRegions, blurred_faces
 from tracker.io.drawing import Trails, draw_frame_number, draw_people
 from tracker.io.gif_writer import GifWriter
-from tracker.io.video import DamagedInput, Source
+from tracker.io.video import Source
 from tracker.io.video_writer import VideoWriter
 from tracker.progress import OnFrame
+from tracker.runs.images import AHEAD_FRAMES, with_images
 from tracker.runs.results import Tracks
 
 _log = logging.getLogger(__name__)
-
-_AHEAD_FRAMES = 4  # images decoded before they are drawn on, and drawn before they are encoded
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,8 +67,8 @@ def draw_tracks(
     trails = Trails()
     for before in lead:
         trails.add(before.time_s, before.people, skeleton)
-    drawn = _drawn(_with_images(source, tracks(), by_name), skeleton, trails, drawing)
-    with video, closing(prefetch(drawn, _AHEAD_FRAMES)) as frames:  # one is drawn while others are decoded and encoded
+    drawn = _drawn(with_images(source, tracks(), by_name), skeleton, trails, drawing)
+    with video, closing(prefetch(drawn, AHEAD_FRAMES)) as frames:  # one is drawn while others are decoded and encoded
         for frame, image in frames:
             # Players show a late start as a still or black image: the video of a slice would begin with minutes of it.
             first_s = frame.time_s if first_s is None else first_s
@@ -98,23 +95,3 @@ def _drawn(
             if drawing.settings.frame_numbers:
                 draw_frame_number(drawn, frame.index, frame.time_s)
             yield frame, drawn
-
-
-def _with_images(
-    source: Source, tracked: Iterable[TrackedFrame], by_name: bool
-) -> Generator[tuple[TrackedFrame, Image]]:
-    """Each tracked frame with its image; both come in the same order."""
-
-    def belongs(image: Frame, frame: TrackedFrame) -> bool:
-        same_name = PurePath(image.name).name == PurePath(frame.name).name
-        return same_name if by_name else image.index == frame.index
-
-    # Damage of the source is in the run's record already.
-    with closing(prefetch(source.frames(), _AHEAD_FRAMES)) as images, suppress(DamagedInput):
-        for frame in tracked:
-            for image in images:
-                if belongs(image, frame):
-                    yield frame, image.image
-                    break
-            else:
-                raise InputError(f"{source.path}: has no frame {frame.index}; the poses belong to another clip")

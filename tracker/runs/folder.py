@@ -16,7 +16,7 @@ from tracker.io.video_writer import VideoWriter
 from tracker.io.writers import default_formats
 from tracker.lifting.angle_settings import is_angle_file
 from tracker.progress import OnFrame
-from tracker.runs.corrections import drop_kept_poses, keep_named_poses, usable_corrections
+from tracker.runs.corrections import drop_kept_poses, keep_named_poses, usable_corrections, with_lifted_notes
 from tracker.runs.draw_tracks import draw_tracks
 from tracker.runs.infer import header_of, infer_to_log, keep_index, record_of
 from tracker.runs.locks import write_lock
@@ -182,7 +182,7 @@ def run_clip(
         operations = corrections.effective if corrections else {}
         tracks = tracks_of(folder / LOG, settings.association, inferred.log, operations)
         used = corrections.used if corrections else NOT_CORRECTED
-        record = _associate(run, reuse, inferred, tracks, writers, started, used, unused)
+        record = with_lifted_notes(folder, _associate(run, reuse, inferred, tracks, writers, started, used, unused))
         if inferred.finished:
             remove_segments(folder)
         if drawing and VIDEO not in record.files:
@@ -236,6 +236,7 @@ def _associate(
     record = record_of(run.source, run.networks, run.settings, inferred)
     old = reuse.record
     if old:
+        record = replace(record, lift=old.lift)
         writers |= writers_of(run.folder, run.header, old.formats)
     writers = {name: writer for name, writer in writers.items() if name not in reuse.files}
     if old and reuse.files and not writers:  # only the video is missing

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,13 @@ from posetrail.errors import InputError
 from posetrail.files import written_whole
 from tracker.io.importers import read_poses
 from tracker.io.pose_log import PoseLogHeader, read_pose_log
-from tracker.runs.corrections import bring_corrections, carry_corrections, corrections_of, usable_corrections
+from tracker.runs.corrections import (
+    bring_corrections,
+    carry_corrections,
+    corrections_of,
+    usable_corrections,
+    with_lifted_notes,
+)
 from tracker.runs.locks import read_lock, write_lock
 from tracker.runs.record import (
     LOG,
@@ -76,6 +83,8 @@ def follow_run(
         end = check_log(run, record)
         header, _ = read_pose_log(run / LOG)
         writers = writers_of(folder, header, (*record.formats, *more_formats))
+        if not in_place:
+            record = replace(record, lift=None)
         if not in_place and corrections:
             bring_corrections(run, folder)
         notes = carry_corrections(run) if carry and in_place else []
@@ -92,7 +101,7 @@ def follow_run(
         record = write_results(
             folder, record, settings, tracks, writers, started=started, warnings=warnings, keep=keep, used=used
         )
-        return Outcome.of(folder, record)
+        return Outcome.of(folder, with_lifted_notes(folder, record))
 
 
 def associate_again(run: CorrectedRun, settings: AssociationSettings | None = None) -> Outcome:

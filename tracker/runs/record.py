@@ -18,14 +18,17 @@ from tracker.io.corrections_log import CORRECTIONS
 from tracker.io.frame_index import INDEX
 from tracker.io.json_records import Check, from_json
 from tracker.io.pose_log import DamagedLog, LogEnd, check_pose_log, read_pose_log
+from tracker.io.tables3d import TRACKS3D, TRACKS3D_PARQUET
 from tracker.io.video import Source, open_source
 from tracker.io.writers import WRITERS
 from tracker.lifting.angle_settings import AngleRecord, is_angle_file
+from tracker.lifting.lift_record import LiftRecord
 from tracker.settings import AssociationSettings
 
 SCHEMA_VERSION = 1
 LOG, RUN, VIDEO, SUSPECTS = "poses.arrow", "run.json", "video.mp4", "suspects.csv"
-RESULTS = frozenset({VIDEO, SUSPECTS, *(kind.file_name for kind in WRITERS.values())})
+LIFTED = (TRACKS3D, TRACKS3D_PARQUET)
+RESULTS = frozenset({VIDEO, SUSPECTS, *LIFTED, *(kind.file_name for kind in WRITERS.values())})
 
 Status = Literal["complete", "damaged", "interrupted"]
 """How inference ended: all frames were read; all that a damaged clip has; or it was stopped before the end."""
@@ -173,6 +176,7 @@ class RunRecord:
     figures: Figures
     suspects: SuspectFigures | None = None  # once they were looked for
     angles: AngleRecord | None = None  # once they were computed
+    lift: LiftRecord | None = None  # once there are 3-D tracks
     files: tuple[FileName, ...]  # in the run's folder
 
     @property
@@ -285,7 +289,7 @@ def files_of(folder: Path, results: Set[str]) -> tuple[str, ...]:
     """All files of a run with these results, in the order in which they are written."""
     index = [INDEX] if (folder / INDEX).is_file() else []
     tracks = [kind.file_name for kind in WRITERS.values() if kind.file_name in results]
-    more = [*(name for name in (SUSPECTS, VIDEO) if name in results), *sorted(filter(is_angle_file, results))]
+    more = [*(name for name in (SUSPECTS, VIDEO, *LIFTED) if name in results), *sorted(filter(is_angle_file, results))]
     return (LOG, *index, *tracks, RUN, *more)
 
 

@@ -19,6 +19,7 @@ from tracker.frames import TrackedFrame
 from tracker.io.pose_log import LogEnd, PoseLogHeader, read_pose_log
 from tracker.io.writers import WRITERS, ClipInfo, Writer, open_writer
 from tracker.runs.record import (
+    LIFTED,
     NOT_CORRECTED,
     SUSPECTS,
     VIDEO,
@@ -123,6 +124,8 @@ def write_results(
         keep: results in the folder that show these tracks already; all others are removed.
         used: the corrections by which `tracks` were made.
 
+    Files of 3-D tracks that the record lists stay; `lifted_notes` in corrections.py says whether they are stale.
+
     Returns:
         The record as written.
     """
@@ -150,6 +153,7 @@ def write_results(
         new.append(RunWarning(text, "angles.csv"))
     new += [RunWarning(failure, name, incomplete=True) for name, failure in failed.items()]
     new += [RunWarning(output.note, name) for name, output in outputs.items() if output.note]
+    lifted = {name for name in LIFTED if record.lift and (folder / name).is_file()}  # stay, though they may be stale
     record = replace(
         record,
         warnings=tuple(new),
@@ -160,7 +164,7 @@ def write_results(
         versions=installed_versions(),
         suspects=None,
         angles=None,
-        files=files_of(folder, {*keep, *outputs} - failed.keys() - {SUSPECTS}),
+        files=files_of(folder, {*keep, *outputs, *lifted} - failed.keys() - {SUSPECTS}),
     ).with_seconds(time.perf_counter() - started)
     write_record(folder, record)
     _log.info("%s: wrote %s: %d frames, %d track ids", folder, ", ".join(record.files), frames, len(ids))

@@ -146,6 +146,7 @@ def test_ctrl_c_keeps_the_finished_frames(example_clip: Path, tmp_path: Path) ->
         "batch",
         "follow",
         "draw",
+        "lift",
         "export",
         "report",
         "angles",

@@ -163,6 +163,7 @@ def test_numbers_agree_with_their_nouns() -> None:
         "batch",
         "follow",
         "draw",
+        "lift",
         "export",
         "report",
         "angles",
