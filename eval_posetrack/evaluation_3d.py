@@ -83,7 +83,7 @@ def evaluate_3d(predictions: str | Path, ground_truth: str | Path, *, match: Mat
     people = tuple(_errors(of_truth[i], of_found.get(pairs[i]) if i in pairs else None) for i in truth_ids)
     notes = [f"person {each.person}: has no prediction" for each in people if not each.frames]
     if extra := len(set(found_ids) - set(pairs.values())):
-        notes.append(f"{extra} of {len(found_ids)} predicted people were matched with nobody")
+        notes.append(f"{extra} of {len(found_ids)} predicted people were matched with no person")
     return Report3D(people, _total(people), joints, tuple(notes))
 
 

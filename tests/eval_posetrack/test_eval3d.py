@@ -57,7 +57,7 @@ def test_people_are_paired_by_least_error_and_the_place_of_the_root_does_not_cou
     assert report.people[0].mpjpe_mm == pytest.approx(34 / 17)
     assert report.people[0].mpjve_mm_per_frame == pytest.approx(0, abs=1e-6)
     assert report.total.mpjpe_mm == pytest.approx(34 / 17 / 2)
-    assert report.notes == ("1 of 3 predicted people were matched with nobody",)
+    assert report.notes == ("1 of 3 predicted people were matched with no person",)
     assert evaluate_3d(tmp_path / "found.npz", truth, match="id").people[1].mpjpe_mm > 100
 
 
