@@ -32,7 +32,11 @@ def lift_command(
     fov: Annotated[float | None, in_out("Horizontal angle of view of the camera in degrees, instead.")] = None,
     floor: Annotated[
         bool,
-        in_out("Fit the floor under the feet: y points up and is 0 there.", negative=(), show_default=False),
+        in_out(
+            "Fit the floor under the feet: the axes are level then, and y is 0 on the floor.",
+            negative=(),
+            show_default=False,
+        ),
     ] = False,
     parquet: Annotated[
         bool, in_out("Write tracks3d.parquet beside tracks3d.csv.", negative=(), show_default=False)

@@ -73,14 +73,14 @@ def _normal(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def on_floor(tracks: Tracks3D, floor: Floor) -> Tracks3D:
-    """The tracks with x right, y up and z towards the camera; y is 0 on the floor, and x and z at the camera."""
-    up = floor.normal
-    towards = np.array([0.0, 0.0, -1.0])
-    towards = towards - up * (towards @ up)
-    towards /= np.linalg.norm(towards)
-    axes = np.stack([np.cross(up, towards), up, towards])
+    """The tracks in level axes: x right, y down, z away from the camera; y is 0 on the floor, x and z at the camera."""
+    down = -floor.normal
+    away = np.array([0.0, 0.0, 1.0])
+    away = away - down * (away @ down)
+    away /= np.linalg.norm(away)
+    axes = np.stack([np.cross(down, away), down, away])
 
     def turned(points: np.ndarray) -> np.ndarray:
-        return points.astype(float) @ axes.T - np.array([0.0, floor.offset, 0.0])
+        return points.astype(float) @ axes.T + np.array([0.0, floor.offset, 0.0])
 
     return replace(tracks, keypoints=turned(tracks.keypoints), roots=turned(tracks.roots))

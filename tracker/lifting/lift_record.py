@@ -9,8 +9,8 @@ from posetrail.skeletons import Skeleton
 from tracker.lifting.lift import PersonFigures
 
 Axes = Literal["camera", "floor"]
-"""camera: x right, y down, z away from the camera, which is at 0. floor: x right, y up, z towards the camera, y = 0 on
-the floor."""
+"""camera: x right, y down, z away from the camera, which is at 0. floor: the same, but level, and y is 0 on the floor,
+so that heights are negative."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,7 @@ def lift(
         focal_px: focal length of the camera in pixels.
         fov_deg: horizontal angle of view instead. Without either, a focal length of 1.15 times the longer side of the
             picture is assumed.
-        floor: fit a plane to the feet; y points up from it then.
+        floor: fit a plane to the feet; the axes are level then, and y, which still points down, is 0 on it.
         parquet: write tracks3d.parquet too.
         input: the clip, if it was moved, or if the poses of the run were imported.
         device: for the model: auto, cpu or cuda.
