@@ -14,8 +14,11 @@ def export_command(
     run: Run,
     *,
     to: Annotated[
-        Literal["posetrack", "coco", "csv"],
-        in_out("Format of the file: posetrack (2018), coco, or csv (the columns of tracks.csv)."),
+        Literal["posetrack", "coco", "csv", "trc", "c3d", "bvh", "npz"],
+        in_out(
+            "Format of the file: posetrack (2018), coco, csv (the columns of tracks.csv); after `posetrail lift` also "
+            "trc, c3d, bvh, npz."
+        ),
     ],
     ground_truth: Annotated[
         bool,
@@ -29,16 +32,38 @@ def export_command(
     smoothed: Annotated[
         bool, in_out("Ground truth with smoothed joints, as in tracks.csv.", negative=(), show_default=False)
     ] = False,
+    persons: Annotated[
+        str | None, in_out("Track ids of the people in a trc, c3d, bvh or npz file, such as 1,2 [default: all].")
+    ] = None,
     output: Annotated[
         Path | None,
         in_out("The file to write [default: export.* or ground_truth.* in RUN].", name=["--output", "-o"]),
     ] = None,
 ) -> int:
-    """Write the tracks of a run, with its corrections, to one file. Needs neither the video nor a network."""
-    from tracker.runs.export import export_run
+    """Write the tracks of a run, with its corrections, to one file. Needs neither the video nor a network.
 
+    Files of 3-D joints have y up; trc and bvh hold one person each.
+    """
+    from tracker.runs.export import export_run
+    from tracker.runs.export3d import FORMATS_3D, export_3d
+
+    if to in FORMATS_3D:
+        if ground_truth or smoothed:
+            raise InputError(f"--ground-truth: expected --to posetrack, coco or csv beside it, got {to}")
+        for path in export_3d(run, to, persons=_ids(persons), output=output):
+            Printer().result(str(path), file=path)
+        return 0
+    if persons is not None:
+        raise InputError(f"--persons: expected --to trc, c3d, bvh or npz beside it, got {to}")
     if smoothed and not ground_truth:
         raise InputError("--smoothed: expected --ground-truth beside it; exported tracks are as smooth as those of RUN")
     path = export_run(run, to, ground_truth=ground_truth, smoothed=smoothed, output=output)
     Printer().result(str(path), file=path)
     return 0
+
+
+def _ids(text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(each) for each in (text or "").split(",") if each.strip())
+    except ValueError:
+        raise InputError(f"--persons: expected track ids such as 1,2, got {text!r}") from None
