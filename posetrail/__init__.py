@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tracker.runs.lift import lift as lift
     from tracker.runs.plots import plot_joint as plot_joint
     from tracker.runs.plots import plot_timeline as plot_timeline
+    from tracker.runs.plots3d import plot_skeleton3d as plot_skeleton3d
     from tracker.runs.track import track as track
     from tracker.settings import PRESETS as PRESETS
     from tracker.settings import AssociationSettings as AssociationSettings
@@ -59,6 +60,7 @@ _MODULES = {
     "draw_run": "tracker.runs.draw",
     "lift": "tracker.runs.lift",
     "plot_joint": "tracker.runs.plots",
+    "plot_skeleton3d": "tracker.runs.plots3d",
     "plot_timeline": "tracker.runs.plots",
     "track": "tracker.runs.track",
     "track_to_folder": "tracker.runs.folder",
@@ -91,6 +93,7 @@ __all__ = [
     "follow",
     "lift",
     "plot_joint",
+    "plot_skeleton3d",
     "plot_timeline",
     "track",
     "track_to_folder",

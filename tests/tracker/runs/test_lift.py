@@ -161,3 +161,16 @@ def test_the_command_names_what_is_wrong(capsys: pytest.CaptureFixture[str], run
     ):
         code, _, err = run_command(capsys, "lift", *arguments)
         assert (code, message in err) == (2, True), err
+
+
+def test_a_person_is_plotted_from_the_side_and_from_above(run: Path) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    pt.lift(run, lifter=Upright())
+    ax = pt.plot_skeleton3d(run, 1, 10)
+    assert len(ax.lines) == len(COCO_17.limbs)
+    assert ax.yaxis_inverted()
+    assert not pt.plot_skeleton3d(run, 1, 10, view="above").yaxis_inverted()
+    with pytest.raises(InputError, match="no 3-D joints of person 9"):
+        pt.plot_skeleton3d(run, 9, 10)
+    matplotlib.pyplot.close("all")
