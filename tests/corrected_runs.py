@@ -29,13 +29,13 @@ WALKERS = World(
 """Three people; two cross, one is missed for four frames and another comes late and leaves early."""
 
 
-def write_log(folder: Path, frames: Sequence[PoseFrame]) -> Path:
-    """A pose log of these frames in a new folder."""
+def write_log(folder: Path, frames: Sequence[PoseFrame], size: tuple[int, int] = (640, 360)) -> Path:
+    """A pose log of these frames of a size in a new folder."""
     header = PoseLogHeader(
         skeleton=COCO_17,
         fps=30.0,
-        width=640,
-        height=360,
+        width=size[0],
+        height=size[1],
         source="world.mp4",
         source_fingerprint="sha256:00",
         inference_settings={},
@@ -50,10 +50,13 @@ def write_log(folder: Path, frames: Sequence[PoseFrame]) -> Path:
 
 
 def make_run(
-    folder: Path, frames: Sequence[PoseFrame] | None = None, settings: AssociationSettings = AssociationSettings()
+    folder: Path,
+    frames: Sequence[PoseFrame] | None = None,
+    settings: AssociationSettings = AssociationSettings(),
+    size: tuple[int, int] = (640, 360),
 ) -> Path:
     """A run of these frames, or of `WALKERS`."""
-    write_log(folder, pose_frames(WALKERS, shuffle=3) if frames is None else frames)
+    write_log(folder, pose_frames(WALKERS, shuffle=3) if frames is None else frames, size)
     follow_poses(folder, settings)
     return folder
 

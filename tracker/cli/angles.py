@@ -19,7 +19,8 @@ def angles_command(
     source: Annotated[
         Literal["auto", "2d", "3d"],
         in_out(
-            "Joints to use: 2d (in the picture) or 3d (of tracks3d.csv, in the camera's axes). auto is 2d.",
+            "Joints to use: 2d (in the picture) or 3d (of tracks3d.csv). auto is 3d if the run has 3-D tracks that are "
+            "not stale and neither --height-m nor --facing is given.",
             name="--from",
         ),
     ] = "auto",

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from eval_posetrack.formats.poses_3d import read_poses_3d
 from posetrail.errors import InputError
 from posetrail.files import written_whole
-from posetrail.skeletons import Skeleton, skeleton_with
+from posetrail.skeletons import Skeleton
 from tracker.io.pose_log import read_pose_log
 from tracker.lifting.angle_settings import AngleRecord, AngleSettings, Facing, is_angle_file
 from tracker.lifting.angle_table import AngleTable, angle_table
 from tracker.runs.draw_selection import RunTracks, run_tracks
 from tracker.runs.joint_paths import paths_2d, paths_3d
+from tracker.runs.lifted import LiftedRun, read_lifted
 from tracker.runs.locks import read_lock, write_lock
 from tracker.runs.record import LOG, RunRecord, check_log, files_of, read_record, write_record
 
@@ -55,7 +55,8 @@ def angles(
     Args:
         run: a run's folder.
         persons: ids or names of people; all if none are given.
-        source: "2d" for the joints in the picture, "3d" for those of tracks3d.csv in camera axes; "auto" is "2d".
+        source: "2d" for the joints in the picture, "3d" for those of tracks3d.csv. "auto" is "3d" if the run has 3-D
+            tracks that are not stale and neither a height nor a side is given, otherwise "2d".
         filter_hz: cut-off of a zero-lag Butterworth filter of fourth order on the paths of the joints; 0 for none.
         height_m: body height of these people, for speeds in metres per second from 2-D joints.
         facing: side of the picture that people face: "auto", or always "right" or "left".
@@ -137,30 +138,50 @@ def _read(run: Path, source: Source, settings: AngleSettings) -> tuple[RunRecord
         check_log(run, record)
         people = run_tracks(run, record, at_once=True)
         skeleton = read_pose_log(run / LOG)[0].skeleton
-    return record, _computed(run, record, people, skeleton, source, settings)
+        lifted, notes = _lifted(run, record, source, settings)
+    return record, _computed(record, people, skeleton, lifted, settings, notes)
+
+
+def _lifted(
+    run: Path, record: RunRecord, source: Source, settings: AngleSettings
+) -> tuple[LiftedRun | None, tuple[str, ...]]:
+    """The 3-D tracks to use, None for the 2-D ones, and notes on those that cannot be used."""
+    for_2d = settings.height_m is not None or settings.facing != "auto"
+    if source == "2d" or (source == "auto" and (record.lift is None or for_2d)):
+        return None, ()
+    try:
+        return read_lifted(run), ()
+    except InputError as error:
+        if source == "3d":
+            raise
+        return None, (f"{error}; these angles are of 2-D joints",)
 
 
 def _computed(
-    run: Path, record: RunRecord, people: RunTracks, skeleton: Skeleton, source: Source, settings: AngleSettings
+    record: RunRecord,
+    people: RunTracks,
+    skeleton: Skeleton,
+    lifted: LiftedRun | None,
+    settings: AngleSettings,
+    notes: tuple[str, ...],
 ) -> RunAngles:
     assert people.clip is not None
     ids = people.ids(settings.chosen) if settings.chosen else np.unique(people.clip.track_ids).tolist()
     ids = list(dict.fromkeys(ids))
-    if source == "3d":
-        poses = read_poses_3d(run)
-        skeleton = skeleton_with(poses.joints)
-        columns = [poses.joints.index(name) if name in poses.joints else -1 for name in skeleton.joints]
-        padded = np.concatenate([poses.keypoints, np.full((len(poses.frames), 1, 3), np.nan)], axis=1)[:, columns]
-        poses = replace(poses, joints=skeleton.joints, keypoints=padded)
-        paths = paths_3d(poses, people.clip, ids, people.names, settings)
-    else:
+    if lifted is None:
+        assumed: tuple[str, ...] = _ASSUMED_2D
         paths = paths_2d(people.clip, ids, people.names, settings)
+    else:
+        assumed = (_ASSUMED_3D[lifted.record.axes],)
+        skeleton = lifted.tracks.skeleton
+        paths = paths_3d(lifted.tracks, people.clip, ids, people.names, settings)
     found = angle_table(paths, skeleton, settings)
+    found = replace(found, notes=(*notes, *found.notes))
     summary = AngleRecord(
-        source="3d" if source == "3d" else "2d",
+        source="2d" if lifted is None else "3d",
         settings=asdict(settings),
         scales={str(track_id): scale for track_id, scale in found.scales.items()},
-        assumptions=(*(_ASSUMED_3D if source == "3d" else _ASSUMED_2D), *found.notes),
+        assumptions=(*assumed, *found.notes),
         corrections=record.corrections.sha256,
     )
     return RunAngles(found, summary, people.names)
@@ -172,7 +193,10 @@ _ASSUMED_2D = (
     "a person is as far from the camera in all frames, if a body height was given",
 )
 
-_ASSUMED_3D = ("the camera is level: y of tracks3d.csv is vertical and points down",)
+_ASSUMED_3D = {
+    "camera": "the camera is level: y of tracks3d.csv is vertical and points down",
+    "floor": "the floor is level: y of tracks3d.csv is perpendicular to it and points down",
+}
 
 
 def _write_tables(run: Path, table: pd.DataFrame, *, parquet: bool) -> list[str]:

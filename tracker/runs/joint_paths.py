@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from eval_posetrack.formats.poses_3d import Poses3D
 from posetrail.errors import InputError
 from tracker.association.filters import smooth_butterworth
 from tracker.lifting.angle_settings import AngleSettings
 from tracker.lifting.angle_table import PersonPath
 from tracker.tracked_clip import TrackedClip
+from tracker.tracks3d import Tracks3D
 
 
 def paths_2d(
@@ -39,29 +39,21 @@ def paths_2d(
 
 
 def paths_3d(
-    poses: Poses3D, clip: TrackedClip, ids: Sequence[int], names: Mapping[int, str], settings: AngleSettings
+    tracks: Tracks3D, clip: TrackedClip, ids: Sequence[int], names: Mapping[int, str], settings: AngleSettings
 ) -> Iterator[PersonPath]:
     """The same of 3-D joints, in metres; people of the clip without any are left out.
 
     Joints are not chosen by their scores: where they were not seen, the lifter has made them from the others.
     """
-    flat = {
-        (position, track_id): is_interpolated
-        for position, track_id, is_interpolated in zip(
-            clip.positions.tolist(), clip.track_ids.tolist(), clip.interpolated.tolist(), strict=True
-        )
-    }
     for track_id in ids:
-        person = poses.of(track_id)
-        known = np.isin(person.frames, clip.frame_indices)
-        if not known.any():
+        person = tracks.of(track_id)
+        if not len(person):
             continue
-        positions = np.searchsorted(clip.frame_indices, person.frames[known])
+        positions = np.searchsorted(clip.frame_indices, person.frame_indices)
         first, last = positions[[0, -1]]
         place, count = positions - first, last - first + 1
-        keypoints, flags = np.full((count, len(poses.joints), 3), np.nan), np.zeros((2, count), bool)
-        keypoints[place], flags[0, place] = person.keypoints[known], True
-        flags[1, place] = [flat.get((position, track_id), True) for position in positions.tolist()]
+        keypoints, flags = np.full((count, len(tracks.skeleton), 3), np.nan), np.zeros((2, count), bool)
+        keypoints[place], flags[0, place], flags[1, place] = person.keypoints, True, person.interpolated
         span = slice(first, last + 1)
         times_s, name = clip.times_s[span], names.get(track_id, "")
         smooth = filtered(keypoints, times_s, settings.filter_hz)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,14 @@ import pytest
 
 import posetrail as pt
 from posetrail.errors import InputError
+from posetrail.poses3d import PoseSequence
 from posetrail.skeletons import COCO_17, POSETRACK_15
 from tests.corrected_runs import make_run
 from tests.mocap import WALKER_HEIGHT_M, SeenPeople, gait_angles, recorded_motions, still_camera, walker
 from tracker.lifting.angles import angles_3d
+from tracker.runs.angles import write_angles
+from tracker.runs.corrected import CorrectedRun
+from tracker.runs.record import read_record
 
 FRAMES = 60
 INNER = slice(6, -6)  # of the frames: the filter does less at the ends
@@ -54,20 +60,58 @@ def test_metres_per_second_are_those_of_the_walk(table: pd.DataFrame) -> None:
         assert found == pytest.approx(speed, rel=0.05), facing
 
 
-def test_a_run_with_3d_tracks_has_the_angles_of_the_walk_from_any_side(tmp_path: Path) -> None:
+class TruePoses:
+    """A lifter that knows the people: it answers with the pose whose projection is nearest to what it is given."""
+
+    source = skeleton = COCO_17
+    rate_hz = None
+
+    def __init__(self, people: SeenPeople) -> None:
+        self._pixels, self._poses = np.concatenate(people.pixels), np.concatenate(people.camera_joints)
+
+    def __call__(self, sequences: Sequence[PoseSequence]) -> list[np.ndarray]:
+        out = []
+        for sequence in sequences:
+            distances = np.abs(sequence.keypoints[:, None] - self._pixels[None]).mean(axis=(2, 3))
+            poses = self._poses[distances.argmin(axis=1)]
+            out.append((poses - poses[:, [11, 12]].mean(axis=1, keepdims=True)).astype(np.float32))
+        return out
+
+
+@pytest.fixture(scope="module")
+def lifted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with 3-D tracks of a person who walks towards the camera, to one side."""
     seen = SeenPeople((walker(FRAMES, start=(-0.5, -1.0), heading_deg=-40.0),), still_camera())
-    folder = make_run(tmp_path / "run", seen.frames())
-    lines = ["frame,time_s,track_id,joint,x,y,z,score,interpolated,cut_off"]
-    for frame, pose in enumerate(seen.camera_joints[0]):
-        for name, (x, y, z) in zip(COCO_17.joints, pose, strict=True):
-            lines.append(f"{frame},{frame / 30:.6f},1,{name},{x:.5f},{y:.5f},{z:.5f},0.9,0,0")
-    (folder / "tracks3d.csv").write_text("\n".join(lines) + "\n")
-    table = pt.angles(folder, source="3d")
+    folder = make_run(tmp_path_factory.mktemp("lifted") / "run", seen.frames(), size=seen.camera.size)
+    pt.lift(folder, lifter=TruePoses(seen), focal_px=seen.camera.focal_px)
+    return folder
+
+
+def test_a_lifted_run_has_the_angles_of_the_walk_from_any_side(lifted: Path) -> None:
+    table = pt.angles(lifted)
+    assert "facing" not in table
     for name, degrees in gait_angles(FRAMES).items():
         assert np.abs(table[f"{name}_deg"].to_numpy() - degrees)[INNER].max() < 1, name
     assert table["centre_m_per_s"].median() == pytest.approx(1.2, rel=0.05)
     with pytest.raises(InputError, match="height_m: expected none for 3-D tracks"):
-        pt.angles(folder, source="3d", height_m=1.7)
+        pt.angles(lifted, source="3d", height_m=1.7)
+
+
+def test_settings_of_2d_angles_choose_2d_joints(lifted: Path) -> None:
+    for chosen in ({"source": "2d"}, {"height_m": 1.7}, {"facing": "right"}):
+        assert "facing" in pt.angles(lifted, **chosen)
+
+
+def test_stale_3d_tracks_are_not_used(lifted: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(lifted, tmp_path / "run")
+    with CorrectedRun(run, by="test") as opened:
+        opened.apply({"op": "remove", "pose": [30, 0], "scope": "here"})
+    notes: list[str] = []
+    write_angles(run, figure="none", on_note=notes.append)
+    assert "made from other tracks" in notes[0]
+    assert read_record(run).angles.source == "2d"
+    with pytest.raises(InputError, match="made from other tracks"):
+        pt.angles(run, source="3d")
 
 
 def test_recorded_walking_and_running_look_like_gait() -> None:
