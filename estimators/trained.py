@@ -56,10 +56,11 @@ class Training:
 
 def save_trained(path: Path, state: Mapping[str, Tensor], training: Training) -> None:
     """Write weights with their description; the file appears complete or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
+    content = save({name: value.contiguous() for name, value in state.items()}, metadata_of(training))
     with written_whole(path) as beside:
-        save_file({name: value.contiguous() for name, value in state.items()}, beside, metadata_of(training))
+        beside.write_bytes(content)  # save_file would make a file that others may not read, whatever the umask
 
 
 def metadata_of(training: Training) -> dict[str, str]:
