@@ -5,6 +5,8 @@
     limbs = [["nose", "withers"], ["withers", "left_fore_hoof"], ["withers", "right_fore_hoof"]]
     oks_sigmas = { withers = 0.05 }  # others: those of COCO for its joints, such as nose, otherwise 0.08
 
+`posetrail data sigmas` prints estimated ones, as { estimated = 0.05, pairs = 312 }.
+
 Every left_NAME is the mirror image of its right_NAME; `mirror_pairs` lists pairs with other names.
 """
 
@@ -12,9 +14,10 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from posetrail.errors import InputError
 from posetrail.skeletons import COCO_17, UNKNOWN_SIGMA, Skeleton
@@ -23,6 +26,10 @@ LARGEST_NUMBER_OF_JOINTS = 4096
 _LONGEST_NAME = 200  # characters, of a joint or a skeleton
 _LARGEST_BYTES = 2**20
 _KEYS = {each.name for each in fields(Skeleton)}
+_OF_COCO = dict(zip(COCO_17.joints, COCO_17.oks_sigmas, strict=True))
+
+SigmaSource = Literal["given", "estimated", "by name", "default"]
+"""Where an OKS sigma comes from: the skeleton, two annotators' annotations, the joint of this name in COCO, or none."""
 
 
 def skeleton_to_dict(skeleton: Skeleton) -> dict[str, Any]:
@@ -63,6 +70,15 @@ def read_skeleton(path: Path) -> Skeleton:
     """Read a skeleton from a TOML file.
 
     Raises:
+        InputError: as of `read_skeleton_and_sources`.
+    """
+    return read_skeleton_and_sources(path)[0]
+
+
+def read_skeleton_and_sources(path: Path) -> tuple[Skeleton, dict[str, SigmaSource]]:
+    """Read a skeleton from a TOML file, and where the OKS sigma of each joint comes from.
+
+    Raises:
         InputError: the file cannot be read, is not TOML, or describes no skeleton; a joint left_NAME without
             right_NAME is refused unless `mirror_pairs` is given, because training with mirrored images needs the pairs.
     """
@@ -91,11 +107,18 @@ def read_skeleton(path: Path) -> Skeleton:
     for key in ("limbs", "mirror_pairs"):
         _check_pairs(path, key, values.get(key, []), joints)
     sigmas = values.get("oks_sigmas", {})
+    sources: dict[str, SigmaSource] = dict.fromkeys(joints, "given")
     if isinstance(sigmas, dict):
         if unknown := set(sigmas) - set(joints):
             raise InputError(f"{path}: oks_sigmas: expected joints, got {', '.join(sorted(unknown))}")
-        known = dict(zip(COCO_17.joints, COCO_17.oks_sigmas, strict=True))
-        sigmas = [sigmas.get(joint, known.get(joint, UNKNOWN_SIGMA)) for joint in joints]
+        tables = {joint: each for joint, each in sigmas.items() if isinstance(each, dict)}
+        estimated = {
+            joint: each.get("estimated") if each.keys() <= {"estimated", "pairs"} else None
+            for joint, each in tables.items()
+        }
+        sources = default_sources(joints) | dict.fromkeys(sigmas, "given") | dict.fromkeys(estimated, "estimated")
+        sigmas = dict(zip(joints, default_sigmas(joints), strict=True)) | sigmas | estimated
+        sigmas = [sigmas[joint] for joint in joints]
     if not isinstance(sigmas, list) or len(sigmas) != len(joints) or not all(map(_is_sigma, sigmas)):
         raise InputError(
             f"{path}: oks_sigmas: expected a number above 0 for each of the {len(joints)} joints, or a table of joints "
@@ -103,9 +126,28 @@ def read_skeleton(path: Path) -> Skeleton:
         )
     whole = {"name": path.stem, "limbs": [], "mirror_pairs": [], **values, "oks_sigmas": sigmas}
     try:
-        return skeleton_from_dict(whole)
+        return skeleton_from_dict(whole), sources
     except ValueError as error:
         raise InputError(f"{path}: {error}; see docs/how-to/training.md") from None
+
+
+def default_sigmas(joints: Sequence[str]) -> tuple[float, ...]:
+    """The OKS sigmas of COCO for joints with its names, otherwise 0.08."""
+    return tuple(_OF_COCO.get(joint, UNKNOWN_SIGMA) for joint in joints)
+
+
+def default_sources(joints: Sequence[str]) -> dict[str, SigmaSource]:
+    """Where the sigmas of `default_sigmas` come from."""
+    return {joint: "by name" if joint in _OF_COCO else "default" for joint in joints}
+
+
+def sigma_sources(skeleton: Skeleton) -> dict[str, SigmaSource]:
+    """Where the sigmas of a skeleton without a file come from: "given" are those that differ from the default."""
+    defaults = zip(default_sigmas(skeleton.joints), default_sources(skeleton.joints).items(), strict=True)
+    return {
+        joint: source if sigma == default else "given"
+        for sigma, (default, (joint, source)) in zip(skeleton.oks_sigmas, defaults, strict=True)
+    }
 
 
 def _check_pairs(path: Path, key: str, pairs: Any, joints: list[str]) -> None:

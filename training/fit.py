@@ -10,7 +10,7 @@ OUT/training.json     what is trained, on what, with which numbers, and how it e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,11 +22,13 @@ from torch import Tensor, nn
 from estimators.recipes import RECIPES as ESTIMATORS
 from estimators.top_down import TopDown
 from estimators.trained import MOVENET, Training, save_trained
+from posetrail import skeleton_files
 from posetrail.checkpoints import load_checkpoint
 from posetrail.errors import InputError
 from posetrail.files import digest, folder_made
 from posetrail.layers import FromBytes
 from posetrail.protocols import Estimator
+from posetrail.skeleton_files import SigmaSource
 from posetrail.skeletons import Skeleton
 from training.checkpoint import LAST
 from training.initial import Started, initialise_head, start_from
@@ -98,6 +100,7 @@ def fit(
     *,
     validation: Samples | None = None,
     skeleton: Skeleton | None = None,
+    sigma_sources: Mapping[str, SigmaSource] | None = None,
     weights: Path | str | None = None,
     start_network: str | None = None,
     resume: bool = True,
@@ -113,6 +116,7 @@ def fit(
         settings: choices.
         validation: annotated people to validate on; a tenth of the images of `samples` if not given.
         skeleton: joints to train; those of the samples if not given.
+        sigma_sources: where the OKS sigmas of the skeleton come from, for training.json.
         weights: to start from: a file of `posetrail train`, a checkpoint of the recipe's network, or the name of
             published weights. With them, the schedule of fine-tuning is used.
         start_network: recipe or network whose weights the training starts from; those of `weights` if they are given,
@@ -155,7 +159,8 @@ def fit(
             settings.seed,
         )
         estimator = _estimator(module, training, recipe)
-        record = Record(folder, training, recipe, settings, samples, validation, started)
+        sources = sigma_sources or skeleton_files.sigma_sources(skeleton)
+        record = Record(folder, training, recipe, settings, samples, validation, started, sources)
         log = Log(folder, on_event, writes=process.is_first)
         start = _start_event(record, plan, process)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from estimators.trained import Training
 from posetrail.files import written_whole
+from posetrail.skeleton_files import SigmaSource
 from training.initial import Started
 from training.log import RECORD
 from training.plan import Plan, Trained
@@ -36,6 +37,7 @@ class Record:
     samples: Samples
     validation: Samples
     started: Started | None
+    sigma_sources: Mapping[str, SigmaSource]  # of the joints
 
     def write(self, trained: Trained | None, weights_sha256: str) -> None:
         """Write the file.
@@ -48,6 +50,7 @@ class Record:
         content = {
             "network": self.training.network,
             "skeleton": asdict(self.training.skeleton),
+            "sigma_sources": dict(self.sigma_sources),
             "input_size": self.training.input_size,
             "recipe": recipe | {"loss": _name(self.recipe.loss)},
             "settings": asdict(self.settings),

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from posetrail.errors import InputError
-from posetrail.skeleton_files import read_skeleton, skeleton_from_dict, skeleton_to_dict
+from posetrail.skeleton_files import (
+    read_skeleton,
+    read_skeleton_and_sources,
+    sigma_sources,
+    skeleton_from_dict,
+    skeleton_to_dict,
+)
 from posetrail.skeletons import SKELETONS, Skeleton
 
 HORSE = """
@@ -71,3 +77,20 @@ def test_a_file_that_describes_no_skeleton_is_refused_in_one_line(tmp_path: Path
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be read \(No such file"):
         read_skeleton(tmp_path / "none.toml")
+
+
+def test_each_sigma_has_a_source(tmp_path: Path) -> None:
+    text = """joints = ["nose", "left_hip", "right_hip", "tip"]
+        [oks_sigmas]
+        left_hip = 0.2
+        right_hip = { estimated = 0.11, pairs = 90 }"""
+    skeleton, sources = read_skeleton_and_sources(written(tmp_path, text))
+    assert skeleton.oks_sigmas == (0.026, 0.2, 0.11, 0.08)
+    assert sources == {"nose": "by name", "left_hip": "given", "right_hip": "estimated", "tip": "default"}
+    assert sigma_sources(skeleton) == sources | {"right_hip": "given"}
+
+
+@pytest.mark.parametrize("sigma", ["{ pairs = 3 }", "{ estimated = -0.1 }", "{ estimated = 0.1, pears = 3 }", "{}"])
+def test_a_table_of_a_joint_without_an_estimate_is_refused(sigma: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="oks_sigmas: expected a number above 0"):
+        read_skeleton(written(tmp_path, f'joints = ["a"]\noks_sigmas = {{ a = {sigma} }}'))

@@ -49,6 +49,7 @@ def test_the_best_weights_are_those_of_an_estimator_with_the_trained_skeleton(tm
         assert estimator([frame], [samples.boxes[:1]])[0].keypoints.shape == (1, 3, 2)
     record = json.loads((tmp_path / "out" / RECORD).read_text())
     assert record["trained"]["ended"] == "complete"
+    assert record["sigma_sources"] == {"left_wrist": "given", "right_wrist": "given", "nose": "given"}
     assert len((tmp_path / "out" / LOG).read_text().splitlines()) == 3
     assert "Worst predictions" in (tmp_path / "out" / REPORT).read_text()
 

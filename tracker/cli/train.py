@@ -67,7 +67,7 @@ def train_command(
         return 0
     if not data:
         raise InputError("--data: expected annotated people, got none; give a file or a folder of annotations")
-    from posetrail.skeleton_files import read_skeleton
+    from posetrail.skeleton_files import read_skeleton_and_sources
     from training.data.read import read_samples
     from training.fit import fit
     from training.processes import EndedElsewhere, is_first_process
@@ -76,7 +76,7 @@ def train_command(
     folder = required_output(output)
     samples = Samples.concatenate([read_samples(path, images=images) for path in data])
     held_out = None if validation is None else read_samples(validation, images=images)
-    joints = None if skeleton is None else read_skeleton(skeleton)
+    joints, sources = (None, None) if skeleton is None else read_skeleton_and_sources(skeleton)
     with stop_on_ctrl_c() as stopped, training_progress(progress) as shown:
         try:
             fitted = fit(
@@ -85,6 +85,7 @@ def train_command(
                 settings,
                 validation=held_out,
                 skeleton=joints,
+                sigma_sources=sources,
                 weights=weights,
                 start_network=start,
                 resume=not redo,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from posetrail.skeletons import SKELETONS, UNKNOWN_SIGMA, Skeleton
+from posetrail.skeleton_files import default_sigmas
+from posetrail.skeletons import SKELETONS, Skeleton
 
 _KNOWN = {skeleton.joints: skeleton for skeleton in SKELETONS.values()}
 _OTHER_NAMES = {"head": "head_top", "top_head": "head_top"}  # of CrowdPose's files
@@ -19,7 +20,7 @@ def known_skeleton(joints: Sequence[str]) -> Skeleton | None:
 
 
 def new_skeleton(joints: Sequence[str], limbs: Sequence[tuple[str, str]], name: str = "") -> Skeleton:
-    """A skeleton of these joints and limbs with default OKS sigmas; mirror pairs follow from the names.
+    """A skeleton of these joints and limbs; mirror pairs follow from the names, OKS sigmas are COCO's or 0.08.
 
     Raises:
         ValueError: two joints have one name, or a limb names no joint.
@@ -28,7 +29,7 @@ def new_skeleton(joints: Sequence[str], limbs: Sequence[tuple[str, str]], name: 
         name=name or f"{len(joints)}_joints",
         joints=tuple(joints),
         limbs=tuple(limbs),
-        oks_sigmas=(UNKNOWN_SIGMA,) * len(joints),
+        oks_sigmas=default_sigmas(joints),
         mirror_pairs=mirror_pairs(joints),
     )
 
