@@ -11,6 +11,7 @@ from posetrail.poses import Poses, TrackedPoses
 from posetrail.poses3d import PoseSequence
 from posetrail.skeletons import H36M_17
 from tracker.frames import TrackedFrame
+from tracker.lifting import lift
 from tracker.lifting.bones import body_height, bone_lengths, bones_of
 from tracker.lifting.camera import Camera
 from tracker.lifting.floor import floor_of, on_floor
@@ -102,6 +103,29 @@ def test_two_people_who_cross_stand_where_they_were() -> None:
 def test_a_person_does_not_depend_on_others() -> None:
     together, alone = lifted(CROSSING).tracks.of(1), lifted({1: CROSSING[1]}).tracks
     assert (together.keypoints == alone.keypoints).all()
+
+
+def test_the_number_of_sequences_in_a_call_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = lifted(CROSSING).tracks
+    monkeypatch.setattr(lift, "_SEQUENCES_AT_ONCE", 1)
+    assert (lifted(CROSSING).tracks.keypoints == together.keypoints).all()
+
+
+def test_a_mirrored_scene_gives_mirrored_people() -> None:
+    mirrored = {i: (joints * (-1, 1, 1))[:, H36M_17.mirror] for i, joints in CROSSING.items()}
+    tracks, expected = lifted(mirrored).tracks, lifted(CROSSING).tracks
+    assert (tracks.track_ids == expected.track_ids).all()
+    assert tracks.keypoints == pytest.approx((expected.keypoints * (-1, 1, 1))[:, H36M_17.mirror], abs=1e-5)
+
+
+def test_noise_of_two_pixels_moves_people_by_centimetres() -> None:
+    clip = clip_of(CROSSING, TIMES)
+    clip.poses.keypoints[:] += np.random.default_rng(0).normal(0, 2, clip.poses.keypoints.shape)
+    tracks = lift_clip(clip, H36M_17, Knowing(CROSSING, TIMES), SCENE).tracks
+    for track_id, truth in CROSSING.items():
+        errors = np.linalg.norm(tracks.of(track_id).keypoints - truth, axis=2)
+        assert errors.mean() < 0.05
+        assert tracks.of(track_id).frame_indices.tolist() == list(range(50))
 
 
 def test_short_gaps_are_interpolated_and_long_ones_divide_the_track() -> None:
