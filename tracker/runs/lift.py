@@ -77,7 +77,7 @@ def lift(
 
     Args:
         run: a run's folder.
-        model: "blazepose", which looks at the clip again, or a network that lifts 2-D joints, with `weights`.
+        model: "blazepose_full", which looks at the clip again, or a network that lifts 2-D joints, with `weights`.
         weights: file of the network's weights.
         lifter: used instead of a model; recorded under its attribute `name`, or its class's name.
         height_m: of every person, or by track id; by default people have the size that the model gives them.
