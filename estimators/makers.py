@@ -144,6 +144,13 @@ def vitpose_vitae(width: int, *, joints: int = 17) -> nn.Module:
     return build(width, joints=joints)
 
 
+def posefix(depth: int, *, joints: int = 17) -> nn.Module:
+    """PoseFix on a ResNet of this depth, a refiner."""
+    from estimators.networks.posefix import PoseFix
+
+    return PoseFix(depth, joints=joints)
+
+
 def blazepose(name: str) -> nn.Module:
     """BlazePose of one of its sizes, such as blazepose_full."""
     from estimators.networks.blazepose import SIZES, BlazePoseNetwork

@@ -89,6 +89,19 @@ class BottomUp(Protocol):
         """Return one Poses per frame, highest score first: joints, boxes around them and person scores."""
 
 
+class Refiner(Protocol):
+    """Corrects poses, of any estimator, by looking at the image again."""
+
+    def __call__(self, frames: Sequence[Frame], poses: Sequence[Poses], skeleton: Skeleton) -> list[Poses]:
+        """Return one Poses per frame: the same people in the same rows, with corrected joints.
+
+        Args:
+            frames: the batch.
+            poses: of each frame.
+            skeleton: of the poses.
+        """
+
+
 class Embedder(Protocol):
     """Computes an appearance embedding for each person."""
 

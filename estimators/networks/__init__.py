@@ -23,6 +23,9 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     **{name: grouped.network for name, grouped in GROUPED.items()},
     # Landmarks in the image and in metres
     **{name: partial(makers.blazepose, name) for name in ("blazepose_lite", "blazepose_full", "blazepose_heavy")},
+    # Refining poses
+    "posefix_r50_256x192": partial(makers.posefix, 50),
+    "posefix_r152_384x288": partial(makers.posefix, 152),
     # Appearance
     "osnet_x0_25": lambda: makers.osnet(0.25),
     "osnet_x0_5": lambda: makers.osnet(0.5),
