@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from estimators.heatmaps import enlarged
-from estimators.limb_grouping import group_by_limbs
+from estimators.limb_grouping import LimbRules, group_by_limbs
+from estimators.limb_layouts import LAYOUTS, LimbLayout
 from estimators.loading import loaded
 from estimators.tag_grouping import HIGHER_HRNET, NEWELL, TagRules, group_by_tags
 from estimators.whole_image import GROUPED, Grouping, WholeImage
@@ -20,7 +21,7 @@ from posetrail.joint_mapping import mapped
 from posetrail.poses import Poses
 from posetrail.runtime import Run, Runtime
 from posetrail.similarity import box_area, grown_boxes, keypoint_boxes
-from posetrail.skeletons import COCO_17, OPENPOSE_18, Skeleton
+from posetrail.skeletons import Skeleton
 from posetrail.weights import Weights
 
 Answer = tuple[np.ndarray, ...]
@@ -29,8 +30,6 @@ People = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 _MIN_BOX_JOINT_SCORE = 0.1  # the box does not include joints of a lower score
 _BOX_MARGIN = 0.25  # around the joints: head and feet extend beyond them
-
-_K = len(COCO_17)
 
 
 class BottomUpNetwork:
@@ -54,13 +53,13 @@ class BottomUpNetwork:
 
     @property
     def skeleton(self) -> Skeleton:
-        """COCO's 17 joints."""
-        return COCO_17
+        """The joints of the people."""
+        return self._way.skeleton
 
     def __call__(self, frames: Sequence[Frame]) -> list[Poses]:
         """Return one Poses per frame, highest score first; boxes enclose the confident joints, within the image."""
         images = images_of(frames)
-        found = [Poses.empty(_K)] * len(images)
+        found = [Poses.empty(len(self.skeleton))] * len(images)
         canvases = [self._way.canvas(image) for image in images]
         for rows in by_size(canvases):
             batch = np.stack([canvases[i] for i in rows])
@@ -87,7 +86,7 @@ def _read_tags(answer: Answer, mirrored: Answer | None, way: WholeImage, *, rule
     """Heatmaps and tags (B, K, H, W) to people."""
     heatmaps, tags = answer[0], answer[1][..., None]
     if mirrored is not None:
-        mirrored_heatmaps, mirrored_tags = (maps[:, COCO_17.mirror, :, ::-1] for maps in mirrored)
+        mirrored_heatmaps, mirrored_tags = (maps[:, way.skeleton.mirror, :, ::-1] for maps in mirrored)
         heatmaps = (heatmaps + mirrored_heatmaps) / 2
         tags = np.concatenate([tags, mirrored_tags[..., None]], axis=4)
     return [
@@ -96,36 +95,36 @@ def _read_tags(answer: Answer, mirrored: Answer | None, way: WholeImage, *, rule
     ]
 
 
-_OPENPOSE_LIMBS = (
-    *(("neck", "right_shoulder"), ("neck", "left_shoulder")),
-    *(("right_shoulder", "right_elbow"), ("right_elbow", "right_wrist")),
-    *(("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist")),
-    *(("neck", "right_hip"), ("right_hip", "right_knee"), ("right_knee", "right_ankle")),
-    *(("neck", "left_hip"), ("left_hip", "left_knee"), ("left_knee", "left_ankle")),
-    *(("neck", "nose"), ("nose", "right_eye"), ("right_eye", "right_ear"), ("nose", "left_eye")),
-    *(("left_eye", "left_ear"), ("right_shoulder", "right_ear"), ("left_shoulder", "left_ear")),
-)
-"""In the order of grouping; `_OPENPOSE_FIELDS` gives the field of the network for each limb."""
-_OPENPOSE_FIELDS = (6, 10, 7, 8, 11, 12, 0, 1, 2, 3, 4, 5, 14, 15, 17, 16, 18, 9, 13)
-
-
-def _read_limbs(answer: Answer, mirrored: Answer | None, way: WholeImage) -> list[People]:
-    """OpenPose's fields (B, 38, h, w) and heatmaps (B, 19, h, w) to people."""
-    size = answer[0].shape[3] * way.stride, answer[0].shape[2] * way.stride
-    fields, heatmaps = (enlarged(maps, size) for maps in answer)
-    fields = fields.reshape(len(fields), -1, 2, *fields.shape[2:])[:, list(_OPENPOSE_FIELDS)]
-    limbs = np.array([[OPENPOSE_18.index(joint) for joint in limb] for limb in _OPENPOSE_LIMBS])
+def _read_limbs(answer: Answer, mirrored: Answer | None, way: WholeImage, *, layout: LimbLayout) -> list[People]:
+    """OpenPose's heatmaps and fields to people: separate, fields first, or in one output, heatmaps first."""
+    num_joints, num_fields = len(layout.skeleton), 2 * len(layout)
+    if len(answer) == 1:
+        [maps] = answer
+        fields, heatmaps = maps[:, -num_fields:], maps[:, :num_joints]
+    else:
+        fields, heatmaps = answer[0], answer[1][:, :num_joints]
+    size = fields.shape[3] * way.stride, fields.shape[2] * way.stride
+    rules = LimbRules(not_starting=layout.not_starting)
+    people = group_by_limbs(
+        ((enlarged(each, size) for each in image) for image in heatmaps),
+        ((enlarged(image[2 * i : 2 * i + 2], size) for i in layout.fields) for image in fields),
+        layout.limbs,
+        rules,
+    )
     return [
         # The score of a person sums joints and limbs, whose numbers are about equal.
-        (*mapped(keypoints, scores, OPENPOSE_18, COCO_17), person_scores / 2)
-        for keypoints, scores, person_scores in group_by_limbs(heatmaps[:, :-1], fields, limbs)
+        (*mapped(keypoints, scores, layout.skeleton, way.skeleton), person_scores / 2)
+        for keypoints, scores, person_scores in people
     ]
 
 
 READERS: dict[Grouping, Callable[[Answer, Answer | None, WholeImage], list[People]]] = {
     "tags": partial(_read_tags, rules=HIGHER_HRNET),
     "tags_newell": partial(_read_tags, rules=NEWELL),
-    "limbs": _read_limbs,
+    "limbs_18": partial(_read_limbs, layout=LAYOUTS["limbs_18"]),
+    "limbs_15": partial(_read_limbs, layout=LAYOUTS["limbs_15"]),
+    "limbs_25": partial(_read_limbs, layout=LAYOUTS["limbs_25"]),
+    "limbs_135": partial(_read_limbs, layout=LAYOUTS["limbs_135"]),
 }
 """Decodes the outputs for canvases and, with a flip test, for the mirrored canvases to the people of each image."""
 

@@ -7,6 +7,7 @@ joints, which separates crossing people.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,10 +27,10 @@ class LimbRules:
     min_share: float = 0.8  # ... this share of the samples
     min_joints: int = 4
     min_person_score: float = 0.4
-    starting_limbs: int = 17  # limbs after these, from ear to shoulder, are added to people but do not start one
+    not_starting: frozenset[int] = frozenset()  # limbs that join people, and add joints to them, but start none
 
 
-OPENPOSE_COCO = LimbRules()
+OPENPOSE_COCO = LimbRules(not_starting=frozenset({17, 18}))  # from ear to shoulder
 
 
 class _Joints(NamedTuple):
@@ -48,7 +49,10 @@ class _Limbs(NamedTuple):
 
 
 def group_by_limbs(
-    heatmaps: np.ndarray, fields: np.ndarray, limbs: np.ndarray, rules: LimbRules = OPENPOSE_COCO
+    heatmaps: Iterable[Iterable[np.ndarray]],
+    fields: Iterable[Iterable[np.ndarray]],
+    limbs: np.ndarray,
+    rules: LimbRules = OPENPOSE_COCO,
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Group the joints of each image to people.
 
@@ -56,8 +60,9 @@ def group_by_limbs(
     along the line between them (equation 10). Limbs that share a joint form a person.
 
     Args:
-        heatmaps: (N, K, H, W), without background, enlarged to the image, because joints are placed at cells.
-        fields: (N, L, 2, H, W), x y components, one field per limb.
+        heatmaps: (N, K, H, W), without background, enlarged to the image, because joints are placed at cells. Arrays,
+            or generators of the maps (H, W) of each image, which are needed one at a time.
+        fields: (N, L, 2, H, W), x y components, one field per limb; likewise.
         limbs: (L, 2) int, start and end joint of each limb, those of the trunk first.
         rules: thresholds.
 
@@ -66,17 +71,17 @@ def group_by_limbs(
         unsmoothed map, 0 where missing; scores (P,) of the people: the sum of joint and limb scores, divided
         by the number of joints.
     """
-    smooth = gaussian_filter(heatmaps.astype(np.float64), (0, 0, rules.smoothing_px, rules.smoothing_px))
     people = []
-    for image_heat, image_smooth, image_fields in zip(heatmaps, smooth, fields, strict=True):
-        joints = [_joints(*maps, rules) for maps in zip(image_heat, image_smooth, strict=True)]
+    for image_heat, image_fields in zip(heatmaps, fields, strict=True):
+        joints = [_joints(heatmap, rules) for heatmap in image_heat]
         found = [_limbs(joints[a], joints[b], field, rules) for (a, b), field in zip(limbs, image_fields, strict=True)]
         people.append(_people(joints, found, limbs, rules))
     return people
 
 
-def _joints(heatmap: np.ndarray, smooth: np.ndarray, rules: LimbRules) -> _Joints:
-    """Local maxima of the smoothed map (H, W), in row-major order."""
+def _joints(heatmap: np.ndarray, rules: LimbRules) -> _Joints:
+    """Local maxima of a map (H, W) after smoothing, in row-major order."""
+    smooth = gaussian_filter(heatmap.astype(np.float64), rules.smoothing_px)
     framed = np.pad(smooth, 1)
     peak = smooth > rules.min_score
     for neighbour in (framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:]):
@@ -146,7 +151,7 @@ def _joined(
             end_score = joints[b].scores[end] + score
             holders = np.flatnonzero((members[:, a] == start) | (members[:, b] == end))
             if len(holders) == 0:
-                if kind < rules.starting_limbs:
+                if kind not in rules.not_starting:
                     person = np.full(len(joints), -1)
                     person[[a, b]] = start, end
                     members, counts = np.vstack([members, person]), np.append(counts, 2)

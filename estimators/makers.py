@@ -165,6 +165,34 @@ def openpose() -> nn.Module:
     return OpenPose()
 
 
+def openpose_mpi() -> nn.Module:
+    """OpenPose for MPII, bottom-up."""
+    from estimators.networks.openpose import OpenPose
+
+    return OpenPose(limbs=14, joints=15)
+
+
+def openpose_body25() -> nn.Module:
+    """OpenPose's BODY_25, bottom-up."""
+    from estimators.networks.openpose_body import openpose_body25 as build
+
+    return build()
+
+
+def openpose_body135() -> nn.Module:
+    """OpenPose's BODY_135 for whole bodies, bottom-up."""
+    from estimators.networks.openpose_body import openpose_body135 as build
+
+    return build()
+
+
+def openpose_part(*, joints: int) -> nn.Module:
+    """OpenPose's network for a hand (21 joints) or a face (70)."""
+    from estimators.networks.openpose_parts import OpenPosePart
+
+    return OpenPosePart(joints=joints)
+
+
 def osnet(widen: float, *, norm: bool = False) -> nn.Module:
     """OSNet, an appearance network, with a factor on its width."""
     from estimators.networks.osnet import OSNet

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from posetrail.errors import InputError
 from posetrail.frame import Frame
 from posetrail.poses import Poses
 from posetrail.protocols import Estimator
-from posetrail.skeletons import FACE_68, FACE_106, HAND_21, Skeleton
+from posetrail.skeletons import FACE_68, FACE_70, FACE_106, HAND_21, Skeleton
 from posetrail.wholebody import HAND_ROOT, of_side
 
 MIN_BODY_SCORE = 0.3  # a part is estimated where the joints that its box is made from have at least this score
@@ -107,7 +108,7 @@ class Parts:
         arms = [f"{side}_{name}" for side in _SIDES for name in ("shoulder", "elbow", "wrist")]
         for setting, part, needed, fits in (
             ("hands", hands, arms, (HAND_21,)),
-            ("faces", faces, list(_HEAD), (FACE_68, FACE_106)),
+            ("faces", faces, list(_HEAD), (FACE_68, FACE_70, FACE_106)),
         ):
             if part is None:
                 continue
@@ -134,14 +135,32 @@ class Parts:
         parts: list[list[Poses]] = [[] for _ in frames]
         if self._hands is not None:
             boxes = [hand_boxes(each, self._body) for each in poses]
-            for k in range(len(_SIDES)):
-                for found, more in zip(parts, self._hands(frames, [each[:, k] for each in boxes]), strict=True):
+            for k, side in enumerate(_SIDES):
+                is_mirrored = side == "right" and getattr(self._hands, "only_left_hands", False)
+                estimate = partial(_in_mirror, self._hands) if is_mirrored else self._hands
+                for found, more in zip(parts, estimate(frames, [each[:, k] for each in boxes]), strict=True):
                     found.append(more)
         if self._faces is not None:
             boxes = [face_boxes(each, self._body) for each in poses]
             for found, more in zip(parts, self._faces(frames, boxes), strict=True):
                 found.append(more)
         return [_joined(each, found) for each, found in zip(poses, parts, strict=True)]
+
+
+def _in_mirror(estimator: Estimator, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
+    """Call an estimator of one side with mirrored images, and mirror its answers back."""
+    mirrored = [replace(frame, image=np.ascontiguousarray(frame.image[:, ::-1])) for frame in frames]
+    lasts = [frame.image.shape[1] - 1 for frame in frames]
+    flipped = [
+        np.stack([last - each[:, 2], each[:, 1], last - each[:, 0], each[:, 3]], axis=1)
+        for each, last in zip(boxes, lasts, strict=True)
+    ]
+    answers = []
+    for poses, each, last in zip(estimator(mirrored, flipped), boxes, lasts, strict=True):
+        places = poses.keypoints.copy()
+        places[..., 0] = last - places[..., 0]
+        answers.append(replace(poses, keypoints=places, boxes=each))
+    return answers
 
 
 def _joined(poses: Poses, parts: list[Poses]) -> Poses:

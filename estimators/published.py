@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from estimators.published_lifters import LIFTERS
+from estimators.published_openpose import OPENPOSES
 from estimators.published_rtmpose import RTMPOSES, mmpose_file
 from posetrail.published import Published, by_name, torchvision_file
 
@@ -238,20 +239,6 @@ _LINKED_BY_AUTHORS = (
         "59 COCO AP",
         555.6,
     ),
-    replace(
-        _bring(
-            "caffe_openpose_coco",
-            "OpenPose",
-            "pose_iter_440000.caffemodel",
-            "https://github.com/ZheC/Realtime_Multi-Person_Pose_Estimation",
-            "non-commercial",
-            (368, 368),
-            "58 COCO AP",
-            209.3,
-        ),
-        skeleton="openpose_18",
-        remark="in Caffe's format: turn it into a state dict with the layers' names first",
-    ),
 )
 
 
@@ -302,5 +289,7 @@ _BLAZEPOSES = tuple(
 )
 """Beside blazepose_full, which is in the package."""
 
-PUBLISHED = by_name(_KEYPOINT_RCNN, *_BLAZEPOSES, *RTMPOSES, *_MMPOSES, *_LINKED_BY_AUTHORS, *_OSNETS, *LIFTERS)
+PUBLISHED = by_name(
+    _KEYPOINT_RCNN, *_BLAZEPOSES, *RTMPOSES, *_MMPOSES, *_LINKED_BY_AUTHORS, *OPENPOSES, *_OSNETS, *LIFTERS
+)
 """By name; a network uses the file of its own name unless another is given."""

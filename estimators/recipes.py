@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Literal
 from estimators import makers
 from estimators.heatmaps import DECODERS, Alignment
 from posetrail.errors import InputError, unknown_name
-from posetrail.preprocessing import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, ZERO_TO_ONE, Preprocessing
+from posetrail.preprocessing import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, OPENPOSE, ZERO_TO_ONE, Preprocessing
 from posetrail.skeletons import (
     COCO_17,
     COCO_WHOLEBODY_133,
     FACE_68,
+    FACE_70,
     FACE_106,
     HALPE_26,
     HAND_21,
@@ -60,6 +61,8 @@ class Recipe:
     highest: float = 1.0
     """Value of a trained map at the joint; scores are divided by it."""
     skeleton: Skeleton = COCO_17
+    only_left_hands: bool = False
+    """Whether the network was trained with left hands, so that crops of right hands must be mirrored."""
 
     def with_decoder(self, decoder: str | None) -> Recipe:
         """The recipe with another decoder of heatmaps; "udp" changes crop, alignment and flip test too.
@@ -135,7 +138,12 @@ _HOURGLASS = Recipe(
     flip_shift=False,
     skeleton=MPII_16,
 )
-
+_OPENPOSE_PART = Recipe(
+    input_size=(368, 368), preprocessing=OPENPOSE, decoder="dark", alignment="middle", flip_shift=False
+)
+_OPENPOSE_FACE = replace(_OPENPOSE_PART, skeleton=FACE_70)
+# Boxes of hands are 1.5 times as large as those of `parts` (Simon et al. 2017).
+_OPENPOSE_HAND = replace(_OPENPOSE_PART, skeleton=HAND_21, padding=(1.5, 1.5), only_left_hands=True)
 
 _RTMPOSE_SIZES = {"t": (0.167, 0.375), "s": (0.33, 0.5), "m": (0.67, 0.75), "l": (1, 1), "x": (1.33, 1.25)}
 
@@ -187,6 +195,8 @@ TOP_DOWN: dict[str, tuple[Recipe, Callable[..., nn.Module]]] = {
     "rtmpose_m_hand21": _rtmpose("m", _RTMPOSE_PART, HAND_21),
     "rtmpose_m_face68": _rtmpose("m", _RTMPOSE_PART, FACE_68),
     **{f"rtmpose_{size}_face106": _rtmpose(size, _RTMPOSE_PART, FACE_106) for size in "tsm"},
+    "openpose_hand21": (_OPENPOSE_HAND, partial(makers.openpose_part, joints=21)),
+    "openpose_face70": (_OPENPOSE_FACE, partial(makers.openpose_part, joints=70)),
     **{f"rtmw_{size}": _rtmpose(size, _RTMPOSE, COCO_WHOLEBODY_133, makers.rtmw) for size in "mlx"},
     **{f"rtmw_{size}_384x288": _rtmpose(size, _RTMPOSE_LARGE, COCO_WHOLEBODY_133, makers.rtmw) for size in "lx"},
     "vitpose_s_mmpose": (_VITPOSE, partial(makers.vitpose_mmpose, 384)),

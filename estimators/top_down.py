@@ -86,6 +86,11 @@ class TopDown:
         """The skeleton of the recipe."""
         return self.recipe.skeleton
 
+    @property
+    def only_left_hands(self) -> bool:
+        """Whether right hands must be given as mirrored images."""
+        return self.recipe.only_left_hands
+
     def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
         """Estimate the joints in every box; all are missing if a box is empty, not finite or outside the image.
 
@@ -188,9 +193,10 @@ def _mask(crops: np.ndarray, kept: np.ndarray, recipe: Recipe) -> None:
 
 
 def _read_heatmaps(answer: Answer, mirrored: Answer | None, recipe: Recipe) -> Joints:
-    maps = _last_maps(answer)
+    K = len(recipe.skeleton)  # a map of the background may follow
+    maps = _last_maps(answer)[:, :K]
     if mirrored is not None:
-        maps = flip_average(maps, _last_maps(mirrored), recipe.skeleton.mirror, shift=recipe.flip_shift)
+        maps = flip_average(maps, _last_maps(mirrored)[:, :K], recipe.skeleton.mirror, shift=recipe.flip_shift)
     cells, scores = DECODERS[recipe.decoder](maps)
     map_size = maps.shape[3], maps.shape[2]
     return cells_to_pixels(cells, map_size, recipe.input_size, recipe.alignment), scores / recipe.highest

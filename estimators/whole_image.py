@@ -6,7 +6,7 @@ To add one, write its file in `networks/`, a function in `makers` and a line in 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import cv2
@@ -14,12 +14,13 @@ import numpy as np
 
 from estimators import makers
 from posetrail.frame import Image
-from posetrail.preprocessing import IMAGENET, ZERO_TO_ONE, Preprocessing
+from posetrail.preprocessing import IMAGENET, OPENPOSE, ZERO_TO_ONE, Preprocessing
+from posetrail.skeletons import BODY_25, BODY_135, COCO_17, OPENPOSE_MPI_15, Skeleton
 
 if TYPE_CHECKING:
     from torch import nn
 
-Grouping = Literal["tags", "tags_newell", "limbs"]
+Grouping = Literal["tags", "tags_newell", "limbs_18", "limbs_15", "limbs_25", "limbs_135"]
 
 _LONGEST = 4  # largest longer side of the canvas, relative to the fixed side
 
@@ -40,6 +41,8 @@ class WholeImage:
     """Pixels of the canvas per cell of the output maps."""
     flips: bool = True
     """Whether a flip test was published for the network."""
+    skeleton: Skeleton = COCO_17
+    """Of the people."""
 
     def scale(self, image: Image) -> float:
         """Pixels of the canvas per pixel of the image."""
@@ -69,6 +72,10 @@ class Grouped:
     """Wraps the network so that it returns what the grouping reads; None if its own outputs are that."""
 
 
+_OPENPOSE = WholeImage(
+    side="height", side_px=368, multiple=8, preprocessing=OPENPOSE, grouping="limbs_18", stride=8, flips=False
+)
+
 GROUPED: dict[str, Grouped] = {
     "higherhrnet_w32": Grouped(
         way=WholeImage(side="shorter", side_px=512, multiple=64, preprocessing=IMAGENET, grouping="tags", stride=1),
@@ -82,17 +89,16 @@ GROUPED: dict[str, Grouped] = {
         network=lambda: makers.associative_hourglass(4),
         maps=makers.associative_maps,
     ),
-    "caffe_openpose_coco": Grouped(
-        way=WholeImage(
-            side="height",
-            side_px=368,
-            multiple=8,
-            preprocessing=Preprocessing(bgr=True, mean=(128.0, 128.0, 128.0), std=(256.0, 256.0, 256.0)),
-            grouping="limbs",
-            stride=8,
-            flips=False,
-        ),
-        network=makers.openpose,
+    "caffe_openpose_coco": Grouped(way=_OPENPOSE, network=makers.openpose),
+    "caffe_openpose_mpi": Grouped(
+        way=replace(_OPENPOSE, grouping="limbs_15", skeleton=OPENPOSE_MPI_15), network=makers.openpose_mpi
+    ),
+    "openpose_body25": Grouped(
+        way=replace(_OPENPOSE, multiple=16, grouping="limbs_25", skeleton=BODY_25), network=makers.openpose_body25
+    ),
+    "openpose_body135": Grouped(
+        way=replace(_OPENPOSE, side_px=480, multiple=16, grouping="limbs_135", skeleton=BODY_135),
+        network=makers.openpose_body135,
     ),
 }
 """Recipe and makers of each bottom-up network by name."""

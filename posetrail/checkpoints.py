@@ -8,6 +8,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
+from posetrail.caffe_file import read_caffemodel
 from posetrail.errors import InputError
 from posetrail.files import digest
 from posetrail.published import Published
@@ -38,8 +39,8 @@ def load_checkpoint(path: Path | str) -> dict[str, Tensor]:
     """Read the state dict of a checkpoint, without the wrappers of training programs.
 
     Args:
-        path: .safetensors, or a file of torch.save (.pth, .pt, .tar, .ckpt, ...); a pickle that would execute code is
-            refused.
+        path: .safetensors, .caffemodel, or a file of torch.save (.pth, .pt, .tar, .ckpt, ...); a pickle that would
+            execute code is refused.
 
     Returns:
         key -> tensor on the CPU, in the order of the file; prefixes of training such as `module.` are removed.
@@ -168,6 +169,8 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if path.suffix == ".caffemodel":
+            return {key: torch.from_numpy(value) for key, value in read_caffemodel(path).items()}
         with torch.serialization.safe_globals([(_Ignored, name) for name in _IGNORED]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:

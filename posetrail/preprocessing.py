@@ -37,6 +37,7 @@ IMAGENET_MEAN_1, IMAGENET_STD_1 = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  
 
 IMAGENET = Preprocessing(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 ZERO_TO_ONE = Preprocessing(std=(255.0, 255.0, 255.0))
+OPENPOSE = Preprocessing(bgr=True, mean=(128.0, 128.0, 128.0), std=(256.0, 256.0, 256.0))
 MINUS_1_TO_1 = Preprocessing(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 
 NORMALISATIONS = {"imagenet": IMAGENET, "0..1": ZERO_TO_ONE, "0..255": Preprocessing()}

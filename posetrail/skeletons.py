@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from posetrail import face106, wholebody
+from posetrail import face106, openpose_joints, wholebody
 from posetrail.joint_mapping import mapped as mapped
 
 UNKNOWN_SIGMA = 0.08  # OKS sigma of joints without a published one: about the mean of COCO's
@@ -80,7 +80,7 @@ class Skeleton:
 
     @cached_property
     def part(self) -> np.ndarray:  # (K,) int
-        """1 for the joints of a left hand, 2 of a right hand, 3 for the 68 or 106 points of a face, 0 for others."""
+        """1 for the joints of a left hand, 2 of a right hand, 3 for points of a face, 0 for others."""
         part = np.zeros(len(self), int)
         for number, joints in _DENSE_PARTS:
             if set(joints) <= set(self.joints):
@@ -97,9 +97,12 @@ class Skeleton:
 
 
 _DENSE_PARTS = (
+    (1, openpose_joints.HAND_JOINTS["left"]),
     (1, wholebody.of_side("left")),
+    (2, openpose_joints.HAND_JOINTS["right"]),
     (2, wholebody.of_side("right")),
     (3, wholebody.FACE_JOINTS),
+    (3, openpose_joints.FACE_JOINTS),
     (3, face106.JOINTS),
 )
 
@@ -275,6 +278,13 @@ FACE_106 = Skeleton(
     oks_sigmas=face106.OKS_SIGMAS,
 )
 
+FACE_70 = Skeleton(
+    name="face_70",  # OpenPose's: 300-W with the pupils
+    joints=openpose_joints.FACE_JOINTS,
+    limbs=openpose_joints.FACE_LIMBS,
+    oks_sigmas=openpose_joints.FACE_SIGMAS,
+)
+
 HALPE_26 = _skeleton(
     "halpe_26",  # Fang et al., TPAMI 2022 (AlphaPose): the body of Halpe-FullBody
     (
@@ -331,6 +341,20 @@ OPENPOSE_18 = _skeleton(
     (*(joint for joint in BODY_25.joints[:15] if joint != "pelvis"), *BODY_25.joints[15:19]),
     (*_FACE, ("nose", "neck")),
     (*_from("neck", *_TO_SHOULDERS, *_TO_HIPS), *_ARMS_AND_LEGS),
+)
+
+OPENPOSE_MPI_15 = _skeleton(
+    "openpose_mpi_15",  # OpenPose's MPII model; "spine" is the middle of MPII's thorax and pelvis
+    ("head_top", "neck", *(joint for joint in OPENPOSE_18.joints[2:14]), "spine"),
+    (("head_top", "neck"),),
+    (*_from("neck", *_TO_SHOULDERS, "spine"), *_from("spine", *_TO_HIPS), *_ARMS_AND_LEGS),
+)
+
+BODY_135 = Skeleton(
+    name="body_135",  # OpenPose's network for whole bodies, Hidalgo et al., ICCV 2019
+    joints=COCO_17.joints + openpose_joints.JOINTS,
+    limbs=COCO_17.limbs + openpose_joints.LIMBS,
+    oks_sigmas=COCO_17.oks_sigmas + openpose_joints.OKS_SIGMAS,
 )
 
 MPII_16 = _skeleton(
@@ -517,6 +541,8 @@ SKELETONS = {
         HALPE_26,
         BODY_25,
         OPENPOSE_18,
+        OPENPOSE_MPI_15,
+        BODY_135,
         MPII_16,
         CROWDPOSE_14,
         AIC_14,
@@ -524,13 +550,14 @@ SKELETONS = {
         H36M_17,
         HAND_21,
         FACE_68,
+        FACE_70,
         FACE_106,
         BLAZEPOSE_33,
         HUMANEVA_15,
     )
 }
 
-PARTS = (HAND_21, FACE_68, FACE_106)
+PARTS = (HAND_21, FACE_68, FACE_70, FACE_106)
 """Skeletons of a part of the body: their networks take boxes of hands or faces."""
 
 

@@ -123,3 +123,25 @@ def test_networks_and_bodies_that_do_not_fit_are_refused() -> None:
         Parts(LSP_14, faces=Middle(FACE_68))
     with pytest.raises(InputError, match="bodies without their joints, got one for coco_wholebody_133"):
         Parts(COCO_WHOLEBODY_133, hands=Middle(HAND_21))
+
+
+class LeftHands(Middle):
+    """Knows left hands only: puts all joints on the right edge of its box."""
+
+    only_left_hands = True
+
+    def __call__(self, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[Poses]:
+        answers = super().__call__(frames, boxes)
+        for poses, each in zip(answers, boxes, strict=True):
+            poses.keypoints[..., 0] = each[:, 2:3]
+        return answers
+
+
+def test_right_hands_are_mirrored_for_a_network_that_knows_left_hands() -> None:
+    hands = LeftHands(HAND_21)
+    poses = standing()
+    [with_hands] = Parts(COCO_17, hands=hands)(frames_of([np.zeros((600, 400, 3), np.uint8)]), [poses])
+    left, right = hand_boxes(poses, COCO_17)[0]
+    np.testing.assert_allclose(with_hands.keypoints[0, 17:38, 0], left[2], atol=1e-3)
+    np.testing.assert_allclose(with_hands.keypoints[0, 38:59, 0], right[0], atol=1e-3)
+    np.testing.assert_allclose(hands.boxes[1][0, ::2], [399 - right[2], 399 - right[0]], atol=1e-3)

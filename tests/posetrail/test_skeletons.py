@@ -13,6 +13,7 @@ from posetrail.skeletons import (
     AIC_14,
     BLAZEPOSE_33,
     BODY_25,
+    BODY_135,
     COCO_17,
     COCO_WHOLEBODY_133,
     CROWDPOSE_14,
@@ -99,7 +100,14 @@ def test_limbs_connect_the_body_and_leave_no_joint_alone(skeleton: Skeleton) -> 
     never_annotated = {"left_ear", "right_ear"} if skeleton is POSETRACK_18 else set()
     assert {joint for tracklet in others if len(tracklet) == 1 for joint in tracklet} == never_annotated
     assert len(set(map(frozenset, skeleton.limbs))) == len(skeleton.limbs)
-    no_neck = {COCO_17, COCO_WHOLEBODY_133, POSETRACK_15, POSETRACK_18, BLAZEPOSE_33}  # their heads are drawn apart
+    no_neck = {
+        COCO_17,
+        COCO_WHOLEBODY_133,
+        BODY_135,
+        POSETRACK_15,
+        POSETRACK_18,
+        BLAZEPOSE_33,
+    }  # their heads are drawn apart
     assert not others or skeleton in no_neck
 
 
