@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -171,7 +172,8 @@ def _read(path: Path) -> Any:
             return load_file(path)
         if path.suffix == ".caffemodel":
             return {key: torch.from_numpy(value) for key, value in read_caffemodel(path).items()}
-        with torch.serialization.safe_globals([(_Ignored, name) for name in _IGNORED]):
+        with torch.serialization.safe_globals([(_Ignored, name) for name in _IGNORED]), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # on pickles of another protocol, which it then refuses
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise InputError(

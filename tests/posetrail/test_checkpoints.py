@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 
@@ -83,6 +85,15 @@ def test_a_pickle_that_would_execute_code_is_refused_and_not_executed(tmp_path: 
     with pytest.raises(InputError, match=r"weights .*weights.pth: expected tensors only"):
         load_checkpoint(path)
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_plain_pickle_is_refused_without_a_warning(protocol: int, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(pickle.dumps({"weight": [1.0, 2.0]}, protocol))
+    with warnings.catch_warnings(), pytest.raises(InputError, match=r"weights .*weights.pth: "):
+        warnings.simplefilter("error")
+        load_checkpoint(path)
 
 
 def test_unusable_files_are_refused_in_one_line(tmp_path: Path) -> None:
