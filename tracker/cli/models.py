@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from posetrail.errors import InputError
+from posetrail.wording import people as counted_people
 from tracker.cli.help import HELP_FLAGS
 from tracker.cli.printing import Printer
 
@@ -228,9 +229,9 @@ def _quantised(done: Quantised, normalisation: str | None) -> None:
     if isinstance(change, JointChange):
         width, height = change.crop_size
         _print(
-            f"    {change.crops} people in other frames: joints moved by {change.median_px:.2f} px of crops {width} x "
-            f"{height} (median; 90th percentile {change.p90_px:.2f}), scores by {change.score_median:.3f} "
-            f"({change.score_p90:.3f})"
+            f"    {counted_people(change.crops)} in other frames: joints moved by {change.median_px:.2f} px "
+            f"of crops {width} x {height} (median; 90th percentile {change.p90_px:.2f}), "
+            f"scores by {change.score_median:.3f} ({change.score_p90:.3f})"
         )
     else:
         _print(
