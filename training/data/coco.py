@@ -22,7 +22,7 @@ from posetrail.skeletons import COCO_17, Skeleton
 from posetrail.wording import counted
 from posetrail.wording import people as counted_people
 from training.data.images import ImageFinder
-from training.data.people import boxes_around, visibility_of
+from training.data.people import annotated_boxes, visibility_of
 from training.data.skeletons import known_skeleton, new_skeleton
 from training.samples import Samples
 
@@ -105,9 +105,9 @@ def read_layout(
     people = Records([annotations.records[i] for i in kept], lambda row: annotations.where(kept[row]))
 
     keypoints, visibility = (joints or _joints)(people, skeleton)
-    boxes = boxes_of(people, "bbox", corners=False)
-    without_box = np.isnan(boxes).any(axis=1)
-    boxes = np.where(without_box[:, None], boxes_around(keypoints), boxes)
+    given_boxes = boxes_of(people, "bbox", corners=False)
+    boxes = annotated_boxes(given_boxes, keypoints)
+    without_box = (boxes != given_boxes).any(axis=1)
     boxless = np.isnan(boxes).any(axis=1)
     if boxless.any():
         people.fail(int(boxless.argmax()), "bbox", "a box for a person without labelled joints")

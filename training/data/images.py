@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from posetrail.errors import InputError
 
@@ -30,7 +30,7 @@ class ImageFinder:
         Raises:
             InputError: an image is in none of the folders.
         """
-        names = [name.replace("\\", "/") for name in names]
+        names = _without_lost_folders([name.replace("\\", "/") for name in names])
         places = self._places()
         for place in places:
             if all(self._has(place / name) for name in names):
@@ -67,6 +67,25 @@ class ImageFinder:
             except (OSError, ValueError):  # ValueError: the name has a character that no path may have
                 self._listings[folder] = frozenset()
         return path.name in self._listings[folder]
+
+
+def _without_lost_folders(names: list[str]) -> list[str]:
+    """Absolute names of files that are not there, as of another computer, without their folders.
+
+    Only if the file names alone distinguish the images. Absolute names, and names with .., of files that are there may
+    be anywhere: images are decoded, and nothing is written beside them.
+    """
+    short = [PureWindowsPath(name).name if _is_lost(name) else name for name in names]
+    return short if len(set(short)) == len(set(names)) else names
+
+
+def _is_lost(name: str) -> bool:
+    if not (name.startswith("/") or PureWindowsPath(name).is_absolute()):
+        return False
+    try:
+        return not Path(name).is_file()
+    except (OSError, ValueError):  # ValueError: the name has a character that no path may have
+        return True
 
 
 def _folders(path: Path) -> list[Path]:

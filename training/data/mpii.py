@@ -20,7 +20,7 @@ from posetrail.skeletons import MPII_16
 from posetrail.wording import people as counted_people
 from training.data.images import ImageFinder
 from training.data.matlab import is_empty, numbers, structures, text, variable
-from training.data.people import boxes_around, visibility_of
+from training.data.people import boxes_around, head_sizes_of, visibility_of
 from training.samples import NOT_LABELLED, OCCLUDED, VISIBLE, Samples
 
 _FIRST_PX = 1.0  # MATLAB's first pixel
@@ -75,7 +75,7 @@ def _read_list(path: Path, content: list[Any], find: ImageFinder) -> Samples:
         boxes=_boxes(centres - _FIRST_PX, scales),
         keypoints=keypoints,
         visibility=visibility,
-        head_sizes=np.linalg.norm(keypoints[:, _HEAD[0]] - keypoints[:, _HEAD[1]], axis=1),
+        head_sizes=head_sizes_of(np.linalg.norm(keypoints[:, _HEAD[0]] - keypoints[:, _HEAD[1]], axis=1)),
     )
 
 
@@ -134,7 +134,7 @@ def _read_release(path: Path, content: Any, find: ImageFinder) -> Samples:
         boxes=np.where(np.isnan(given).any(axis=1, keepdims=True), boxes_around(keypoints), given),
         keypoints=keypoints,
         visibility=table[:, :, 2],
-        head_sizes=np.array(heads, float),
+        head_sizes=head_sizes_of(np.array(heads, float)),
         notes=(f"{path.name}: {counted_people(left_out)} without joints left out",) if left_out else (),
     )
 

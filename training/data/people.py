@@ -31,3 +31,18 @@ def visibility_of(people: Records, keypoints: np.ndarray, flags: np.ndarray) -> 
 def boxes_around(keypoints: np.ndarray) -> np.ndarray:
     """Boxes (N, 4) around labelled joints (N, K, 2), 15 % longer and wider; NaN without a labelled joint."""
     return grown_boxes(keypoint_boxes(keypoints), _MARGIN)
+
+
+def annotated_boxes(boxes: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) of people, around their joints where a file gives none: at NaN, or all four numbers 0.
+
+    A box of zeros stays where no joint is labelled.
+    """
+    around = boxes_around(keypoints)
+    missing = np.isnan(boxes).any(axis=1) | ((boxes == 0).all(axis=1) & np.isfinite(around).all(axis=1))
+    return np.where(missing[:, None], around, boxes)
+
+
+def head_sizes_of(lengths: np.ndarray) -> np.ndarray:
+    """Head sizes (N,) for PCKh: NaN, not known, where a head has no length, as in boxes of zeros."""
+    return np.where(lengths > 0, lengths, np.nan)

@@ -20,7 +20,7 @@ from posetrail.errors import InputError
 from posetrail.skeletons import POSETRACK_15
 from posetrail.wording import people as counted_people
 from training.data.images import ImageFinder
-from training.data.people import boxes_around
+from training.data.people import annotated_boxes, head_sizes_of
 from training.samples import NOT_LABELLED, OCCLUDED, VISIBLE, Samples
 
 
@@ -43,7 +43,7 @@ def samples_of(clip: Clip, path: Path, find: ImageFinder) -> Samples:
     """The people of the labelled frames of a clip; people without a joint and without a box are left out."""
     labelled = np.isfinite(clip.keypoints).all(axis=2)
     keypoints = np.where(labelled[:, :, None], clip.keypoints, np.nan)
-    boxes = np.where(np.isnan(clip.boxes).any(axis=1, keepdims=True), boxes_around(keypoints), clip.boxes)
+    boxes = annotated_boxes(clip.boxes, keypoints)
     in_frames = clip.labeled[clip.frames]
     kept = in_frames & np.isfinite(boxes).all(axis=1)
     visibility = np.where(labelled, np.where(clip.occluded, OCCLUDED, VISIBLE), NOT_LABELLED)
@@ -60,7 +60,7 @@ def samples_of(clip: Clip, path: Path, find: ImageFinder) -> Samples:
         boxes=boxes[kept],
         keypoints=keypoints[kept],
         visibility=visibility[kept],
-        head_sizes=HEAD_SIZE_PER_DIAGONAL * np.linalg.norm(sides[kept], axis=1),
+        head_sizes=head_sizes_of(HEAD_SIZE_PER_DIAGONAL * np.linalg.norm(sides[kept], axis=1)),
         track_ids=clip.track_ids[kept],
         notes=(f"{path.name}: {counted_people(left_out)} without a joint and a box left out",) if left_out else (),
     )
