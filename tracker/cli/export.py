@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from posetrail.errors import InputError
-from tracker.cli.flags import Run, in_out
+from tracker.cli.flags import ClipPath, Run, in_out
 from tracker.cli.printing import Printer
 
 
@@ -39,8 +39,15 @@ def export_command(
         Path | None,
         in_out("The file to write [default: export.* or ground_truth.* in RUN].", name=["--output", "-o"]),
     ] = None,
+    images: Annotated[
+        Path | None,
+        in_out("Folder for the images of the labelled frames, with --ground-truth: data for `posetrail train`."),
+    ] = None,
+    input: Annotated[
+        ClipPath | None, in_out("The clip, for --images [default: the path in run.json]. Needed if it was moved.")
+    ] = None,
 ) -> int:
-    """Write the tracks of a run, with its corrections, to one file. Needs neither the video nor a network.
+    """Write the tracks of a run, with its corrections, to one file. Only --images needs the video.
 
     Files of 3-D joints have y up; trc and bvh hold one person each.
     """
@@ -48,7 +55,7 @@ def export_command(
     from tracker.runs.export3d import FORMATS_3D, export_3d
 
     if to in FORMATS_3D:
-        if ground_truth or smoothed:
+        if ground_truth or smoothed or images is not None:
             raise InputError(f"--ground-truth: expected --to posetrack, coco or csv beside it, got {to}")
         for path in export_3d(run, to, persons=_ids(persons), output=output):
             Printer().result(str(path), file=path)
@@ -57,7 +64,9 @@ def export_command(
         raise InputError(f"--persons: expected --to trc, c3d, bvh or npz beside it, got {to}")
     if smoothed and not ground_truth:
         raise InputError("--smoothed: expected --ground-truth beside it; exported tracks are as smooth as those of RUN")
-    path = export_run(run, to, ground_truth=ground_truth, smoothed=smoothed, output=output)
+    if images is not None and not ground_truth:
+        raise InputError("--images: expected --ground-truth beside it; the images are those of the labelled frames")
+    path = export_run(run, to, ground_truth=ground_truth, smoothed=smoothed, output=output, images=images, input=input)
     Printer().result(str(path), file=path)
     return 0
 

@@ -10,11 +10,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from posetrail.errors import InputError, unknown_name
+from tracker.io.video import Source
 from tracker.io.writers import WRITERS, ClipInfo
 from tracker.runs.corrected import CorrectedRun, Entry
+from tracker.runs.export_images import write_images
 from tracker.runs.ground_truth import GroundTruth, write_coco, write_csv, write_posetrack
 from tracker.runs.locks import file_lock
-from tracker.runs.record import check_output_file, read_record
+from tracker.runs.record import PosesInput, RunRecord, check_output_file, open_input, read_record
 from tracker.tracked_clip import PoseName, TrackedClip
 
 _log = logging.getLogger(__name__)
@@ -50,6 +52,8 @@ def export_run(
     ground_truth: bool = False,
     smoothed: bool = False,
     output: str | Path | None = None,
+    images: str | Path | None = None,
+    input: str | Path | None = None,
 ) -> Path:
     """Write the tracks of a run, with its corrections, to one file. Needs neither the clip nor a network.
 
@@ -61,13 +65,15 @@ def export_run(
         smoothed: ground truth with the smoothed joints of the tracks instead. Without `ground_truth` it has no effect:
             joints are as in the files of the run.
         output: the file to write; one in the run's folder, named by `export_name`, if not given.
+        images: a folder for the images of the labelled frames of ground truth, which are read from the clip.
+        input: where the clip is now, if it was moved.
 
     Returns:
         The path of the file.
 
     Raises:
-        InputError: there is no run or no such format, the skeleton has no place in the format, no frame is checked, or
-            the file cannot be written.
+        InputError: there is no run or no such format, the skeleton has no place in the format, no frame is checked, the
+            images cannot be read, or a file cannot be written.
 
     Examples:
         >>> export_run("out/clip", "coco", ground_truth=True, output="clip.coco.json")
@@ -76,10 +82,16 @@ def export_run(
     name = export_name(to, ground_truth=ground_truth)
     path = run / name if output is None else Path(output)
     check_output_file(run, path)
-    read_record(run)  # refuses a folder that is no run before a lock is made beside the file
+    record = read_record(run)  # refuses a folder that is no run before a lock is made beside the file
+    if images is not None and not ground_truth:
+        raise InputError("images: expected ground_truth beside it; the images are those of the labelled frames")
     with file_lock(path), CorrectedRun(run) as opened:
         if ground_truth:
-            _WRITE_GROUND_TRUTH[to](path, ground_truth_of(opened, smoothed=smoothed))
+            truth = ground_truth_of(opened, smoothed=smoothed)
+            if images is not None:
+                names = zip(truth.clip.frame_indices[truth.labelled].tolist(), _labelled_names(truth), strict=True)
+                write_images(Path(images), _clip_of(record, input), dict(names))
+            _WRITE_GROUND_TRUTH[to](path, truth)
         else:
             _write_tracks(path, to, _info(opened), opened.clip)
     return path
@@ -113,6 +125,16 @@ def ground_truth_of(opened: CorrectedRun, *, smoothed: bool = False) -> GroundTr
         hidden=_hidden(entries, opened),
         origin=_origin(opened, entries, smoothed),
     )
+
+
+def _labelled_names(truth: GroundTruth) -> list[str]:
+    return [truth.clip.frame_names[position] for position in np.flatnonzero(truth.labelled).tolist()]
+
+
+def _clip_of(record: RunRecord, path: str | Path | None) -> Source:
+    if isinstance(record.input, PosesInput):
+        raise InputError(f"images: expected a run of a clip, got one of the poses in {record.input.path}")
+    return open_input(record, None if path is None else Path(path))
 
 
 def _info(opened: CorrectedRun) -> ClipInfo:

@@ -22,12 +22,18 @@ from posetrail.skeletons import COCO_17, POSETRACK_15
 from tests.command_line import fails, succeeds
 from tests.corrected_runs import WALKERS, make_run
 from tests.pose_frames import pose_frames
+from tests.truth_networks import truth_networks
+from tests.worlds import Walker, World, line, write_images
 from tracker.io.importers import read_poses
+from tracker.io.video import open_source
 from tracker.runs.corrected import CorrectedRun
 from tracker.runs.export import EXPORT_FORMATS, export_run, ground_truth_of
+from tracker.runs.folder import run_clip
 from tracker.runs.follow import associate_again
 from tracker.runs.ground_truth import head_boxes
-from tracker.settings import AssociationSettings
+from tracker.settings import AssociationSettings, Settings
+from training.data.image_files import read_image
+from training.data.read import read_samples
 
 CHECKED = (12, 40)  # first and last
 
@@ -214,3 +220,21 @@ def test_head_boxes_of_people_without_a_head_have_the_size_of_their_other_ones()
     np.testing.assert_allclose(diagonals, [20, 40, 20, 10])  # 14 / 0.7, and in proportion to the body
     np.testing.assert_allclose((heads[:, :2] + heads[:, 2:]) / 2, [[50, 23], [50, 0], [200, 20], [10, 10]])
     assert np.isfinite(head_boxes(np.full((1, 15, 2), np.nan), np.array([1]), boxes[:1])).all()
+
+
+def test_images_of_labelled_frames_are_written_as_data_to_train_on(tmp_path: Path) -> None:
+    world = World((Walker(line((20, 60), (120, 0))),), num_frames=8)
+    images = write_images(world, tmp_path / "clip")
+    folder = run_clip(open_source(images), tmp_path / "run", truth_networks(world), Settings()).folder
+    with CorrectedRun(folder) as opened:
+        opened.apply({"op": "checked", "from": 2, "to": 3})
+    file = export_run(folder, "coco", ground_truth=True, images=folder / "images")
+    names = [each["file_name"] for each in json.loads(file.read_text())["images"]]
+    assert sorted(each.name for each in (folder / "images").iterdir()) == names
+    assert len(names) == 2
+    samples = read_samples(file)
+    assert samples.usable.all()
+    written, original = read_image(samples.images[0]), read_image(images / names[0])
+    assert np.abs(written.astype(int) - original).mean() < 3
+    with pytest.raises(InputError, match="expected ground_truth beside it"):
+        export_run(folder, "coco", images=folder / "images")
