@@ -10,6 +10,7 @@ OUT/training.json     what is trained, on what, with which numbers, and how it e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,6 +45,7 @@ from training.report import REPORT, write_report
 from training.samples import Samples
 from training.start import chosen_start
 from training.targets.kinds import TARGETS
+from training.tensorboard import opened
 from training.validation import estimated, figures
 
 BEST = "best.safetensors"
@@ -104,6 +106,7 @@ def fit(
     weights: Path | str | None = None,
     start_network: str | None = None,
     resume: bool = True,
+    tensorboard: bool = False,
     on_event: Callable[[dict[str, Any]], None] = lambda _: None,
     on_step: Callable[[int, float, float], None] = lambda *_: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -122,13 +125,14 @@ def fit(
         start_network: recipe or network whose weights the training starts from; those of `weights` if they are given,
             otherwise the stored or packaged ones of this name.
         resume: continue from the folder's checkpoint; otherwise start again.
+        tensorboard: also write the events of the log for TensorBoard, into the folder `tensorboard`.
         on_event: called with every event of the log.
         on_step: called after every step with the number of steps done, the loss and the learning rate.
         stopped: whether to end after the current step.
 
     Raises:
-        InputError: the settings, the weights or the samples cannot be used; the loss is not finite; or the folder has
-            the checkpoint of another training, or is used by another process.
+        InputError: the settings, the weights or the samples cannot be used; the loss is not finite; TensorBoard is not
+            installed; or the folder has the checkpoint of another training, or is used by another process.
     """
     given = None if settings.recipe == FitSettings.recipe else settings.recipe
     origin = chosen_start(given, start_network, weights, default=settings.recipe, epochs=settings.epochs)
@@ -143,7 +147,12 @@ def fit(
     recipe = recipe.for_crops(training.input_size)
     plan = _plan(recipe, settings, len(samples))
     plan = replace(plan, made_with=made_with(plan, recipe, training, samples, validation, state))
-    with folder_made(folder), open_process(settings.device) as process, locked(folder, process):
+    with (
+        folder_made(folder),
+        open_process(settings.device) as process,
+        locked(folder, process),
+        opened(folder, tensorboard and process.is_first) as board,
+    ):
         if not resume:
             process.on_first(lambda: _clear(folder))
         network, started = _network(training, before, state, settings.seed)
@@ -155,13 +164,18 @@ def fit(
             training.input_size,
             recipe.augmentation,
             recipe.last_augmentation,
-            plan.epochs - recipe.last_epochs,
+            plan.epochs * (1 - recipe.last_epochs / recipe.epochs),
             settings.seed,
         )
         estimator = _estimator(module, training, recipe)
         sources = sigma_sources or skeleton_files.sigma_sources(skeleton)
         record = Record(folder, training, recipe, settings, samples, validation, started, sources)
-        log = Log(folder, on_event, writes=process.is_first)
+
+        def show(event: dict[str, Any]) -> None:
+            board(event)
+            on_event(event)
+
+        log = Log(folder, show, writes=process.is_first)
         start = _start_event(record, plan, process)
 
         def on_start(steps: int) -> None:
@@ -271,12 +285,13 @@ def _plan(recipe: TrainingRecipe, settings: FitSettings, samples: int) -> Plan:
         lr=settings.lr or recipe.optimiser.lr,
         lr_factors={rf"(network\.)?{start}": factor for start, factor in lr_factors.items()},
     )
+    epochs, batch_size = settings.epochs or recipe.epochs, settings.batch_size or recipe.batch_size
     return Plan(
-        epochs=settings.epochs or recipe.epochs,
+        epochs=epochs,
         samples=samples,
-        batch_size=settings.batch_size or recipe.batch_size,
+        batch_size=batch_size,
         optimiser=optimiser,
-        schedule=recipe.schedule,
+        schedule=recipe.schedule.fitted(epochs / recipe.epochs, math.ceil(epochs * samples / batch_size)),
         accumulate=settings.accumulate,
         clip_norm=recipe.clip_norm,
         average_momentum=recipe.average_momentum,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from posetrail.errors import InputError, unknown_name
 
 Kind = Literal["steps", "cosine", "linear", "constant"]
+_LONGEST_WARMUP = 5  # a share of 1/5 of the steps
 KINDS: tuple[Kind, ...] = ("steps", "cosine", "linear", "constant")
 
 
@@ -44,6 +45,20 @@ class Schedule:
     def _drop_factors(self) -> tuple[float, ...]:
         each = self.drop_factor
         return each if isinstance(each, tuple) else (each,) * len(self.drops)
+
+    def fitted(self, factor: float, steps: int) -> Schedule:
+        """The schedule of a training that is shorter or longer, so that its rate falls at the same places.
+
+        Args:
+            factor: epochs of the training, divided by those that the schedule was made for.
+            steps: of the training; the warm-up is at most a fifth of them.
+        """
+        return replace(
+            self,
+            drops=tuple(drop * factor for drop in self.drops),
+            flat_epochs=self.flat_epochs * factor,
+            warmup_steps=min(self.warmup_steps, steps // _LONGEST_WARMUP),
+        )
 
     def factor(self, step: int, steps: int, steps_per_epoch: float) -> float:
         """The factor on the learning rate in a step.

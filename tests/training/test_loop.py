@@ -210,6 +210,14 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
         torch.testing.assert_close(weights[1][name], value, atol=1e-6, rtol=0)
 
 
+def test_the_schedule_of_a_shorter_training_falls_at_the_same_places() -> None:
+    published = Schedule(drops=(170.0, 200.0), warmup_steps=500)
+    short = published.fitted(0.1, steps=300)
+    assert short.drops == pytest.approx((17, 20))
+    assert short.warmup_steps == 60
+    assert published.fitted(1.0, steps=100_000) == published
+
+
 def test_schedules_follow_their_published_forms() -> None:
     steps = Schedule(drops=(170, 200), warmup_steps=500)
     assert steps.factor(0, 210_000, 1000) == 0.001

@@ -52,6 +52,12 @@ def train_command(
     redo: Annotated[
         bool, in_out("Start again instead of continuing from the checkpoint in the folder.", negative=())
     ] = False,
+    tensorboard: Annotated[
+        bool,
+        in_out(
+            "Also write losses and scores for TensorBoard, into OUTPUT/tensorboard.", negative=(), show_default=False
+        ),
+    ] = False,
     list: Annotated[bool, in_out("List the recipes.", negative=(), show_default=False)] = False,
     progress: Progress = "auto",
     settings: _SETTINGS = FitSettings(),
@@ -89,6 +95,7 @@ def train_command(
                 weights=weights,
                 start_network=start,
                 resume=not redo,
+                tensorboard=tensorboard,
                 on_event=shown.on_event,
                 on_step=shown.on_step,
                 stopped=stopped,
