@@ -18,6 +18,13 @@ def simplebaseline(depth: int, *, joints: int = 17, caffe: bool = False) -> nn.M
     return SimpleBaseline(depth, joints=joints, caffe=caffe)
 
 
+def unet(*, joints: int = 17) -> nn.Module:
+    """A small U-Net to train on one's own data."""
+    from estimators.networks.unet import UNet
+
+    return UNet(joints=joints)
+
+
 def mobilenetv2_simple(*, joints: int = 17) -> nn.Module:
     """MobileNetV2 with the head of Simple Baselines."""
     from estimators.networks.mobilenetv2_simple import MobileNetV2Simple

@@ -154,6 +154,21 @@ _VITPOSE = "https://github.com/ViTAE-Transformer/ViTPose"
 
 _LINKED_BY_AUTHORS = (
     replace(_simple("r18", "", (256, 192), "not published", 61.5), page=""),
+    Published(
+        name="unet_s",
+        network="unet_s",
+        kind="estimator",
+        family="U-Net",
+        file="",
+        page="",
+        licence="of your data",
+        skeleton="coco_17",
+        input_size=(256, 192),
+        score="not published",
+        scored_by="",
+        megabytes=2.6,
+        remark="for weights of `posetrail train` alone; none are published",
+    ),
     _simple("r50", "pose_resnet_50_256x192.pth.tar", (256, 192), "70.4 COCO AP", 136.0),
     _simple("r50_caffe", "pose_resnet_50_256x192_caffe.pth.tar", (256, 192), "70.4 COCO AP", 136.0),
     _simple("r50_mpii", "pose_resnet_50_256x256.pth.tar", (256, 256), "88.5 MPII PCKh", 136.0),

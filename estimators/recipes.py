@@ -175,6 +175,8 @@ TOP_DOWN: dict[str, tuple[Recipe, Callable[..., nn.Module]]] = {
     "mspn_r50_1stg": (_MSPN, partial(makers.mspn, 1)),
     "mspn_r50_2stg": (_MSPN, partial(makers.mspn, 2)),
     "mspn_r50_4stg": (_MSPN, partial(makers.mspn, 4)),
+    # For own data, without published weights
+    "unet_s": (_HRNET, makers.unet),
     # High resolution
     "hrnet_w32": (_HRNET, partial(makers.hrnet, 32)),
     "hrnet_w48": (_HRNET, partial(makers.hrnet, 48)),

@@ -231,8 +231,18 @@ _POSETRACK_MMPOSE = replace(
     needs_weights=True,
     published="83.4 AP in annotated boxes of PoseTrack18, MMPose",
 )
+_UNET = TrainingRecipe(  # measured on drawn figures, docs/tutorial-training.md
+    network="unet_s",
+    target="gaussian",
+    epochs=40,
+    batch_size=16,
+    optimiser=Optimiser(kind="adamw", lr=4e-3, weight_decay=0.01, decays_vectors=False),
+    schedule=Schedule(kind="cosine", warmup_steps=60, warmup_factor=0.04),
+    augmentation=Augmentation(scale=(0.75, 1.25), rotation_deg=20.0, half_body=HalfBody(probability=0.0)),
+)
 
 RECIPES: dict[str, TrainingRecipe] = {
+    "unet_s": _UNET,
     "simplebaseline_r18": replace(_SIMPLE, network="simplebaseline_r18", published=""),
     "simplebaseline_r50": _SIMPLE,
     "simplebaseline_r101": replace(_SIMPLE, network="simplebaseline_r101", published="71.4 AP, as r50"),

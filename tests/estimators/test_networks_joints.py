@@ -11,6 +11,7 @@ from torch import Tensor
 from estimators.recipes import TOP_DOWN
 
 SMALL = {  # the smallest network of each family, and a small crop that it takes
+    "unet_s": (64, 64),
     "simplebaseline_r18": (64, 64),
     "mobilenetv2_simple": (64, 64),
     "deeppose_r50": (64, 64),

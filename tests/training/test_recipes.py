@@ -21,6 +21,7 @@ from training.schedules import Schedule
 from training.targets.kinds import TARGETS
 
 SMALLEST = {  # of each family, with a crop that is small where the network takes any
+    "unet_s": (64, 96),
     "simplebaseline_r18": (64, 96),
     "mobilenetv2_simple": (64, 96),
     "hrnet_w32": (64, 96),
