@@ -69,17 +69,36 @@ def pose(rng: np.random.Generator) -> tuple[np.ndarray, bool]:
     from_front = bool(rng.random() < 0.75)
     side = 1 if from_front else -1  # from the front, the left side of the body is on the right of the image
     wide = rng.uniform(0.55, 1.0)
+    angles = []
+    for sign in (side, -side):
+        first = rng.uniform(-np.pi, np.pi)
+        second = first + rng.normal(0, 0.9)
+        thigh = rng.normal(0.15 * sign, 0.45)
+        angles.append((first, second, thigh, thigh + rng.normal(0, 0.35)))
+    return joints_of(angles[0], angles[1], wide=wide, from_front=from_front), from_front
+
+
+Angles = tuple[float, float, float, float]
+"""Upper arm, lower arm, thigh and shin against a line that hangs down, radians; positive to the right of the image."""
+
+
+def joints_of(left: Angles, right: Angles, *, wide: float = 0.8, from_front: bool = True) -> np.ndarray:
+    """Joints (17, 2) in head heights, y down, of a figure with these angles.
+
+    Args:
+        left: of its left side.
+        right: of its right side.
+        wide: width of the shoulders and hips, 1 when seen straight from the front.
+        from_front: seen from the front, or from behind.
+    """
+    side = 1 if from_front else -1
     at: dict[str, Any] = {"nose": (0.0, -0.55)}
-    for name, sign in (("left", side), ("right", -side)):
+    for name, sign, (first, second, thigh, shin) in (("left", side, left), ("right", -side, right)):
         at[f"{name}_eye"] = (0.2 * sign * wide, -0.7)
         at[f"{name}_ear"] = (0.42 * sign, -0.6)
         shoulder, hip = np.array([_SHOULDER * sign * wide, 0.35]), np.array([_HIP * sign * wide, 0.35 + _TORSO])
-        first = rng.uniform(-np.pi, np.pi)
         elbow = shoulder + _ARM[0] * np.array([np.sin(first), np.cos(first)])
-        second = first + rng.normal(0, 0.9)
-        thigh = rng.normal(0.15 * sign, 0.45)
         knee = hip + _LEG[0] * np.array([np.sin(thigh), np.cos(thigh)])
-        shin = thigh + rng.normal(0, 0.35)
         at |= {
             f"{name}_shoulder": shoulder,
             f"{name}_elbow": elbow,
@@ -88,7 +107,7 @@ def pose(rng: np.random.Generator) -> tuple[np.ndarray, bool]:
             f"{name}_knee": knee,
             f"{name}_ankle": knee + _LEG[1] * np.array([np.sin(shin), np.cos(shin)]),
         }
-    return np.array([at[joint] for joint in COCO_17.joints], float), from_front
+    return np.array([at[joint] for joint in COCO_17.joints], float)
 
 
 def background(rng: np.random.Generator, size: tuple[int, int]) -> Image:
