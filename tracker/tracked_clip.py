@@ -11,6 +11,8 @@ import numpy as np
 from posetrail.poses import Poses, TrackedPoses, check_array, check_same_length
 from tracker.frames import TrackedFrame
 
+_INTERPOLATED = -1  # of `TrackedClip.pose_rows`
+
 ARMS, LEGS, FACE, OTHER = 1, 2, 4, 8
 """Bits of `TrackedClip.edits`: left and right of these joints are exchanged."""
 JOINTS, ADDED = 16, 32
@@ -107,3 +109,28 @@ def tracked_clip(frames: Iterable[TrackedFrame], num_joints: int) -> TrackedClip
         np.concatenate([each.interpolated for each in people]),
         np.concatenate([each.pose_rows for each in people]),
     )
+
+
+def rows_of_same_poses(clip: TrackedClip, other: TrackedClip) -> np.ndarray:
+    """The row (T,) in `other` of each pose of `clip`, -1 where it has none.
+
+    Both are of the same frames and people, whose track ids may be numbered differently. Interpolated poses have no row
+    in the pose log, and are the same if frame and person are.
+    """
+    rows = np.full(len(clip.track_ids), -1)
+    logged = {key: row for row, key in enumerate(_places(other)) if key[1] != _INTERPOLATED}
+    for row, key in enumerate(_places(clip)):
+        rows[row] = logged.get(key, -1)
+    known = rows >= 0
+    ids = dict(zip(other.track_ids[rows[known]].tolist(), clip.track_ids[known].tolist(), strict=True))
+    between = np.flatnonzero(other.pose_rows == _INTERPOLATED).tolist()
+    positions, other_positions = clip.positions.tolist(), other.positions.tolist()
+    people = {(other_positions[row], ids.get(int(other.track_ids[row]))): row for row in between}
+    for row in np.flatnonzero(clip.pose_rows == _INTERPOLATED).tolist():
+        rows[row] = people.get((positions[row], int(clip.track_ids[row])), -1)
+    return rows
+
+
+def _places(clip: TrackedClip) -> list[tuple[int, int]]:
+    """Frame and row in the pose log of each pose."""
+    return list(zip(clip.positions.tolist(), clip.pose_rows.tolist(), strict=True))

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from posetrail.errors import InputError
+from posetrail.poses import Poses
 from tracker.association.corrections import Checked, Operation, Undo, are_undone, digest_of, to_json
 from tracker.association.overlay import corrected
 from tracker.association.requests import Effect as Effect
@@ -26,7 +27,7 @@ from tracker.runs.locks import file_lock
 from tracker.runs.record import LOG, RunRecord, check_log, read_record
 from tracker.runs.results import tracked_clip_of
 from tracker.settings import AssociationSettings
-from tracker.tracked_clip import TrackedClip
+from tracker.tracked_clip import TrackedClip, rows_of_same_poses
 
 _WAIT_S = 5.0  # for another process that appends a correction
 
@@ -112,12 +113,18 @@ class CorrectedRun:
         return digest_of(self._corrections.effective) != self.record.corrections.sha256
 
     def measured(self) -> TrackedClip:
-        """The same poses as in `clip`, with joints where they were measured or put, not smoothed."""
+        """The same poses as in `clip`, with joints where they were measured or put, not smoothed.
+
+        Whether a pose is interpolated depends on the boxes of others, which are smoothed with their joints. A pose that
+        is interpolated between smoothed poses alone keeps its place.
+        """
         if self.record.association_settings.smoothing == "none":
             return self.clip
         clip = self._associated(self._in_base, smoothed=False)
         clip = corrected(clip, self._corrections.effective, self.header.skeleton)
-        return replace(clip, track_ids=self.clip.track_ids, names=self.clip.names)
+        rows = rows_of_same_poses(self.clip, clip)
+        both = Poses.concatenate([clip.poses, self.clip.poses])
+        return replace(self.clip, poses=both[np.where(rows >= 0, rows, len(clip.poses) + np.arange(len(rows)))])
 
     def effect(self, request: Mapping[str, Any]) -> Effect:
         """What a request would change.

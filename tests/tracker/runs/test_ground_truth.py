@@ -32,6 +32,7 @@ from tracker.runs.folder import run_clip
 from tracker.runs.follow import associate_again
 from tracker.runs.ground_truth import head_boxes
 from tracker.settings import AssociationSettings, Settings
+from tracker.tracked_clip import rows_of_same_poses
 from training.data.image_files import read_image
 from training.data.read import read_samples
 
@@ -238,3 +239,25 @@ def test_images_of_labelled_frames_are_written_as_data_to_train_on(tmp_path: Pat
     assert np.abs(written.astype(int) - original).mean() < 3
     with pytest.raises(InputError, match="expected ground_truth beside it"):
         export_run(folder, "coco", images=folder / "images")
+
+
+def test_joints_are_measured_where_smoothing_decides_what_is_interpolated(tmp_path: Path) -> None:
+    """Poses are interpolated where no other box hides them, and boxes are smoothed with their joints."""
+    folder = make_run(tmp_path / "run")
+    with CorrectedRun(folder) as opened:
+        opened.apply({"op": "checked", "from": 12, "to": 40})
+        whole = opened.clip
+        last = len(whole.track_ids) - 1
+        shorter = replace(
+            whole,
+            begins=np.minimum(whole.begins, last),
+            poses=whole.poses[:last],
+            track_ids=whole.track_ids[:last],
+            interpolated=whole.interpolated[:last],
+            pose_rows=whole.pose_rows[:last],
+            edits=whole.edits[:last],
+        )
+        assert rows_of_same_poses(whole, shorter).tolist() == [*range(last), -1]
+        assert rows_of_same_poses(shorter, whole).tolist() == list(range(last))
+        opened.clip = shorter
+        assert len(opened.measured().track_ids) == last
