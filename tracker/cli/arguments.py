@@ -16,6 +16,7 @@ from cyclopts import (
 )
 
 from posetrail.errors import InputError
+from tracker.io.live_address import redacted
 
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_-]*=")
 _CLOCK = re.compile(r"(?:(?P<h>\d+):)?(?P<m>\d+):(?P<s>\d+(?:\.\d*)?)")
@@ -55,10 +56,11 @@ def clip_path(text: str) -> Path:
         return path
     supported = "expected a video file, a folder of images or a quoted glob of images"
     if url := _URL.match(text):
-        verb = "record it" if url["scheme"].lower() in _STREAMS else "download it"
-        raise InputError(f"{supported}, got the URL {text}; network streams are not supported: {verb} to a file first")
+        shown = redacted(text)
+        hint = "" if url["scheme"].lower() in _STREAMS else "download it to a file first, or "
+        raise InputError(f"{supported}, got the URL {shown}; {hint}use `posetrail live {shown}`")
     if _LIVE.fullmatch(text):
-        raise InputError(f"{supported}, got {text}; cameras are not supported: record to a file first")
+        raise InputError(f"{supported}, got {text}; of a camera use `posetrail live {text}`")
     return path
 
 

@@ -1,5 +1,7 @@
 """Output of the commands: text, or with `--progress json` only JSON lines, on stdout and stderr alike.
 
+Passwords in addresses are hidden in warnings and errors, whichever library wrote them.
+
 Each JSON line has "time" (ISO 8601, UTC) and "event"; docs/reference/events.md lists the events and their fields.
 """
 
@@ -12,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tracker.io.live_address import redacted_text
 from tracker.progress import json_line
 
 
@@ -60,7 +63,7 @@ class Printer:
                 logging.lastResort = before
 
     def _line(self, event: str, text: str, **fields: Any) -> None:
-        line = " ".join(text.split())
+        line = redacted_text(" ".join(text.split()))
         if self.as_json:
             json_line(sys.stderr, event, text=line, **fields)
         else:

@@ -36,7 +36,7 @@ from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.inference.camera import CameraMotion
 from tracker.inference.detection import Detection, Found, Joints
 from tracker.inference.predictable import Predictable
-from tracker.inference.prefetch import prefetch
+from tracker.inference.prefetch import in_turn, prefetch
 from tracker.inference.propagation import FlowImage, FlowMethod, boxes_around, move_people, prepare_grey
 from tracker.inference.schedule import (
     Glance,
@@ -72,6 +72,7 @@ def infer(
     bottom_up: BottomUp | None = None,
     known: Iterable[PoseFrame] = (),
     batch_frames: int = BATCH_FRAMES,
+    ahead: bool = True,
 ) -> Generator[tuple[Frame, PoseFrame]]:
     """Yield each frame with its poses.
 
@@ -89,6 +90,7 @@ def infer(
         known: results of an earlier run with the same settings and networks for the first frames; they are not yielded
             again. Give whole batches, because the last bit of a network's output may depend on the batch.
         batch_frames: frames per call of a network; affects speed only.
+        ahead: read and compute some frames ahead, in threads; False with one frame per batch gives the least delay.
 
     Raises:
         TypeError: neither or both of `estimator` and `bottom_up` are given, or an estimator without a detector.
@@ -99,12 +101,13 @@ def infer(
         raise TypeError("detector: expected a detector for the estimator, got None; give a detector or bottom_up")
     detection = Detection(detector, bottom_up, joints, settings)
     state = _State(joints, detection, settings, flow)
-    with closing(prefetch(frames, _AHEAD_FRAMES)) as read:
+    stage = prefetch if ahead else in_turn
+    with closing(stage(frames, _AHEAD_FRAMES)) as read:
         num_known = state.restore_all(read, known)
         batches = _batches(enumerate(read, num_known), batch_frames)
-        detected = prefetch(detection.detected(batches, state.is_due), _AHEAD_BATCHES)
-        estimated = prefetch(_estimated(detected, detection, state), _AHEAD_BATCHES)
-        results = prefetch(_advanced(estimated, state, embedder), _AHEAD_FRAMES)
+        detected = stage(detection.detected(batches, state.is_due), _AHEAD_BATCHES)
+        estimated = stage(_estimated(detected, detection, state), _AHEAD_BATCHES)
+        results = stage(_advanced(estimated, state, embedder), _AHEAD_FRAMES)
         with closing(detected), closing(estimated), closing(results):  # the last stage is closed first
             yield from results
 

@@ -12,6 +12,11 @@ Item = TypeVar("Item")
 _POLL_S = 0.1  # a thread that waits for a free place in its queue checks for the end this often
 
 
+def in_turn(items: Iterable[Item], depth: int) -> Generator[Item]:
+    """The same items, each produced when it is asked for: `prefetch` without a thread, for sources that do not wait."""
+    yield from items
+
+
 def prefetch(items: Iterable[Item], depth: int) -> Generator[Item]:
     """The same items in the same order, produced in a thread up to `depth` items ahead.
 

@@ -41,8 +41,8 @@ def test_a_wrong_time_names_its_flag(capsys: pytest.CaptureFixture[str]) -> None
     [
         ("rtsp://camera/1", "got the URL rtsp://camera/1"),
         ("https://example.org/clip.mp4", "download it"),
-        ("0", "cameras are not supported"),
-        ("/dev/video0", "cameras are not supported"),
+        ("0", "use `posetrail live 0`"),
+        ("/dev/video0", "use `posetrail live /dev/video0`"),
     ],
 )
 def test_urls_and_cameras_are_refused(capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
