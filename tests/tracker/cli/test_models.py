@@ -55,7 +55,7 @@ def test_the_list_shows_built_in_downloadable_and_other_networks(
     assert code == 0
     assert run_command(capsys, "models", "list") == (0, shown, "")
     lines = shown.splitlines()
-    assert len(lines) < 100
+    assert len(lines) < 140  # families, not their sizes
     assert lines[0] == "Built in, ready to use:"
     ready, fetchable, own = shown.split("\n\n")[:3]
     for part, names in (
