@@ -46,12 +46,14 @@ def eval_command(
 ) -> int:
     """Score PoseTrack files against ground truth: AP, MOTA, IDF1, HOTA, OKS AP, PCK.
 
+    COCO-WholeBody JSON is scored by part instead: AP of body, foot, face and hands, NME of faces, PCK of hands.
+
     Metrics are computed as defined in their papers. Where the official kits deviate from that and a total would differ,
     a line says so; --exact gives the figures of the official kits.
 
     Args:
         ground_truth: Folder of PoseTrack files (2017, 2018 or 2021), a single file, or a run. Without head boxes,
-            people are matched by OKS.
+            people are matched by OKS. Or a file of COCO-WholeBody annotations.
         predictions: Folders, files, runs or submission.zip files to score. Several are compared with the first.
         metrics: Metrics to compute, separated by spaces or commas: AP MOTA IDF1 HOTA OKS PCK; all if not given.
         exact: Reproduce the official kits, including their deviations from the definitions.
@@ -69,11 +71,18 @@ def eval_command(
         the exit code, 0.
     """
     from eval_posetrack.evaluation import evaluate
+    from eval_posetrack.readers.wholebody import is_wholebody
     from eval_posetrack.reports.compare import compare
     from eval_posetrack.reports.tables import benchmark_tables, difference_table, sequence_table, sweep_tables
 
     if not predictions:
         raise InputError("predictions: expected at least one folder or file after the ground truth, got none")
+    if is_wholebody(ground_truth):
+        unused: dict[str, object] = {"metrics": metrics != METRICS, "exact": exact, "sequences": sequences}
+        unused |= {"oracle": oracle, "sweep": sweep, "csv": csv_file, "errors": errors_file, "plots": plots}
+        if given := [f"--{name}" for name, value in unused.items() if value]:
+            raise InputError(f"{given[0]}: expected PoseTrack files, got COCO-WholeBody; leave the flag out")
+        return _eval_parts(ground_truth, predictions, style, json_file)
     mode = "exact" if exact else "default"
     asked = metrics_of(name for text in metrics for name in text.split(",") if name.strip())
     folders = _labels(predictions)
@@ -123,6 +132,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_note("error: " + " ".join(str(error).split()))
         return 2
     return code or 0  # --help returns None
+
+
+def _eval_parts(ground_truth: Path, predictions: Sequence[Path], style: Style, json_file: Path | None) -> int:
+    from eval_posetrack.evaluation_parts import evaluate_parts
+
+    reports = {label: evaluate_parts(ground_truth, path) for label, path in _labels(predictions).items()}
+    _show([report.table(f"Whole bodies: {label}") for label, report in reports.items()], style)
+    for label, report in reports.items():
+        for line in report.notes:
+            _print_note(f"{label}: {line}" if len(reports) > 1 else line)
+    if json_file:
+        contents = {label: report.to_json() for label, report in reports.items()}
+        content = {"predictions": contents} if len(reports) > 1 else next(iter(contents.values()))
+        with _refused_writes_as_input_errors():
+            json_file.write_text(json.dumps(content, allow_nan=False, indent=1) + "\n")
+    return 0
 
 
 def _labels(predictions: Sequence[Path]) -> dict[str, Path]:

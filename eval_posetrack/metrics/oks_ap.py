@@ -117,13 +117,16 @@ def object_keypoint_similarity(ground_truth: np.ndarray, predictions: np.ndarray
     return mean_joint_similarity(np.where(missed, 0.0, similarity))
 
 
-def match_poses(candidates: np.ndarray, oks: np.ndarray, ignored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def match_poses(
+    candidates: np.ndarray, oks: np.ndarray, ignored: np.ndarray, crowds: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Match poses with people frame by frame, highest score first: each takes the free person with the highest OKS.
 
     Args:
         candidates: (F, D, C) people that each pose may take, highest OKS first; poses with the highest score first.
         oks: (F, D, C) their OKS.
         ignored: (F, G) bool: people that are not scored; they are taken only if no other person is left.
+        crowds: (F, G) bool: ignored groups of people, which any number of poses may take; none if not given.
 
     Returns:
         (F, D, 10) bool matched, and matched to an ignored person.
@@ -140,7 +143,7 @@ def match_poses(candidates: np.ndarray, oks: np.ndarray, ignored: np.ndarray) ->
         fits = np.where(counted.any(axis=2, keepdims=True), counted, fits)
         taken = fits.any(axis=2)
         best = candidates[f, d, fits.argmax(axis=2)]
-        free[f[taken], t[taken], best[taken]] = False
+        free[f[taken], t[taken], best[taken]] = False if crowds is None else crowds[f[taken], best[taken]]
         matched[:, d] = taken
         to_ignored[:, d] = taken & ignored[f, best]
     return matched, to_ignored

@@ -11,20 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from eval_posetrack.formats.columns import LARGEST_PX, Records
+from eval_posetrack.formats.columns import Records
+from eval_posetrack.readers.wholebody import parts_of_people
 from posetrail.skeletons import COCO_WHOLEBODY_133, Skeleton
 from training.data.coco import read_layout
 from training.data.images import ImageFinder
 from training.data.people import visibility_of
 from training.samples import OCCLUDED, VISIBLE, Samples
 
-_PARTS = {  # field -> number of joints, field of its validity
-    "keypoints": (17, None),
-    "foot_kpts": (6, "foot_valid"),
-    "face_kpts": (68, "face_valid"),
-    "lefthand_kpts": (21, "lefthand_valid"),
-    "righthand_kpts": (21, "righthand_valid"),
-}
+_EXACT = 23  # joints of body and feet: 1 is an occluded one; of face and hands, 1 is a confidence
 
 
 def read_wholebody(path: Path, content: Any, find: ImageFinder) -> Samples:
@@ -37,19 +32,11 @@ def read_wholebody(path: Path, content: Any, find: ImageFinder) -> Samples:
 
 
 def _joints(people: Records, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
-    parts = []
-    for key, (count, valid) in _PARTS.items():
-        table, given = people.rows(key, [3 * count], largest=LARGEST_PX)
-        slots = np.zeros((len(people), count, 3))
-        slots[given] = table.reshape(-1, count, 3)
-        flags = slots[:, :, 2]
-        wrong = ~((flags >= 0) & (flags <= VISIBLE)).all(axis=1)
-        if wrong.any():
-            people.fail(int(wrong.argmax()), key, "numbers from 0 to 2 after each x and y")
-        if valid is not None:
-            flags[~people.flags(valid, np.ones(len(people), bool))] = 0
-        exact = (flags == OCCLUDED) & (count <= 17)  # of face and hands, 1 is a confidence
-        slots[:, :, 2] = np.where(exact, OCCLUDED, np.where(flags > 0, VISIBLE, 0))
-        parts.append(slots)
-    joints = np.concatenate(parts, axis=1)
-    return visibility_of(people, joints[:, :, :2], joints[:, :, 2])
+    joints = parts_of_people(people)
+    flags = joints[:, :, 2]
+    wrong = ~((flags >= 0) & (flags <= VISIBLE)).all(axis=1)
+    if wrong.any():
+        people.fail(int(wrong.argmax()), "keypoints", "numbers from 0 to 2 after each x and y of all parts")
+    exact = (flags == OCCLUDED) & (np.arange(len(skeleton)) < _EXACT)
+    flags = np.where(exact, OCCLUDED, np.where(flags > 0, VISIBLE, 0))
+    return visibility_of(people, joints[:, :, :2], flags)
