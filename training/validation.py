@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval_posetrack.metrics.oks_ap import THRESHOLDS, OksCounts, match_poses
+from eval_posetrack.metrics.image_ap import AnnotatedPeople, PredictedPeople, count_images
+from eval_posetrack.metrics.parts import HANDS, face_figures, hand_figures, parts_of
 from posetrail.frame import Frame
 from posetrail.poses import Poses
 from posetrail.protocols import Estimator
@@ -17,7 +18,6 @@ from training.samples import Samples
 
 PCK_THRESHOLD = 0.05  # of the longer side of the box
 PCKH_THRESHOLD = 0.5  # of the head size, as MPII's
-_SIZES = 3  # of people, which OksCounts tells apart; here all are in each
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +50,10 @@ def figures(samples: Samples, estimates: Estimates) -> dict[str, float]:
     """AP, AP50 and AP75 of OKS, PCK and, where heads are annotated, PCKh, in percent; the first one names the best.
 
     The AP is that of COCO with annotated boxes: of each image, every estimate takes the free person with the highest
-    OKS. It is left out if no person has an area. PCK counts joints within 5 % of the longer side of the person's box,
-    PCKh within half of the head size.
+    OKS. PCK counts joints within 5 % of the longer side of the person's box, PCKh within half of the head size.
+
+    Of whole bodies there are also AP_body, AP_foot, AP_face, AP_lefthand and AP_righthand, of skeletons with a face
+    NME_face, and with hands PCK_lefthand, AUC_lefthand and so on, see `eval_posetrack.metrics.parts`.
     """
     distances, labelled = _distances(samples, estimates), samples.labelled
     result = dict(_ap(samples, estimates))
@@ -60,6 +62,7 @@ def figures(samples: Samples, estimates: Estimates) -> dict[str, float]:
     if with_head.any():
         near = distances <= PCKH_THRESHOLD * samples.head_sizes[:, None]
         result["PCKh"] = _share(near[with_head], labelled[with_head])
+    result |= _of_parts(samples, estimates)
     return {name: round(value, 2) for name, value in result.items()}
 
 
@@ -100,26 +103,43 @@ def _oks(samples: Samples, estimates: Estimates, people: np.ndarray, poses: np.n
 
 
 def _ap(samples: Samples, estimates: Estimates) -> Iterator[tuple[str, float]]:
-    scores, correct = [], []
-    pose_scores = estimates.keypoint_scores.mean(axis=1)
-    for _, rows in people_of_images(samples):
-        ranked = rows[np.argsort(-pose_scores[rows], kind="stable")]
-        poses, people = np.meshgrid(ranked, rows, indexing="ij")
-        table = np.nan_to_num(_oks(samples, estimates, people.ravel(), poses.ravel()).reshape(1, *poses.shape))
-        candidates = np.argsort(-table, axis=2, kind="stable")
-        matched, _ = match_poses(
-            candidates, np.take_along_axis(table, candidates, axis=2), np.zeros((1, len(rows)), bool)
-        )
-        scores.append(pose_scores[ranked])
-        correct.append(matched[0])
-    if not scores:
-        return
-    outcome = np.repeat(np.concatenate(correct)[:, None], _SIZES, axis=1)
-    counts = OksCounts(np.concatenate(scores), outcome, np.zeros_like(outcome), np.full(_SIZES, len(samples)))
-    assert outcome.shape[2] == len(THRESHOLDS)
-    known = counts.figures()
-    for name in ("AP", "AP50", "AP75"):
-        yield name, known[name]
+    if len(samples):
+        known = _oks_figures(samples, estimates, np.arange(len(samples.skeleton)))
+        yield from ((name, known[name]) for name in ("AP", "AP50", "AP75"))
+
+
+def _of_parts(samples: Samples, estimates: Estimates) -> dict[str, float]:
+    """The figures of parts that are labelled."""
+    parts = parts_of(samples.skeleton)
+    result: dict[str, float] = {}
+    for part, columns in parts.items():
+        labelled, found = samples.keypoints[:, columns], estimates.keypoints[:, columns]
+        known = {}
+        if len(parts) > 1:
+            known["AP"] = _oks_figures(samples, estimates, columns)["AP"]
+        if part == "face":
+            known["NME"] = face_figures(labelled, found)["NME"]
+        elif part in HANDS:
+            known |= {name: value for name, value in hand_figures(labelled, found).items() if name != "EPE_px"}
+        result |= {f"{name}_{part}": value for name, value in known.items() if np.isfinite(value)}
+    return result
+
+
+def _oks_figures(samples: Samples, estimates: Estimates, columns: np.ndarray) -> dict[str, float]:
+    """The figures of COCO's evaluation over some of the joints; estimates without any of them are left out."""
+    scores = estimates.keypoint_scores.mean(axis=1)
+    keypoints = estimates.keypoints[:, columns]
+    order = np.argsort(samples.image_rows, kind="stable")
+    known = order[np.isfinite(keypoints[order]).all(axis=2).any(axis=1)]
+    people = AnnotatedPeople(
+        samples.image_rows[order].astype(np.int64),
+        samples.keypoints[order][:, columns].astype(float),
+        samples.boxes[order].astype(float),
+        samples.oks_areas[order].astype(float),
+        samples.is_crowd[order],
+    )
+    poses = PredictedPeople(samples.image_rows[known].astype(np.int64), keypoints[known].astype(float), scores[known])
+    return count_images(people, poses, np.array(samples.skeleton.oks_sigmas)[columns]).figures()
 
 
 def _share(near: np.ndarray, labelled: np.ndarray) -> float:

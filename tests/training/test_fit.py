@@ -15,7 +15,7 @@ from estimators.trained import read_training
 from posetrail.errors import InputError
 from posetrail.frame import Frame
 from posetrail.runtime import Runtime
-from posetrail.skeletons import Skeleton
+from posetrail.skeletons import COCO_WHOLEBODY_133, Skeleton
 from tests.training.test_loader import figures
 from training.data.image_files import read_image
 from training.fit import BEST, FitSettings, fit, split
@@ -91,3 +91,17 @@ def test_perfect_estimates_score_100_and_missing_ones_0(tmp_path: Path) -> None:
     assert set(perfect.values()) == {100.0}
     missing = scores_of(samples, Estimates(np.full_like(samples.keypoints, np.nan), np.zeros(samples.visibility.shape)))
     assert missing["PCK"] == missing["AP"] == 0
+
+
+def test_whole_bodies_are_scored_part_by_part(tmp_path: Path) -> None:
+    of_bodies = figures(tmp_path)
+    N, K = len(of_bodies), len(COCO_WHOLEBODY_133)
+    places = np.random.default_rng(0).uniform(0, 1, (N, K, 2))
+    places = of_bodies.boxes[:, None, :2] + places * (of_bodies.boxes[:, 2:] - of_bodies.boxes[:, :2])[:, None]
+    shared = {"skeleton": COCO_WHOLEBODY_133, "keypoints": places, "visibility": np.full((N, K), 2)}
+    samples = replace(of_bodies, **shared)
+    perfect = scores_of(samples, Estimates(samples.keypoints, np.ones((N, K))))
+    of_parts = {"AP_body", "AP_foot", "AP_face", "AP_lefthand", "AP_righthand", "PCK_lefthand", "AUC_righthand"}
+    assert {perfect.pop(name) for name in of_parts} == {100.0}
+    assert perfect["NME_face"] == 0
+    assert next(iter(perfect)) == "AP"
