@@ -13,6 +13,7 @@ from estimators.heatmaps import enlarged
 from estimators.limb_grouping import LimbRules, group_by_limbs
 from estimators.limb_layouts import LAYOUTS, LimbLayout
 from estimators.loading import loaded
+from estimators.part_partition import group_by_partition, people_of, read_pairs, single_person
 from estimators.tag_grouping import HIGHER_HRNET, NEWELL, TagRules, group_by_tags
 from estimators.whole_image import GROUPED, Grouping, WholeImage
 from posetrail.errors import InputError
@@ -118,9 +119,29 @@ def _read_limbs(answer: Answer, mirrored: Answer | None, way: WholeImage, *, lay
     ]
 
 
+def _read_single(answer: Answer, mirrored: Answer | None, way: WholeImage) -> list[People]:
+    """DeeperCut's probabilities (B, K, h, w) and offsets (B, 2 K, h, w) to one person."""
+    people = []
+    for probabilities, offsets in zip(*answer, strict=True):
+        found = single_person(probabilities, offsets)
+        people.append(people_of(found, np.zeros(len(found.joints), int), len(probabilities)))
+    return people
+
+
+def _read_partition(answer: Answer, mirrored: Answer | None, way: WholeImage) -> list[People]:
+    """DeeperCut's probabilities, offsets and pairwise offsets (B, 2 K (K - 1), h, w) to people."""
+    if way.pairs is None:
+        raise ValueError("WholeImage.pairs: expected a model of pairs for the grouping partition, got None")
+    return [
+        group_by_partition(heat, offsets, pairwise, way.pairs) for heat, offsets, pairwise in zip(*answer, strict=True)
+    ]
+
+
 READERS: dict[Grouping, Callable[[Answer, Answer | None, WholeImage], list[People]]] = {
     "tags": partial(_read_tags, rules=HIGHER_HRNET),
     "tags_newell": partial(_read_tags, rules=NEWELL),
+    "single": _read_single,
+    "partition": _read_partition,
     "limbs_18": partial(_read_limbs, layout=LAYOUTS["limbs_18"]),
     "limbs_15": partial(_read_limbs, layout=LAYOUTS["limbs_15"]),
     "limbs_25": partial(_read_limbs, layout=LAYOUTS["limbs_25"]),
@@ -154,6 +175,8 @@ def published(
     grouped = GROUPED[name]
     way = grouped.way if input_size is None else replace(grouped.way, side_px=input_size)
     module, known = loaded(name, weights)
+    if way.grouping == "partition":
+        way = replace(way, pairs=read_pairs(known.path))
     if grouped.maps is not None:
         module = grouped.maps(module)
     run = runtime.load_module(FromBytes(module, way.preprocessing))

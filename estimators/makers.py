@@ -193,6 +193,20 @@ def openpose_body135() -> nn.Module:
     return build()
 
 
+def deepercut(*, joints: int, pairwise: bool) -> nn.Module:
+    """DeeperCut, bottom-up; with `pairwise` for several people."""
+    from estimators.networks.deepercut import DeeperCut
+
+    return DeeperCut(joints=joints, pairwise=pairwise)
+
+
+def deepercut_maps(network: nn.Module) -> nn.Module:
+    """DeeperCut whose outputs are probabilities and offsets."""
+    from estimators.networks.deepercut import DeeperCutMaps
+
+    return DeeperCutMaps(network)
+
+
 def openpose_part(*, joints: int) -> nn.Module:
     """OpenPose's network for a hand (21 joints) or a face (70)."""
     from estimators.networks.openpose_parts import OpenPosePart

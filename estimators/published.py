@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from estimators.published_lifters import LIFTERS
-from estimators.published_openpose import OPENPOSES
+from estimators.published_openpose import DEEPERCUTS, OPENPOSES
 from estimators.published_rtmpose import RTMPOSES, mmpose_file
 from posetrail.published import Published, by_name, torchvision_file
 
@@ -305,6 +305,6 @@ _BLAZEPOSES = tuple(
 """Beside blazepose_full, which is in the package."""
 
 PUBLISHED = by_name(
-    _KEYPOINT_RCNN, *_BLAZEPOSES, *RTMPOSES, *_MMPOSES, *_LINKED_BY_AUTHORS, *OPENPOSES, *_OSNETS, *LIFTERS
+    _KEYPOINT_RCNN, *_BLAZEPOSES, *RTMPOSES, *_MMPOSES, *_LINKED_BY_AUTHORS, *OPENPOSES, *DEEPERCUTS, *_OSNETS, *LIFTERS
 )
 """By name; a network uses the file of its own name unless another is given."""

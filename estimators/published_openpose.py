@@ -1,6 +1,8 @@
-"""Published weights of OpenPose's networks, in Caffe's format; a table of `estimators.published`."""
+"""Published weights of OpenPose's networks, in Caffe's format, and of DeeperCut; a table of `estimators.published`."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from posetrail.published import Published
 
@@ -50,4 +52,32 @@ OPENPOSES = (
     _openpose("openpose_body135", "pose_iter_XXXXXX.caffemodel", "body_135", (480, 848), 254.3, page=_OPENPOSE_TRAIN),
     _openpose("openpose_hand21", "pose_iter_102000.caffemodel", "hand_21", (368, 368), 147.3),
     _openpose("openpose_face70", "pose_iter_116000.caffemodel", "face_70", (368, 368), 153.7),
+)
+
+_DEEPERCUT = Published(
+    name="deepercut_r101_coco17",
+    network="deepercut_r101_coco17",
+    kind="estimator",
+    family="DeeperCut",
+    file="",
+    page="https://github.com/eldar/pose-tensorflow",
+    licence="LGPL-3.0",
+    skeleton="coco_17",
+    input_size=(850, 850),
+    score="not published",
+    scored_by="",
+    megabytes=214.5,
+    remark="a checkpoint of TensorFlow: turn it into a state dict first; needs statistics and regressions of pairs",
+)
+DEEPERCUTS = (
+    _DEEPERCUT,
+    replace(
+        _DEEPERCUT,
+        name="deepercut_r101_mpii14",
+        network="deepercut_r101_mpii14",
+        skeleton="lsp_14",
+        input_size=(400, 400),
+        megabytes=173.6,
+        remark="a checkpoint of TensorFlow: turn it into a state dict first; one person in an image",
+    ),
 )

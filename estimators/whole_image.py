@@ -15,12 +15,14 @@ import numpy as np
 from estimators import makers
 from posetrail.frame import Image
 from posetrail.preprocessing import IMAGENET, OPENPOSE, ZERO_TO_ONE, Preprocessing
-from posetrail.skeletons import BODY_25, BODY_135, COCO_17, OPENPOSE_MPI_15, Skeleton
+from posetrail.skeletons import BODY_25, BODY_135, COCO_17, LSP_14, OPENPOSE_MPI_15, Skeleton
 
 if TYPE_CHECKING:
     from torch import nn
 
-Grouping = Literal["tags", "tags_newell", "limbs_18", "limbs_15", "limbs_25", "limbs_135"]
+    from estimators.part_partition import PairModel
+
+Grouping = Literal["tags", "tags_newell", "limbs_18", "limbs_15", "limbs_25", "limbs_135", "single", "partition"]
 
 _LONGEST = 4  # largest longer side of the canvas, relative to the fixed side
 
@@ -43,6 +45,8 @@ class WholeImage:
     """Whether a flip test was published for the network."""
     skeleton: Skeleton = COCO_17
     """Of the people."""
+    pairs: PairModel | None = None
+    """Of the grouping "partition": which pairs of detections are of one person."""
 
     def scale(self, image: Image) -> float:
         """Pixels of the canvas per pixel of the image."""
@@ -76,6 +80,16 @@ _OPENPOSE = WholeImage(
     side="height", side_px=368, multiple=8, preprocessing=OPENPOSE, grouping="limbs_18", stride=8, flips=False
 )
 
+_DEEPERCUT = WholeImage(
+    side="longer",
+    side_px=850,
+    multiple=16,
+    preprocessing=Preprocessing(mean=(123.68, 116.779, 103.939)),
+    grouping="partition",
+    stride=8,
+    flips=False,
+)
+
 GROUPED: dict[str, Grouped] = {
     "higherhrnet_w32": Grouped(
         way=WholeImage(side="shorter", side_px=512, multiple=64, preprocessing=IMAGENET, grouping="tags", stride=1),
@@ -99,6 +113,14 @@ GROUPED: dict[str, Grouped] = {
     "openpose_body135": Grouped(
         way=replace(_OPENPOSE, side_px=480, multiple=16, grouping="limbs_135", skeleton=BODY_135),
         network=makers.openpose_body135,
+    ),
+    "deepercut_r101_coco17": Grouped(
+        way=_DEEPERCUT, network=lambda: makers.deepercut(joints=17, pairwise=True), maps=makers.deepercut_maps
+    ),
+    "deepercut_r101_mpii14": Grouped(  # one person, who should be about 340 pixels tall
+        way=replace(_DEEPERCUT, side="height", side_px=400, grouping="single", skeleton=LSP_14),
+        network=lambda: makers.deepercut(joints=14, pairwise=False),
+        maps=makers.deepercut_maps,
     ),
 }
 """Recipe and makers of each bottom-up network by name."""

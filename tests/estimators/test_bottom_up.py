@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,18 +18,29 @@ from estimators.limb_grouping import OPENPOSE_COCO
 from estimators.limb_layouts import LAYOUTS, LimbLayout
 from estimators.networks.people_maps import AssociativeMaps
 from estimators.networks.rcnn_people import RcnnPeople
+from estimators.part_partition import PairModel
 from estimators.whole_image import GROUPED, WholeImage
 from posetrail.errors import InputError
 from posetrail.frame import Image
 from posetrail.joint_mapping import mapped
 from posetrail.runtime import Runtime
 from posetrail.skeletons import COCO_17
+from posetrail.weights import Weights
 from tests.frames import frames_of
 from tests.functions import gaussians, recorded
 from tests.worlds import STANDING
 
 PLACES = np.array([[60.0, 40], [240, 80]]) + [60, 150] * STANDING[:, None]  # (K, 2 people, 2), pixels of the image
 IMAGE_SIZE = (360, 270)
+
+
+NEAR = PairModel(  # a pair is one person's if the predicted offset is off by less than 20 pixels
+    stats_mean=np.zeros((17, 17, 2)),
+    stats_std=np.ones((17, 17, 2)),
+    weights=np.broadcast_to([-10.0, 0, 0, 0, 0, 0, 0, 0, 2.0], (17, 17, 9)),
+    x_min=np.zeros((17, 17, 8)),
+    x_max=np.full((17, 17, 8), 100.0),
+)
 
 
 def marked() -> Image:
@@ -86,6 +98,27 @@ def drawn_fields(way: WholeImage, *, in_one_output: bool = False) -> Callable[[n
     return run
 
 
+def drawn_parts(way: WholeImage) -> Callable[[np.ndarray], Answer]:
+    """DeeperCut's answer: probabilities, offsets to the exact places, and offsets to the joints of the same person."""
+    K = len(way.skeleton)
+    people = PLACES.transpose(1, 0, 2)[: 1 if way.grouping == "single" else 2]
+    places = mapped(people, np.ones(people.shape[:2]), COCO_17, way.skeleton)[0]  # (P, K, 2)
+
+    def run(batch: np.ndarray) -> Answer:
+        B, H, W, _ = batch.shape
+        pixels = places * way.scale(marked())
+        size = W // 8, H // 8
+        heat = 0.95 * gaussians((pixels.transpose(1, 0, 2) - 4) / 8, size, 1.0).max(axis=1)
+        centres = np.stack(np.meshgrid(*(8 * np.arange(length) + 4 for length in size)), axis=2)
+        of = np.linalg.norm(centres[None, None] - pixels[:, :, None, None], axis=4).argmin(axis=0)  # (K, h, w)
+        locref = np.concatenate([(pixels[of[k], k] - centres).transpose(2, 0, 1) for k in range(K)])
+        pairs = [pixels[of[k], b] - centres for k in range(K) for b in range(K) if b != k]
+        pairwise = np.concatenate(pairs, axis=2).transpose(2, 0, 1) if way.grouping == "partition" else None
+        return tuple(np.stack([each] * B) for each in (heat, locref, pairwise) if each is not None)
+
+    return run
+
+
 DRAWN: dict[str, Callable[[WholeImage], Callable[[np.ndarray], Answer]]] = {
     "higherhrnet_w32": lambda way: drawn_tags(way, 1),
     "ae_hourglass_4stack": lambda way: drawn_tags(way, 4),
@@ -93,32 +126,34 @@ DRAWN: dict[str, Callable[[WholeImage], Callable[[np.ndarray], Answer]]] = {
     "caffe_openpose_mpi": drawn_fields,
     "openpose_body25": partial(drawn_fields, in_one_output=True),
     "openpose_body135": partial(drawn_fields, in_one_output=True),
+    "deepercut_r101_coco17": drawn_parts,
+    "deepercut_r101_mpii14": drawn_parts,
 }
 
 
 def drawn(name: str, **options: bool) -> BottomUpNetwork:
     published = GROUPED[name].way
-    way = replace(published, side_px=published.side_px // 2)
+    way = replace(published, side_px=published.side_px // 2, pairs=NEAR if published.grouping == "partition" else None)
     return BottomUpNetwork(DRAWN[name](way), way, **options)
 
 
 @pytest.mark.parametrize("name", GROUPED)
 def test_drawn_people_are_found_where_they_stand(name: str) -> None:
     [poses] = drawn(name)(frames_of([marked()]))
-    assert len(poses) == 2
+    assert len(poses) == (1 if GROUPED[name].way.grouping == "single" else 2)
     left_first = poses[np.argsort(poses.boxes[:, 0])]
     skeleton = GROUPED[name].way.skeleton
     known = [joint for joint in COCO_17.joints if joint in skeleton.joints]
     columns = [skeleton.index(joint) for joint in known]
     found = left_first.keypoints[:, columns]
-    truth = PLACES[[COCO_17.index(joint) for joint in known]].transpose(1, 0, 2)
+    truth = PLACES[[COCO_17.index(joint) for joint in known]].transpose(1, 0, 2)[: len(poses)]
     assert np.abs(found - truth).max() < 2.0
     assert np.median(np.abs(found - truth)) < 0.8  # a cell is up to 5.6 pixels
     assert (poses.scores > 0.4).all()
     assert (poses.scores <= 1).all()
     assert (poses.keypoint_scores[:, columns] > 0.5).all()
     around = np.concatenate([PLACES.min(axis=0), PLACES.max(axis=0)], axis=1)
-    assert np.abs(left_first.boxes - around).max() < 32  # with room for head and feet
+    assert np.abs(left_first.boxes - around[: len(poses)]).max() < 32  # with room for head and feet
     assert poses.boxes.min() >= 0
 
 
@@ -200,6 +235,19 @@ def test_networks_with_random_weights_run(name: str, runtime: Runtime, monkeypat
     first, second = network(frames_of([image, image]))
     assert np.array_equal(first.keypoints, second.keypoints, equal_nan=True)
     assert network.skeleton is GROUPED[name].way.skeleton
+
+
+def test_the_multi_person_network_needs_a_model_of_pairs_beside_its_weights(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    weights = Weights(
+        name="deepercut", path=tmp_path / "deepercut.safetensors", sha256="", licence="", source="", about=""
+    )
+    monkeypatch.setattr(bottom_up, "loaded", lambda name, given: (nn.Identity(), weights))
+    with pytest.raises(InputError, match=r"expected statistics and regressions of pairs in .*deepercut\.pairs\.npz"):
+        create_bottom_up("deepercut_r101_coco17", runtime=runtime)
+    np.savez(tmp_path / "deepercut.pairs.npz", **vars(NEAR))
+    assert create_bottom_up("deepercut_r101_coco17", runtime=runtime).skeleton is COCO_17
 
 
 def test_flip_test_is_refused_where_it_was_not_published() -> None:
