@@ -56,7 +56,8 @@ def exact_partition(unary: np.ndarray, pairs: np.ndarray) -> np.ndarray | None:
     """The optimum, by an integer programme; None if it takes too many steps.
 
     Variables are x_i, whether a detection is chosen, and y_ij, whether two are in one cluster: y_ij <= x_i and
-    y_ij <= x_j. Of the constraints of transitivity, y_ij + y_jk - y_ik <= 1, only those that a solution violates are added.
+    y_ij <= x_j. Of the constraints of transitivity, y_ij + y_jk - y_ik <= 1, only those that a solution violates are
+    added.
     """
     N = len(unary)
     i, j = np.triu_indices(N, 1)

@@ -7,9 +7,9 @@ The trunk is the ResNet-101 of TF-slim: the stride is in the last unit of a bloc
 fourth one dilated convolutions, so that the features have stride 16.
 
 Input: (N, 3, H, W) RGB, mean 123.68, 116.779, 103.939 (of 0..255), both sides multiples of 16. Outputs, at stride 8:
-part_pred (N, K, h, w), logits of the joints; locref (N, 2 K, h, w), x and y from the cell's centre to the joint,
-divided by 7.2801 pixels; pairwise_pred (N, 2 K (K - 1), h, w), normalised x and y to every other joint, for several people
-only; part_pred_interm, like part_pred from the middle of the third block, for training only.
+part_pred (N, K, h, w), logits of the joints; locref (N, 2 K, h, w), x and y from the centre of the cell to the joint,
+divided by 7.2801 pixels; pairwise_pred (N, 2 K (K - 1), h, w), normalised x and y to every other joint, for several
+people only; part_pred_interm, like part_pred from the middle of the third block, for training only.
 """
 
 from __future__ import annotations
