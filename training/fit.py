@@ -202,10 +202,12 @@ def fit(
         def report() -> None:
             has_best = (folder / BEST).is_file()
             record.write(trained, digest(folder / BEST) if has_best else "")
-            if trained.ended != "stopped" and has_best:
+            if trained.ended == "stopped":
+                return
+            if has_best:
                 network.load_state_dict(load_checkpoint(folder / BEST))
-                module.eval()
-                write_report(folder, validation, estimated(estimator, validation))
+            module.eval()
+            write_report(folder, validation, estimated(estimator, validation), of_best=has_best)
 
         process.on_first(report)
     return Fitted(folder=folder, weights=folder / BEST, trained=trained, started=started)

@@ -30,13 +30,14 @@ _QUALITY = 80
 _ANNOTATED, _ESTIMATED, _OUTLINE = (255, 255, 255), (255, 140, 0), (20, 20, 20)  # RGB
 
 
-def write_report(folder: Path, samples: Samples, estimates: Estimates) -> Path:
-    """Write the report of a training: figures, curves, accuracy of each joint, and the worst predictions.
+def write_report(folder: Path, samples: Samples, estimates: Estimates, *, of_best: bool = True) -> Path:
+    """Write the report of a training: figures, curves, accuracy of each joint, the worst predictions, and settings.
 
     Args:
         folder: of the training, with training.json and log.jsonl; report.html is written into it.
         samples: people of the validation; the images of the worst predictions are read.
         estimates: joints that the best weights estimate for them.
+        of_best: whether they are those of the best weights, or of the last ones.
 
     Returns:
         The path of the file.
@@ -48,7 +49,7 @@ def write_report(folder: Path, samples: Samples, estimates: Estimates) -> Path:
     events = [*read_log(folder / LOG), *read_log(folder / TIMES)]
     best_step = (record.get("trained") or {}).get("best_step", 0)
     sections = [
-        ("Validation", "", _tiles(figures(samples, estimates), record, events)),
+        ("Validation", _about_scores(of_best), _tiles(figures(samples, estimates), record, events)),
         ("Curves", _about_curves(events), _curves(events, best_step)),
         (
             "Joints",
@@ -62,6 +63,7 @@ def write_report(folder: Path, samples: Samples, estimates: Estimates) -> Path:
             "connect the two. Wrong annotations are often found here.",
             _worst(samples, estimates),
         ),
+        ("Settings", "What was chosen or taken from the recipe; training.json has all of it.", _settings(record)),
     ]
     path = folder / REPORT
     with written_whole(path) as beside:
@@ -115,6 +117,38 @@ def _tiles(scores: dict[str, float], record: dict[str, Any], events: list[dict[s
         shown.append(("Training", f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"))
     tiles = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in shown)
     return f'<dl class="tiles">{tiles}</dl>'
+
+
+def _about_scores(of_best: bool) -> str:
+    text = (
+        "AP is COCO's average precision by OKS in annotated boxes, AP50 and AP75 are those at OKS 0.5 and 0.75, and "
+        f"PCK is the share of joints within {100 * PCK_THRESHOLD:g} % of the longer side of the person's box."
+    )
+    return text + (" All are of the best weights." if of_best else " best.safetensors is missing: these are the last.")
+
+
+def _settings(record: dict[str, Any]) -> str:
+    """A table of what determines the training."""
+    recipe, chosen = record.get("recipe") or {}, record.get("settings") or {}
+    optimiser, schedule = recipe.get("optimiser") or {}, recipe.get("schedule") or {}
+    started = record.get("started")
+    rows = {
+        "Network": recipe.get("network"),
+        "Started from": "random weights" if started is None else f"weights with {len(started['taken'])} of the joints",
+        "Epochs": chosen.get("epochs") or recipe.get("epochs"),
+        "People in a step": chosen.get("batch_size") or recipe.get("batch_size"),
+        "Optimiser": optimiser.get("kind"),
+        "Highest learning rate": chosen.get("lr") or optimiser.get("lr"),
+        "Schedule": schedule.get("kind"),
+        "Target": recipe.get("target"),
+        "Frozen": ", ".join(chosen.get("freeze") or ()),
+        "Slow": ", ".join(chosen.get("slow") or ()),
+        "Precision": chosen.get("precision"),
+        "Seed": chosen.get("seed"),
+    }
+    shown = {name: str(value) for name, value in rows.items() if value not in (None, "")}
+    cells = "".join(f'<tr><th scope="row">{name}</th><td>{escape(value)}</td></tr>' for name, value in shown.items())
+    return f'<div class="wide" tabindex="0" role="region" aria-label="Settings"><table>{cells}</table></div>'
 
 
 def _about_curves(events: list[dict[str, Any]]) -> str:

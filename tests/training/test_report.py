@@ -190,3 +190,24 @@ def test_a_curve_stays_inside_its_chart(values: list[float]) -> None:
 def test_long_curves_are_thinned() -> None:
     at = np.linspace(0, 10, 50_000)
     assert len(charts([Curve(name="Loss", epochs=at, values=at)], epochs=10.0)) < 10_000
+
+
+def test_settings_and_a_missing_best_file_are_stated(tmp_path: Path) -> None:
+    samples = made_up(tmp_path, people=4)
+    write_record(tmp_path, samples)
+    record = json.loads((tmp_path / "training.json").read_text())
+    recipe = {"network": "unet_s", "epochs": 40, "batch_size": 16, "optimiser": {"kind": "adamw", "lr": 0.004}}
+    record |= {"recipe": recipe, "settings": {"epochs": 30.0, "lr": None, "seed": 7}, "started": {"taken": ["nose"]}}
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    page = write_report(tmp_path, samples, estimates_of(samples), of_best=False).read_text()
+    rows = dict(re.findall(r'<th scope="row">([^<]*)</th><td>([^<]*)</td></tr>', page.split("<h2>Settings</h2>")[1]))
+    assert rows == {
+        "Network": "unet_s",
+        "Started from": "weights with 1 of the joints",
+        "Epochs": "30.0",
+        "People in a step": "16",
+        "Optimiser": "adamw",
+        "Highest learning rate": "0.004",
+        "Seed": "7",
+    }
+    assert "best.safetensors is missing: these are the last." in page
