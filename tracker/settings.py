@@ -24,6 +24,7 @@ Precision = Literal["float32", "int8", "bfloat16"]
 Normalisation = Literal["imagenet", "0..1", "0..255"]
 
 Flow = Literal["lk", "dis", "raft", "none"]
+PoseNms = Literal["oks", "parametric"]
 Assignment = Literal["greedy", "hungarian"]
 Similarity = Literal["likelihood", "iou", "oks", "flow_oks", "multi_flow_oks"]
 Smoothing = Literal["auto", "kalman", "butterworth", "one_euro", "none"]
@@ -65,6 +66,11 @@ class NetworkSettings:
     eyes and ears, and its joints are added to those of the body. Default: none."""
     faces_weights: Path | None = None
     """Weights file of the estimator of faces, or a name from `posetrail models`."""
+    refiner: str | None = None
+    """Network that corrects the joints of all people by looking at the image again: posefix_r50_256x192 or
+    posefix_r152_384x288. Of a person whom optical flow propagated, it gets the moved pose. Default: none."""
+    refiner_weights: Path | None = None
+    """Weights file of the refiner, such as one of `posetrail train`."""
     device: Device = "auto"
     """Device for the networks. auto is CUDA if it is available. Repeated runs are bit-identical on the CPU only."""
     threads: Annotated[int, Range(1, 1024)] | None = None
@@ -101,8 +107,8 @@ class NetworkSettings:
     """Margin around the box that is left unpainted by crop_mask, relative to the box's sides. Default: 0.2 for
     movenet_thunder."""
     flip_test: bool = False
-    """Also run the estimator on the mirrored crop and average the results, as papers report scores. Doubles the
-    estimator's time."""
+    """Also run the estimator and the refiner on the mirrored crop and average the results, as papers report scores.
+    Doubles their time."""
     appearance: str = "none"
     """Appearance embedding for re-identification, written to the pose log: none, colour_layout, or a network such as
     osnet_x1_0. See appearance_share for its use."""
@@ -114,6 +120,7 @@ class NetworkSettings:
         for part, name, weights in (
             ("hands", self.hands, self.hands_weights),
             ("faces", self.faces, self.faces_weights),
+            ("refiner", self.refiner, self.refiner_weights),
         ):
             if name is None and weights is not None:
                 raise InputError(f"{part}_weights: expected --{part} NAME with --{part}-weights {weights}; add it")
@@ -165,6 +172,9 @@ class InferenceSettings:
     Beyond it, the joints are estimated again with those people painted out, and the estimate with more joints of its
     own is kept. 1 estimates none again, which saves about a tenth of the time of inference in clips with two or three
     people. Bottom-up networks do not use it."""
+    pose_nms: PoseNms = "oks"
+    """Pose NMS: oks drops a duplicate, parametric merges it, joint by joint, into the pose that stays (RMPE, learnt for
+    the 17 joints of COCO; it does not use pose_nms_oks)."""
     pose_nms_oks: Share = 0.7
     """Pose NMS: of two poses in a frame that are more similar than this, the one with the lower quality is dropped
     (OKS, 0..1). 1 keeps all. The dropped pose is not in the pose log; see track_nms_oks."""

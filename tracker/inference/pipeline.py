@@ -28,16 +28,16 @@ import numpy as np
 from posetrail.assignment import associate
 from posetrail.errors import InputError
 from posetrail.frame import Frame
-from posetrail.nms import nms
 from posetrail.poses import Poses, confident_keypoints
-from posetrail.protocols import BottomUp, Detector, Embedder, Estimator
+from posetrail.protocols import BottomUp, Detector, Embedder, Estimator, Refiner
 from posetrail.similarity import box_area, box_iou, oks
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.inference.camera import CameraMotion
 from tracker.inference.detection import Detection, Found, Joints
+from tracker.inference.duplicates import without_duplicates
 from tracker.inference.predictable import Predictable
 from tracker.inference.prefetch import in_turn, prefetch
-from tracker.inference.propagation import FlowImage, FlowMethod, boxes_around, move_people, prepare_grey
+from tracker.inference.propagation import FlowImage, FlowMethod, boxes_around, in_image, move_people, prepare_grey
 from tracker.inference.schedule import (
     Glance,
     glance,
@@ -70,6 +70,7 @@ def infer(
     embedder: Embedder | None = None,
     *,
     bottom_up: BottomUp | None = None,
+    refiner: Refiner | None = None,
     known: Iterable[PoseFrame] = (),
     batch_frames: int = BATCH_FRAMES,
     ahead: bool = True,
@@ -87,6 +88,8 @@ def infer(
         flow: optical flow method that moves poses from frame to frame; None leaves them where they were.
         embedder: computes appearance embeddings; None for none.
         bottom_up: finds people and their joints at once; None with a detector and an estimator.
+        refiner: corrects the joints of all people of a frame; None for none. Of a person whom optical flow propagated,
+            it gets the moved pose.
         known: results of an earlier run with the same settings and networks for the first frames; they are not yielded
             again. Give whole batches, because the last bit of a network's output may depend on the batch.
         batch_frames: frames per call of a network; affects speed only.
@@ -100,7 +103,7 @@ def infer(
     if estimator is not None and detector is None:
         raise TypeError("detector: expected a detector for the estimator, got None; give a detector or bottom_up")
     detection = Detection(detector, bottom_up, joints, settings)
-    state = _State(joints, detection, settings, flow)
+    state = _State(joints, detection, settings, flow, refiner)
     stage = prefetch if ahead else in_turn
     with closing(stage(frames, _AHEAD_FRAMES)) as read:
         num_known = state.restore_all(read, known)
@@ -167,12 +170,18 @@ class _State:
     """What inference remembers between frames: the last image and poses, those propagated and lost, the camera."""
 
     def __init__(
-        self, joints: Joints, detection: Detection, settings: InferenceSettings, flow: FlowMethod | None
+        self,
+        joints: Joints,
+        detection: Detection,
+        settings: InferenceSettings,
+        flow: FlowMethod | None,
+        refiner: Refiner | None,
     ) -> None:
         self._joints = joints
         self._detection = detection
         self._settings = settings
         self._flow = flow
+        self._refiner = refiner
         self._body = joints.skeleton.body
         self._sigmas = np.array(joints.skeleton.oks_sigmas)[self._body]
         self._propagated = PropagatedPoses.empty(len(joints.skeleton))
@@ -200,6 +209,9 @@ class _State:
             elif may_look:
                 new = self._detection.in_regions(frame, self._regions(image, poses), poses)
                 poses = self._without_duplicates(Poses.concatenate([poses, new]))
+        if self._refiner is not None:
+            (refined,) = self._refiner([frame], [poses], self._joints.skeleton)
+            poses = self._without_duplicates(refined)
         result = PoseFrame(frame.index, frame.time_s, frame.name, poses, propagated)
         if self._camera is not None and image.flow is not None:
             result = replace(result, camera_motion=self._camera.step(image.flow, poses.boxes))
@@ -324,7 +336,7 @@ class _State:
         rows, moved = newest.source_rows, newest.keypoints
         last = self._last.poses[rows]
         boxes = boxes_around(moved, self._settings.propagated_box_margin)
-        missed = ~self._explained(moved, boxes, poses) & _inside(boxes, found.frame.image.shape)
+        missed = ~self._explained(moved, boxes, poses) & in_image(boxes, found.frame.image.shape)
         if not found.is_searched:
             rests, rested = self._predictable.rested(last[missed], rows[missed], moved[missed])
             poses = Poses.concatenate([poses, rested])
@@ -353,6 +365,9 @@ class _State:
             & (mean_scores >= self._settings.min_propagated_score)
             & (self._oks(moved, again).diagonal() >= self._settings.min_propagation_oks)
         )
+        if self._refiner is not None:  # it looks at the image itself, so that its input may be what the last frame says
+            both = np.isfinite(moved) & np.isfinite(again.keypoints)
+            again = replace(again, keypoints=np.where(both, moved, again.keypoints))
         # A propagated pose scores no higher than the box it came from, nor than the mean of its joints now.
         scores = np.minimum(last.scores, mean_scores)
         return replace(again, scores=scores, propagated=np.ones(len(again), bool))[kept]
@@ -381,17 +396,4 @@ class _State:
         return poses.keypoint_scores[:, self._body].mean(axis=1)
 
     def _without_duplicates(self, poses: Poses) -> Poses:
-        """Pose NMS: of similar poses, the one of the best quality is kept."""
-        bodies = poses.of_joints(self._body)
-        confident = confident_keypoints(bodies, self._settings.min_propagated_joint_score)
-        similarity = oks(confident, confident, box_area(poses.boxes), self._sigmas)
-        # The OKS of the smaller person of a pair counts, so that a large box does not remove a small neighbour.
-        similarity = np.minimum(similarity, similarity.T)
-        return poses[np.sort(nms(similarity, bodies.quality, self._settings.pose_nms_oks))]
-
-
-def _inside(boxes: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
-    """Which boxes (M,) overlap the image; False for NaN."""
-    height, width = image_shape[:2]
-    clipped = np.clip(boxes, 0, [width, height, width, height])
-    return np.all(clipped[:, 2:] > clipped[:, :2], axis=1)
+        return without_duplicates(poses, self._body, self._sigmas, self._settings)

@@ -222,3 +222,10 @@ def move_people(flow: FlowMethod, before: FlowImage, now: FlowImage, keypoints: 
 def boxes_around(keypoints: np.ndarray, margin: float) -> np.ndarray:
     """Bounding boxes (M, 4) of keypoints (M, K, 2), enlarged by the share `margin`; NaN for people without joints."""
     return grown_boxes(keypoint_boxes(keypoints), margin)
+
+
+def in_image(boxes: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
+    """Which boxes (M,) overlap the image; False for NaN."""
+    height, width = image_shape[:2]
+    clipped = np.clip(boxes, 0, [width, height, width, height])
+    return np.all(clipped[:, 2:] > clipped[:, :2], axis=1)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from posetrail.protocols import BottomUp, Detector, Estimator
+from posetrail.protocols import BottomUp, Detector, Estimator, Refiner
 from tracker.io.frame_index import INDEX
 from tracker.io.pose_log import PoseLogHeader
 from tracker.io.video import Source, open_source
@@ -51,6 +51,7 @@ def track_to_folder(
     detector: Detector | None = None,
     estimator: Estimator | None = None,
     bottom_up: BottomUp | None = None,
+    refiner: Refiner | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
     stride: int = 1,
@@ -70,6 +71,7 @@ def track_to_folder(
             class's name.
         estimator: likewise.
         bottom_up: a network that finds people and their joints at once, used instead of a detector and an estimator.
+        refiner: corrects the joints of all people, used instead of the one that the settings name.
         start_s: leave out frames before this time, in seconds.
         end_s: leave out frames from this time on, in seconds.
         stride: keep the frames whose index is a multiple of it.
@@ -90,7 +92,7 @@ def track_to_folder(
     """
     settings = settings or Settings()
     source = open_source(path, start_s=start_s, end_s=end_s, stride=stride, fps=fps)
-    with open_networks(settings, OwnNetworks(detector, estimator, bottom_up)) as networks:
+    with open_networks(settings, OwnNetworks(detector, estimator, bottom_up, refiner)) as networks:
         return run_clip(
             source,
             Path(folder),

@@ -48,6 +48,7 @@ def infer_source(
         networks.flow,
         networks.embedder,
         bottom_up=networks.bottom_up,
+        refiner=networks.refiner,
         known=known if networks.parts is None else bodies_of(known, len(networks.body)),
     )
     with closing(inferred):

@@ -15,9 +15,10 @@ from estimators import BOTTOM_UP, create_bottom_up, create_estimator
 from estimators import BUILT_IN as BUILT_IN_ESTIMATORS
 from estimators.appearance import COLOUR_LAYOUT, NO_APPEARANCE, create_embedder
 from estimators.parts import Parts
+from estimators.refiners import create_refiner
 from estimators.trained import read_training
 from posetrail.errors import InputError
-from posetrail.protocols import BottomUp, Detector, Embedder, Estimator, PartEstimator
+from posetrail.protocols import BottomUp, Detector, Embedder, Estimator, PartEstimator, Refiner
 from posetrail.published import Published
 from posetrail.runtime import Runtime
 from posetrail.skeletons import HAND_21, PARTS, Skeleton
@@ -47,8 +48,9 @@ class Networks:
     embedder: Embedder | None = None
     bottom_up: BottomUp | None = None
     parts: PartEstimator | None = None
+    refiner: Refiner | None = None
     own: Mapping[str, str] = field(default_factory=dict)
-    """Names of objects that the user passed in, by their part: detector, estimator or bottom_up."""
+    """Names of objects that the user passed in, by their part: detector, estimator, bottom_up or refiner."""
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -84,6 +86,7 @@ class OwnNetworks:
     detector: Detector | None = None
     estimator: Estimator | None = None
     bottom_up: BottomUp | None = None
+    refiner: Refiner | None = None
 
     def __post_init__(self) -> None:
         if self.estimator is not None and self.bottom_up is not None:
@@ -92,7 +95,12 @@ class OwnNetworks:
     @property
     def names(self) -> dict[str, str]:
         """The name under which each object is recorded: its attribute `name` if that is text, or its class."""
-        given = {"detector": self.detector, "estimator": self.estimator, "bottom_up": self.bottom_up}
+        given = {
+            "detector": self.detector,
+            "estimator": self.estimator,
+            "bottom_up": self.bottom_up,
+            "refiner": self.refiner,
+        }
         return {part: _name_of(network) for part, network in given.items() if network is not None}
 
 
@@ -206,11 +214,21 @@ def _load(settings: Settings, own: OwnNetworks, stack: ExitStack, make_runtime: 
         for name, weights in ((chosen.hands, chosen.hands_weights), (chosen.faces, chosen.faces_weights))
     )
     added = Parts(poses.skeleton, hands=hands, faces=faces) if hands or faces else None
-    parts = {"detector": detector, "estimator": estimator, "bottom_up": bottom_up, "flow": flow, "embedder": embedder}
-    parts |= {"hands": hands, "faces": faces}
+    parts: dict[str, object] = {
+        "detector": detector,
+        "estimator": estimator,
+        "bottom_up": bottom_up,
+        "flow": flow,
+        "embedder": embedder,
+    }
+    refiner = own.refiner
+    if refiner is None and chosen.refiner is not None:
+        options = _given(weights=chosen.refiner_weights, flip_test=chosen.flip_test or None)
+        refiner = create_refiner(chosen.refiner, runtime=runtime, **options)
+    parts |= {"hands": hands, "faces": faces, "refiner": refiner}
     loaded = {part: getattr(network, "weights", None) for part, network in parts.items() if part not in own.names}
     weights = tuple(_as_run(each, part, chosen) for part, each in loaded.items() if each is not None)
-    return Networks(detector, estimator, flow, weights, runtime.device, embedder, bottom_up, added, own.names)
+    return Networks(detector, estimator, flow, weights, runtime.device, embedder, bottom_up, added, refiner, own.names)
 
 
 def _as_run(weights: Weights, part: str, chosen: NetworkSettings) -> Weights:

@@ -324,6 +324,7 @@ def weights_files(settings: Settings) -> dict[str, Path]:
         "detector_weights": networks.detector_weights,
         "hands_weights": networks.hands_weights,
         "faces_weights": networks.faces_weights,
+        "refiner_weights": networks.refiner_weights,
     }
     if networks.appearance not in (NO_APPEARANCE, COLOUR_LAYOUT):
         given["appearance_weights"] = networks.appearance_weights

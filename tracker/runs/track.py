@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 
-from posetrail.protocols import BottomUp, Detector, Estimator
+from posetrail.protocols import BottomUp, Detector, Estimator, Refiner
 from tracker.association.tracker import Tracker
 from tracker.frames import TrackedFrame
 from tracker.io.video import open_source
@@ -22,6 +22,7 @@ def track(
     detector: Detector | None = None,
     estimator: Estimator | None = None,
     bottom_up: BottomUp | None = None,
+    refiner: Refiner | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
     stride: int = 1,
@@ -39,6 +40,7 @@ def track(
             class's name.
         estimator: likewise.
         bottom_up: a network that finds people and their joints at once, used instead of a detector and an estimator.
+        refiner: corrects the joints of all people, used instead of the one that the settings name.
         start_s: leave out frames before this time, in seconds.
         end_s: leave out frames from this time on, in seconds.
         stride: keep the frames whose index is a multiple of it.
@@ -58,7 +60,7 @@ def track(
     """
     settings = settings or Settings()
     source = open_source(path, start_s=start_s, end_s=end_s, stride=stride, fps=fps)
-    own = OwnNetworks(detector, estimator, bottom_up)
+    own = OwnNetworks(detector, estimator, bottom_up, refiner)
     with open_networks(settings, own) as networks, closing(infer_source(source, networks, settings)) as inferred:
         skeleton, queue_frames = networks.skeleton, settings.inference.queue_frames
         tracker = Tracker(settings.association, skeleton, queue_frames=queue_frames)
