@@ -11,11 +11,13 @@ shared data, where they are. Both are in the world's axes: metres, x right, y up
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from posetrail.poses import Poses
+from posetrail.poses3d import PoseSequence
 from posetrail.skeletons import COCO_17, Skeleton
 from tests.conftest import SHARED
 from tracker.frames import PoseFrame, PropagatedPoses
@@ -157,3 +159,26 @@ class SeenPeople:
             nothing = PropagatedPoses.empty(len(self.skeleton))
             frames.append(PoseFrame(index, index / self.fps, f"{index:06d}.jpg", poses, nothing))
         return frames
+
+
+class StandIn:
+    """A lifter that answers with given poses, found by the 2-D joints that it is asked about."""
+
+    source: Skeleton = COCO_17
+    skeleton: Skeleton = COCO_17
+    rate_hz: float | None = None
+
+    def __init__(self, people: SeenPeople, *, knows_truth: bool = True) -> None:
+        self.name = "true poses" if knows_truth else "mean pose"
+        self._pixels = np.concatenate(people.pixels)
+        poses = np.concatenate(people.camera_joints)
+        relative = poses - poses[:, [11, 12]].mean(axis=1, keepdims=True)  # to the middle of the hips
+        self._poses = relative if knows_truth else np.broadcast_to(relative.mean(axis=0), relative.shape)
+
+    def __call__(self, sequences: Sequence[PoseSequence]) -> list[np.ndarray]:
+        """The poses (T, 17, 3) in metres of whoever is nearest in the picture."""
+        out = []
+        for sequence in sequences:
+            distances = np.nanmean(np.abs(sequence.keypoints[:, None] - self._pixels[None]), axis=(2, 3))
+            out.append(self._poses[distances.argmin(axis=1)].astype(np.float32))
+        return out

@@ -1,7 +1,8 @@
 """3-D tracks of a clip from tracks3d.csv of a run, a table with its columns, or an .npz file of the same arrays.
 
-A CSV file has the columns frame, track_id, joint, x, y, z in metres; others are ignored. An .npz file has
-frame_indices (T,), track_ids (T,), keypoints (T, K, 3) in metres and joints (K,), their names.
+A CSV file has the columns frame, track_id, joint, x, y, z in metres; others are ignored. An .npz file is as
+`posetrail export --to npz` writes it: frame (T,), track_id (T,), keypoints (T, K, 3) in metres and joints (K,), their
+names. Joints are in the camera's axes, x right, y down, z away, unless an array `axes` says that y points up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from posetrail.errors import InputError
 
 _COLUMNS = ("frame", "track_id", "joint", "x", "y", "z")
-_ARRAYS = ("frame_indices", "track_ids", "keypoints", "joints")
+_ARRAYS = ("frame", "track_id", "keypoints", "joints")
+_Y_UP = np.array([1.0, -1.0, -1.0])
 TRACKS3D = "tracks3d.csv"
 
 
@@ -80,6 +82,7 @@ def _read_npz(path: Path) -> Poses3D:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in _ARRAYS if name in file}
+            y_up = "axes" in file and "y up" in str(file["axes"])
     except (OSError, ValueError, BadZipFile) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a .csv or .npz file of 3-D tracks") from None
     if absent := [name for name in _ARRAYS if name not in arrays]:
@@ -88,4 +91,5 @@ def _read_npz(path: Path) -> Poses3D:
     if keypoints.shape != (len(frames), len(joints), 3) or ids.shape != frames.shape or frames.ndim != 1:
         raise InputError(f"{path}: expected keypoints ({len(frames)}, {len(joints)}, 3), got {keypoints.shape}")
     names = tuple(map(str, joints.tolist()))
-    return Poses3D(names, frames.astype(np.int64), ids.astype(np.int64), keypoints.astype(float))
+    keypoints = keypoints.astype(float) * (_Y_UP if y_up else 1.0)
+    return Poses3D(names, frames.astype(np.int64), ids.astype(np.int64), keypoints)

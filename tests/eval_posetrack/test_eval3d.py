@@ -28,7 +28,7 @@ def write(path: Path, people: dict[int, np.ndarray], joints: tuple[str, ...] = H
     rows = [(f, i, pose[f]) for f in range(FRAMES) for i, pose in people.items() if np.isfinite(pose[f]).any()]
     if path.suffix == ".npz":
         frames, ids, keypoints = (np.array(column) for column in zip(*rows, strict=True))
-        np.savez(path, frame_indices=frames, track_ids=ids, keypoints=keypoints, joints=np.array(joints))
+        np.savez(path, frame=frames, track_id=ids, keypoints=keypoints, joints=np.array(joints))
         return path
     lines = ["frame,time_s,track_id,joint,x,y,z,score"]
     for frame, track_id, pose in rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,15 @@ import pandas as pd
 import pytest
 
 import posetrail as pt
+from eval_posetrack.evaluation_3d import evaluate_3d
 from posetrail.errors import InputError
-from posetrail.poses3d import PoseSequence
 from posetrail.skeletons import COCO_17, POSETRACK_15
 from tests.corrected_runs import make_run
-from tests.mocap import WALKER_HEIGHT_M, SeenPeople, gait_angles, recorded_motions, still_camera, walker
+from tests.mocap import WALKER_HEIGHT_M, SeenPeople, StandIn, gait_angles, recorded_motions, still_camera, walker
 from tracker.lifting.angles import angles_3d
 from tracker.runs.angles import write_angles
 from tracker.runs.corrected import CorrectedRun
+from tracker.runs.export3d import export_3d
 from tracker.runs.record import read_record
 
 FRAMES = 60
@@ -60,30 +60,12 @@ def test_metres_per_second_are_those_of_the_walk(table: pd.DataFrame) -> None:
         assert found == pytest.approx(speed, rel=0.05), facing
 
 
-class TruePoses:
-    """A lifter that knows the people: it answers with the pose whose projection is nearest to what it is given."""
-
-    source = skeleton = COCO_17
-    rate_hz = None
-
-    def __init__(self, people: SeenPeople) -> None:
-        self._pixels, self._poses = np.concatenate(people.pixels), np.concatenate(people.camera_joints)
-
-    def __call__(self, sequences: Sequence[PoseSequence]) -> list[np.ndarray]:
-        out = []
-        for sequence in sequences:
-            distances = np.abs(sequence.keypoints[:, None] - self._pixels[None]).mean(axis=(2, 3))
-            poses = self._poses[distances.argmin(axis=1)]
-            out.append((poses - poses[:, [11, 12]].mean(axis=1, keepdims=True)).astype(np.float32))
-        return out
-
-
 @pytest.fixture(scope="module")
 def lifted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with 3-D tracks of a person who walks towards the camera, to one side."""
     seen = SeenPeople((walker(FRAMES, start=(-0.5, -1.0), heading_deg=-40.0),), still_camera())
     folder = make_run(tmp_path_factory.mktemp("lifted") / "run", seen.frames(), size=seen.camera.size)
-    pt.lift(folder, lifter=TruePoses(seen), focal_px=seen.camera.focal_px)
+    pt.lift(folder, lifter=StandIn(seen), focal_px=seen.camera.focal_px)
     return folder
 
 
@@ -95,6 +77,13 @@ def test_a_lifted_run_has_the_angles_of_the_walk_from_any_side(lifted: Path) -> 
     assert table["centre_m_per_s"].median() == pytest.approx(1.2, rel=0.05)
     with pytest.raises(InputError, match="height_m: expected none for 3-D tracks"):
         pt.angles(lifted, source="3d", height_m=1.7)
+
+
+def test_an_exported_npz_has_no_error_against_its_run(lifted: Path, tmp_path: Path) -> None:
+    [file] = export_3d(lifted, "npz", output=tmp_path / "tracks.npz")
+    total = evaluate_3d(file, lifted).total
+    assert total.frames == FRAMES
+    assert total.mpjpe_mm < 0.1
 
 
 def test_settings_of_2d_angles_choose_2d_joints(lifted: Path) -> None:
