@@ -17,8 +17,8 @@ from tracker.frames import TrackedFrame
 from tracker.inference.pipeline import BATCH_FRAMES
 from tracker.lifting.landmarks import ClipLandmarks
 from tracker.progress import OnFrame
-from tracker.runs.images import paired_by_name, with_images
-from tracker.runs.record import RunRecord, open_input
+from tracker.runs.images import open_input, paired_by_name, with_images
+from tracker.runs.record import RunRecord
 from tracker.tracked_clip import TrackedClip
 
 

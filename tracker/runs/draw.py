@@ -19,14 +19,13 @@ from tracker.progress import OnFrame
 from tracker.runs.draw_segments import draw_in_segments
 from tracker.runs.draw_selection import run_tracks
 from tracker.runs.draw_tracks import Drawing, draw_tracks
-from tracker.runs.images import paired_by_name
+from tracker.runs.images import open_input, paired_by_name
 from tracker.runs.locks import file_lock, read_lock, write_lock
 from tracker.runs.record import (
     LOG,
     VIDEO,
     ClipInput,
     check_log,
-    open_input,
     read_record,
     write_record,
 )

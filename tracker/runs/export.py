@@ -15,8 +15,9 @@ from tracker.io.writers import WRITERS, ClipInfo
 from tracker.runs.corrected import CorrectedRun, Entry
 from tracker.runs.export_images import write_images
 from tracker.runs.ground_truth import GroundTruth, write_coco, write_csv, write_posetrack
+from tracker.runs.images import open_input
 from tracker.runs.locks import file_lock
-from tracker.runs.record import PosesInput, RunRecord, check_output_file, open_input, read_record
+from tracker.runs.record import PosesInput, RunRecord, check_output_file, read_record
 from tracker.tracked_clip import PoseName, TrackedClip
 
 _log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Tracked frames with their images, decoded again."""
+"""The clip of a run opened again, and tracked frames with their images."""
 
 from __future__ import annotations
 
@@ -11,10 +11,37 @@ from posetrail.frame import Frame, Image
 from tracker.frames import TrackedFrame
 from tracker.inference.prefetch import prefetch
 from tracker.io.pose_log import read_pose_log
-from tracker.io.video import DamagedInput, Source
+from tracker.io.video import DamagedInput, Source, open_source
 from tracker.runs.record import LOG, PosesInput, RunRecord
 
 AHEAD_FRAMES = 4  # images decoded before they are needed
+
+
+def open_input(record: RunRecord, path: Path | None) -> Source:
+    """Open the clip of a run.
+
+    Args:
+        record: of the run.
+        path: where the clip is now, if it was moved; needed for a run of imported poses.
+
+    Raises:
+        InputError: it cannot be read, or its content is not that of the clip that was tracked.
+    """
+    clip = record.input
+    if isinstance(clip, PosesInput):
+        if path is None:
+            raise InputError(f"{clip.path}: holds poses without images; give their clip with --input")
+        return open_source(path)
+    source = open_source(
+        path or clip.path,
+        start_s=clip.start_s,
+        end_s=clip.end_s,
+        stride=clip.stride,
+        fps=clip.fps if clip.timed_by_fps else None,
+    )
+    if source.fingerprint != clip.fingerprint:
+        raise InputError(f"{source.path}: is not the clip that was tracked; give that one with --input")
+    return source
 
 
 def paired_by_name(run: Path, record: RunRecord, source: Source) -> bool:

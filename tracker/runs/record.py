@@ -19,7 +19,6 @@ from tracker.io.frame_index import INDEX
 from tracker.io.json_records import Check, from_json
 from tracker.io.pose_log import DamagedLog, LogEnd, check_pose_log, read_pose_log
 from tracker.io.tables3d import TRACKS3D, TRACKS3D_PARQUET
-from tracker.io.video import Source, open_source
 from tracker.io.writers import WRITERS
 from tracker.lifting.angle_settings import AngleRecord, is_angle_file
 from tracker.lifting.lift_record import LiftRecord
@@ -371,30 +370,3 @@ def check_output_file(folder: Path, path: Path) -> None:
         raise InputError(f"{path}: expected a file to write, got a folder; give the name of a file with -o")
     if path.resolve() in {(folder / name).resolve() for name in (RUN, LOG, INDEX, CORRECTIONS, *RESULTS)}:
         raise InputError(f"{path}: is a file of the run; choose another name")
-
-
-def open_input(record: RunRecord, path: Path | None) -> Source:
-    """Open the clip of a run.
-
-    Args:
-        record: of the run.
-        path: where the clip is now, if it was moved; needed for a run of imported poses.
-
-    Raises:
-        InputError: it cannot be read, or its content is not that of the clip that was tracked.
-    """
-    clip = record.input
-    if isinstance(clip, PosesInput):
-        if path is None:
-            raise InputError(f"{clip.path}: holds poses without images; give their clip with --input")
-        return open_source(path)
-    source = open_source(
-        path or clip.path,
-        start_s=clip.start_s,
-        end_s=clip.end_s,
-        stride=clip.stride,
-        fps=clip.fps if clip.timed_by_fps else None,
-    )
-    if source.fingerprint != clip.fingerprint:
-        raise InputError(f"{source.path}: is not the clip that was tracked; give that one with --input")
-    return source

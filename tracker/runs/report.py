@@ -14,7 +14,8 @@ from tracker.association.suspects import Suspect
 from tracker.io.blurring import face_regions
 from tracker.io.video import Source, read_frames
 from tracker.runs.corrected import CorrectedRun
-from tracker.runs.record import PosesInput, RunRecord, check_output_file, open_input
+from tracker.runs.images import open_input
+from tracker.runs.record import PosesInput, RunRecord, check_output_file
 from tracker.runs.report_page import page
 from tracker.runs.report_sections import MOST_PLACES, ReportContent, sections
 from tracker.runs.report_stills import Still, part_around, still_of

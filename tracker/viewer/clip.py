@@ -13,7 +13,8 @@ import numpy as np
 from posetrail.errors import InputError
 from posetrail.frame import Image
 from tracker.io.video import DamagedInput, Source
-from tracker.runs.record import PosesInput, RunRecord, open_input
+from tracker.runs.images import open_input
+from tracker.runs.record import PosesInput, RunRecord
 
 
 @dataclass(frozen=True)

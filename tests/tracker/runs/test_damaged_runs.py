@@ -26,8 +26,9 @@ from tracker.io.writers import WRITERS
 from tracker.runs.draw import draw_run
 from tracker.runs.folder import run_clip
 from tracker.runs.follow import follow_poses, follow_run
+from tracker.runs.images import open_input
 from tracker.runs.networks import Networks
-from tracker.runs.record import OtherSchema, Outcome, open_input, read_record, write_record
+from tracker.runs.record import OtherSchema, Outcome, read_record, write_record
 from tracker.runs.segments import cut, infer_segment
 from tracker.settings import AssociationSettings
 
