@@ -10,7 +10,8 @@ are converted to those of the data set by `posetrail.joint_mapping`.
 
 AP is computed by pycocotools with the sigmas of the data set's skeleton. PCKh is that of MPII: the share of joints,
 without pelvis and thorax, within half a head size; head sizes are measured from neck to head top, because the list of
-people has no head boxes. Milliseconds are medians over repeats for the first people.
+people has no head boxes. Of whole bodies, a second table has the figures of each part. Milliseconds are medians over
+repeats for the first people.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ from benchmarks.annotated import read_annotated
 from detectors import create_detector
 from estimators import BOTTOM_UP, create_bottom_up, create_estimator
 from estimators.published import PUBLISHED
+from eval_posetrack.evaluation_parts import part_table
 from eval_posetrack.metrics.clean import in_regions
+from eval_posetrack.metrics.image_ap import AnnotatedPeople, PredictedPeople
+from eval_posetrack.metrics.parts import part_figures, parts_of
 from posetrail.errors import InputError
 from posetrail.frame import Frame
 from posetrail.joint_mapping import mapped
@@ -131,6 +135,22 @@ def average_precision(data: Samples, predictions: Sequence[Poses]) -> dict[str, 
     return {name: 100 * float(precision[t].mean()) for name, t in (("AP", slice(None)), ("AP50", 0), ("AP75", 5))}
 
 
+def figures_of_parts(data: Samples, predictions: Sequence[Poses]) -> dict[str, dict[str, float]]:
+    """The figures of each part of the data set's skeleton, see `eval_posetrack.metrics.parts`."""
+    order = np.argsort(data.image_rows, kind="stable")
+    people = data[order]
+    truth = AnnotatedPeople(
+        people.image_rows.astype(np.int64),
+        people.keypoints.astype(float),
+        people.boxes.astype(float),
+        people.oks_areas.astype(float),
+        people.is_crowd,
+    )
+    found = Poses.concatenate(predictions)
+    images = np.repeat(np.arange(len(predictions)), [len(poses) for poses in predictions])
+    return part_figures(truth, PredictedPeople(images, found.keypoints.astype(float), found.quality), data.skeleton)
+
+
 def _columns(data: Samples) -> Iterable[np.ndarray]:
     return data.image_rows, data.keypoints, data.boxes, data.oks_areas, data.is_crowd
 
@@ -225,6 +245,9 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
         f"{data.usable.sum()} | {figures} | {times[0]:.0f} | {times[-1]:.0f} |",
         flush=True,
     )
+    if len(parts_of(data.skeleton)) > 1:
+        title = f"{options.estimator} on {data.name}, part by part"
+        print(f"\n{part_table(figures_of_parts(data, predictions), title).to_markdown()}")
     if len(data.images) < FEW_IMAGES:
         print(f"{folder.name}: {len(data.images)} images make a demonstration, not a benchmark", file=sys.stderr)
 

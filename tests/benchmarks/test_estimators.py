@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from benchmarks.annotated import read_annotated
-from benchmarks.estimators import average_precision, find_people, main, pckh, published_table
+from benchmarks.estimators import average_precision, figures_of_parts, find_people, main, pckh, published_table
 from posetrail.errors import InputError
 from posetrail.frame import Frame, Image
 from posetrail.poses import Detections, Poses
-from posetrail.skeletons import AIC_14, COCO_17, CROWDPOSE_14, MPII_16, POSETRACK_18, Skeleton
+from posetrail.skeletons import AIC_14, COCO_17, COCO_WHOLEBODY_133, CROWDPOSE_14, MPII_16, POSETRACK_18, Skeleton
 from tests.conftest import REPOSITORY
+from training.samples import Samples
 
 SIZE = (160, 120)  # width, height
 PEOPLE = ((0, (10.0, 10.0)), (0, (90.0, 20.0)), (1, (40.0, 15.0)))  # an image, and the top left corner
@@ -148,6 +149,27 @@ def test_an_estimator_that_returns_the_ground_truth_scores_100(
     assert len(data.images) == 2
     predictions = find_people(data, Truth(FORMATS[name]), detector)  # type: ignore[arg-type]
     assert average_precision(data, predictions) == pytest.approx({"AP": 100, "AP50": 100, "AP75": 100})
+
+
+def test_whole_bodies_have_the_figures_of_each_part() -> None:
+    places = np.random.default_rng(0).uniform(0, 100, (2, 133, 2))
+    boxes = np.array([[0.0, 0, 100, 100]] * 2)
+    data = Samples(
+        name="wholebody",
+        skeleton=COCO_WHOLEBODY_133,
+        images=(Path("a.jpg"), Path("b.jpg")),
+        image_rows=np.array([1, 0]),
+        boxes=boxes,
+        keypoints=places,
+        visibility=np.full((2, 133), 2),
+    )
+    ones = np.ones((1, 133))
+    predictions = [Poses(places[[k]], ones, boxes[[k]], np.ones(1), np.zeros(1)) for k in (1, 0)]
+    parts = figures_of_parts(data, predictions)
+    assert {part: round(figures["AP"]) for part, figures in parts.items()} == dict.fromkeys(
+        ("body", "foot", "face", "lefthand", "righthand", "wholebody"), 100
+    )
+    assert parts["face"]["NME"] == pytest.approx(0, abs=1e-3)
 
 
 def test_joints_far_off_score_0_and_a_missed_person_costs_their_share(
