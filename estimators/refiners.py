@@ -6,67 +6,35 @@ A refiner takes the joints that its skeleton shares with that of the poses, by n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from estimators import makers
-from estimators.affine import centres_and_sizes, crop_matrices, inverted, transformed, warped
+from estimators.affine import inverted, transformed, warped
 from estimators.crops import usable_boxes
 from estimators.published import PUBLISHED
+from estimators.refiner_recipes import REFINERS, RefinerRecipe
+from estimators.trained import load_trained, read_training
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
-from posetrail.errors import unknown_name
+from posetrail.errors import InputError, unknown_name
 from posetrail.frame import Frame, Image
 from posetrail.joint_mapping import mapped, meaning
 from posetrail.poses import Poses
-from posetrail.preprocessing import Preprocessing
 from posetrail.runtime import Runtime
 from posetrail.similarity import keypoint_boxes
-from posetrail.skeletons import COCO_17, Skeleton
+from posetrail.skeletons import Skeleton
 from posetrail.weights import Weights
 
 if TYPE_CHECKING:
     from torch import nn
 
-# As published: the mean of RGB is subtracted from BGR, without a division.
-_PREPROCESSING = Preprocessing(bgr=True, mean=(123.68, 116.78, 103.94))
 _CROPS_AT_ONCE = 8  # limits the memory: the input of a person takes 4 to 9 MB
 
 Refine = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Crops (B, height, width, 3) uint8 RGB and the poses in them, (B, K, 2) pixels of the crop with NaN where missing, to
 the corrected poses (B, K, 2)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RefinerRecipe:
-    """Crop and inputs of a refiner."""
-
-    make: Callable[..., nn.Module]
-    """Builds the network with random weights; takes the number of `joints`."""
-    input_size: tuple[int, int]
-    """Width and height of the crop, pixels."""
-    sigma_px: float
-    """Standard deviation of the Gaussian that marks a joint in the input, pixels of the crop."""
-    preprocessing: Preprocessing = _PREPROCESSING
-    padding: float = 1.25
-    """Size of the crop relative to the box around the joints, after that was enlarged to the aspect ratio."""
-    skeleton: Skeleton = COCO_17
-
-    def crops(self, keypoints: np.ndarray) -> np.ndarray:
-        """Matrices (N, 2, 3) from image to crop, around the joints (N, K, 2)."""
-        width, height = self.input_size
-        centres, sizes = centres_and_sizes(keypoint_boxes(keypoints), aspect_ratio=width / height, padding=self.padding)
-        return crop_matrices(centres, sizes, self.input_size)
-
-
-REFINERS: dict[str, RefinerRecipe] = {
-    "posefix_r50_256x192": RefinerRecipe(make=partial(makers.posefix, 50), input_size=(192, 256), sigma_px=7.0),
-    "posefix_r152_384x288": RefinerRecipe(make=partial(makers.posefix, 152), input_size=(288, 384), sigma_px=9.0),
-}
-"""Recipes by name. The authors' weights are TensorFlow checkpoints; none are in PyTorch's format."""
 
 
 class PoseRefiner:
@@ -154,6 +122,13 @@ def create_refiner(
     """
     if name not in REFINERS:
         raise unknown_name("refiner", name, REFINERS)
+    training = None if weights is None else read_training(Path(weights))
+    if training is not None and weights is not None:
+        if training.network != name:
+            raise InputError(f"weights {weights}: expected weights for {name}, got weights for {training.network}")
+        network, known = load_trained(Path(weights), training)
+        recipe = training.refiner
+        return PoseRefiner(refine_by(network, recipe, runtime), recipe, weights=known, flip_test=flip_test)
     recipe = REFINERS[name]
     known = given_weights(name, weights, source="`posetrail train`", table=PUBLISHED)
     network = recipe.make(joints=len(recipe.skeleton))

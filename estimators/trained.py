@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from estimators.recipes import RECIPES, TOP_DOWN, Recipe
+from estimators.refiner_recipes import REFINERS, RefinerRecipe
 from posetrail.checkpoints import load_checkpoint, load_into
 from posetrail.errors import InputError
 from posetrail.files import digest, written_whole
@@ -32,7 +33,7 @@ MOVENET = "movenet_thunder"
 class Training:
     """What weights were trained for."""
 
-    network: str  # a name in estimators.ESTIMATORS
+    network: str  # a name in estimators.ESTIMATORS, or a refiner
     skeleton: Skeleton
     input_size: tuple[int, int]  # width and height of the crops, pixels
     decoder: str = ""  # of heatmaps; empty for the one of the network's recipe
@@ -40,12 +41,25 @@ class Training:
 
     @property
     def recipe(self) -> Recipe:
-        """Preprocessing, crop and decoding."""
+        """Preprocessing, crop and decoding.
+
+        Raises:
+            InputError: it is of a refiner.
+        """
+        if self.network in REFINERS:
+            raise InputError(f"weights: expected those of an estimator, got those of the refiner {self.network}")
         recipe = RECIPES[self.network].with_decoder(self.decoder or None)
         return replace(recipe, skeleton=self.skeleton, input_size=self.input_size)
 
+    @property
+    def refiner(self) -> RefinerRecipe:
+        """Crop and inputs of a refiner."""
+        return REFINERS[self.network].of(self.skeleton, self.input_size)
+
     def make(self) -> nn.Module:
         """The network with random weights."""
+        if self.network in REFINERS:
+            return REFINERS[self.network].make(joints=len(self.skeleton))
         if self.network == MOVENET:
             from estimators.movenet_network import MoveNetNetwork
 
@@ -111,9 +125,10 @@ def training_in(metadata: Mapping[str, str], where: str) -> Training | None:
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{where}: expected the description of a training, got others ({error})") from None
-    if training.network not in (*TOP_DOWN, MOVENET):
+    if training.network not in (*TOP_DOWN, *REFINERS, MOVENET):
         raise InputError(f"{where}: is of the network {training.network!r}, which this posetrail does not have")
-    if training.decoder and (training.network == MOVENET or RECIPES[training.network].output != "heatmaps"):
+    without_heatmaps = training.network in (MOVENET, *REFINERS) or RECIPES[training.network].output != "heatmaps"
+    if training.decoder and without_heatmaps:
         raise InputError(f"{where}: expected no decoder of heatmaps for {training.network}, got {training.decoder!r}")
     return training
 

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from estimators.recipes import RECIPES as ESTIMATORS
+from estimators.recipes import Recipe
+from estimators.refiner_recipes import REFINERS
 from estimators.top_down import TopDown
 from estimators.trained import MOVENET, Training, save_trained
 from posetrail import skeleton_files
@@ -41,12 +43,13 @@ from training.plan import Plan, Precision, Trained
 from training.processes import Process, locked, open_process
 from training.recipes import TrainingRecipe
 from training.record import Record, made_with
+from training.refining import FromPoses, refined, refiner_in_training, with_errors_of_validation
 from training.report import REPORT, write_report
 from training.samples import Samples
 from training.start import chosen_start
 from training.targets.kinds import TARGETS
 from training.tensorboard import opened
-from training.validation import estimated, figures
+from training.validation import Estimates, estimated, figures
 
 BEST = "best.safetensors"
 
@@ -156,9 +159,7 @@ def fit(
         if not resume:
             process.on_first(lambda: _clear(folder))
         network, started = _network(training, before, state, settings.seed)
-        module = (
-            network if training.network == MOVENET else FromBytes(network, ESTIMATORS[training.network].preprocessing)
-        )
+        module = _with_preprocessing(network, training)
         crops = Crops(
             samples,
             training.input_size,
@@ -166,8 +167,9 @@ def fit(
             recipe.last_augmentation,
             plan.epochs * (1 - recipe.last_epochs / recipe.epochs),
             settings.seed,
+            with_errors=training.network in REFINERS,
         )
-        estimator = _estimator(module, training, recipe)
+        estimate = _estimation(module, training, recipe, validation, settings.seed)
         sources = sigma_sources or skeleton_files.sigma_sources(skeleton)
         record = Record(folder, training, recipe, settings, samples, validation, started, sources)
 
@@ -189,7 +191,7 @@ def fit(
             plan,
             folder,
             process,
-            validate=lambda _: figures(validation, estimated(estimator, validation)),
+            validate=lambda _: figures(validation, estimate()),
             keep_best=lambda best, scores: save_trained(
                 folder / BEST, _without_prefix(best), replace(training, about=_about(samples, scores))
             ),
@@ -207,7 +209,7 @@ def fit(
             if has_best:
                 network.load_state_dict(load_checkpoint(folder / BEST))
             module.eval()
-            write_report(folder, validation, estimated(estimator, validation), of_best=has_best)
+            write_report(folder, validation, estimate(), of_best=has_best)
 
         process.on_first(report)
     return Fitted(folder=folder, weights=folder / BEST, trained=trained, started=started)
@@ -268,6 +270,10 @@ def _training_of(recipe: TrainingRecipe, skeleton: Skeleton, settings: FitSettin
         if settings.input_height not in (None, 256):
             raise InputError(f"input_height: expected 256, the only one of {MOVENET}, got {settings.input_height}")
         return Training(network=MOVENET, skeleton=skeleton, input_size=(256, 256))
+    if recipe.network in REFINERS:
+        crop = Recipe(input_size=REFINERS[recipe.network].input_size)
+        size = crop.of_height(settings.input_height or recipe.input_height).input_size
+        return Training(network=recipe.network, skeleton=skeleton, input_size=size)
     known = ESTIMATORS[recipe.network]
     if recipe.network.startswith("rtmpose"):
         known = replace(known, any_size=True)  # a head is made for the size
@@ -311,11 +317,33 @@ def _network(
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         network = training.make()
-        if training.network != MOVENET and ESTIMATORS[training.network].output == "heatmaps":
+        if training.network in REFINERS or (
+            training.network != MOVENET and ESTIMATORS[training.network].output == "heatmaps"
+        ):
             initialise_head(network)
         if before is None:
             return network, None
         return network, start_from(network, state, before, training)
+
+
+def _with_preprocessing(network: nn.Module, training: Training) -> nn.Module:
+    """The network as the loop calls it: with crops of bytes, and for a refiner with poses."""
+    if training.network == MOVENET:
+        return network
+    if training.network in REFINERS:
+        return FromPoses(network, training.refiner)
+    return FromBytes(network, ESTIMATORS[training.network].preprocessing)
+
+
+def _estimation(
+    module: nn.Module, training: Training, recipe: TrainingRecipe, validation: Samples, seed: int
+) -> Callable[[], Estimates]:
+    """A function that estimates the joints of the validation: in their boxes, or by a refiner from wrong poses."""
+    if training.network in REFINERS:
+        refiner, wrong = refiner_in_training(module, training.refiner), with_errors_of_validation(validation, seed)
+        return lambda: refined(refiner, validation, wrong)
+    estimator = _estimator(module, training, recipe)
+    return lambda: estimated(estimator, validation)
 
 
 def _estimator(module: nn.Module, training: Training, recipe: TrainingRecipe) -> Estimator:

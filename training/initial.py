@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from estimators.refiner_recipes import REFINERS
 from estimators.trained import Training
 from posetrail.errors import InputError
 from posetrail.joint_mapping import meaning
 
+_IMAGE_CHANNELS = 3  # of the input of a refiner, in front of those of the joints
 _FRESH_STD = 0.001  # of the last layer of heatmap networks, so that the first answer is nearly the empty map
 
 
@@ -46,7 +48,8 @@ def start_from(network: nn.Module, state: Mapping[str, Tensor], before: Training
     for name, value in own.items():
         given = state.get(name)
         if given is not None and name in axes:
-            given = _with_joints(given, value, len(before.skeleton), source, axes[name])
+            in_front = _IMAGE_CHANNELS if after.network in REFINERS and axes[name] == 1 else 0
+            given = _with_joints(given, value, len(before.skeleton), source, axes[name], in_front)
         if given is not None and given.shape == value.shape:
             loaded[name] = given
         elif not name.endswith("num_batches_tracked"):
@@ -88,13 +91,21 @@ def joint_axes(training: Training) -> dict[str, int]:
     }
 
 
-def _with_joints(given: Tensor, own: Tensor, joints_before: int, source: Tensor, axis: int) -> Tensor | None:
+def _with_joints(
+    given: Tensor, own: Tensor, joints_before: int, source: Tensor, axis: int, in_front: int = 0
+) -> Tensor | None:
     """`given` with its channels of joints in the order of the network, and the network's own for new joints.
 
-    All channels of a joint are next to each other. Other channels, such as those of the background, come last.
+    All channels of a joint are next to each other. Other channels, such as those of the background, come last, or there
+    are `in_front` of them before the joints, which are taken over.
     """
     if given.ndim != own.ndim:
         return None
+    if in_front:
+        image, joints = given.narrow(axis, 0, in_front), given.narrow(axis, in_front, given.shape[axis] - in_front)
+        fresh = own.narrow(axis, in_front, own.shape[axis] - in_front)
+        mapped = _with_joints(joints, fresh, joints_before, source, axis)
+        return None if mapped is None else torch.cat([image.to(mapped), mapped], dim=axis)
     each = own.shape[axis] // len(source)
     taken = each * joints_before
     if given.shape[axis] < taken:

@@ -14,14 +14,18 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from posetrail.frame import Image
+from posetrail.similarity import keypoint_boxes
 from training.augment import Augmentation, augmented, drawn
 from training.data.image_files import read_image
+from training.error_synthesis import wrong_pose_in_crop
 from training.loop import Batch
 from training.samples import Samples
 
+_ERRORS = 1  # tells the random numbers of errors from those of augmentation
+
 
 @dataclass(frozen=True)
-class Crops(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
+class Crops(Dataset[tuple[np.ndarray, ...]]):
     """Training crops by (epoch, row of the samples).
 
     Raises:
@@ -34,18 +38,23 @@ class Crops(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
     last_augmentation: Augmentation | None = None  # from epoch `last_from` on
     last_from: float = 0.0
     seed: int = 0
+    with_errors: bool = False  # crops around the joints, and poses with errors, for refiners
     cache_bytes: int = 1_000_000_000  # of decoded images
     _images: _Images = field(default_factory=lambda: _Images(), repr=False)
 
-    def __getitem__(self, place: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Crop (H, W, 3) uint8 RGB, keypoints (K, 2) float32 in its pixels, visibility (K,) uint8."""
+    def __getitem__(self, place: tuple[int, int]) -> tuple[np.ndarray, ...]:
+        """Crop (H, W, 3) uint8 RGB, keypoints (K, 2) float32 in its pixels, visibility (K,) uint8.
+
+        With errors also the pose (K, 2) float32 that a refiner is to correct.
+        """
         epoch, row = place
         samples = self.samples
         is_last = self.last_augmentation is not None and epoch >= self.last_from
         augmentation = self.last_augmentation if is_last and self.last_augmentation else self.augmentation
+        image = self._image(int(samples.image_rows[row]))
         crop = augmented(
-            self._image(int(samples.image_rows[row])),
-            samples.boxes[row].astype(np.float64),
+            image,
+            self._box(row),
             samples.keypoints[row].astype(np.float64),
             samples.visibility[row],
             samples.skeleton,
@@ -53,7 +62,17 @@ class Crops(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
             drawn(augmentation, self.seed, epoch, row),
             self.crop_size,
         )
-        return crop.image, crop.keypoints, crop.visibility
+        if not self.with_errors:
+            return crop.image, crop.keypoints, crop.visibility
+        rng = np.random.default_rng([self.seed, epoch, row, _ERRORS])
+        wrong = wrong_pose_in_crop(rng, samples, row, crop, image.shape[1])
+        return crop.image, crop.keypoints, crop.visibility, wrong.astype(np.float32)
+
+    def _box(self, row: int) -> np.ndarray:
+        """The box (4,) of a person; with errors that of the joints, as refiners crop, unless they are at one place."""
+        box = self.samples.boxes[row].astype(np.float64)
+        around = keypoint_boxes(self.samples.keypoints[[row]].astype(np.float64))[0]
+        return around if self.with_errors and (around[2:] - around[:2]).max() >= 1 else box
 
     def _image(self, number: int) -> Image:
         """A decoded image; those used last are kept."""
@@ -111,10 +130,9 @@ class Order(Sampler[list[tuple[int, int]]]):
             start += self._size
 
 
-def collated(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
+def collated(parts: list[tuple[np.ndarray, ...]]) -> Batch:
     """One batch of crops."""
-    crops, keypoints, visibility = (torch.from_numpy(np.stack(each)) for each in zip(*parts, strict=True))
-    return Batch(crops, keypoints, visibility)
+    return Batch(*(torch.from_numpy(np.stack(each)) for each in zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,17 @@ class Batch:
     crops: Tensor  # (B, H, W, 3) uint8 RGB
     keypoints: Tensor  # (B, K, 2) float32 pixels of the crop; NaN where not labelled
     visibility: Tensor  # (B, K) uint8: 0 not labelled, 1 occluded, 2 visible
+    poses: Tensor | None = None  # (B, K, 2) float32 pixels of the crop: the second input of a refiner
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
-        return Batch(*(each.to(device, non_blocking=True) for each in (self.crops, self.keypoints, self.visibility)))
+        every = (self.crops, self.keypoints, self.visibility, *(() if self.poses is None else (self.poses,)))
+        return Batch(*(each.to(device, non_blocking=True) for each in every))
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What the network takes."""
+        return (self.crops,) if self.poses is None else (self.crops, self.poses)
 
 
 Objective = Callable[[Any, Tensor, Tensor], Tensor]
@@ -159,7 +166,7 @@ def train(
                 is_last = i == plan.accumulate - 1
                 with nullcontext() if is_last or process.world_size == 1 else model.no_sync():  # type: ignore[operator]
                     with autocast:
-                        outputs = model(batch.crops)
+                        outputs = model(*batch.inputs)
                     loss = objective(_in_float32(outputs), batch.keypoints, batch.visibility) / plan.accumulate
                     step_loss += process.mean(float(loss.detach()))  # not finite in all if it is not in one
                     if not math.isfinite(step_loss):
@@ -297,7 +304,7 @@ def _not_finite(batch: Batch, step: int, folder: Path, process: Process) -> Inpu
     """Save a batch whose loss is not finite, and describe it."""
     path = folder / (BAD_BATCH if process.world_size == 1 else f"{process.rank}_{BAD_BATCH}")
     with written_whole(path) as beside:
-        torch.save({"step": step, **{name: value.cpu() for name, value in vars(batch).items()}}, beside)
+        torch.save({"step": step, **vars(batch.to(torch.device("cpu")))}, beside)
     return InputError(
         f"step {step}: the loss is not finite; the batch is saved as {path}; lower the learning rate, clip the "
         "gradient, or train in float32"

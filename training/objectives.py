@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from posetrail.errors import InputError
 from training.loop import Objective
+from training.losses.posefix import posefix
 from training.losses.rle import rle
 from training.recipes import TrainingRecipe
 from training.targets.heatmaps import gaussian_maps
@@ -35,6 +36,8 @@ def make_objective(recipe: TrainingRecipe, network: nn.Module, crop_size: tuple[
     """
     if recipe.target == "movenet":
         return partial(movenet_objective, crop_size=crop_size)
+    if recipe.target == "posefix":
+        return partial(posefix_objective, crop_size=crop_size)
     kind = TARGETS[recipe.target]
     loss: Callable[..., Tensor] | None = recipe.loss
     if loss is None:
@@ -53,6 +56,12 @@ def make_objective(recipe: TrainingRecipe, network: nn.Module, crop_size: tuple[
         return loss(outputs, target, weights)
 
     return objective
+
+
+def posefix_objective(outputs: Tensor, keypoints: Tensor, visibility: Tensor, crop_size: tuple[int, int]) -> Tensor:
+    """The loss of PoseFix of logits (B, K, h, w) for joints (B, K, 2) in pixels of the crop."""
+    cells = without_nan(keypoints) * (outputs.shape[2] / crop_size[1])
+    return posefix(outputs, cells, labelled_weights(visibility))
 
 
 def movenet_objective(outputs: Any, keypoints: Tensor, visibility: Tensor, crop_size: tuple[int, int]) -> Tensor:

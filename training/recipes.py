@@ -28,8 +28,8 @@ from training.schedules import Schedule
 class TrainingRecipe:
     """How a network is trained. Preprocessing and crop are those of `estimators.recipes`."""
 
-    network: str  # a name in estimators.recipes.TOP_DOWN, or movenet_thunder
-    target: str  # a name in training.targets.kinds.TARGETS, which also decides crop and decoder; "movenet"
+    network: str  # a name in estimators.recipes.TOP_DOWN or estimators.refiner_recipes.REFINERS, or movenet_thunder
+    target: str  # a name in training.targets.kinds.TARGETS, which also decides crop and decoder; "movenet", "posefix"
     target_options: Mapping[str, Any] = field(default_factory=dict)
     loss: Callable[[Any, Any, Tensor], Tensor] | None = weighted_mse  # None: made in objectives.py for the network
     epochs: float = 210
@@ -214,6 +214,14 @@ _DEEPPOSE = replace(
     loss=smooth_l1,
     published="54.1 AP, MMPose",
 )
+_POSEFIX = replace(  # its input poses: training.error_synthesis
+    _SIMPLE,
+    network="posefix_r50_256x192",
+    target="posefix",
+    loss=None,
+    optimiser=Optimiser(lr=5e-4),
+    published="",
+)
 
 _POSETRACK = replace(  # of the authors, section 4.2 of Xiao, Wu, Wei 2018
     _SIMPLE,
@@ -340,6 +348,8 @@ RECIPES: dict[str, TrainingRecipe] = {
         optimiser=replace(_VITPOSE.optimiser, layer_decay=0.75),
         published="75.7 AP, MMPose; drop path 0.3",
     ),
+    "posefix_r50_256x192": _POSEFIX,
+    "posefix_r152_384x288": replace(_POSEFIX, network="posefix_r152_384x288"),
     "movenet_thunder": TrainingRecipe(
         network="movenet_thunder",
         target="movenet",

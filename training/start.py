@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from estimators.movenet import NETWORK as MOVENET_NETWORK
 from estimators.recipes import RECIPES as ESTIMATORS
+from estimators.refiner_recipes import REFINERS
 from estimators.trained import MOVENET, Training, read_training
 from posetrail.checkpoints import given_weights, load_checkpoint, load_into
 from posetrail.errors import InputError, unknown_name
@@ -94,7 +95,7 @@ def _published(network: str, weights: Path | str) -> tuple[Training, dict[str, T
     if network == MOVENET:
         raise InputError(f"weights {weights}: expected a file of `posetrail train` for {MOVENET}, got another")
     path = given_weights(network, weights, source="given by the user", table=PUBLISHED).path
-    known = ESTIMATORS[network]
+    known = REFINERS.get(network) or ESTIMATORS[network]
     before = Training(network=network, skeleton=known.skeleton, input_size=known.input_size)
     state, module = load_checkpoint(path), before.make()
     try:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 _BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # units per block, by depth
 _EPS = 1e-9  # of batch norm, as published
 _PEAK = 255.0  # of the input maps
+_LEAST = 1e-12  # smaller values are 0: convolutions of denormal numbers are slow
 
 
 class PoseFix(nn.Module):
@@ -116,7 +117,8 @@ def pose_maps(keypoints: Tensor, crop_size: tuple[int, int], sigma_px: float) ->
         torch.exp(-(_numbered(side, keypoints) - at[..., None]).square() / (2 * sigma_px**2))
         for side, at in zip(crop_size, keypoints.nan_to_num().unbind(-1), strict=True)
     )
-    return _PEAK * y[..., :, None] * x[..., None, :] * present[..., None, None]
+    maps = _PEAK * y[..., :, None] * x[..., None, :] * present[..., None, None]
+    return F.threshold(maps, _LEAST, 0.0)
 
 
 def expected_cells(logits: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ def test_the_loss_of_a_fixed_batch_falls_in_twenty_steps(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_fits_the_network_that_it_names(name: str) -> None:
     recipe = RECIPES[name]
-    if recipe.target != "movenet":
+    if recipe.target not in ("movenet", "posefix"):
         assert ESTIMATORS[recipe.network].output == TARGETS[recipe.target].output
         assert recipe.augmentation.unbiased == (TARGETS[recipe.target].crop == "unbiased")
 
