@@ -14,10 +14,25 @@ def export_command(
     run: Run,
     *,
     to: Annotated[
-        Literal["posetrack", "coco", "csv", "trc", "c3d", "bvh", "npz"],
+        Literal[
+            "posetrack",
+            "coco",
+            "csv",
+            "trc",
+            "c3d",
+            "bvh",
+            "npz",
+            "vibe",
+            "multiview",
+            "pose2sim",
+            "sleap",
+            "dlc",
+            "movement",
+        ],
         in_out(
-            "Format of the file: posetrack (2018), coco, csv (the columns of tracks.csv); after `posetrail lift` also "
-            "trc, c3d, bvh, npz."
+            "Format of the file: posetrack (2018), coco, csv (the columns of tracks.csv); sleap, dlc (DeepLabCut), "
+            "movement; folders for vibe, multiview (4D association), pose2sim; after `posetrail lift` also trc, c3d, "
+            "bvh, npz."
         ),
     ],
     ground_truth: Annotated[
@@ -37,7 +52,7 @@ def export_command(
     ] = None,
     output: Annotated[
         Path | None,
-        in_out("The file to write [default: export.* or ground_truth.* in RUN].", name=["--output", "-o"]),
+        in_out("The file or folder to write [default: export.* or ground_truth.* in RUN].", name=["--output", "-o"]),
     ] = None,
     images: Annotated[
         Path | None,
@@ -47,21 +62,26 @@ def export_command(
         ClipPath | None, in_out("The clip, for --images [default: the path in run.json]. Needed if it was moved.")
     ] = None,
 ) -> int:
-    """Write the tracks of a run, with its corrections, to one file. Only --images needs the video.
+    """Write the tracks of a run, with its corrections, for other programs. Only --images needs the video.
 
     Files of 3-D joints have y up; trc and bvh hold one person each.
     """
     from tracker.runs.export import export_run
     from tracker.runs.export3d import FORMATS_3D, export_3d
+    from tracker.runs.handover import HANDOVER_FORMATS, hand_over
 
+    if to in (*FORMATS_3D, *HANDOVER_FORMATS) and (ground_truth or smoothed or images is not None):
+        raise InputError(f"--ground-truth: expected --to posetrack, coco or csv beside it, got {to}")
     if to in FORMATS_3D:
-        if ground_truth or smoothed or images is not None:
-            raise InputError(f"--ground-truth: expected --to posetrack, coco or csv beside it, got {to}")
         for path in export_3d(run, to, persons=_ids(persons), output=output):
             Printer().result(str(path), file=path)
         return 0
     if persons is not None:
         raise InputError(f"--persons: expected --to trc, c3d, bvh or npz beside it, got {to}")
+    if to in HANDOVER_FORMATS:
+        path = hand_over(run, to, output=output)
+        Printer().result(str(path), file=path)
+        return 0
     if smoothed and not ground_truth:
         raise InputError("--smoothed: expected --ground-truth beside it; exported tracks are as smooth as those of RUN")
     if images is not None and not ground_truth:
