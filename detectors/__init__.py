@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from detectors import rtmdet, torchvision_models, yolox
+from detectors import rtmdet, thundernet, torchvision_models, yolox
 from detectors.from_file import BoxesFromFile
 from detectors.nanodet import NanoDet
 from detectors.networks import NETWORKS as NETWORKS
@@ -29,6 +29,7 @@ DETECTORS: dict[str, Callable[..., Detector]] = {
     **BUILT_IN,
     **{name: partial(yolox.YOLOX, network=name) for name in yolox.NAMES},
     **{name: partial(rtmdet.RTMDet, network=name) for name in rtmdet.NAMES},
+    **{name: partial(thundernet.ThunderNet, network=name) for name in thundernet.NAMES},
     **{
         f"torchvision:{name}": partial(torchvision_models.TorchvisionDetector, network=name)
         for name in torchvision_models.NAMES

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
+    from detectors.networks.thundernet import ThunderNet
+    from detectors.networks.thundernet_head import Pooling
+
 
 def yolox(deepen: float, widen: float, *, separable: bool = False) -> nn.Module:
     """YOLOX with factors on its depth and width."""
@@ -31,3 +34,17 @@ def rtmdet(
     from detectors.networks.rtmdet import RTMDet
 
     return RTMDet(deepen, widen, classes=classes, shared=shared, logarithmic=logarithmic, separable=separable)
+
+
+def thundernet(backbone: str, *, classes: int = 21, pooling: Pooling = "max") -> ThunderNet:
+    """ThunderNet with a backbone of this name; classes include the background."""
+    from detectors.networks.thundernet import ThunderNet
+
+    return ThunderNet(backbone, classes=classes, pooling=pooling)
+
+
+def thundernet_rpn() -> nn.Module:
+    """The first stage of ThunderNet with SNet146, with the keys of another port."""
+    from detectors.networks.thundernet_rpn import ThunderNetRPN
+
+    return ThunderNetRPN()

@@ -111,6 +111,32 @@ _DETECTORS = (
 )
 
 
+def _thundernet(
+    size: str, megabytes: float, file: str = "", score: str = "not published", scored_by: str = ""
+) -> Published:
+    return Published(
+        name=f"thundernet_{size}",
+        network=f"thundernet_{size}",
+        kind="detector",
+        family="ThunderNet",
+        file=file,
+        page="https://github.com/DayBreak-u/Thundernet_Pytorch" if file else "",
+        licence="not stated" if file else "that of the file",
+        input_size=(320, 320),
+        score=score,
+        scored_by=scored_by,
+        megabytes=megabytes,
+    )
+
+
+_BY_NAME = "by the file's name, VOC 2007, 20 classes"
+_THUNDERNET = (
+    _thundernet("snet49", 4.8),
+    _thundernet("snet146", 7.8, "thundernet146_voc_map67.pth", "67 VOC box AP50", _BY_NAME),
+    _thundernet("snet535", 18.9),
+)
+
+
 def _torchvision(name: str, file: str, score: str, megabytes: float, side: int = 800) -> Published:
     return torchvision_file(
         name,
@@ -155,5 +181,5 @@ _TORCHVISION = (
     ),
 )
 
-PUBLISHED = by_name(*_DETECTORS, *_TORCHVISION)
+PUBLISHED = by_name(*_DETECTORS, *_THUNDERNET, *_TORCHVISION)
 """By name; a network uses the file of its own name unless another is given."""

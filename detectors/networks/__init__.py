@@ -27,5 +27,10 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "rtmdet_m": lambda: makers.rtmdet(0.67, 0.75, logarithmic=True),
     "rtmdet_m_person": lambda: makers.rtmdet(0.67, 0.75, classes=1, logarithmic=True),
     "rtmdet_nano_person": lambda: makers.rtmdet(0.33, 0.25, classes=1, shared=False, separable=True),
+    # ThunderNet
+    "thundernet_snet49": lambda: makers.thundernet("snet49"),
+    "thundernet_snet146": lambda: makers.thundernet("snet146"),
+    "thundernet_snet535": lambda: makers.thundernet("snet535"),
+    "thundernet_snet146_rpn": lambda: makers.thundernet_rpn(),
 }
 """Functions that build a network with random weights, by its name."""

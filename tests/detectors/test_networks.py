@@ -1,4 +1,4 @@
-"""YOLOX and RTMDet against recorded outputs, and what must hold of a detector's network."""
+"""YOLOX, RTMDet and ThunderNet against recorded outputs, and what must hold of a detector's network."""
 
 from __future__ import annotations
 
