@@ -9,8 +9,10 @@ A folder is a data set of a format in docs/reference/annotations.md, see `benchm
 are converted to those of the data set by `posetrail.joint_mapping`.
 
 AP is computed by pycocotools with the sigmas of the data set's skeleton. PCKh is that of MPII: the share of joints,
-without pelvis and thorax, within half a head size; head sizes are measured from neck to head top, because the list of
-people has no head boxes. Of whole bodies, a second table has the figures of each part. Milliseconds are medians over
+without pelvis and thorax, within half a head size, which is 0.6 of the diagonal of the head box; in the list of people,
+which has no head boxes, it is the distance from neck to head top. `--single-person` adds a line with PCKh, PDJ, the
+areas under their curves, and PCP, see `eval_posetrack.metrics.single_person`. CrowdPose has a line with the AP of easy,
+medium and hard images. Of whole bodies, a second table has the figures of each part. Milliseconds are medians over
 repeats for the first people.
 """
 
@@ -32,11 +34,13 @@ from statistics import median
 import numpy as np
 
 from benchmarks.annotated import read_annotated
+from benchmarks.annotated_scores import NOT_IN_PCKH, nearest_poses, single_person
 from detectors import create_detector
 from estimators import BOTTOM_UP, create_bottom_up, create_estimator
 from estimators.published import PUBLISHED
 from eval_posetrack.evaluation_parts import part_table
 from eval_posetrack.metrics.clean import in_regions
+from eval_posetrack.metrics.crowd import LEVELS, crowd_levels
 from eval_posetrack.metrics.image_ap import AnnotatedPeople, PredictedPeople
 from eval_posetrack.metrics.parts import part_figures, parts_of
 from posetrail.errors import InputError
@@ -46,8 +50,7 @@ from posetrail.poses import Detections, Poses
 from posetrail.protocols import BottomUp, Detector, Estimator
 from posetrail.published import Published
 from posetrail.runtime import Runtime, usable_cpus
-from posetrail.similarity import box_iou
-from posetrail.skeletons import MPII_16, Skeleton
+from posetrail.skeletons import Skeleton
 from tracker.inference.bottom_up import people_in_boxes
 from training.data.image_files import read_image
 from training.data.read import READERS
@@ -56,7 +59,6 @@ from training.samples import Samples
 TIMED_PEOPLE = 32
 FEW_IMAGES = 500
 _FAR_AWAY_PX = -1e5  # position of missing joints for pycocotools
-_NOT_IN_PCKH = [MPII_16.index("pelvis"), MPII_16.index("thorax")]
 
 
 class BottomUpInBoxes:
@@ -151,6 +153,19 @@ def figures_of_parts(data: Samples, predictions: Sequence[Poses]) -> dict[str, d
     return part_figures(truth, PredictedPeople(images, found.keypoints.astype(float), found.quality), data.skeleton)
 
 
+def crowd_ap(data: Samples, predictions: Sequence[Poses]) -> dict[str, float]:
+    """AP in images of each level of crowdedness that has people, of CrowdPose; nothing where it is not known."""
+    levels = np.where(np.isnan(data.crowd_indices), -1, crowd_levels(data.crowd_indices))
+    none = Poses.empty(len(data.skeleton))
+    result = {}
+    for level, name in enumerate(LEVELS):
+        people = data[levels[data.image_rows] == level]
+        if len(people):
+            there = [poses if own == level else none for poses, own in zip(predictions, levels, strict=True)]
+            result[name] = average_precision(people, there)["AP"]
+    return result
+
+
 def _columns(data: Samples) -> Iterable[np.ndarray]:
     return data.image_rows, data.keypoints, data.boxes, data.oks_areas, data.is_crowd
 
@@ -197,14 +212,10 @@ def pckh(data: Samples, predictions: Sequence[Poses], threshold: float = 0.5) ->
 
     Each annotated person is compared with the pose whose box has the highest IoU; without one, all joints are missed.
     """
-    within = np.zeros(data.keypoints.shape[:2], bool)
-    for p, (i, box) in enumerate(zip(data.image_rows, data.boxes, strict=True)):
-        iou = box_iou(box[None], predictions[i].boxes)[0]
-        if iou.max(initial=0) > 0:
-            off = np.linalg.norm(predictions[i].keypoints[iou.argmax()] - data.keypoints[p], axis=1)
-            within[p] = off <= threshold * data.head_sizes[p]
+    off = np.linalg.norm(nearest_poses(data, predictions) - data.keypoints, axis=2)
+    within = off <= threshold * data.head_sizes[:, None]
     scored = np.isfinite(data.keypoints).all(axis=2) & np.isfinite(data.head_sizes)[:, None]
-    scored[:, _NOT_IN_PCKH] &= data.name != "mpii"
+    scored[:, NOT_IN_PCKH] &= data.name != "mpii"
     return 100 * float(within[scored].mean()) if scored.any() else float("nan")
 
 
@@ -248,6 +259,12 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     if len(parts_of(data.skeleton)) > 1:
         title = f"{options.estimator} on {data.name}, part by part"
         print(f"\n{part_table(figures_of_parts(data, predictions), title).to_markdown()}")
+    lines = {"AP by crowdedness": crowd_ap(data, predictions)}
+    if options.single_person:
+        lines["single person"] = single_person(data, predictions)
+    for title, scored in lines.items():
+        if scored:
+            print(f"{title}: {', '.join(f'{name} {value:.1f}' for name, value in scored.items())}", file=sys.stderr)
     if len(data.images) < FEW_IMAGES:
         print(f"{folder.name}: {len(data.images)} images make a demonstration, not a benchmark", file=sys.stderr)
 
@@ -297,6 +314,7 @@ def main() -> None:
         "--detector", help="detect boxes instead of using annotated ones; auto: that of the estimator, or nanodet"
     )
     parser.add_argument("--detector-weights")
+    parser.add_argument("--single-person", action="store_true", help="also PCKh, PDJ, areas under curves, and PCP")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--published", action="store_true", help="print the published scores")

@@ -38,6 +38,7 @@ class Samples:
     images: tuple[Path, ...]  # (I,)
     image_sizes: np.ndarray = field(default_factory=_not_given)  # (I, 2) int32 width, height; 0 where not known
     ignore_regions: tuple[tuple[np.ndarray, ...], ...] = ()  # (I,) polygons (V, 2) without annotations, of each image
+    crowd_indices: np.ndarray = field(default_factory=_not_given)  # (I,) float32 0..1 of CrowdPose; NaN where not known
     image_rows: np.ndarray  # (N,) int32 the image of each person, a position in `images`
     boxes: np.ndarray  # (N, 4) float32 x1 y1 x2 y2 pixels
     keypoints: np.ndarray  # (N, K, 2) float32 pixels; NaN where not labelled
@@ -52,9 +53,16 @@ class Samples:
 
     def __post_init__(self) -> None:
         N, I, K = len(self.keypoints), len(self.images), len(self.skeleton)  # noqa: E741
-        absent: dict[str, float] = {"areas": np.nan, "head_sizes": np.nan, "track_ids": -1, "ids": -1}
+        absent: dict[str, float] = {
+            "crowd_indices": np.nan,
+            "areas": np.nan,
+            "head_sizes": np.nan,
+            "track_ids": -1,
+            "ids": -1,
+        }
         shapes: dict[str, tuple[type, tuple[int, ...]]] = {
             "image_sizes": (np.int32, (I, 2)),
+            "crowd_indices": (np.float32, (I,)),
             "image_rows": (np.int32, (N,)),
             "boxes": (np.float32, (N, 4)),
             "keypoints": (np.float32, (N, K, 2)),
@@ -151,13 +159,15 @@ class Samples:
             images=tuple(path for part in parts for path in part.images),
             image_sizes=np.concatenate([part.image_sizes for part in parts]),
             ignore_regions=tuple(regions for part in parts for regions in part.ignore_regions),
+            crowd_indices=np.concatenate([part.crowd_indices for part in parts]),
             notes=tuple(note for part in parts for note in part.notes),
             **together,
         )
 
 
 _OPTIONAL = frozenset(each.name for each in fields(Samples) if each.default_factory is _not_given)
-_OF_PEOPLE = tuple(each.name for each in fields(Samples) if each.type == "np.ndarray" and each.name != "image_sizes")
+_OF_IMAGES = ("image_sizes", "crowd_indices")
+_OF_PEOPLE = tuple(each.name for each in fields(Samples) if each.type == "np.ndarray" and each.name not in _OF_IMAGES)
 
 
 def united(first: Skeleton, second: Skeleton) -> Skeleton:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eval_posetrack.metrics.crowd import LEVELS, crowd_levels
 from eval_posetrack.metrics.image_ap import AnnotatedPeople, PredictedPeople, count_images
 from eval_posetrack.metrics.parts import HANDS, face_figures, hand_figures, parts_of
 from posetrail.frame import Frame
@@ -53,7 +54,8 @@ def figures(samples: Samples, estimates: Estimates) -> dict[str, float]:
     OKS. PCK counts joints within 5 % of the longer side of the person's box, PCKh within half of the head size.
 
     Of whole bodies there are also AP_body, AP_foot, AP_face, AP_lefthand and AP_righthand, of skeletons with a face
-    NME_face, and with hands PCK_lefthand, AUC_lefthand and so on, see `eval_posetrack.metrics.parts`.
+    NME_face, and with hands PCK_lefthand, AUC_lefthand and so on, see `eval_posetrack.metrics.parts`. Of
+    CrowdPose there are AP_easy, AP_medium and AP_hard, see `eval_posetrack.metrics.crowd`.
     """
     distances, labelled = _distances(samples, estimates), samples.labelled
     result = dict(_ap(samples, estimates))
@@ -63,6 +65,7 @@ def figures(samples: Samples, estimates: Estimates) -> dict[str, float]:
         near = distances <= PCKH_THRESHOLD * samples.head_sizes[:, None]
         result["PCKh"] = _share(near[with_head], labelled[with_head])
     result |= _of_parts(samples, estimates)
+    result |= _of_crowds(samples, estimates)
     return {name: round(value, 2) for name, value in result.items()}
 
 
@@ -122,6 +125,19 @@ def _of_parts(samples: Samples, estimates: Estimates) -> dict[str, float]:
         elif part in HANDS:
             known |= {name: value for name, value in hand_figures(labelled, found).items() if name != "EPE_px"}
         result |= {f"{name}_{part}": value for name, value in known.items() if np.isfinite(value)}
+    return result
+
+
+def _of_crowds(samples: Samples, estimates: Estimates) -> dict[str, float]:
+    """AP in images of each level of crowdedness that has people; nothing where no crowd index is known."""
+    indices = samples.crowd_indices[samples.image_rows]
+    levels = np.where(np.isnan(indices), -1, crowd_levels(indices))
+    result = {}
+    for level, name in enumerate(LEVELS):
+        rows = np.flatnonzero(levels == level)
+        if len(rows):
+            some = Estimates(estimates.keypoints[rows], estimates.keypoint_scores[rows])
+            result[f"AP_{name}"] = dict(_ap(samples[rows], some))["AP"]
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,16 @@ import numpy as np
 import pytest
 
 from benchmarks.annotated import read_annotated
-from benchmarks.estimators import average_precision, figures_of_parts, find_people, main, pckh, published_table
+from benchmarks.annotated_scores import single_person
+from benchmarks.estimators import (
+    average_precision,
+    crowd_ap,
+    figures_of_parts,
+    find_people,
+    main,
+    pckh,
+    published_table,
+)
 from posetrail.errors import InputError
 from posetrail.frame import Frame, Image
 from posetrail.poses import Detections, Poses
@@ -277,3 +287,23 @@ def test_the_program_prints_a_row_for_each_folder(
 
 def test_the_documentation_has_the_published_scores_as_the_table_has_them() -> None:
     assert published_table() in (REPOSITORY / "docs" / "how-to" / "networks.md").read_text(encoding="utf-8")
+
+
+def test_single_person_figures_of_predictions(folder: Callable[[str], Path]) -> None:
+    data = read_annotated(folder("mpii"))
+    exact = single_person(data, find_people(data, Truth(data.skeleton)))
+    assert {name.partition("_")[0].partition("@")[0] for name in exact} == {"PCKh", "PDJ", "PCP"}
+    assert [*exact.values()] == pytest.approx([100] * len(exact))
+    # 14 joints count, one of person 1 is not annotated: 14 + 13 + 14 in all
+    without = single_person(data, find_people(data, Truth(data.skeleton, forgotten=[1])))
+    assert [without["PCKh@0.5"], without["PCKh_AUC"]] == pytest.approx([100 * 28 / 41] * 2)
+
+
+def test_crowdpose_is_scored_by_crowdedness(folder: Callable[[str], Path]) -> None:
+    data = read_annotated(folder("crowdpose"))
+    predictions = find_people(data, Truth(data.skeleton, forgotten=[2]))
+    assert np.isfinite(data.crowd_indices).all()  # computed: the file has none
+    split = replace(data, crowd_indices=np.array([0.05, 0.9]))
+    scores = crowd_ap(split, predictions)
+    assert scores == {"easy": pytest.approx(100), "hard": pytest.approx(0)}
+    assert crowd_ap(replace(data, crowd_indices=np.full(2, np.nan)), predictions) == {}

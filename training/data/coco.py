@@ -121,6 +121,7 @@ def read_layout(
         skeleton=skeleton,
         images=find([each for each, use in zip(all_names, labelled, strict=True) if use]),
         image_sizes=_sizes(images)[labelled],
+        crowd_indices=_crowd_indices(images)[labelled],
         image_rows=positions[[rows_of_images[record["image_id"]] for record in people.records]],
         boxes=boxes,
         keypoints=keypoints,
@@ -170,6 +171,14 @@ def _joints(people: Records, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray
     if wrong.any():
         people.fail(int(wrong.argmax()), "keypoints", "visibility flags 0, 1 or 2 after each x and y")
     return visibility_of(people, slots[:, :, :2], slots[:, :, 2])
+
+
+def _crowd_indices(images: Records) -> np.ndarray:
+    """(I,) crowd indices of CrowdPose, 0..1; NaN where not given."""
+    given = images.numbers("crowdIndex", largest=1)
+    if (given < 0).any():
+        images.fail(int((given < 0).argmax()), "crowdIndex", "a number from 0 to 1")
+    return given
 
 
 def _sizes(images: Records) -> np.ndarray:
