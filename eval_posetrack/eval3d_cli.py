@@ -25,7 +25,7 @@ def eval3d_command(
 
     Args:
         predictions: A run with 3-D tracks, a .csv file with the columns of tracks3d.csv, or an .npz file.
-        ground_truth: The same, of the same frames.
+        ground_truth: The same, of the same frames, or a .mat or .h5 file of Human3.6M or HumanEva.
         match: Pair people by least error over the clip, or by id.
         style: Format of the printed table: terminal, markdown or latex.
         json_file: Write all figures to this JSON file.

@@ -2,7 +2,8 @@
 
 A CSV file has the columns frame, track_id, joint, x, y, z in metres; others are ignored. An .npz file is as
 `posetrail export --to npz` writes it: frame (T,), track_id (T,), keypoints (T, K, 3) in metres and joints (K,), their
-names. Joints are in the camera's axes, x right, y down, z away, unless an array `axes` says that y points up.
+names. Joints are in the camera's axes, x right, y down, z away, unless an array `axes` says that y points up. Files of
+Human3.6M and HumanEva are read by `mocap_3d`, as person 1.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from eval_posetrack.formats.mocap_3d import SUFFIXES, read_mocap
 from posetrail.errors import InputError
 
 _COLUMNS = ("frame", "track_id", "joint", "x", "y", "z")
@@ -38,7 +40,7 @@ class Poses3D:
 
 
 def read_poses_3d(path: Path) -> Poses3D:
-    """Read 3-D tracks from a .csv or .npz file, or from the folder of a run.
+    """Read 3-D tracks from a .csv, .npz, .mat or .h5 file, or from the folder of a run.
 
     Raises:
         InputError: there is no such file, or its content is not that of 3-D tracks.
@@ -47,11 +49,21 @@ def read_poses_3d(path: Path) -> Poses3D:
         if not (path / TRACKS3D).is_file():
             raise InputError(f"{path}: expected {TRACKS3D} in the folder, got none; `posetrail lift {path}` makes it")
         path = path / TRACKS3D
+    if path.suffix.lower() == ".cdf":
+        raise InputError(f"{path}: .cdf files are not read; give Human3.6M's .mat file of the same clip")
+    if path.suffix.lower() in SUFFIXES:
+        return _of_mocap(path)
     poses = _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
     named = np.stack([poses.frames, poses.track_ids], axis=1)
     if len(np.unique(named, axis=0)) < len(named):
         raise InputError(f"{path}: expected each track id once in a frame, got one twice; give each person an id")
     return poses
+
+
+def _of_mocap(path: Path) -> Poses3D:
+    skeleton, keypoints = read_mocap(path)
+    frames = np.flatnonzero(np.isfinite(keypoints).any(axis=(1, 2)))
+    return Poses3D(skeleton.joints, frames, np.ones(len(frames), np.int64), keypoints[frames])
 
 
 def _read_csv(path: Path) -> Poses3D:
