@@ -29,6 +29,8 @@ from training.samples import Samples
 Joints = Callable[[Records, Skeleton], tuple[np.ndarray, np.ndarray]]
 """Positions (N, K, 2), at NaN where a person has none, and visibility flags (N, K) of the records."""
 
+_LARGEST_CROWD_INDEX = 1000.0  # 1 as defined; a file may have more
+
 
 def read_coco(path: Path, content: Any, find: ImageFinder) -> Samples:
     """A parsed file of COCO's layout.
@@ -174,10 +176,10 @@ def _joints(people: Records, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray
 
 
 def _crowd_indices(images: Records) -> np.ndarray:
-    """(I,) crowd indices of CrowdPose, 0..1; NaN where not given."""
-    given = images.numbers("crowdIndex", largest=1)
+    """(I,) crowd indices of CrowdPose; NaN where not given."""
+    given = images.numbers("crowdIndex", largest=_LARGEST_CROWD_INDEX)
     if (given < 0).any():
-        images.fail(int((given < 0).argmax()), "crowdIndex", "a number from 0 to 1")
+        images.fail(int((given < 0).argmax()), "crowdIndex", "a number of at least 0")
     return given
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval_posetrack.metrics.crowd import crowd_index
 from posetrail.errors import InputError
 from posetrail.skeletons import CROWDPOSE_14
 from tests.training.data import layouts
 from tests.training.data.layouts import MAKERS, MATLAB, write
 from training.data.read import read_samples
+from training.samples import Samples
+from training.validation import Estimates, figures
 
 
 def test_the_place_of_a_joint_that_is_not_labelled_is_not_read(tmp_path: Path) -> None:
@@ -59,6 +62,22 @@ def test_crowdpose_has_other_joints_than_its_limbs_and_no_area(tmp_path: Path) -
     assert samples.skeleton is CROWDPOSE_14
     assert np.isnan(samples.areas).all()
     assert samples.oks_areas == pytest.approx(np.full(3, 0.53 * 50 * 90))
+    first = samples.image_rows == 0
+    own = crowd_index(samples.boxes[~first], samples.keypoints[~first])  # the file has none for the second image
+    assert samples.crowd_indices.tolist() == pytest.approx([0.7, own])
+    twice = Samples.concatenate([samples, samples[first]])
+    assert twice.crowd_indices.tolist() == pytest.approx([0.7, own] * 2)
+
+
+def test_validation_on_crowdpose_is_split_by_crowdedness(tmp_path: Path) -> None:
+    content = MAKERS["crowdpose"]()
+    content["images"][0]["crowdIndex"], content["images"][1]["crowdIndex"] = 0.9, 0.1
+    samples = read_samples(write(tmp_path, "crowdpose", content))
+    exact = Estimates(samples.keypoints.astype(float), samples.labelled.astype(float))
+    lost = np.where((samples.image_rows == 0)[:, None, None], np.nan, exact.keypoints)
+    scores = figures(samples, Estimates(lost, exact.keypoint_scores))
+    assert "AP_easy" not in scores
+    assert (scores["AP_medium"], scores["AP_hard"]) == (100, 0)
 
 
 def test_posetrack_21_names_people_within_and_beyond_a_clip(tmp_path: Path) -> None:
