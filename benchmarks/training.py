@@ -28,8 +28,8 @@ import numpy as np
 import torch
 
 from estimators.recipes import RECIPES as ESTIMATORS
+from estimators.top_down import from_bytes
 from estimators.trained import Training
-from posetrail.layers import FromBytes
 from posetrail.preprocessing import IMAGENET
 from posetrail.skeletons import COCO_17
 from training.figures import draw_figures
@@ -116,7 +116,7 @@ def step_rates(samples: Samples, name: str, size: tuple[int, int], batch: int, s
     """Steps per second of the whole loop, and of the network alone."""
     recipe = RECIPES[name]
     network = Training(network=recipe.network, skeleton=COCO_17, input_size=size).make()
-    module = FromBytes(network, ESTIMATORS[recipe.network].preprocessing)
+    module = from_bytes(network, ESTIMATORS[recipe.network])
     objective = make_objective(recipe, network, size)
     loader = CropBatches(Crops(samples, size, recipe.augmentation))
     fixed = next(loader(0, batch, 0, 1))

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from estimators.movenet_network import MoveNetNetwork
 from estimators.networks.last_output import LastOutput
+from estimators.recipes import Recipe
 from estimators.trained import MOVENET, Training, load_trained, metadata_of
 from posetrail.export import Exported, export_onnx
+from posetrail.layers import CentreMap
 from posetrail.preprocessing import MINUS_1_TO_1
 
 
@@ -59,7 +61,15 @@ def _decoded_outputs(network: nn.Module, training: Training) -> nn.Module:
     if training.network == MOVENET:
         assert isinstance(network, MoveNetNetwork)
         return _Maps(network)
-    return network if training.recipe.output == "simcc" else LastOutput(network)
+    decoded = network if training.recipe.output == "simcc" else LastOutput(network)
+    return of_images(decoded, training.recipe)
+
+
+def of_images(network: nn.Module, recipe: Recipe | None) -> nn.Module:
+    """The network with the map of the centre in it, if its recipe has one, so that it takes images alone."""
+    if recipe is None or recipe.centre_sigma_px is None:
+        return network
+    return CentreMap(network, recipe.centre_sigma_px)
 
 
 class _Maps(nn.Module):

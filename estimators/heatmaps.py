@@ -239,6 +239,21 @@ def decode_udp(heatmaps: np.ndarray, *, kernel: int = 11) -> tuple[np.ndarray, n
     return _nan_where_flat(cells + step, scores), scores
 
 
+def decode_enlarged(heatmaps: np.ndarray, *, factor: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Decode to the highest cell of the map enlarged to the pixels of the crop, with bicubic interpolation.
+
+    Wei et al. 2016, "Convolutional Pose Machines", published code, of which this leaves out the average over crops of
+    several scales; also used by OpenPose.
+
+    Args:
+        heatmaps: (N, K, H, W).
+        factor: pixels per cell.
+    """
+    H, W = heatmaps.shape[2:]
+    pixels, scores = highest_cells(enlarged(heatmaps.astype(np.float32), (W * factor, H * factor)))
+    return _nan_where_flat((pixels + 0.5) / factor - 0.5, heatmaps.max(axis=(2, 3))), scores
+
+
 def decode_soft_argmax(logits: np.ndarray, *, beta: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Decode to the expected position under the softmax of the map (soft-argmax).
 
@@ -307,6 +322,7 @@ DECODERS: dict[str, Decoder] = {
     "cpn": decode_cpn,
     "mspn": decode_mspn,
     "dark": decode_dark,
+    "enlarged": decode_enlarged,
     "udp": decode_udp,
     "soft_argmax": decode_soft_argmax,
 }

@@ -116,6 +116,48 @@ def softgated(stacks: int, *, joints: int = 16) -> nn.Module:
     return build(stacks, joints=joints)
 
 
+def pyranet(stacks: int, *, joints: int = 16) -> nn.Module:
+    """PyraNet, stacked hourglasses of pyramid residual modules."""
+    from estimators.networks.pyranet import PyraNet
+
+    return PyraNet(stacks, joints=joints)
+
+
+def pyranet_wenbc21(stacks: int, *, joints: int = 16) -> nn.Module:
+    """PyraNet as wenbc21 wrote it."""
+    from estimators.networks.pyranet_wenbc21 import PyraNetWenbc21
+
+    return PyraNetWenbc21(stacks, joints=joints)
+
+
+def pose_attention(stacks: int, *, joints: int = 16) -> nn.Module:
+    """Stacked hourglasses with multi-context attention."""
+    from estimators.networks.pose_attention import PoseAttention
+
+    return PoseAttention(stacks, joints=joints)
+
+
+def cascaded_ioi(*, joints: int = 14) -> nn.Module:
+    """Cascaded Inception of Inception."""
+    from estimators.networks.cascaded_ioi import CascadedIOI
+
+    return CascadedIOI(joints=joints)
+
+
+def centred_cpm(stages: int, *, joints: int = 14) -> nn.Module:
+    """Convolutional Pose Machine with a map of the person's centre."""
+    from estimators.networks.cpm_caffe import CentredCPM
+
+    return CentredCPM(stages, joints=joints)
+
+
+def person_cpm() -> nn.Module:
+    """Convolutional Pose Machine that finds people, not joints."""
+    from estimators.networks.cpm_caffe import PersonCPM
+
+    return PersonCPM()
+
+
 def cpm(*, joints: int = 17) -> nn.Module:
     """Convolutional Pose Machine."""
     from estimators.networks.cpm import CPM

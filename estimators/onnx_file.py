@@ -117,9 +117,8 @@ class OnnxEstimator(TopDown):
         if file.training is not None:
             recipe = _trained_recipe(file.path, answer, (width, height), file.training)
         else:
-            recipe = recipe_for(file.path, answer, (width, height))
-            if known is not None and known.network in RECIPES:
-                recipe = replace(RECIPES[known.network], input_size=recipe.input_size)
+            named = RECIPES.get(known.network) if known is not None else None
+            recipe = _checked(file.path, answer, (width, height), named)
         if normalisation is not None:
             recipe = replace(recipe, preprocessing=normalised(normalisation))
         self.run = file.loaded.run
@@ -188,14 +187,25 @@ def _trained_recipe(
     Raises:
         InputError: the file has another input size or other outputs than the training.
     """
-    found = recipe_for(path, answer, crop_size, training.skeleton)
     recipe = training.recipe
+    found = recipe_for(path, answer, crop_size, training.skeleton)
     if (found.output, found.input_size) != (recipe.output, recipe.input_size):
         raise InputError(
             f"{path}: expected {recipe.output} for crops {recipe.input_size} of {training.network}, got {found.output} "
             f"for {found.input_size}; export it again"
         )
     return recipe
+
+
+def _checked(path: Path, answer: tuple[np.ndarray, ...], crop_size: tuple[int, int], named: Recipe | None) -> Recipe:
+    """The recipe of the network that a file names, or one chosen by its outputs.
+
+    Raises:
+        InputError: the outputs are of no known kind.
+    """
+    if named is None:
+        return recipe_for(path, answer, crop_size)
+    return replace(named, input_size=recipe_for(path, answer, crop_size, named.skeleton).input_size)
 
 
 def recipe_for(
@@ -229,7 +239,7 @@ def recipe_for(
 
 def _skeleton_of(joints: int, path: Path, given: Skeleton | None) -> Skeleton:
     if given is not None:
-        if joints != len(given):
+        if joints not in (len(given), len(given) + 1):  # a map of the background may follow
             raise InputError(f"{path}: expected the {len(given)} joints of {given.name}, got {joints}; export it again")
         return given
     if joints not in _SKELETONS:

@@ -145,12 +145,94 @@ def _simple(name: str, file: str, size: tuple[int, int], score: str, megabytes: 
     return _bring(f"simplebaseline_{name}", "Simple Baselines", file, page, "MIT", size, score, megabytes)
 
 
+_CAFFE = "in Caffe's format: turn it into a state dict with the layers' names first"
+_TORCH7 = "in Torch7's format: turn it into a state dict first, layer by layer in the order of the network"
+_CPM = "https://github.com/shihenw/convolutional-pose-machines-release"
 _HRNET = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"
 _CPN = "https://github.com/GengDavid/pytorch-cpn"
 _MSPN = "https://github.com/megvii-detection/MSPN"
 _ALPHAPOSE = "https://github.com/MVIG-SJTU/AlphaPose"
 _HOURGLASS = "https://github.com/princeton-vl/pytorch_stacked_hourglass"
 _VITPOSE = "https://github.com/ViTAE-Transformer/ViTPose"
+
+_SINGLE_PERSON = (
+    replace(
+        _bring(
+            "pyranet_2stack",
+            "PyraNet",
+            "model_250.t7",
+            "https://github.com/bearpaw/PyraNet",
+            _APACHE,
+            (256, 256),
+            "not published",
+            29.1,
+        ),
+        skeleton="mpii_16",
+        remark=f"{_TORCH7}; the published 92.0 MPII PCKh is that of eight stacks",
+    ),
+    replace(
+        _bring(
+            "pyranet_wenbc21_2stack",
+            "PyraNet",
+            "",
+            "https://github.com/wenbc21/PyraNet",
+            "no licence",
+            (256, 256),
+            "90.0 MPII PCKh",
+            330.7,
+        ),
+        remark="not by the authors of PyraNet, and of another network",
+    ),
+    replace(
+        _bring(
+            "pose_attention_8stack",
+            "Multi-context attention",
+            "model.t7",
+            "https://github.com/bearpaw/pose-attention",
+            "BSD-3-Clause",
+            (256, 256),
+            "91.5 MPII PCKh",
+            233.2,
+        ),
+        scored_by="the paper, MPII test",
+        remark=_TORCH7,
+    ),
+    replace(
+        _bring(
+            "cascaded_ioi_mpii",
+            "Cascaded IOI",
+            "trained_AIOI_CJN_MPI.caffemodel",
+            "https://github.com/LiuwtWinter/Cascaded-Inception-of-Inception",
+            "no licence",
+            (256, 256),
+            "91.2 MPII PCKh",
+            159.4,
+        ),
+        skeleton="mpi_14",
+        scored_by="the paper, MPII test",
+        remark=f"{_CAFFE}; in the repository by Git LFS",
+    ),
+    *(
+        replace(
+            _bring(name, "CPM (Caffe)", file, _CPM, "non-commercial", (368, 368), score, megabytes),
+            skeleton=skeleton,
+            scored_by=scored_by,
+            remark=_CAFFE,
+        )
+        for name, file, score, scored_by, skeleton, megabytes in (
+            ("caffe_cpm_mpi", "pose_iter_320000.caffemodel", "88.5 MPII PCKh", "the paper, MPII test", "mpi_14", 124.9),
+            (
+                "caffe_cpm_lsp_mpi",
+                "pose_iter_985000_addLEEDS.caffemodel",
+                "90.5 LSP PCK@0.2",
+                "the paper, LSP test",
+                "mpi_14",
+                124.9,
+            ),
+            ("caffe_cpm_flic", "", "not published", "", "flic_9", 85.3),
+        )
+    ),
+)
 
 _LINKED_BY_AUTHORS = (
     replace(_simple("r18", "", (256, 192), "not published", 61.5), page=""),
@@ -254,6 +336,7 @@ _LINKED_BY_AUTHORS = (
         "59 COCO AP",
         555.6,
     ),
+    *_SINGLE_PERSON,
 )
 
 

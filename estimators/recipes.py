@@ -21,8 +21,10 @@ from posetrail.skeletons import (
     FACE_68,
     FACE_70,
     FACE_106,
+    FLIC_9,
     HALPE_26,
     HAND_21,
+    MPI_14,
     MPII_16,
     Skeleton,
 )
@@ -60,6 +62,8 @@ class Recipe:
     """Whether the flip test shifts the mirrored maps by a cell; see `heatmaps.flip_average`."""
     highest: float = 1.0
     """Value of a trained map at the joint; scores are divided by it."""
+    centre_sigma_px: float | None = None
+    """Sigma of a Gaussian around the centre of the crop, a fourth channel of the input; None for images alone."""
     skeleton: Skeleton = COCO_17
     only_left_hands: bool = False
     """Whether the network was trained with left hands, so that crops of right hands must be mirrored."""
@@ -139,11 +143,30 @@ _HOURGLASS = Recipe(
     skeleton=MPII_16,
 )
 _OPENPOSE_PART = Recipe(
-    input_size=(368, 368), preprocessing=OPENPOSE, decoder="dark", alignment="middle", flip_shift=False
+    input_size=(368, 368), preprocessing=OPENPOSE, decoder="enlarged", alignment="middle", flip_shift=False
 )
 _OPENPOSE_FACE = replace(_OPENPOSE_PART, skeleton=FACE_70)
 # Boxes of hands are 1.5 times as large as those of `parts` (Simon et al. 2017).
 _OPENPOSE_HAND = replace(_OPENPOSE_PART, skeleton=HAND_21, padding=(1.5, 1.5), only_left_hands=True)
+# The mean of MPII that most hourglass code has; the file of PyraNet's authors with their own is not published.
+_PYRANET = replace(
+    _HOURGLASS,
+    preprocessing=Preprocessing(mean=(0.4404 * 255, 0.4440 * 255, 0.4327 * 255), std=ZERO_TO_ONE.std),
+)
+_POSE_ATTENTION = replace(_HOURGLASS, preprocessing=Preprocessing(mean=(127.5,) * 3, std=ZERO_TO_ONE.std))
+# A person fills about five sixths of the crop; the published code also averages over other scales of it.
+_CPM = Recipe(
+    input_size=(368, 368),
+    preprocessing=Preprocessing(bgr=True, mean=(128.0,) * 3, std=(256.0,) * 3),
+    padding=(1.2, 1.2),
+    decoder="enlarged",
+    alignment="middle",
+    flip_shift=False,
+    centre_sigma_px=21.0,
+    skeleton=MPI_14,
+)
+_CPM_FLIC = replace(_CPM, skeleton=FLIC_9)
+_CASCADED_IOI = replace(_CPM, input_size=(256, 256))
 
 _RTMPOSE_SIZES = {"t": (0.167, 0.375), "s": (0.33, 0.5), "m": (0.67, 0.75), "l": (1, 1), "x": (1.33, 1.25)}
 
@@ -186,6 +209,13 @@ TOP_DOWN: dict[str, tuple[Recipe, Callable[..., nn.Module]]] = {
     "hourglass_2stack": (_HOURGLASS, partial(makers.stacked_hourglass, 2)),
     "hourglass_8stack": (_HOURGLASS, partial(makers.stacked_hourglass, 8)),
     "softgated_4stack": (_HOURGLASS, partial(makers.softgated, 4)),
+    "pyranet_2stack": (_PYRANET, partial(makers.pyranet, 2)),
+    "pyranet_wenbc21_2stack": (_HOURGLASS, partial(makers.pyranet_wenbc21, 2)),
+    "pose_attention_8stack": (_POSE_ATTENTION, partial(makers.pose_attention, 8)),
+    "cascaded_ioi_mpii": (_CASCADED_IOI, makers.cascaded_ioi),
+    "caffe_cpm_mpi": (_CPM, partial(makers.centred_cpm, 6)),
+    "caffe_cpm_lsp_mpi": (_CPM, partial(makers.centred_cpm, 6)),
+    "caffe_cpm_flic": (_CPM_FLIC, partial(makers.centred_cpm, 4, joints=9)),
     "cpm_mmpose": (_MMPOSE, makers.cpm),
     # Transformers and coordinate classification
     **{f"rtmpose_{size}": _rtmpose(size, _RTMPOSE, COCO_17) for size in "tsml"},

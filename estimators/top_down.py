@@ -34,6 +34,8 @@ from posetrail.weights import Weights
 if TYPE_CHECKING:
     from torch import nn
 
+    from posetrail.layers import FromBytes
+
 Answer = tuple[np.ndarray, ...]
 Joints = tuple[np.ndarray, np.ndarray]
 """Keypoints (N, K, 2) in pixels of the crop, NaN where missing, and scores (N, K)."""
@@ -164,13 +166,20 @@ def published(
 
 
 def run_of(module: nn.Module, recipe: Recipe, runtime: Runtime) -> Run:
-    """Load a torch module that takes (N, 3, H, W) float32 for use in TopDown."""
+    """Load a torch module that takes normalised images (N, 3, H, W) float32 for use in TopDown.
+
+    If the recipe has a map of the centre, the module takes it as a fourth channel.
+    """
     from estimators.networks.last_output import LastOutput
+
+    return runtime.load_module(from_bytes(module if recipe.output == "simcc" else LastOutput(module), recipe))
+
+
+def from_bytes(module: nn.Module, recipe: Recipe) -> FromBytes:
+    """A network with the preprocessing of its recipe, so that it takes crops (N, height, width, 3) uint8 RGB."""
     from posetrail.layers import FromBytes
 
-    return runtime.load_module(
-        FromBytes(module if recipe.output == "simcc" else LastOutput(module), recipe.preprocessing)
-    )
+    return FromBytes(module, recipe.preprocessing, recipe.centre_sigma_px)
 
 
 def crops_of(boxes: np.ndarray, recipe: Recipe) -> np.ndarray:

@@ -395,6 +395,26 @@ LSP_14 = _skeleton(
     _NECK_AND_BOX,
 )
 
+MPI_14 = _skeleton(
+    "mpi_14",  # MPII without thorax and pelvis, in the order of Convolutional Pose Machines (Wei et al., CVPR 2016)
+    (
+        *("head_top", "neck"),
+        *(f"{side}_{joint}" for side in ("right", "left") for joint in ("shoulder", "elbow", "wrist")),
+        *(f"{side}_{joint}" for side in ("right", "left") for joint in ("hip", "knee", "ankle")),
+    ),
+    _NECK_AND_BOX,
+)
+
+FLIC_9 = _skeleton(
+    "flic_9",  # Sapp and Taskar, CVPR 2013: upper bodies
+    (
+        *(f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow", "wrist")),
+        *("left_hip", "right_hip", "head"),
+    ),
+    _from("head", *_TO_SHOULDERS),
+    tuple(limb for limb in _LIMBS_OF_THE_BODY if not any("knee" in joint or "ankle" in joint for joint in limb)),
+)
+
 AIC_14 = Skeleton(
     name="aic_14",  # AI Challenger, Wu et al. 2017: its sigmas are much smaller, measured by its own annotators
     joints=(
@@ -547,6 +567,8 @@ SKELETONS = {
         CROWDPOSE_14,
         AIC_14,
         LSP_14,
+        MPI_14,
+        FLIC_9,
         H36M_17,
         HAND_21,
         FACE_68,

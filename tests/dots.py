@@ -33,8 +33,8 @@ class DotNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         recipe, (width, height) = self.recipe, self.recipe.input_size
-        assert images.shape[1:] == (3, height, width)
-        places = dots_of(images)[:, torch.arange(len(recipe.skeleton)) % 3]  # (N, K, 2)
+        assert images.shape[1:] == (3 if recipe.centre_sigma_px is None else 4, height, width)
+        places = dots_of(images[:, :3])[:, torch.arange(len(recipe.skeleton)) % 3]  # (N, K, 2)
         size = torch.tensor([width, height])
         if recipe.output == "coordinates":
             return places / size
@@ -49,6 +49,8 @@ class DotNetwork(nn.Module):
         }[recipe.alignment]
         x, y = (gaussian(torch.arange(int(side)), at[..., i], 2) for i, side in enumerate(cells))
         maps = recipe.highest * y[..., None] * x[..., None, :]
+        if recipe.centre_sigma_px is not None:  # such networks have a map of the background
+            maps = torch.cat([maps, 1 - maps.amax(1, keepdim=True)], 1)
         return [torch.zeros_like(maps), maps]  # type: ignore[return-value] # the last counts
 
 

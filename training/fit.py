@@ -23,13 +23,12 @@ from torch import Tensor, nn
 from estimators.recipes import RECIPES as ESTIMATORS
 from estimators.recipes import Recipe
 from estimators.refiner_recipes import REFINERS
-from estimators.top_down import TopDown
+from estimators.top_down import TopDown, from_bytes
 from estimators.trained import MOVENET, Training, save_trained
 from posetrail import skeleton_files
 from posetrail.checkpoints import load_checkpoint
 from posetrail.errors import InputError
 from posetrail.files import digest, folder_made
-from posetrail.layers import FromBytes
 from posetrail.protocols import Estimator
 from posetrail.skeleton_files import SigmaSource
 from posetrail.skeletons import Skeleton
@@ -291,7 +290,10 @@ def _plan(recipe: TrainingRecipe, settings: FitSettings, samples: int) -> Plan:
     optimiser = replace(
         recipe.optimiser,
         lr=settings.lr or recipe.optimiser.lr,
-        lr_factors={rf"(network\.)?{start}": factor for start, factor in lr_factors.items()},
+        lr_factors={
+            **{rf"(network\.)?{start}": factor for start, factor in lr_factors.items()},
+            **recipe.optimiser.lr_factors,
+        },
     )
     epochs, batch_size = settings.epochs or recipe.epochs, settings.batch_size or recipe.batch_size
     return Plan(
@@ -332,7 +334,7 @@ def _with_preprocessing(network: nn.Module, training: Training) -> nn.Module:
         return network
     if training.network in REFINERS:
         return FromPoses(network, training.refiner)
-    return FromBytes(network, ESTIMATORS[training.network].preprocessing)
+    return from_bytes(network, ESTIMATORS[training.network])
 
 
 def _estimation(

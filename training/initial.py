@@ -30,7 +30,7 @@ def start_from(network: nn.Module, state: Mapping[str, Tensor], before: Training
     """Load weights that were trained for the joints of another skeleton.
 
     Channels of joints that both skeletons have are taken over by the name of the joint; others, and tensors that fit in
-    no way, keep their random weights.
+    no way, keep their random weights. So do those in which the place of the joints' channels among others is not known.
 
     Args:
         network: of `after`; changed in place.
@@ -47,7 +47,7 @@ def start_from(network: nn.Module, state: Mapping[str, Tensor], before: Training
     loaded, fresh = {}, []
     for name, value in own.items():
         given = state.get(name)
-        if given is not None and name in axes:
+        if given is not None and name in axes and before.skeleton.joints != after.skeleton.joints:
             in_front = _IMAGE_CHANNELS if after.network in REFINERS and axes[name] == 1 else 0
             given = _with_joints(given, value, len(before.skeleton), source, axes[name], in_front)
         if given is not None and given.shape == value.shape:
@@ -96,8 +96,8 @@ def _with_joints(
 ) -> Tensor | None:
     """`given` with its channels of joints in the order of the network, and the network's own for new joints.
 
-    All channels of a joint are next to each other. Other channels, such as those of the background, come last, or there
-    are `in_front` of them before the joints, which are taken over.
+    All channels of a joint are next to each other. An output may have one more, the background, which comes last; an
+    input may have `in_front` of them before the joints, which are taken over. None for tensors with further channels.
     """
     if given.ndim != own.ndim:
         return None
@@ -106,14 +106,18 @@ def _with_joints(
         fresh = own.narrow(axis, in_front, own.shape[axis] - in_front)
         mapped = _with_joints(joints, fresh, joints_before, source, axis)
         return None if mapped is None else torch.cat([image.to(mapped), mapped], dim=axis)
-    each = own.shape[axis] // len(source)
+    each, others = divmod(own.shape[axis], len(source))
+    if each > 1 and others == 0 and own.shape[axis] == len(source) + 1:  # one joint and the background
+        each, others = 1, 1
     taken = each * joints_before
-    if given.shape[axis] < taken:
+    if given.shape[axis] != taken + others or others > (axis == 0):
         return None
     channels = (source[:, None] * each + torch.arange(each)).flatten()
     result = own.clone().movedim(axis, 0)
     known = torch.nonzero(channels >= 0)[:, 0]
     result[known] = given.movedim(axis, 0)[channels[known]].to(result)
+    if others:
+        result[len(channels) :] = given.movedim(axis, 0)[taken:].to(result)
     return result.movedim(0, axis).contiguous()
 
 

@@ -3,6 +3,8 @@
 A recipe is one line of RECIPES; `dataclasses.replace` changes it. Batches and rates are those of the whole batch over
 all processes. Scores are the authors' on COCO val2017 (AP) or MPII (PCKh@0.5); they were not reproduced here. Published
 code that names a weight decay but does not pass it to Adam is given none.
+
+The file has more than 400 lines because recipes are read beside each other and differ in few fields.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from training.losses.coarse_to_fine import cpn_loss, mspn_loss
 from training.losses.coordinates import smooth_l1
 from training.losses.heatmaps import weighted_mse
 from training.losses.simcc import simcc_kl
-from training.losses.stages import mean_over_outputs, summed_over_outputs
+from training.losses.stages import half_squared_sum_over_outputs, mean_over_outputs, summed_over_outputs
 from training.optimisers import Optimiser
 from training.regions import HalfBody
 from training.schedules import Schedule
@@ -131,6 +133,39 @@ _HOURGLASS = TrainingRecipe(
         half_body=HalfBody(probability=0.0),
     ),
     published="90.2 PCKh, princeton-vl/pytorch_stacked_hourglass",
+)
+_PYRANET = replace(
+    _HOURGLASS,
+    network="pyranet_2stack",
+    epochs=250,
+    optimiser=Optimiser(kind="rmsprop", lr=2.5e-4),
+    schedule=_steps(150, 170, 200),
+    augmentation=replace(_HOURGLASS.augmentation, rotation_probability=0.4),
+    published="92.0 PCKh with eight stacks on the test part, Yang et al. 2017",
+)
+# On as many people as the hourglasses, where the authors have those of LSP too.
+_CPM = TrainingRecipe(
+    network="caffe_cpm_mpi",
+    target="cpm",
+    loss=half_squared_sum_over_outputs,
+    epochs=431,  # 600,000 steps; drops every 136,106
+    batch_size=16,
+    optimiser=Optimiser(
+        kind="sgd",
+        lr=8e-5,
+        weight_decay=5e-4,
+        lr_factors={r".*_stage1\.weight": 5.0, r".*_stage1\.bias": 10.0, r".*\.bias": 2.0},
+    ),
+    schedule=Schedule(drops=(97.9, 195.8, 293.7, 391.6), drop_factor=0.333),
+    augmentation=Augmentation(
+        distribution="uniform",
+        padding=1.2,
+        scale=(0.7, 1.3),
+        rotation_deg=40.0,
+        rotation_probability=1.0,
+        half_body=HalfBody(probability=0.0),
+    ),
+    published="88.5 PCKh on the test part, Wei et al. 2016; its first stage had dropout",
 )
 _CPN = TrainingRecipe(
     network="cpn_r50_256x192",
@@ -317,6 +352,32 @@ RECIPES: dict[str, TrainingRecipe] = {
         optimiser=Optimiser(lr=2.5e-4),
         schedule=Schedule(drops=(75.0, 100.0, 150.0), drop_factor=(1.7 / 2.5, 0.9 / 1.7, 1 / 9)),
         published="87.4 PCKh, dkurzend/Soft_Gated_Pose_Estimation_Pytorch",
+    ),
+    "pyranet_2stack": _PYRANET,
+    "pyranet_wenbc21_2stack": replace(
+        _PYRANET, network="pyranet_wenbc21_2stack", published="90.0 PCKh, wenbc21/PyraNet, in another way"
+    ),
+    "pose_attention_8stack": replace(
+        _PYRANET,
+        network="pose_attention_8stack",
+        epochs=130,
+        schedule=_steps(100, 125),
+        published="91.5 PCKh on the test part, Chu et al. 2017",
+    ),
+    "caffe_cpm_mpi": _CPM,
+    "caffe_cpm_lsp_mpi": replace(
+        _CPM, network="caffe_cpm_lsp_mpi", published="90.5 PCK@0.2 on LSP, Wei et al. 2016; its first stage had dropout"
+    ),
+    "caffe_cpm_flic": replace(_CPM, network="caffe_cpm_flic", published=""),
+    # How it was trained is not published: as PyraNet, with the maps of CPM.
+    "cascaded_ioi_mpii": replace(
+        _PYRANET,
+        network="cascaded_ioi_mpii",
+        target="cpm",
+        loss=summed_over_outputs,
+        unlabelled_as_empty=False,
+        augmentation=replace(_PYRANET.augmentation, padding=1.2),
+        published="91.2 PCKh on the test part, Liu et al. 2018, in another way",
     ),
     # The authors' network has dropout in its first stage; this one of MMPose was trained without.
     "cpm_mmpose": replace(

@@ -26,6 +26,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     # Refining poses
     "posefix_r50_256x192": partial(makers.posefix, 50),
     "posefix_r152_384x288": partial(makers.posefix, 152),
+    # People's centres in the image
+    "caffe_cpm_person": makers.person_cpm,
     # Appearance
     "osnet_x0_25": lambda: makers.osnet(0.25),
     "osnet_x0_5": lambda: makers.osnet(0.5),

@@ -38,6 +38,7 @@ ACCURACY_CELLS = {  # in x and in y, of a Gaussian with sigma 2 cells away from 
     "mspn": 0.5,
     "dark": 1e-3,
     "udp": 1e-4,
+    "enlarged": 0.2,
     "soft_argmax": 1e-4,
 }
 every_decoder = pytest.mark.parametrize("name", DECODERS)

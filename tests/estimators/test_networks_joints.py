@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from estimators.recipes import TOP_DOWN
+from estimators.recipes import RECIPES, TOP_DOWN
 
 SMALL = {  # the smallest network of each family, and a small crop that it takes
     "unet_s": (64, 64),
@@ -22,6 +22,11 @@ SMALL = {  # the smallest network of each family, and a small crop that it takes
     "litehrnet_18": (64, 64),
     "hourglass_2stack": (64, 64),
     "softgated_4stack": (64, 64),
+    "pyranet_2stack": (64, 64),
+    "pyranet_wenbc21_2stack": (128, 128),
+    "pose_attention_8stack": (64, 64),
+    "cascaded_ioi_mpii": (64, 64),
+    "caffe_cpm_flic": (64, 64),
     "cpm_mmpose": (64, 64),
     "rtmpose_t": (192, 256),
     "rtmw_m": (192, 256),
@@ -40,8 +45,10 @@ def test_a_network_for_five_joints_trains_all_parameters_that_are_not_frozen(nam
     torch.manual_seed(0)
     network = TOP_DOWN[name][1](joints=5).train()
     width, height = SMALL[name]
-    outputs = tensors(network(torch.randn(2, 3, height, width)))
-    assert all(5 in each.shape for each in outputs)
+    recipe = RECIPES[name]
+    channels, maps = (3, 5) if recipe.centre_sigma_px is None else (4, 6)  # with the background
+    outputs = tensors(network(torch.randn(2, channels, height, width)))
+    assert all(maps in each.shape for each in outputs)
     sum(each.square().mean() for each in outputs).backward()  # type: ignore[union-attr]
     without = [key for key, each in network.named_parameters() if each.requires_grad and each.grad is None]
     assert without == []

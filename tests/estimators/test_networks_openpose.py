@@ -21,6 +21,8 @@ def carried_out(layer: dict[str, Any], inputs: list[torch.Tensor], state: dict[s
             name = layer["name"]
             assert state[f"{name}.weight"].shape[2] == layer["kernel_size"]
             return F.conv2d(inputs[0], state[f"{name}.weight"], state[f"{name}.bias"], padding=layer["pad"])
+        case "Pooling" if layer.get("pool") == "AVE":
+            return F.avg_pool2d(inputs[0], layer["kernel_size"], layer["stride"], ceil_mode=True)
         case "Pooling":
             return F.max_pool2d(inputs[0], layer["kernel_size"], layer["stride"], ceil_mode=True)
         case "ReLU":
@@ -81,3 +83,24 @@ def test_every_stage_is_an_output_in_training_and_every_parameter_has_a_gradient
     assert len(stages) == {"caffe_openpose_mpi": 12, "openpose_body25": 6, "openpose_hand21": 6}[name]
     sum(each.square().sum() for each in stages).backward()  # type: ignore[union-attr]
     assert all(each.grad is not None for each in network.parameters())
+
+
+@pytest.mark.parametrize(("name", "channels"), [("caffe_cpm_person", 3), ("caffe_cpm_lsp_mpi", 4)])
+def test_outputs_of_cpm_equal_those_of_the_published_table_of_layers(name: str, channels: int, shared: Path) -> None:
+    table = json.loads((shared / f"goldens/estimators/{name}/layers.json").read_text())
+    network = NETWORKS[name]()
+    state = {key: formula_weights(key, value.shape, 1.4) for key, value in network.state_dict().items()}
+    network.load_state_dict(state)
+    image = picture((1, channels, 48, 40))
+    blobs = {table["inputs"]["input"][0]: image}
+    for layer in table["layers"]:
+        inputs = [blobs[each] for each in layer["bottom"]]
+        if layer["type"] == "Slice":
+            blobs |= dict(zip(layer["top"], inputs[0].split([3, 1], 1), strict=True))
+        else:
+            blobs[layer["top"][0]] = carried_out(layer, inputs, state)
+    with torch.inference_mode():
+        outputs = network(image)
+    convolutions = {layer["name"] for layer in table["layers"] if layer["type"] == "Convolution"}
+    assert {key.rsplit(".", 1)[0] for key in state} == convolutions
+    torch.testing.assert_close(list(outputs.values())[-1], blobs[table["layers"][-1]["top"][0]])

@@ -54,7 +54,7 @@ def dots_as_fed(recipe: Recipe) -> np.ndarray:
 
 
 def test_every_pose_network_has_a_recipe_or_is_bottom_up() -> None:
-    others = ("osnet", "blazepose", "posefix", "videopose3d", "simplebaseline3d", "motion")
+    others = ("osnet", "blazepose", "posefix", "videopose3d", "simplebaseline3d", "motion", "caffe_cpm_person")
     poses = {name for name in NETWORKS if not name.startswith(others)}
     assert set(RECIPES) | {name for name in BOTTOM_UP if ":" not in name} == poses
 
@@ -168,7 +168,9 @@ def test_a_clip_is_tracked_with_a_checkpoint(
 
 def test_mpii_networks_have_the_mpii_skeleton() -> None:
     speak = {name for name, recipe in RECIPES.items() if recipe.skeleton is MPII_16}
-    assert speak == {"hourglass_2stack", "hourglass_8stack", "softgated_4stack", "simplebaseline_r50_mpii"}
+    hourglasses = {"hourglass_2stack", "hourglass_8stack", "softgated_4stack"}
+    descendants = {"pyranet_2stack", "pyranet_wenbc21_2stack", "pose_attention_8stack"}
+    assert speak == hourglasses | descendants | {"simplebaseline_r50_mpii"}
 
 
 def test_unusable_options_are_refused_in_one_line(

@@ -55,6 +55,25 @@ def test_channels_are_taken_over_by_the_names_of_the_joints(network: str) -> Non
     assert all(torch.equal(found[name], given[name]) for name in own if name not in axes)
 
 
+def test_the_background_is_taken_over_and_inputs_of_joints_among_others_are_not() -> None:
+    before, after = (replace(COCO, network="caffe_cpm_flic", skeleton=each) for each in (COCO_17, HORSE))
+    trained, network = before.make(), after.make()
+    own = {name: value.clone() for name, value in network.state_dict().items()}
+    started = start_from(network, trained.state_dict(), before, after)
+    scores, given = network.state_dict()["Mconv5_stage4.bias"], trained.state_dict()["Mconv5_stage4.bias"]
+    assert scores[1:].tolist() == [given[0], given[17]]  # the nose and the background
+    assert torch.equal(network.state_dict()["Mconv1_stage2.weight"], own["Mconv1_stage2.weight"])
+    assert "Mconv1_stage2.weight" in started.fresh_weights
+
+
+@pytest.mark.parametrize("network", ["caffe_cpm_flic", "cpm_mmpose"])
+def test_weights_for_the_same_joints_are_taken_over_whole(network: str) -> None:
+    training = replace(COCO, network=network)
+    trained, own = training.make(), training.make()
+    start_from(own, trained.state_dict(), training, training)
+    assert all(torch.equal(own.state_dict()[name], value) for name, value in trained.state_dict().items())
+
+
 def test_posetrack_takes_thirteen_joints_of_coco() -> None:
     network = replace(COCO, skeleton=POSETRACK_15).make()
     started = start_from(network, COCO.make().state_dict(), COCO, replace(COCO, skeleton=POSETRACK_15))

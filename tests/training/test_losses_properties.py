@@ -22,7 +22,13 @@ from training.losses.coordinates import l1, smooth_l1, soft_wing, squared, wing
 from training.losses.heatmaps import adaptive_wing, disk_offset_mse, half_squared_sum, ohkm_mse, weighted_mse
 from training.losses.rle import rle
 from training.losses.simcc import simcc_kl
-from training.losses.stages import cpm_loss, mean_over_outputs, outputs_of, summed_over_outputs
+from training.losses.stages import (
+    cpm_loss,
+    half_squared_sum_over_outputs,
+    mean_over_outputs,
+    outputs_of,
+    summed_over_outputs,
+)
 from training.targets.heatmaps import udp_offset_maps
 from training.targets.kinds import TARGETS, TargetKind
 
@@ -328,6 +334,11 @@ FAMILIES: dict[str, tuple[str, Callable[[nn.Module], Callable[..., Tensor]], dic
     "cpm_mmpose": ("gaussian", lambda _: summed_over_outputs, {"stride": 8}),
     "hourglass_2stack": ("hourglass", lambda _: mean_over_outputs, {}),
     "softgated_4stack": ("hourglass", lambda _: mean_over_outputs, {}),
+    "pyranet_2stack": ("hourglass", lambda _: mean_over_outputs, {}),
+    "pyranet_wenbc21_2stack": ("hourglass", lambda _: mean_over_outputs, {}),
+    "pose_attention_8stack": ("hourglass", lambda _: mean_over_outputs, {}),
+    "cascaded_ioi_mpii": ("cpm", lambda _: half_squared_sum_over_outputs, {}),
+    "caffe_cpm_flic": ("cpm", lambda _: half_squared_sum_over_outputs, {}),
     "cpn_r50_256x192": ("cpn", lambda _: cpn_loss, {}),
     "mspn_r50_1stg": ("mspn", lambda _: mspn_loss, {}),
     "mspn_r50_2stg": ("mspn", lambda _: mspn_loss, {}),
@@ -344,7 +355,8 @@ def test_targets_and_losses_fit_the_outputs_of_each_family_and_stay_on_their_dev
     joints = len(recipe.skeleton)
     with torch.device("meta"):
         network = NETWORKS[name]().train()
-        outputs = network(torch.zeros(2, 3, *recipe.input_size[::-1]))
+        channels = 3 if recipe.centre_sigma_px is None else 4
+        outputs = network(torch.zeros(2, channels, *recipe.input_size[::-1]))
         keypoints, visibility = torch.zeros(2, joints, 2), torch.ones(2, joints)
     target, weights = TARGETS[kind](keypoints, visibility, recipe.input_size, **options)
     loss = loss_of(network)(outputs, target, weights)

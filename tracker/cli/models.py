@@ -145,6 +145,8 @@ def export(
     from detectors import NETWORKS as DETECTOR_NETWORKS
     from estimators import BUILT_IN as ESTIMATORS
     from estimators import NETWORKS as ESTIMATOR_NETWORKS
+    from estimators.exported import of_images
+    from estimators.recipes import RECIPES
     from posetrail.checkpoints import load_checkpoint, load_into
     from posetrail.export import export_built_in, export_onnx
     from posetrail.published import find_published
@@ -172,6 +174,7 @@ def export(
     network = networks[published.network]()
     load_into(network, load_checkpoint(file), file)
     metadata = {"name": name, "weights": file.name, "licence": published.licence, "source": published.page}
+    network = of_images(network, RECIPES.get(published.network))
     return _exported(export_onnx(network, published.input_size, output, metadata=metadata), "torch")
 
 

@@ -44,6 +44,11 @@ def mean_over_outputs(outputs: Any, target: Any, weights: Tensor, *, loss: Loss 
     return torch.stack([loss(each, target, weights) for each in outputs_of(outputs)]).mean()
 
 
+def half_squared_sum_over_outputs(outputs: Any, target: Any, weights: Tensor) -> Tensor:
+    """Sum of `half_squared_sum` over all outputs: `cpm_loss` for crops of one person."""
+    return summed_over_outputs(outputs, target, weights, loss=half_squared_sum)
+
+
 def cpm_loss(outputs: Any, targets: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
     """Sum of `half_squared_sum` over the stages, of which the first has a target of its own.
 

@@ -88,7 +88,7 @@ TARGETS: dict[str, TargetKind] = {
         make=blurred_maps, options={"kernels": MSPN_KERNELS}, decoder="mspn", alignment="middle", highest=255.0
     ),
     "hourglass": TargetKind(make=hourglass_maps, options={"sigma": 1.0}, decoder="hourglass", alignment="middle"),
-    "cpm": TargetKind(make=part_maps, options={"sigma_px": 7.0}, decoder="dark", alignment="middle"),
+    "cpm": TargetKind(make=part_maps, options={"sigma_px": 7.0}, decoder="enlarged", alignment="middle"),
     "simcc": _SIMCC,
     "simcc_normalised": replace(_SIMCC, options={"sigma": (6.0, 6.0), "normalised": True}),
     "simcc_one_hot": replace(_SIMCC, make=simcc_smoothed_one_hot),
