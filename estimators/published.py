@@ -209,7 +209,7 @@ _SINGLE_PERSON = (
             159.4,
         ),
         skeleton="mpi_14",
-        scored_by="the paper, MPII test",
+        scored_by="the paper, MPII test, from memory",
         remark=f"{_CAFFE}; in the repository by Git LFS",
     ),
     *(
