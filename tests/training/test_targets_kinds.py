@@ -39,7 +39,7 @@ LARGEST_ERROR_PX = {  # of joints 40 pixels inside the crop; half a cell of 4 pi
     "coordinates": 1e-4,
 }
 PUBLISHED = {  # kind -> networks that were trained with it
-    "gaussian": ("simplebaseline", "hrnet", "litehrnet", "mobilenetv2", "fastpose", "cpm_mmpose"),
+    "gaussian": ("simplebaseline", "hrnet", "litehrnet", "mobilenetv2", "fastpose", "cpm_mmpose", "unet"),
     "udp": ("vitpose",),
     "cpn": ("cpn",),
     "mspn": ("mspn",),
