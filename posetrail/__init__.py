@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from tracker.association.follow import follow as follow
     from tracker.association.tracker import Tracker as Tracker
     from tracker.draw_settings import DrawSettings as DrawSettings
+    from tracker.live_settings import LiveSettings as LiveSettings
     from tracker.runs.angles import angles as angles
     from tracker.runs.draw import draw_run as draw_run
     from tracker.runs.folder import track_to_folder as track_to_folder
     from tracker.runs.lift import lift as lift
+    from tracker.runs.live import live as live
     from tracker.runs.plots import plot_joint as plot_joint
     from tracker.runs.plots import plot_timeline as plot_timeline
     from tracker.runs.plots3d import plot_skeleton3d as plot_skeleton3d
@@ -56,9 +58,11 @@ _MODULES = {
     "follow": "tracker.association.follow",
     "Tracker": "tracker.association.tracker",
     "DrawSettings": "tracker.draw_settings",
+    "LiveSettings": "tracker.live_settings",
     "angles": "tracker.runs.angles",
     "draw_run": "tracker.runs.draw",
     "lift": "tracker.runs.lift",
+    "live": "tracker.runs.live",
     "plot_joint": "tracker.runs.plots",
     "plot_skeleton3d": "tracker.runs.plots3d",
     "plot_timeline": "tracker.runs.plots",
@@ -80,6 +84,7 @@ __all__ = [
     "Frame",
     "InferenceSettings",
     "InputError",
+    "LiveSettings",
     "NetworkSettings",
     "Poses",
     "Settings",
@@ -92,6 +97,7 @@ __all__ = [
     "evaluate",
     "follow",
     "lift",
+    "live",
     "plot_joint",
     "plot_skeleton3d",
     "plot_timeline",

@@ -28,6 +28,7 @@ from tracker.cli.export import export_command
 from tracker.cli.follow import follow_command
 from tracker.cli.help import ALL_FLAG, HELP_FLAGS, HelpFormatter, epilogue
 from tracker.cli.lift import lift_command
+from tracker.cli.live import live_command
 from tracker.cli.printing import Printer, wants_json
 from tracker.cli.report import report_command
 from tracker.cli.suspects import suspects_command
@@ -49,6 +50,7 @@ app["--version"].help = "Show the version."
 
 app.command(track_command, name="track", sort_key=1)
 app.command(batch_command, name="batch", usage="posetrail batch [OPTIONS] INPUTS...", sort_key=2)
+app.command(live_command, name="live", sort_key=2)
 app.command(follow_command, name="follow", sort_key=3)
 app.command(draw_command, name="draw", sort_key=4)
 app.command(lift_command, name="lift", sort_key=5)

@@ -21,6 +21,7 @@ from tracker.io.live_address import redacted
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_-]*=")
 _CLOCK = re.compile(r"(?:(?P<h>\d+):)?(?P<m>\d+):(?P<s>\d+(?:\.\d*)?)")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?B)?", re.IGNORECASE)
 _LIVE = re.compile(r"\d+|/dev/video\d+")
 _STREAMS = ("rtsp", "rtsps", "rtmp", "rtp", "udp", "srt")
 _OF_ONE_CLIP = ("track", "draw", "follow", "export", "report", "suspects")
@@ -43,6 +44,23 @@ def seconds(text: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"expected seconds such as 90, or a time such as 1:30 or 0:01:30.5, got {text!r}") from None
+
+
+def byte_count(text: str) -> int:
+    """Parse a size: bytes, or with a unit of KB, MB, GB or TB, powers of 1000.
+
+    >>> byte_count("2GB"), byte_count("1.5 MB"), byte_count("0")
+    (2000000000, 1500000, 0)
+
+    Raises:
+        InputError: the text has none of these forms.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise InputError(f"expected a size such as 500MB or 2GB, got {text!r}")
+    return round(
+        float(found["number"]) * 1000 ** " KMGT".index((found["unit"] or "B").upper().removesuffix("B") or " ")
+    )
 
 
 def clip_path(text: str) -> Path:

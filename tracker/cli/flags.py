@@ -16,6 +16,7 @@ from cyclopts import Group, Parameter, Token
 from posetrail.errors import InputError, unknown_name
 from tracker.cli.arguments import clip_path, seconds
 from tracker.draw_settings import DrawSettings
+from tracker.live_settings import LiveSettings
 from tracker.progress import ProgressStyle
 from tracker.settings import PRESETS, AssociationSettings, InferenceSettings, NetworkSettings
 
@@ -110,6 +111,7 @@ _FIGURES = """Accuracy figures in these texts are those of synthetic worlds with
 association has IDF1 86.5 and MOTA 66.2."""
 Association = Annotated[AssociationSettings, Parameter(name="*", group=Group("Association", help=_FIGURES, sort_key=6))]
 
+Live = Annotated[LiveSettings, Parameter(name="*", group=Group("Live source", sort_key=3))]
 Drawing = Annotated[DrawSettings, Parameter(name="*", group=Group("Drawing", sort_key=4))]
 
 

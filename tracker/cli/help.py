@@ -25,6 +25,10 @@ USUAL: Mapping[str, tuple[str, ...]] = {
         *("inputs", "output", "video", "save", "redo", "retry-failed", "posetrack", "split"),
         *("jobs", "segment-s", "shard", "engine", "config", "detector", "estimator", "device"),
     ),
+    "live": (
+        *("source", "output", "record", "limit-disk", "lines", "duration", "drop", "max-delay-s", "give-up-s"),
+        *("preset", "config", "detector", "estimator", "device", "detect-every"),
+    ),
     "follow": (
         *("poses", "output", "fps", "save", "both", "ground-truth"),
         *("online", "preset", "config", "set", "similarity", "track-buffer-s", "max-interpolation-gap-s", "smooth"),

@@ -28,17 +28,18 @@ def wants_json(arguments: Sequence[str]) -> bool:
 
 
 class Printer:
-    """Prints results on stdout, warnings and errors on stderr."""
+    """Prints results on stdout, or on stderr where stdout holds other lines; warnings and errors on stderr."""
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, on_stderr: bool = False) -> None:
         self.as_json = as_json
+        self._on_stderr = on_stderr
 
     def result(self, text: str, event: str = "result", **fields: Any) -> None:
         """Print a result on stdout: `text`, or as JSON the fields."""
         if self.as_json:
             json_line(sys.stdout, event, **fields)
         else:
-            print(text)  # noqa: T201
+            print(text, file=sys.stderr if self._on_stderr else sys.stdout)
 
     def warning(self, text: str) -> None:
         """Print a warning on stderr."""

@@ -48,6 +48,10 @@ def _run(interrupts: Interrupts) -> int | str | None:
     """
     interrupts.install()
     _open_streams()
+    if any("://" in argument or "@" in argument for argument in sys.argv[1:]):
+        from tracker.cli.process_title import hide_passwords  # not above: it takes a while to import
+
+        hide_passwords()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # otherwise it prints its own line about a damaged image
     code = None
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -62,6 +62,7 @@ class LiveSource:
         self.address, self.settings = address, settings
         self.started_at = datetime.now(UTC)
         self.fps: float | None = None  # nominal rate, once a connection states one
+        self.ended = ""  # why, once the frames have ended
         self._started = time.monotonic()
         self._changed = threading.Condition()
         self._waiting: deque[tuple[float, LivePicture]] = deque()
@@ -103,7 +104,7 @@ class LiveSource:
 
     def frames(
         self, on_event: Callable[[LiveEvent], None] = lambda _: None, stopped: Callable[[], bool] = lambda: False
-    ) -> Iterator[Frame]:
+    ) -> Generator[Frame]:
         """Frames until the source ends or a stop is requested. They count from 0; dropped ones do not count.
 
         Args:
@@ -130,6 +131,7 @@ class LiveSource:
             elif has_ended:
                 break
         reason = "stopped" if stopped() else "the source ended" if self._error is None else str(self._error)
+        self.ended = reason
         text = reason if self._error is not None else f"{self.address}: {reason}"
         on_event(LiveEvent("ended", self.now_s, text, {"reason": reason}))
         if self._error is not None:

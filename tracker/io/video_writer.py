@@ -179,13 +179,14 @@ def _even(pixels: int) -> int:
 def _fitted(image: Image, width: int, height: int) -> Image:
     """The image on a canvas of this size, made even."""
     if image.shape[:2] != (height, width):
-        image = _letterboxed(image, width, height)
+        image = letterboxed(image, width, height)
     if width % 2 or height % 2:
         image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
     return image
 
 
-def _letterboxed(image: Image, width: int, height: int) -> Image:
+def letterboxed(image: Image, width: int, height: int) -> Image:
+    """The image scaled to fit into this size, in the middle, with black bars."""
     scale = min(width / image.shape[1], height / image.shape[0])
     w, h = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     left, top = (width - w) // 2, (height - h) // 2

@@ -15,7 +15,7 @@ from posetrail.errors import InputError
 from posetrail.frame import Frame
 from tracker.frames import PoseFrame
 from tracker.inference.parts import bodies_of, with_parts
-from tracker.inference.pipeline import infer
+from tracker.inference.pipeline import BATCH_FRAMES, infer
 from tracker.io.frame_index import INDEX
 from tracker.io.pose_log import Place, PoseLogHeader, PoseLogWriter
 from tracker.io.video import DamagedInput, Source
@@ -40,8 +40,28 @@ def infer_source(
         settings: settings of the run.
         known: the poses of its first frames, if an earlier run inferred them; these frames are not yielded.
     """
+    yield from infer_frames(source.frames(), networks, settings, known)
+
+
+def infer_frames(
+    frames: Iterable[Frame],
+    networks: Networks,
+    settings: Settings,
+    known: Iterable[PoseFrame] = (),
+    *,
+    live: bool = False,
+) -> Generator[tuple[Frame, PoseFrame]]:
+    """Frames with their poses, as `infer_source`.
+
+    Args:
+        frames: in order.
+        networks: opened with these settings.
+        settings: settings of the run.
+        known: the poses of the first frames.
+        live: one frame at a time, without reading ahead.
+    """
     inferred = infer(
-        source.frames(),
+        frames,
         networks.detector,
         networks.estimator,
         settings.inference,
@@ -50,6 +70,8 @@ def infer_source(
         bottom_up=networks.bottom_up,
         refiner=networks.refiner,
         known=known if networks.parts is None else bodies_of(known, len(networks.body)),
+        batch_frames=1 if live else BATCH_FRAMES,
+        ahead=not live,
     )
     with closing(inferred):
         yield from inferred if networks.parts is None else with_parts(inferred, networks.parts)

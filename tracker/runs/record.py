@@ -32,8 +32,7 @@ RESULTS = frozenset({VIDEO, SUSPECTS, *LIFTED, *(kind.file_name for kind in WRIT
 Status = Literal["complete", "damaged", "interrupted"]
 """How inference ended: all frames were read; all that a damaged clip has; or it was stopped before the end."""
 
-_LARGEST_BYTES = 2**24  # of a run.json
-_HINT = "give the folder of a finished run, or track again"
+_LARGEST_BYTES, _HINT = 2**24, "give the folder of a finished run, or track again"  # of a run.json
 
 
 def _is_path(value: str) -> bool:
@@ -176,6 +175,7 @@ class RunRecord:
     suspects: SuspectFigures | None = None  # once they were looked for
     angles: AngleRecord | None = None  # once they were computed
     lift: LiftRecord | None = None  # once there are 3-D tracks
+    live: dict[str, Any] = field(default_factory=dict)  # of a live source: address, start, counts (live_folder.py)
     files: tuple[FileName, ...]  # in the run's folder
 
     @property
