@@ -17,6 +17,7 @@ from tracker.cli.arguments import repeat_set, without_short_names
 NAMES = (
     "track",
     "batch",
+    "live",
     "follow",
     "draw",
     "export",
