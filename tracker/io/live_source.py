@@ -251,3 +251,8 @@ class LiveSource:
     def _report_size(self, kind: EventKind, what: str, picture: LivePicture) -> None:
         width, height = picture.size
         self._report(kind, f"{self.address}: {what}, {width}x{height} pixels", width=width, height=height)
+
+
+def iso_time(time: datetime) -> str:
+    """A time of day in UTC as ISO 8601, with milliseconds."""
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

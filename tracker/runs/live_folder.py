@@ -17,12 +17,11 @@ from typing import Any, Self
 
 from posetrail.errors import InputError
 from posetrail.files import digest
-from tracker.io.live_source import LiveSource
+from tracker.io.live_source import LiveSource, iso_time
 from tracker.io.pose_log import PoseLogHeader, PoseLogWriter
 from tracker.io.video_writer import VideoWriter
 from tracker.io.writers import default_formats
 from tracker.runs.live import LiveFrame, online_settings
-from tracker.runs.live_lines import iso_time
 from tracker.runs.locks import write_lock
 from tracker.runs.networks import Networks
 from tracker.runs.record import LOG, NO_FIGURES, ClipInput, Outcome, PosesInput, RecordedSettings, RunRecord

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from posetrail.skeletons import Skeleton
-from tracker.io.live_source import LiveEvent, LiveSource
+from tracker.io.live_source import LiveEvent, LiveSource, iso_time
 from tracker.runs.live import LiveFrame
 
 VERSION = 1
@@ -55,11 +55,6 @@ def frame_line(frame: LiveFrame, arrival: datetime | None = None) -> bytes:
         dropped=frame.counts.dropped,
         people=[dict(zip(("id", "box", "score", "keypoints"), person, strict=True)) for person in people],
     )
-
-
-def iso_time(time: datetime) -> str:
-    """A time of day in UTC as ISO 8601, with milliseconds."""
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _line(**values: object) -> bytes:
