@@ -24,9 +24,10 @@ from tracker.cli.live import Lines, given_source
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.io.live_source import LiveEvent
 from tracker.runs import networks
+from tracker.runs.images import open_input
 from tracker.runs.infer import infer_frames
 from tracker.runs.live_pixels import Fitting
-from tracker.runs.record import open_input, read_record
+from tracker.runs.record import read_record
 
 
 def live_threads() -> list[str]:
