@@ -1,10 +1,28 @@
-"""Decoding of heatmaps with offset maps, which give the vector from a cell to the joint; not used by a network yet."""
+"""Decoding of heatmaps with offset maps, which give the vector from a cell to the joint."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from estimators.heatmaps import highest_cells, smoothed, values_at
+
+RADIUS_SHARE = 0.0546875  # radius of the disks, of the height of the map: 3.5 of 64 cells, as UDP publishes
+
+
+def decode_grouped(maps: np.ndarray, decoder: str) -> tuple[np.ndarray, np.ndarray]:
+    """Decode maps (N, 3 K, H, W), of each joint a disk and x and y offsets in units of its radius.
+
+    Returns:
+        keypoints (N, K, 2) x y in cells, scores (N, K); see the decoders.
+    """
+    grouped = maps.reshape(len(maps), -1, 3, *maps.shape[2:])
+    return DECODERS[decoder](grouped[:, :, 0], grouped[:, :, 1:], RADIUS_SHARE * maps.shape[2])
+
+
+def mirrored_back(maps: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+    """Maps (N, 3 K, H, W) of the mirrored crop as those of the crop: x offsets change their sign."""
+    grouped = maps.reshape(len(maps), -1, 3, *maps.shape[2:])[:, mirror, ..., ::-1]
+    return (grouped * np.array([1, -1, 1])[:, None, None]).reshape(maps.shape)
 
 
 def decode_offset_votes(
@@ -67,3 +85,10 @@ def decode_udp_offsets(
     axes = [smoothed(offsets[:, :, axis], kernel, "reflect") for axis in range(2)]
     step = np.stack([values_at(axis, cells[..., 0], cells[..., 1]) for axis in axes], axis=2)
     return np.where((scores > 0)[..., None], cells + step * radius_cells, np.nan), scores
+
+
+DECODERS = {
+    "udp_offsets": lambda maps, offsets, radius: decode_udp_offsets(maps, offsets, radius_cells=radius),
+    "votes": lambda maps, offsets, radius: decode_offset_votes(maps, offsets * radius, radius_cells=radius),
+}
+"""Decoders of disks and offsets, the latter in units of the radius in cells, by name."""

@@ -41,6 +41,9 @@ from posetrail.weights import Weights
 
 _OPEN_SIZE = (256, 192)  # height and width, for files that accept any
 
+# As in UDP.
+_OFFSETS = Recipe(crop="unbiased", output="offsets", decoder="udp_offsets", alignment="ends", flip_shift=False)
+
 # The most common skeleton for each number of joints; for 14 CrowdPose, for which MMPose has more networks than for AIC.
 _SKELETONS = {
     len(skeleton): skeleton
@@ -224,12 +227,14 @@ def recipe_for(
     """
     width, height = crop_size
     shapes = [output.shape for output in answer]
-    match shapes:
+    match shapes:  # of heatmaps, three per joint are disks and offsets
         case [(1, joints, x), (1, same, y)] if joints == same and x % width == 0 and x // width == y / height:
             return Recipe(input_size=crop_size, output="simcc", skeleton=_skeleton_of(joints, path, skeleton))
         case [(1, joints, 2 | 4)]:
             return Recipe(input_size=crop_size, output="coordinates", skeleton=_skeleton_of(joints, path, skeleton))
         case [*_, (1, joints, rows, columns)] | [(1, _, joints, rows, columns)] if rows * width == columns * height:
+            if joints not in _SKELETONS and joints // 3 in _SKELETONS and joints % 3 == 0 and skeleton is None:
+                return replace(_OFFSETS, input_size=crop_size, skeleton=_SKELETONS[joints // 3])
             return Recipe(input_size=crop_size, skeleton=_skeleton_of(joints, path, skeleton))
     raise InputError(
         f"{path}: expected SimCC (1, K, {width} b), (1, K, {height} b), or heatmaps (1, K, h, w), or coordinates "

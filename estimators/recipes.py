@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 Crop = Literal["plain", "unbiased"]
-Output = Literal["heatmaps", "simcc", "coordinates"]
+Output = Literal["heatmaps", "simcc", "coordinates", "offsets"]
 
+OFFSET_DECODERS = ("udp_offsets", "votes")  # the names in `offsets.DECODERS`
 _CELL_PX = 32  # pixels per cell of the coarsest maps; sides of crops are multiples of it
 
 
@@ -53,9 +54,10 @@ class Recipe:
     """Whether the crop maps 0..w to 0..w, or the centres of first and last pixels to each other (UDP); see `affine`."""
     output: Output = "heatmaps"
     """Kind of output: maps (N, K, h, w) or stacks (N, S, K, h, w), of which the last counts; two vectors per joint; or
-    x y as shares of the crop, optionally with their spreads."""
+    x y as shares of the crop, optionally with their spreads; or maps (N, 3 K, h, w), per joint a disk and the x and y
+    offsets from its cells to the joint in units of its radius."""
     decoder: str = "quarter"
-    """Decoder of heatmaps, a name in `heatmaps.DECODERS`."""
+    """Decoder of heatmaps, a name in `heatmaps.DECODERS`; of offsets, one in `offsets.DECODERS`."""
     alignment: Alignment = "corner"
     """Position of the cells of a map in the crop; see `heatmaps.cells_to_pixels`."""
     flip_shift: bool = True
@@ -76,8 +78,10 @@ class Recipe:
         """
         if decoder is None:
             return self
+        if self.output == "offsets" and decoder in OFFSET_DECODERS:
+            return replace(self, decoder=decoder)
         if decoder not in DECODERS:
-            raise unknown_name("decoder", decoder, DECODERS)
+            raise unknown_name("decoder", decoder, OFFSET_DECODERS if self.output == "offsets" else DECODERS)
         if self.output != "heatmaps":
             raise InputError(f"decoder: {decoder} is for heatmaps, this network outputs {self.output}; leave it out")
         if decoder == "udp":

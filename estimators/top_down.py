@@ -20,6 +20,7 @@ from estimators.affine import (
 from estimators.crops import in_usable_boxes
 from estimators.heatmaps import DECODERS, cells_to_pixels, flip_average
 from estimators.loading import loaded
+from estimators.offsets import decode_grouped, mirrored_back
 from estimators.recipes import RECIPES, Recipe
 from estimators.simcc import decode_simcc, flip_average_simcc
 from estimators.trained import load_trained, read_training
@@ -239,4 +240,17 @@ def _scaled(answer: np.ndarray, recipe: Recipe) -> Joints:
     return answer[..., :2] * np.array(recipe.input_size), scores
 
 
-_READERS = {"heatmaps": _read_heatmaps, "simcc": _read_simcc, "coordinates": _read_coordinates}
+def _read_offsets(answer: Answer, mirrored: Answer | None, recipe: Recipe) -> Joints:
+    maps = answer[-1]
+    if mirrored is not None:
+        maps = (maps + mirrored_back(mirrored[-1], recipe.skeleton.mirror)) / 2
+    cells, scores = decode_grouped(maps, recipe.decoder)
+    return cells_to_pixels(cells, (maps.shape[3], maps.shape[2]), recipe.input_size, recipe.alignment), scores
+
+
+_READERS = {
+    "heatmaps": _read_heatmaps,
+    "simcc": _read_simcc,
+    "coordinates": _read_coordinates,
+    "offsets": _read_offsets,
+}
