@@ -38,7 +38,13 @@ def part_maps(
 
 
 def part_maps_of_people(
-    keypoints: Tensor, visibility: Tensor, crop_size: tuple[int, int], *, stride: int = 8, sigma_px: float = 7.0
+    keypoints: Tensor,
+    visibility: Tensor,
+    crop_size: tuple[int, int],
+    *,
+    stride: int = 8,
+    sigma_px: float = 7.0,
+    highest: bool = False,
 ) -> Tensor:
     """Maps of `part_maps` for several people in a crop: the sum of their Gaussians, at most 1.
 
@@ -50,12 +56,14 @@ def part_maps_of_people(
         crop_size: width and height, pixels.
         stride: pixels per cell.
         sigma_px: pixels.
+        highest: where several people overlap, take the highest Gaussian instead of the sum, as OpenPose since 2018.
 
     Returns:
         maps (B, K + 1, H, W) 0..1.
     """
     bumps = _bumps(without_nan(keypoints), map_size(crop_size, stride), stride, sigma_px)
-    maps = (bumps * (visibility > 0)[..., None, None]).sum(dim=1).clamp(max=1)
+    bumps = bumps * (visibility > 0)[..., None, None]
+    maps = bumps.amax(dim=1) if highest else bumps.sum(dim=1).clamp(max=1)
     background = (1 - maps.amax(dim=1, keepdim=True)).clamp(min=0)
     return torch.cat([maps, background], dim=1)
 
