@@ -9,7 +9,6 @@ open point is noted in tools/literature_rows.py.
 from __future__ import annotations
 
 from fnmatch import fnmatch
-from importlib.util import find_spec
 from pathlib import Path
 
 from tools.literature_rows import SECTIONS, Row
@@ -79,13 +78,11 @@ def _networks() -> list[str]:
 
 def _recipes() -> dict[str, str]:
     """The network of each training recipe."""
+    from training.bottom_up.recipes import BOTTOM_UP_RECIPES
     from training.recipes import RECIPES
 
     recipes = {name: recipe.network for name, recipe in RECIPES.items()}
-    if find_spec("training.bottom_up"):
-        from training.bottom_up import BOTTOM_UP_RECIPES
-
-        recipes |= {name: each.recipe.network for name, each in BOTTOM_UP_RECIPES.items()}
+    recipes |= {name: each.recipe.network for name, each in BOTTOM_UP_RECIPES.items()}
     return recipes
 
 

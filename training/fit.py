@@ -147,7 +147,7 @@ def fit(
         validation = _usable(validation, skeleton)
     training = _training_of(recipe, skeleton, settings)
     recipe = recipe.for_crops(training.input_size)
-    plan = _plan(recipe, settings, len(samples))
+    plan = plan_of(recipe, settings, len(samples))
     plan = replace(plan, made_with=made_with(plan, recipe, training, samples, validation, state))
     with (
         folder_made(folder),
@@ -156,7 +156,7 @@ def fit(
         opened(folder, tensorboard and process.is_first) as board,
     ):
         if not resume:
-            process.on_first(lambda: _clear(folder))
+            process.on_first(lambda: clear(folder))
         network, started = _network(training, before, state, settings.seed)
         module = _with_preprocessing(network, training)
         crops = Crops(
@@ -228,7 +228,7 @@ def split(samples: Samples, seed: int, share: float = 0.1) -> tuple[Samples, Sam
     return samples[~held_out], samples[held_out]
 
 
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
     """Remove the files of a training."""
     for name in (LAST, BEST, LOG, TIMES, RECORD, REPORT, BAD_BATCH):
         (folder / name).unlink(missing_ok=True)
@@ -285,13 +285,14 @@ def _training_of(recipe: TrainingRecipe, skeleton: Skeleton, settings: FitSettin
     )
 
 
-def _plan(recipe: TrainingRecipe, settings: FitSettings, samples: int) -> Plan:
+def plan_of(recipe: TrainingRecipe, settings: FitSettings, samples: int, *, prefix: str = r"(network\.)?") -> Plan:
+    """The plan of a recipe with the chosen numbers; `prefix` matches the start of the names of parameters."""
     lr_factors = dict.fromkeys(settings.freeze, 0.0) | dict.fromkeys(settings.slow, 0.1)
     optimiser = replace(
         recipe.optimiser,
         lr=settings.lr or recipe.optimiser.lr,
         lr_factors={
-            **{rf"(network\.)?{start}": factor for start, factor in lr_factors.items()},
+            **{rf"{prefix}{start}": factor for start, factor in lr_factors.items()},
             **recipe.optimiser.lr_factors,
         },
     )

@@ -153,12 +153,12 @@ class CropBatches:
             batch_sampler=Order(len(self.crops.samples), first, size, rank, world_size, self.crops.seed),
             num_workers=self.workers,
             collate_fn=collated,
-            worker_init_fn=_start_worker,
+            worker_init_fn=start_worker,
             multiprocessing_context=multiprocessing.get_context("forkserver") if self.workers else None,
         )
 
 
-def _start_worker(_: int) -> None:
+def start_worker(_: int) -> None:
     """One thread in each process; Ctrl-C, which a terminal sends to all processes, is left to the one that trains."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

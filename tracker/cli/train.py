@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
@@ -74,6 +74,8 @@ def train_command(
     if not data:
         raise InputError("--data: expected annotated people, got none; give a file or a folder of annotations")
     from posetrail.skeleton_files import read_skeleton_and_sources
+    from training.bottom_up.fit import fit_bottom_up
+    from training.bottom_up.recipes import BOTTOM_UP_RECIPES
     from training.data.read import read_samples
     from training.fit import fit
     from training.processes import EndedElsewhere, is_first_process
@@ -83,23 +85,27 @@ def train_command(
     samples = Samples.concatenate([read_samples(path, images=images) for path in data])
     held_out = None if validation is None else read_samples(validation, images=images)
     joints, sources = (None, None) if skeleton is None else read_skeleton_and_sources(skeleton)
+    is_bottom_up = (start or settings.recipe) in BOTTOM_UP_RECIPES
+    if is_bottom_up and joints is not None:
+        raise InputError(
+            f"skeleton: expected none for {start or settings.recipe}, whose joints are fixed, got {skeleton}"
+        )
     with stop_on_ctrl_c() as stopped, training_progress(progress) as shown:
+        common: dict[str, Any] = {
+            "validation": held_out,
+            "weights": weights,
+            "start_network": start,
+            "resume": not redo,
+            "tensorboard": tensorboard,
+            "on_event": shown.on_event,
+            "on_step": shown.on_step,
+            "stopped": stopped,
+        }
         try:
-            fitted = fit(
-                samples,
-                folder,
-                settings,
-                validation=held_out,
-                skeleton=joints,
-                sigma_sources=sources,
-                weights=weights,
-                start_network=start,
-                resume=not redo,
-                tensorboard=tensorboard,
-                on_event=shown.on_event,
-                on_step=shown.on_step,
-                stopped=stopped,
-            )
+            if is_bottom_up:
+                fitted = fit_bottom_up(samples, folder, settings, **common)
+            else:
+                fitted = fit(samples, folder, settings, skeleton=joints, sigma_sources=sources, **common)
         except EndedElsewhere:
             return UNUSABLE
     if not is_first_process():
@@ -112,9 +118,10 @@ def train_command(
 
 
 def _print_recipes(printer: Printer) -> None:
+    from training.bottom_up.recipes import BOTTOM_UP_RECIPES
     from training.recipes import RECIPES
 
-    for name, recipe in RECIPES.items():
+    for name, recipe in (RECIPES | {name: each.recipe for name, each in BOTTOM_UP_RECIPES.items()}).items():
         facts = f"{recipe.target}, {recipe.epochs:g} epochs, batch {recipe.batch_size}, {recipe.optimiser.kind}"
         published = f"; published: {recipe.published}" if recipe.published else ""
         printer.result(f"{name}: {facts}, lr {recipe.optimiser.lr:g}{published}", recipe=name)

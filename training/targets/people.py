@@ -40,9 +40,7 @@ def people_maps(
     return bumps.amax(dim=1).float()
 
 
-def tag_places(
-    keypoints: Tensor, visibility: Tensor, size: tuple[int, int], *, stride: float
-) -> tuple[Tensor, Tensor]:
+def tag_places(keypoints: Tensor, visibility: Tensor, size: tuple[int, int], *, stride: float) -> tuple[Tensor, Tensor]:
     """Where the tag of each joint is read: positions (B, P, K) in a row-major map, and whether there is one, bool.
 
     Arguments are those of `people_maps`.

@@ -1,0 +1,1 @@
+"""Training of bottom-up networks: recipes, samples of whole images, the whole training."""
