@@ -82,6 +82,24 @@ def clip_path(text: str) -> Path:
     return path
 
 
+def given_source(text: str) -> str:
+    """The source that an argument names, or the file that it names.
+
+    Raises:
+        InputError: @FILE cannot be read.
+    """
+    if not text.startswith("@") or Path(text).exists():
+        return text
+    try:
+        lines = Path(text[1:]).read_text(encoding="utf-8").split("\n", 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise InputError(
+            f"SOURCE: expected @FILE with an address, got {text}, which cannot be read ({reason})"
+        ) from None
+    return lines[0].strip()
+
+
 def repeat_set(arguments: Sequence[str]) -> list[str]:
     """Insert --set before each further NAME=VALUE: `--set a=1 b=2` becomes `--set a=1 --set b=2`.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Token
 
-from tracker.cli.arguments import byte_count, seconds
+from tracker.cli.arguments import byte_count, given_source, seconds
 from tracker.cli.flags import (
     Association,
     Config,
@@ -131,26 +131,6 @@ def live_command(
     if run is not None and run.outcome is not None:
         print_outcome(run.outcome, Printer(on_stderr=lines))
     return stopped.code
-
-
-def given_source(text: str) -> str:
-    """The source that an argument names, or the file that it names.
-
-    Raises:
-        InputError: @FILE cannot be read.
-    """
-    from posetrail.errors import InputError
-
-    if not text.startswith("@") or Path(text).exists():
-        return text
-    try:
-        lines = Path(text[1:]).read_text(encoding="utf-8").split("\n", 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise InputError(
-            f"SOURCE: expected @FILE with an address, got {text}, which cannot be read ({reason})"
-        ) from None
-    return lines[0].strip()
 
 
 class Lines:

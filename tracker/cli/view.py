@@ -8,14 +8,26 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from posetrail.errors import InputError
+from tracker.cli.arguments import given_source
 from tracker.cli.flags import ClipPath, in_out
 from tracker.cli.printing import Printer
+from tracker.settings import Settings
 from tracker.signals import stop_on_ctrl_c
 
 
 def view_command(
-    runs: Annotated[Path, in_out("Folder of a run: OUTPUT/CLIP of `posetrail track`; or a folder of runs.")],
+    runs: Annotated[
+        Path | None, in_out("Folder of a run: OUTPUT/CLIP of `posetrail track`; or a folder of runs.")
+    ] = None,
     *,
+    live: Annotated[
+        str | None, in_out("Instead of RUNS: a source as of `posetrail live`, which is tracked and shown as it comes.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        in_out("With --live: write a run with a recording in this folder.", name=["--output", "-o"]),
+    ] = None,
     input: Annotated[
         ClipPath | None, in_out("The clip of the run [default: the path in run.json]. Needed if the file was moved.")
     ] = None,
@@ -47,7 +59,25 @@ def view_command(
 
             webbrowser.open(address)
 
+    if (runs is None) == (live is None) or (output is not None and live is None):
+        raise InputError("view: expected the folder of a run, or --live SOURCE with or without -o; give one of them")
     with stop_on_ctrl_c() as stopped:
+        if live is not None:
+            from tracker.io.live_address import live_address
+            from tracker.viewer.live import view_live
+
+            view_live(
+                live_address(given_source(live)),
+                Settings(),
+                output=output,
+                host=host,
+                port=port,
+                on_address=on_address,
+                on_event=printer.warning,
+                stopped=stopped,
+            )
+            return stopped.code
+        assert runs is not None
         view(runs, input=input, host=host, port=port, on_address=on_address, stopped=stopped)
     return stopped.code
 

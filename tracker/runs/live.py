@@ -15,6 +15,7 @@ from pathlib import Path
 from posetrail.frame import Frame
 from posetrail.poses import TrackedPoses
 from posetrail.protocols import BottomUp, Detector, Estimator
+from posetrail.skeletons import Skeleton
 from tracker.association.tracker import Tracker
 from tracker.frames import PoseFrame, TrackedFrame
 from tracker.io.live_address import live_address
@@ -36,6 +37,7 @@ class LiveFrame:
     people: TrackedPoses
     delay_s: float | None  # from its arrival until now; None where times are those of the stream
     counts: LiveCounts  # of the source so far
+    skeleton: Skeleton
 
     @property
     def tracked(self) -> TrackedFrame:
@@ -82,7 +84,7 @@ def live_frames(
                         poses = fitting.frame(poses)
                     people = tracker.update_frame(poses)
                     delay_s = source.now_s - frame.time_s if source.settings.drop else None
-                    yield LiveFrame(frame, poses, people, delay_s, source.counts)
+                    yield LiveFrame(frame, poses, people, delay_s, source.counts, networks.skeleton)
 
 
 def live(

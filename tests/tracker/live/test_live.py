@@ -20,7 +20,8 @@ from tests.command_line import fails, run_command
 from tests.conftest import REPOSITORY
 from tests.tracker.live.servers import mjpeg_server, sends, transport_stream
 from tests.tracker.live.sights import Stand, images, opened, see, sight_networks
-from tracker.cli.live import Lines, given_source
+from tracker.cli.arguments import given_source
+from tracker.cli.live import Lines
 from tracker.frames import PoseFrame, PropagatedPoses
 from tracker.io.live_source import LiveEvent
 from tracker.runs import networks
