@@ -49,7 +49,7 @@ def errors(people: SeenPeople, *, noise_px: float, knows_truth: bool) -> tuple[E
         run = make_run(Path(folder) / "run", people.frames(noise_px=noise_px), size=people.camera.size)
         lifter = StandIn(people, knows_truth=knows_truth)
         tracks = lift(run, lifter=lifter, focal_px=people.camera.focal_px).tracks
-        report = evaluate_3d(run, _truth(Path(folder) / "truth.npz", people))
+        report = evaluate_3d(_truth(Path(folder) / "truth.npz", people), run)
     off = []
     for each in report.people:
         person, true = tracks.of(int(each.predicted)), people.camera_joints[int(each.person) - 1]

@@ -11,8 +11,8 @@ from cyclopts import Parameter
 
 
 def eval3d_command(
-    predictions: Path,
     ground_truth: Path,
+    predictions: Path,
     /,
     *,
     match: Literal["error", "id"] = "error",
@@ -24,8 +24,9 @@ def eval3d_command(
     Errors are in millimetres, relative to the pelvis, over the joints that both files have by name.
 
     Args:
-        predictions: A run with 3-D tracks, a .csv file with the columns of tracks3d.csv, or an .npz file.
-        ground_truth: The same, of the same frames, or a .mat or .h5 file of Human3.6M or HumanEva.
+        ground_truth: A run with 3-D tracks, a .csv file with the columns of tracks3d.csv, an .npz file, or a .mat or
+            .h5 file of Human3.6M or HumanEva.
+        predictions: A run, a .csv or an .npz file of the same frames.
         match: Pair people by least error over the clip, or by id.
         style: Format of the printed table: terminal, markdown or latex.
         json_file: Write all figures to this JSON file.
@@ -39,7 +40,7 @@ def eval3d_command(
     from eval_posetrack.reports.tables import Table, one_line
     from posetrail.errors import InputError
 
-    report = evaluate_3d(predictions, ground_truth, match=match)
+    report = evaluate_3d(ground_truth, predictions, match=match)
 
     def row(of: Errors3D) -> tuple[str, ...]:
         errors = (of.mpjpe_mm, of.p_mpjpe_mm, of.n_mpjpe_mm, of.mpjve_mm_per_frame, of.acceleration_error_mm_per_frame2)

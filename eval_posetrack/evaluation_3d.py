@@ -60,12 +60,13 @@ class Report3D:
         return _without_nan(content)
 
 
-def evaluate_3d(predictions: str | Path, ground_truth: str | Path, *, match: Matching = "error") -> Report3D:
+def evaluate_3d(ground_truth: str | Path, predictions: str | Path, *, match: Matching = "error") -> Report3D:
     """Score 3-D tracks against ground truth.
 
     Args:
-        predictions: a run with 3-D tracks, a .csv or an .npz file (see eval_posetrack/formats/poses_3d.py).
-        ground_truth: the same, of the same frames.
+        ground_truth: a run with 3-D tracks, a .csv or an .npz file (see eval_posetrack/formats/poses_3d.py), or a file
+            of Human3.6M or HumanEva.
+        predictions: a run, a .csv or an .npz file of the same frames.
         match: "error" pairs people one to one so that their joints are nearest over the clip, "id" by their ids.
 
     Raises:

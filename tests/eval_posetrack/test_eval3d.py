@@ -52,20 +52,20 @@ def test_people_are_paired_by_least_error_and_the_place_of_the_root_does_not_cou
     far = a + np.array([3, 0, 1])
     far[:, 5] += [0, 0.034, 0]
     truth = write(tmp_path / "truth.csv", {1: a, 2: b})
-    report = evaluate_3d(write(tmp_path / "found.npz", {1: b, 2: far, 9: moving(2)}), truth)
+    report = evaluate_3d(truth, write(tmp_path / "found.npz", {1: b, 2: far, 9: moving(2)}))
     assert [(each.person, each.predicted) for each in report.people] == [("1", "2"), ("2", "1")]
     assert report.people[0].mpjpe_mm == pytest.approx(34 / 17)
     assert report.people[0].mpjve_mm_per_frame == pytest.approx(0, abs=1e-6)
     assert report.total.mpjpe_mm == pytest.approx(34 / 17 / 2)
     assert report.notes == ("1 of 3 predicted people were matched with no person",)
-    assert evaluate_3d(tmp_path / "found.npz", truth, match="id").people[1].mpjpe_mm > 100
+    assert evaluate_3d(truth, tmp_path / "found.npz", match="id").people[1].mpjpe_mm > 100
 
 
 def test_missing_frames_are_counted_and_left_out(tmp_path: Path) -> None:
     late = moving(0)
     late[:4] = np.nan
     truth = write(tmp_path / "truth.csv", {1: moving(0), 2: moving(1)})
-    report = evaluate_3d(write(tmp_path / "found.csv", {1: late}), truth)
+    report = evaluate_3d(truth, write(tmp_path / "found.csv", {1: late}))
     assert (report.people[0].frames, report.people[0].ground_truth_frames) == (8, 12)
     assert report.people[0].mpjpe_mm == pytest.approx(0, abs=1e-6)
     assert report.notes == ("person 2: has no prediction",)
@@ -81,8 +81,8 @@ def test_joints_are_mapped_by_name_and_the_pelvis_is_computed(tmp_path: Path) ->
     chosen = [k for k, name in enumerate(H36M_17.joints) if name not in ("spine", "thorax", "head_top")]
     names = tuple(H36M_17.joints[k] for k in chosen)
     report = evaluate_3d(
-        write(tmp_path / "found.csv", {1: coco}, COCO_17.joints),
         write(tmp_path / "truth.csv", {1: truth[:, chosen]}, names),
+        write(tmp_path / "found.csv", {1: coco}, COCO_17.joints),
     )
     assert report.joints == names
     assert report.total.mpjpe_mm == pytest.approx(0, abs=1e-3)
@@ -107,7 +107,7 @@ def test_files_of_something_else_are_refused(tmp_path: Path, content: str, messa
     wrong = tmp_path / "wrong.csv"
     wrong.write_text(content)
     with pytest.raises(InputError, match=message):
-        evaluate_3d(wrong, write(tmp_path / "truth.csv", {1: moving(0)}))
+        evaluate_3d(write(tmp_path / "truth.csv", {1: moving(0)}), wrong)
 
 
 def test_a_folder_without_3d_tracks_names_the_command(tmp_path: Path) -> None:

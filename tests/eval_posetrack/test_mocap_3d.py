@@ -80,7 +80,7 @@ def test_predictions_are_scored_against_human36m(tmp_path: Path) -> None:
     np.savez(
         tmp_path / "run.npz", frame=np.arange(T), track_id=np.full(T, 7), keypoints=off, joints=np.array(H36M_17.joints)
     )
-    total = evaluate_3d(tmp_path / "run.npz", truth).total
+    total = evaluate_3d(truth, tmp_path / "run.npz").total
     assert total.frames == T
     assert total.mpjpe_mm == pytest.approx(170 / 17)
 

@@ -81,7 +81,7 @@ def test_a_lifted_run_has_the_angles_of_the_walk_from_any_side(lifted: Path) -> 
 
 def test_an_exported_npz_has_no_error_against_its_run(lifted: Path, tmp_path: Path) -> None:
     [file] = export_3d(lifted, "npz", output=tmp_path / "tracks.npz")
-    total = evaluate_3d(file, lifted).total
+    total = evaluate_3d(lifted, file).total
     assert total.frames == FRAMES
     assert total.mpjpe_mm < 0.1
 
