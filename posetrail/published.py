@@ -13,7 +13,7 @@ from typing import Literal
 
 from posetrail.errors import unknown_name
 
-Kind = Literal["detector", "estimator", "appearance", "flow", "lifter"]
+Kind = Literal["detector", "estimator", "refiner", "appearance", "flow", "lifter"]
 
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{7,8})(?:_\d{8})?\.pth$")
 

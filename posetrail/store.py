@@ -31,6 +31,8 @@ _FLAGS: dict[Kind, str] = {
     "detector": "--detector-weights",
     "appearance": "--appearance-weights",
     "flow": "--flow-weights",
+    "lifter": "--weights",
+    "refiner": "--refiner-weights",
 }
 
 

@@ -22,6 +22,7 @@ _RESTRICTED = "†"
 _KINDS = {
     "detector": "Detectors",
     "estimator": "Estimators",
+    "refiner": "Refiners",
     "appearance": "Appearance",
     "flow": "Optical flow",
     "lifter": "Lifting to 3-D",
