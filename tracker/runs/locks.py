@@ -1,7 +1,7 @@
 """Locks of runs and batches: one process at a time writes a folder, and detects that the folder was removed.
 
 A lock is a file inside the folder that it protects, so every path to the folder leads to the same lock and nothing is
-written beside the folder. The file is held open with `flock` and removed on release. The operating system releases the
+written beside the folder. The file is held open and locked, and removed on release. The operating system releases the
 lock of a process that died; the remaining file does not block others. On file systems without locks, nothing is locked.
 """
 
@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from posetrail import file_locks
 from posetrail.errors import InputError
 from posetrail.files import folder_made
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 _NAME = ".posetrail.lock"  # in a run's folder
 BATCH_FOLDER = ".posetrail"  # folder in a batch's output
@@ -195,9 +190,14 @@ def _opened(file: Path, shared: bool) -> int:
 
 
 def _release(file: Path, descriptor: int, *, shared: bool = False) -> None:
+    if not file_locks.CAN_REMOVE_OPEN_FILES:
+        os.close(descriptor)
+        with suppress(OSError):  # another process has it open
+            file.unlink()
+        return
     with suppress(OSError):
         if shared:
-            _flock(descriptor, shared=False)  # only the last reader removes the file
+            file_locks.lock_file(descriptor, shared=False)  # only the last reader removes the file
         if not Lock(file, file, descriptor).is_lost:
             file.unlink()
     os.close(descriptor)
@@ -206,18 +206,7 @@ def _release(file: Path, descriptor: int, *, shared: bool = False) -> None:
 def _lock(descriptor: int, shared: bool) -> bool:
     """Lock the open file; returns False if another process holds it."""
     try:
-        _flock(descriptor, shared)
+        file_locks.lock_file(descriptor, shared=shared)
     except OSError as error:
         return error.errno not in _BUSY  # any other error: the file system has no locks
     return True
-
-
-if sys.platform == "win32":
-
-    def _flock(descriptor: int, shared: bool) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # excludes other readers too
-
-else:
-
-    def _flock(descriptor: int, shared: bool) -> None:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

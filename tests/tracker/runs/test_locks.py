@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from posetrail import file_locks
 from posetrail.errors import InputError
 from tests import batch_worlds
 from tests.batch_worlds import WORLD, batch, write_clips
@@ -22,7 +23,7 @@ from tracker.batch import clip as batch_clip
 from tracker.batch.clip import Task
 from tracker.io.pose_log import PoseLogWriter
 from tracker.io.video import open_source
-from tracker.runs import draw_tracks, locks, results
+from tracker.runs import draw_tracks, results
 from tracker.runs import folder as folder_module
 from tracker.runs import networks as networks_module
 from tracker.runs.folder import run_clip
@@ -133,7 +134,7 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path: Path, monkeypatch:
     def no_locks(*_: object) -> None:
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr(locks.fcntl, "flock", no_locks)
+    monkeypatch.setattr(file_locks.fcntl, "flock", no_locks)
     with write_lock(tmp_path) as lock, read_lock(tmp_path):
         lock.check()
 
