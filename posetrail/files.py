@@ -5,11 +5,22 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from posetrail.errors import InputError
+
+_IS_WINDOWS = os.name == "nt"
+_FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)  # on macOS fsync leaves the data in the drive's cache
+_OPEN_ELSEWHERE_S = 1.0  # readers and virus scanners keep a file open for a moment
+_POLL_S = 0.02
 
 
 @contextmanager
@@ -49,7 +60,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.part")
     try:
         yield beside
-        with beside.open("rb") as file:
+        with beside.open("r+b" if _IS_WINDOWS else "rb") as file:  # Windows syncs no file that is open for reading only
             sync_file(file.fileno())  # else a power cut could leave the new name without the content
         _rename(beside, path)
         sync_folder(path.parent)
@@ -63,10 +74,13 @@ def _rename(beside: Path, path: Path) -> None:
     """Rename a file; ignore an error if the file has its new name nevertheless.
 
     A network file system repeats a request whose reply was lost; the second request then finds nothing to rename.
+    Windows refuses to replace a file that another process has open; it is tried again for a second.
     """
     file = beside.stat()
+    until = time.monotonic() + _OPEN_ELSEWHERE_S
     try:
-        beside.replace(path)
+        while not _replaced(beside, path, or_raise=not _IS_WINDOWS or time.monotonic() > until):
+            time.sleep(_POLL_S)
     except OSError:
         with suppress(OSError):
             there = path.stat()
@@ -75,12 +89,26 @@ def _rename(beside: Path, path: Path) -> None:
         raise
 
 
+def _replaced(beside: Path, path: Path, *, or_raise: bool) -> bool:
+    try:
+        beside.replace(path)
+    except PermissionError:
+        if or_raise:
+            raise
+        return False
+    return True
+
+
 def sync_file(descriptor: int) -> None:
     """Sync an open file to disk, if the file system supports that.
 
     Raises:
         OSError: the data cannot be written.
     """
+    if _FULL_SYNC is not None:
+        with suppress(OSError):  # some file systems have only fsync
+            fcntl.fcntl(descriptor, _FULL_SYNC)
+            return
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -90,7 +118,7 @@ def sync_file(descriptor: int) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Sync the entries of a folder to disk, if the system supports that."""
-    if os.name == "nt":
+    if _IS_WINDOWS:
         return
     entry = os.open(folder, os.O_RDONLY)
     try:

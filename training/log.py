@@ -103,7 +103,7 @@ def _cut(path: Path, steps: int) -> None:
 
 
 def _append(path: Path, event: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(event) + "\n")
         file.flush()
         sync_file(file.fileno())  # before the checkpoint that follows
