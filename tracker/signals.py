@@ -1,6 +1,6 @@
-"""Stop signals: Ctrl-C (SIGINT), SIGTERM, and SIGHUP, which a terminal sends when it is closed.
+"""Stop signals: Ctrl-C (SIGINT), SIGTERM, and SIGHUP, which a terminal sends when it is closed; Ctrl-Break on Windows.
 
-The exit code is 128 + the signal's number: 130, 143, 129. This module imports nothing large, because a signal may
+The exit code is 128 + the signal's number: 130, 143, 129, 149. This module imports nothing large, because a signal may
 arrive while the rest of the program is being imported.
 """
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Windows has no SIGHUP, others have no SIGBREAK
+STOP_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 _REPEAT_S = 0.05
 _IMPORT_POLL_S = 0.001  # short, so that a stop takes effect before a quick command ends by itself
 _MAX_DEFERRALS = 10_000  # ten seconds: an import that hangs is interrupted in the end

@@ -7,6 +7,7 @@ import signal
 from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
+from multiprocessing.context import BaseContext
 
 import cv2
 import numpy as np
@@ -154,8 +155,17 @@ class CropBatches:
             num_workers=self.workers,
             collate_fn=collated,
             worker_init_fn=start_worker,
-            multiprocessing_context=multiprocessing.get_context("forkserver") if self.workers else None,
+            multiprocessing_context=process_context() if self.workers else None,
         )
+
+
+def process_context() -> BaseContext:
+    """How worker processes start: from a server that has loaded nothing, or spawned where there is none, on Windows.
+
+    They are not forked from the training, because the threads of torch and OpenCV do not survive that.
+    """
+    has_server = "forkserver" in multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("forkserver" if has_server else "spawn")
 
 
 def start_worker(_: int) -> None:

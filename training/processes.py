@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -138,4 +138,5 @@ def locked(folder: Path, process: Process) -> Iterator[None]:
     finally:
         lock.release()
         if process.is_first:
-            Path(lock.lock_file).unlink(missing_ok=True)
+            with suppress(OSError):  # Windows keeps a file that another process has open
+                Path(lock.lock_file).unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from posetrail.errors import InputError
 from posetrail.skeletons import COCO_17
 from training.augment import NO_AUGMENTATION, Augmentation
 from training.figures import draw_figures
-from training.loader import CropBatches, Crops, Order
+from training.loader import CropBatches, Crops, Order, process_context
 from training.samples import Samples
 
 SIZE = (96, 128)
@@ -58,6 +59,14 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
         assert torch.equal(a.crops, b.crops)
         assert torch.equal(a.visibility, b.visibility)
         torch.testing.assert_close(a.keypoints, b.keypoints, rtol=0, atol=0, equal_nan=True)
+
+
+def test_workers_are_spawned_where_there_is_no_forkserver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    assert process_context().get_start_method() == "spawn"
+    crops = Crops(figures(tmp_path), (64, 96), Augmentation(), seed=5)
+    here, there = (next(iter(CropBatches(crops, workers)(0, 2, 0, 1))) for workers in (0, 1))
+    assert torch.equal(here.crops, there.crops)
 
 
 def test_another_augmentation_holds_in_the_last_epochs(tmp_path: Path) -> None:

@@ -278,9 +278,10 @@ def _cause_of_death(code: int | None) -> str:
     if code is None or code >= 0:
         return f"exit code {code}"
     try:
-        return signal.Signals(-code).name + (", as when memory runs out" if -code == signal.SIGKILL else "")
+        name = signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
+    return f"{name}, as when memory runs out" if name == "SIGKILL" else name  # Windows has no SIGKILL
 
 
 # In the other process -------------------------------------------------------------------------------------------------
@@ -313,8 +314,14 @@ class _Reporter:
 
     def __call__(self, people: int) -> None:
         self._frames += 1
-        if self._pipe.poll():  # a request to stop, or the end of the pipe
+        if self._is_to_stop():
             raise Stopped
         if time.monotonic() - self._reported >= _REPORT_EVERY_S:
             self._reported = time.monotonic()
             self._pipe.send(("advanced", self._frames, people))
+
+    def _is_to_stop(self) -> bool:
+        try:
+            return self._pipe.poll()  # a request to stop, or the end of the pipe
+        except OSError:  # the end of the pipe on Windows
+            return True

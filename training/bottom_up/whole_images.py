@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,7 +14,7 @@ from estimators.affine import transformed, warped
 from posetrail.frame import Image
 from training.augment import Augmentation, drawn, recoloured, region
 from training.data.image_files import read_image
-from training.loader import Order, collated, start_worker
+from training.loader import Order, collated, process_context, start_worker
 from training.loop import Batch
 from training.regions import mirrored
 from training.samples import Samples
@@ -115,5 +114,5 @@ class ImageBatches:
             num_workers=self.workers,
             collate_fn=collated,
             worker_init_fn=start_worker,
-            multiprocessing_context=multiprocessing.get_context("forkserver") if self.workers else None,
+            multiprocessing_context=process_context() if self.workers else None,
         )
