@@ -110,7 +110,7 @@ def eval_command(
         if json_file:
             content = {label: report.to_json() for label, report in reports.items()}
             text = json.dumps({"predictions": content} if others else content[first], allow_nan=False, indent=1)
-            json_file.write_text(text + "\n")
+            json_file.write_text(text + "\n", encoding="utf-8")
         if csv_file:
             _write_csv(reports, csv_file)
         if errors_file:
@@ -146,7 +146,7 @@ def _eval_parts(ground_truth: Path, predictions: Sequence[Path], style: Style, j
         contents = {label: report.to_json() for label, report in reports.items()}
         content = {"predictions": contents} if len(reports) > 1 else next(iter(contents.values()))
         with _refused_writes_as_input_errors():
-            json_file.write_text(json.dumps(content, allow_nan=False, indent=1) + "\n")
+            json_file.write_text(json.dumps(content, allow_nan=False, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

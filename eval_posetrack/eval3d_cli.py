@@ -59,7 +59,7 @@ def eval3d_command(
         print(one_line(note), file=sys.stderr)  # noqa: T201
     if json_file:
         try:
-            json_file.write_text(json.dumps(report.to_json(), allow_nan=False, indent=1) + "\n")
+            json_file.write_text(json.dumps(report.to_json(), allow_nan=False, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise InputError(f"{json_file}: cannot be written ({error.strerror})") from None
     return 0

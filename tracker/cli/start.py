@@ -84,7 +84,10 @@ class _Patient(io.FileIO):
 
 def _open_streams() -> None:
     """Open standard streams that the shell closed, and make them robust against readers that close them."""
-    if os.name != "posix":
+    if os.name != "posix":  # there a file or pipe has the encoding of the locale, which lacks most characters
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         return
     for number in (0, 1, 2):
         try:

@@ -14,6 +14,7 @@ from posetrail.paths import safe_name
 
 HIDDEN = "***"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
+_DRIVE = re.compile(r"[A-Za-z]:(?=[\\/])")  # of a path on Windows
 _CAMERA = re.compile(r"\d{1,4}|/dev/video\d+")
 _AMBIGUOUS = frozenset("/?#=")
 _PLAIN_PARAMETERS = frozenset(
@@ -36,7 +37,7 @@ def redacted(address: str) -> str:
     scheme, found, rest = address.partition("://")
     if not found:
         user, at, host = address.rpartition("@")
-        return f"{HIDDEN}@{host}" if at and ":" in user else address
+        return f"{HIDDEN}@{host}" if at and ":" in user[_drive_length(user) :] else address
     user, at, rest = rest.rpartition("@")
     if not _AMBIGUOUS.isdisjoint(user):  # a password may hold any character, and so may a token behind the host
         return f"{scheme}://{HIDDEN}"
@@ -48,6 +49,11 @@ def redacted(address: str) -> str:
     shown = "/".join([host, *(HIDDEN if "=" in part else part for part in parts)])
     tail = f"?{_plain_parameters(query)}" if asked else f"#{HIDDEN}" if fragment else ""
     return f"{scheme}://{HIDDEN + at if at else ''}{shown}{tail}"
+
+
+def _drive_length(path: str) -> int:
+    """2 for a path that begins with a drive, as on Windows, otherwise 0."""
+    return 2 if _DRIVE.match(path) else 0
 
 
 def _plain_parameters(query: str) -> str:
@@ -107,7 +113,7 @@ def live_address(source: str | int | Path) -> LiveAddress:
     text = str(source)
     if _CAMERA.fullmatch(text):
         return LiveAddress("camera", text)
-    if "://" in text:
+    if "://" in text and not _DRIVE.match(text):
         return LiveAddress("network", text)
     path = Path(text)
     if text == "-" or _is_readable(path):
