@@ -17,6 +17,7 @@ of Human3.6M. BlazePose looks at pixels, which made-up people do not have.
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def _truth(path: Path, people: SeenPeople) -> Path:
 
 def main() -> None:
     """Print one line per scene, noise and stand-in."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print("| scene | 2-D noise, px | lifter | frames | MPJPE, mm | P-MPJPE, mm | MPJVE, mm | PCK, % | place, mm |")
     print("| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, people in worlds().items():

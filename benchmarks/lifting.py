@@ -1,6 +1,6 @@
 """Trains a small VideoPose3D on projections of motion capture and compares it with the mean pose.
 
-    python -m benchmarks.lifting ../shared/data/mocap/humanoid15.npz
+    uv run python -m benchmarks.lifting ../shared/data/mocap/humanoid15.npz
 
 It shows that network and loss work together. It says nothing about published weights: 15 motions of one character
 are no training set. Motions are (T, 15, 3) metres, y up, one array per name; every fourth is for testing. Cameras
@@ -91,7 +91,7 @@ def _error(lifted: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def main() -> None:
     """Print both errors."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("motions", type=Path)
     parser.add_argument("--epochs", type=int, default=30)
     arguments = parser.parse_args()

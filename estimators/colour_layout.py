@@ -42,7 +42,8 @@ class ColourLayout:
     """Embeddings of the colours of clothes; a posetrail.protocols.Embedder."""
 
     def __init__(self, skeleton: Skeleton) -> None:
-        self._joints = [skeleton.index(f"{side}_{joint}") for joint in _SIDES_OF for side in ("left", "right")]
+        names = [f"{side}_{joint}" for joint in _SIDES_OF for side in ("left", "right")]
+        self._joints = [skeleton.joints.index(name) if name in skeleton.joints else None for name in names]
 
     @property
     def size(self) -> int:
@@ -56,7 +57,11 @@ class ColourLayout:
     def _describe(self, image: Image, poses: Poses) -> np.ndarray:
         if len(poses) == 0:
             return np.zeros((0, self.size), np.float32)
-        joints = confident_keypoints(poses, _MIN_JOINT_SCORE)[:, self._joints].astype(float)
+        known = confident_keypoints(poses, _MIN_JOINT_SCORE)
+        joints = np.full((len(poses), len(self._joints), 2), np.nan)
+        for place, joint in enumerate(self._joints):
+            if joint is not None:  # otherwise the skeleton does not have it, and it is missing in all poses
+                joints[:, place] = known[:, joint]
         lab, seen = _colours(image, _points(*_strips(joints)))
         histograms = _histograms(lab, seen)
         length = np.linalg.norm(histograms, axis=1, keepdims=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 from posetrail.frame import Image
 from posetrail.poses import Poses, confident_keypoints
-from posetrail.skeletons import Skeleton
+from posetrail.skeletons import PARTS, Skeleton
 from tracker.frames import PoseFrame
 from tracker.tracked_clip import TrackedClip
 
@@ -143,6 +143,8 @@ def face_boxes(poses: Poses, skeleton: Skeleton) -> np.ndarray:
         return joints[:, [k for k, joint in enumerate(skeleton.joints) if joint in names]]
 
     boxes = poses.boxes.astype(np.float64)
+    if skeleton in PARTS:  # of a face without a body, all is covered
+        return _around(boxes[:, :2], boxes[:, 2:])
     longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     shoulders, hips = among("left_shoulder", "right_shoulder"), among("left_hip", "right_hip")
     throat = _first_known(_mean_of_both(shoulders), _mean(among(*_NECK, "thorax")))
@@ -175,6 +177,11 @@ def _tops(boxes: np.ndarray) -> np.ndarray:
     sides = high - low
     is_upright = sides[:, 1] > sides[:, 0]
     high[:, 1] = np.where(is_upright, low[:, 1] + _HEAD_OF_BOX * sides[:, 1], high[:, 1])
+    return _around(low, high)
+
+
+def _around(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) whose inscribed ellipses cover these, from corners (N, 2) to corners (N, 2)."""
     centre, half = (low + high) / 2, (high - low) / 2 * _ELLIPSE_AROUND
     return np.concatenate([centre - half, centre + half], axis=1)
 

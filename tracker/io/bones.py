@@ -1,8 +1,8 @@
 """What is drawn of a skeleton: its limbs and joints, which side they are on, and how wide they are.
 
 Hands and the points of faces are dense: their lines and dots are as thin as the part is small in the picture, and a
-part of a few pixels, which would be a blot, is left out. Where the points of a face are drawn, the lines between nose,
-eyes and ears, which would cover them, are not.
+part of a few pixels, which would be a blot, is left out. Where the points of a face are drawn, the lines to nose, eyes,
+ears and the top of the head, which would cover them, are not.
 """
 
 from __future__ import annotations

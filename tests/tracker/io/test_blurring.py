@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from posetrail.poses import Poses, TrackedPoses
-from posetrail.skeletons import COCO_17, SKELETONS, Skeleton
+from posetrail.skeletons import COCO_17, FACE_68, PARTS, SKELETONS, Skeleton
 from tests.tracker.io.test_drawing import standing
 from tracker.frames import TrackedFrame
 from tracker.io.blurring import HOLD_S, FaceRegions, blurred_faces, face_boxes, face_regions
@@ -18,6 +18,7 @@ from tracker.tracked_clip import tracked_clip
 
 HEIGHT, WIDTH = 240, 320
 NOISE = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+BODIES = [each for each in SKELETONS.values() if each not in PARTS]
 HEAD = [k for k, joint in enumerate(COCO_17.joints) if joint.rsplit("_")[-1] in ("nose", "eye", "ear")]
 FPS = 25
 
@@ -67,11 +68,18 @@ def test_the_region_covers_head_and_chin_but_not_the_body(height: float) -> None
     assert not is_inside(standing(height=height)[5:], box).any()
 
 
-@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
-def test_the_head_is_covered_in_every_skeleton(skeleton: Skeleton) -> None:
+@pytest.mark.parametrize("skeleton", BODIES, ids=lambda each: each.name)
+def test_the_head_is_covered_in_every_skeleton_of_bodies(skeleton: Skeleton) -> None:
     (box,) = face_boxes(poses(standing(skeleton=skeleton)), skeleton)
     assert is_inside(outline_of_head(200), box).all()
     assert np.prod(box[2:] - box[:2]) < 0.2 * 200**2
+
+
+def test_all_of_a_face_without_a_body_is_covered() -> None:
+    points = np.random.default_rng(0).uniform((100, 100), (180, 200), (1, 68, 2))
+    face = Poses(points, np.ones((1, 68)), [[100, 100, 180, 200]], [1.0], [False])
+    (box,) = face_boxes(face, FACE_68)
+    assert is_inside(points[0], box).all()
 
 
 @pytest.mark.parametrize("missing", [HEAD, [*HEAD, 5, 6], range(17)], ids=["face", "shoulders", "all joints"])
