@@ -16,6 +16,8 @@ from posetrail.export import Exported, export_onnx
 from posetrail.layers import CentreMap
 from posetrail.preprocessing import MINUS_1_TO_1
 
+_DECODED = ("heatmaps", "offsets")  # outputs with a choice of decoders
+
 
 def export_trained(weights: Path, training: Training, path: Path) -> Exported:
     """Export trained weights with the description of their training, and check the file.
@@ -48,7 +50,7 @@ def _for_other_programs(training: Training) -> dict[str, str]:
     """Joints, normalisation and decoder as text; posetrail reads the description of the training instead."""
     is_movenet = training.network == MOVENET
     preprocessing = MINUS_1_TO_1 if is_movenet else training.recipe.preprocessing
-    decoder = "movenet" if is_movenet else training.recipe.decoder if training.recipe.output == "heatmaps" else ""
+    decoder = "movenet" if is_movenet else training.recipe.decoder if training.recipe.output in _DECODED else ""
     return {
         "joints": ",".join(training.skeleton.joints),
         "normalisation": json.dumps(asdict(preprocessing)),

@@ -18,6 +18,11 @@ def simplebaseline(depth: int, *, joints: int = 17, caffe: bool = False) -> nn.M
     return SimpleBaseline(depth, joints=joints, caffe=caffe)
 
 
+def simplebaseline_offsets(depth: int, *, joints: int = 17) -> nn.Module:
+    """Simple Baselines with three maps per joint: a disk, x and y offsets."""
+    return simplebaseline(depth, joints=3 * joints)
+
+
 def unet(*, joints: int = 17) -> nn.Module:
     """A small U-Net to train on one's own data."""
     from estimators.networks.unet import UNet
@@ -65,6 +70,11 @@ def hrnet(width: int, *, joints: int = 17) -> nn.Module:
     from estimators.networks.hrnet import HRNet
 
     return HRNet(width, joints=joints)
+
+
+def hrnet_offsets(width: int, *, joints: int = 17) -> nn.Module:
+    """HRNet with three maps per joint: a disk, x and y offsets."""
+    return hrnet(width, joints=3 * joints)
 
 
 def higherhrnet(width: int) -> nn.Module:

@@ -32,8 +32,8 @@ def decode_offset_votes(
 
     Papandreou et al. 2017, "Towards Accurate Multi-person Pose Estimation in the Wild" (G-RMI), section 3.2, equation
     1: f(x) = sum over cells j of G(x_j + F(x_j) - x) h(x_j) / (pi R^2), G bilinear. The map is trained as a disk of
-    radius R around the joint, so many cells contribute. With exact offsets the result is accurate to half a node of the
-    voting grid, 1 / (2 votes_per_cell) cells.
+    radius R around the joint, so many cells contribute. The joint is the centroid of the votes of the highest node and
+    its eight neighbours, which is exact if the offsets are.
 
     Args:
         heatmaps: (N, K, H, W) probabilities 0..1.
@@ -59,8 +59,21 @@ def decode_offset_votes(
         inside = ((node >= 0) & (node < np.array([width, height])[:, None, None])).all(axis=2)
         place = first_node + np.where(inside, node[:, :, 1] * width + node[:, :, 0], 0).astype(int)
         grid += np.bincount(place.ravel(), np.where(inside, share, 0).ravel(), minlength=len(grid))
-    nodes, scores = highest_cells(grid.reshape(N, K, height, width))
-    return np.where((scores > 0)[..., None], nodes / votes_per_cell, np.nan), scores
+    votes = grid.reshape(N, K, height, width)
+    nodes, scores = highest_cells(votes)
+    return np.where((scores > 0)[..., None], _centroids(votes, nodes) / votes_per_cell, np.nan), scores
+
+
+def _centroids(votes: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Mean positions (N, K, 2) of the votes (N, K, H, W) in the 3 x 3 nodes around nodes (N, K, 2)."""
+    N, K, H, W = votes.shape
+    steps = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), axis=-1).reshape(9, 2)
+    around = nodes[:, :, None].astype(int) + steps  # (N, K, 9, 2)
+    inside = ((around >= 0) & (around < np.array([W, H]))).all(axis=-1)
+    x, y = np.moveaxis(np.clip(around, 0, np.array([W, H]) - 1), -1, 0)
+    shares = votes[np.arange(N)[:, None, None], np.arange(K)[:, None], y, x] * inside
+    total = np.maximum(shares.sum(axis=2), np.finfo(float).tiny)
+    return nodes + (shares[..., None] * steps).sum(axis=2) / total[..., None]
 
 
 def decode_udp_offsets(

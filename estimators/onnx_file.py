@@ -233,6 +233,8 @@ def recipe_for(
         case [(1, joints, 2 | 4)]:
             return Recipe(input_size=crop_size, output="coordinates", skeleton=_skeleton_of(joints, path, skeleton))
         case [*_, (1, joints, rows, columns)] | [(1, _, joints, rows, columns)] if rows * width == columns * height:
+            if skeleton is not None and joints == 3 * len(skeleton):
+                return replace(_OFFSETS, input_size=crop_size, skeleton=skeleton)
             if joints not in _SKELETONS and joints // 3 in _SKELETONS and joints % 3 == 0 and skeleton is None:
                 return replace(_OFFSETS, input_size=crop_size, skeleton=_SKELETONS[joints // 3])
             return Recipe(input_size=crop_size, skeleton=_skeleton_of(joints, path, skeleton))

@@ -253,6 +253,28 @@ _LINKED_BY_AUTHORS = (
         megabytes=2.6,
         remark="for weights of `posetrail train` alone; none are published",
     ),
+    *(
+        Published(
+            name=name,
+            network=name,
+            kind="estimator",
+            family="disks and offsets",
+            file="",
+            page="",
+            licence="of your data",
+            skeleton="coco_17",
+            input_size=(256, 192),
+            score="not published",
+            scored_by="",
+            megabytes=megabytes,
+            remark="for weights of `posetrail train` alone; none are published",
+        )
+        for name, megabytes in (
+            ("simplebaseline_r50_offsets", 136.1),
+            ("simplebaseline_r101_offsets", 212.1),
+            ("hrnet_w32_udp_offsets", 114.1),
+        )
+    ),
     _simple("r50", "pose_resnet_50_256x192.pth.tar", (256, 192), "70.4 COCO AP", 136.0),
     _simple("r50_caffe", "pose_resnet_50_256x192_caffe.pth.tar", (256, 192), "70.4 COCO AP", 136.0),
     _simple("r50_mpii", "pose_resnet_50_256x256.pth.tar", (256, 256), "88.5 MPII PCKh", 136.0),

@@ -118,6 +118,8 @@ _HRNET = Recipe()
 _MMPOSE = Recipe()
 _DEEPPOSE = replace(_MMPOSE, output="coordinates")
 _UDP = Recipe(crop="unbiased", decoder="udp", alignment="ends", flip_shift=False)
+_UDP_OFFSETS = replace(_UDP, output="offsets", decoder="udp_offsets")
+_OFFSETS = replace(_UDP_OFFSETS, decoder="votes")  # G-RMI (Papandreou et al. 2017)
 _VITPOSE = replace(_UDP, any_size=False)
 _RTMPOSE = replace(_MMPOSE, output="simcc", any_size=False)
 _RTMPOSE_LARGE = replace(_RTMPOSE, input_size=(288, 384))
@@ -204,6 +206,9 @@ TOP_DOWN: dict[str, tuple[Recipe, Callable[..., nn.Module]]] = {
     "mspn_r50_4stg": (_MSPN, partial(makers.mspn, 4)),
     # For own data, without published weights
     "unet_s": (_HRNET, makers.unet),
+    "simplebaseline_r50_offsets": (_OFFSETS, partial(makers.simplebaseline_offsets, 50)),
+    "simplebaseline_r101_offsets": (_OFFSETS, partial(makers.simplebaseline_offsets, 101)),
+    "hrnet_w32_udp_offsets": (_UDP_OFFSETS, partial(makers.hrnet_offsets, 32)),
     # High resolution
     "hrnet_w32": (_HRNET, partial(makers.hrnet, 32)),
     "hrnet_w48": (_HRNET, partial(makers.hrnet, 48)),

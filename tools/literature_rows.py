@@ -99,9 +99,14 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         ),
         Row(
             system="G-RMI (2017)",
-            run="`estimators.offsets.decode_offset_votes`",
-            tests=("estimators/test_heatmaps.py", "estimators/test_offset_recipes.py"),
-            open="Recipes and ONNX files of disks with offsets are read by its votes; no network with its 3K maps was published, and none is trained here.",
+            networks=("simplebaseline_*_offsets",),
+            tests=(
+                "estimators/test_heatmaps.py",
+                "estimators/test_offset_recipes.py",
+                "training/test_targets_kinds.py",
+                "training/test_recipes.py",
+            ),
+            open="Its maps and votes on the network of Simple Baselines; the authors' atrous ResNet-101 of stride 8 and its weights were not published.",
         ),
         Row(system="CPN with OHKM (2018)", networks=("cpn_*",), tests=(_RESNET,)),
         Row(system="MSPN (2019)", networks=("mspn_*",), tests=(_RESNET,)),

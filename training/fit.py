@@ -321,7 +321,7 @@ def _network(
         torch.manual_seed(seed)
         network = training.make()
         if training.network in REFINERS or (
-            training.network != MOVENET and ESTIMATORS[training.network].output == "heatmaps"
+            training.network != MOVENET and ESTIMATORS[training.network].output in ("heatmaps", "offsets")
         ):
             initialise_head(network)
         if before is None:

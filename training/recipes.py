@@ -18,7 +18,7 @@ from torch import Tensor
 from training.augment import Augmentation
 from training.losses.coarse_to_fine import cpn_loss, mspn_loss
 from training.losses.coordinates import smooth_l1
-from training.losses.heatmaps import weighted_mse
+from training.losses.heatmaps import disk_offset_mse, weighted_mse
 from training.losses.simcc import simcc_kl
 from training.losses.stages import half_squared_sum_over_outputs, mean_over_outputs, summed_over_outputs
 from training.optimisers import Optimiser
@@ -116,6 +116,9 @@ _UDP = replace(
     augmentation=replace(_STANDARD_AUGMENTATION, unbiased=True),
     published="76.2 AP, MMPose",
 )
+_UDP_OFFSETS = replace(_UDP, network="hrnet_w32_udp_offsets", target="udp_offsets", loss=disk_offset_mse, published="")
+# The maps of G-RMI on the network of Simple Baselines; its own code, weights and schedule are not published.
+_OFFSETS = replace(_UDP_OFFSETS, network="simplebaseline_r50_offsets", target="offsets")
 _HOURGLASS = TrainingRecipe(
     network="hourglass_8stack",
     target="hourglass",
@@ -310,6 +313,9 @@ RECIPES: dict[str, TrainingRecipe] = {
     "hrnet_w48_dark_384x288": replace(_DARK, network="hrnet_w48", input_height=384, published="76.8 AP, as w32"),
     "hrnet_w32_udp": _UDP,
     "hrnet_w48_udp": replace(_UDP, network="hrnet_w48", published="76.8 AP, MMPose"),
+    "hrnet_w32_udp_offsets": _UDP_OFFSETS,
+    "simplebaseline_r50_offsets": _OFFSETS,
+    "simplebaseline_r101_offsets": replace(_OFFSETS, network="simplebaseline_r101_offsets"),
     "hrnet_w32_posetrack": _POSETRACK_MMPOSE,
     "hrnet_w48_posetrack": replace(
         _POSETRACK_MMPOSE, network="hrnet_w48", published="84.6 AP in annotated boxes of PoseTrack18, MMPose"

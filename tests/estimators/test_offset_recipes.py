@@ -13,7 +13,7 @@ from estimators.recipes import Recipe
 from estimators.top_down import TopDown
 from posetrail.errors import InputError
 from posetrail.frame import Frame
-from posetrail.skeletons import COCO_17
+from posetrail.skeletons import COCO_17, MPI_14
 from training.targets.heatmaps import udp_offset_maps
 
 SIZE = (192, 256)
@@ -49,3 +49,5 @@ def test_the_decoder_of_offsets_is_checked() -> None:
 def test_an_onnx_file_with_three_maps_per_joint_has_offsets() -> None:
     found = recipe_for(Path("a.onnx"), (np.zeros((1, 51, 64, 48)),), SIZE)
     assert (found.output, found.decoder, found.skeleton) == ("offsets", "udp_offsets", COCO_17)
+    found = recipe_for(Path("a.onnx"), (np.zeros((1, 42, 64, 48)),), SIZE, MPI_14)
+    assert (found.output, found.skeleton) == ("offsets", MPI_14)

@@ -29,6 +29,7 @@ SMALLEST = {  # of each family, with a crop that is small where the network take
     "simplebaseline_r18": (64, 96),
     "mobilenetv2_simple": (64, 96),
     "hrnet_w32": (64, 96),
+    "hrnet_w32_udp_offsets": (64, 96),
     "litehrnet_18": (64, 96),
     "fastpose_r50": (64, 96),
     "deeppose_r50": (64, 96),

@@ -89,6 +89,9 @@ def test_disks_and_offsets_equal_those_of_udp_s_authors() -> None:
     inside = np.concatenate([grouped[:, :, :1], grouped[:, :, 1:] * grouped[:, :, :1]], axis=2)
     check(maps[..., ::5, ::5], inside.reshape(of_mmpose.shape))
     check_equal(weights, golden["offset_mmpose_weight"])
+    everywhere, _ = udp_offset_maps(*joints(golden["offset_joints"]), crop_size, everywhere=True)
+    labelled = golden["offset_mmpose_weight"].repeat(3, axis=1) > 0
+    np.testing.assert_allclose(everywhere[..., ::5, ::5].numpy()[labelled], of_mmpose[labelled], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kernel", [15, 11, 9, 7, 5])

@@ -74,19 +74,20 @@ def udp_maps(
 
 
 def udp_offset_maps(
-    keypoints: Tensor, visibility: Tensor, crop_size: tuple[int, int], *, stride: int = 4
+    keypoints: Tensor, visibility: Tensor, crop_size: tuple[int, int], *, stride: int = 4, everywhere: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Disks around the joints, and offsets from the cells of each disk to its joint, in units of its radius.
 
     Papandreou et al. 2017, "Towards Accurate Multi-person Pose Estimation in the Wild", section 3.2, with the cells and
     the radius of UDP's published code: 3.5 cells on maps 64 high. Joints outside the crop keep their weight; their
-    disks are partial or empty. Read by `estimators.offsets.decode_udp_offsets`.
+    disks are partial or empty. Read by the decoders in `estimators.offsets`.
 
     Args:
         keypoints: (B, K, 2) x y, pixels of the crop.
         visibility: (B, K).
         crop_size: width and height, pixels.
         stride: pixels per cell.
+        everywhere: keep the offsets outside the disks, as in MMPose; the loss does not count them.
 
     Returns:
         maps (B, 3 K, H, W): disk, x offset and y offset of the first joint, then of the next; weights (B, K).
@@ -99,7 +100,8 @@ def udp_offset_maps(
     to_joint = -torch.stack([x[..., None, :].expand(shape), y[..., :, None].expand(shape)], dim=2)
     weights = labelled_weights(visibility)
     disks = (to_joint.square().sum(dim=2) <= radius**2) & (weights > 0)[..., None, None]
-    maps = torch.cat([disks[:, :, None], disks[:, :, None] * (to_joint / radius)], dim=2)
+    kept = (weights > 0)[..., None, None].expand_as(disks) if everywhere else disks
+    maps = torch.cat([disks[:, :, None], kept[:, :, None] * (to_joint / radius)], dim=2)
     return maps.flatten(1, 2).float(), weights
 
 

@@ -16,7 +16,7 @@ from estimators.heatmaps import Alignment
 from estimators.recipes import Crop, Output, Recipe
 from training.targets.blurred import CPN_KERNELS, MSPN_KERNELS, blurred_maps
 from training.targets.coordinates import relative_coordinates
-from training.targets.heatmaps import exact_maps, gaussian_maps, hourglass_maps, udp_maps
+from training.targets.heatmaps import exact_maps, gaussian_maps, hourglass_maps, udp_maps, udp_offset_maps
 from training.targets.part_maps import part_maps
 from training.targets.simcc import simcc_gaussians, simcc_smoothed_one_hot
 
@@ -40,7 +40,7 @@ class TargetKind:
     output: Output = "heatmaps"
     """As of `estimators.recipes.Recipe`, like the fields below."""
     decoder: str = "quarter"
-    """A name in `estimators.heatmaps.DECODERS`; without effect for other outputs than heatmaps."""
+    """A name in `estimators.heatmaps.DECODERS`, or of offsets in `estimators.offsets.DECODERS`; otherwise no effect."""
     alignment: Alignment = "corner"
     crop: Crop = "plain"
     flip_shift: bool = False
@@ -75,12 +75,17 @@ class TargetKind:
         )
 
 
+_OFFSETS = TargetKind(
+    make=udp_offset_maps, output="offsets", decoder="votes", alignment="ends", crop="unbiased"
+)  # 3 K maps
 _SIMCC = TargetKind(make=simcc_gaussians, output="simcc", flip_shift=True)
 
 TARGETS: dict[str, TargetKind] = {
     "gaussian": TargetKind(make=gaussian_maps, options={"sigma": 2.0}, flip_shift=True),
     "dark": TargetKind(make=exact_maps, options={"sigma": 2.0}, decoder="dark", flip_shift=True),
     "udp": TargetKind(make=udp_maps, options={"sigma": 2.0}, decoder="udp", alignment="ends", crop="unbiased"),
+    "offsets": _OFFSETS,
+    "udp_offsets": replace(_OFFSETS, options={"everywhere": True}, decoder="udp_offsets"),
     "cpn": TargetKind(
         make=blurred_maps, options={"kernels": CPN_KERNELS}, decoder="cpn", alignment="middle", highest=255.0
     ),
