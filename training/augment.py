@@ -6,13 +6,13 @@
 Drawing takes (seed, epoch, index) alone, so that a sample is the same whichever worker makes it. All numbers of a
 sample are drawn whether or not the settings use them, so that a change of one setting does not change the others.
 
-Order: mirror image and joints; box or half of the body; shift; scale; rotation; the crop of inference
-(`estimators/affine.py`); changes of the pixels. The defaults of `Augmentation` are those of HRNet for COCO.
+Order: proposal instead of the box; mirror image and joints; box or half of the body; shift; scale; rotation; the crop
+of inference (`estimators/affine.py`); changes of the pixels. The defaults of `Augmentation` are those of HRNet.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import cv2
@@ -30,6 +30,7 @@ from training.colour import (
     with_channel_gains,
     with_hole,
 )
+from training.proposals import ProposalDraws, drawn_proposal, proposal
 from training.regions import HalfBody, Region, half_body, mirrored
 from training.samples import NOT_LABELLED
 
@@ -67,6 +68,7 @@ class Augmentation:
     median_blur_probability: float = 0.0
     hole: tuple[float, float] = (0.2, 0.4)  # smallest and largest side, as shares of the crop
     hole_probability: float = 0.0
+    proposals: bool = False  # boxes sampled around the annotated one, as of a detector (`training.proposals`)
 
 
 NO_AUGMENTATION = Augmentation(
@@ -97,6 +99,7 @@ class Draws:
     blur_kernel: int = 0  # pixels, 0 for none
     median_blur_kernel: int = 0
     hole: tuple[float, float, float, float] | None = None  # height and width, shares; top and left, 0..1 of their range
+    proposal: ProposalDraws | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +138,7 @@ def drawn(settings: Augmentation, seed: int, epoch: int, index: int) -> Draws:
     hue, saturation, value = (int(signed() * largest) * chance(0.5) for largest in settings.hsv)
     low, high = settings.hole
     hole = (*rng.uniform(low, high, 2).tolist(), rng.random(), rng.random())
-    return Draws(
+    result = Draws(
         flip=flip,
         half_body=is_half,
         upper=upper,
@@ -152,6 +155,8 @@ def drawn(settings: Augmentation, seed: int, epoch: int, index: int) -> Draws:
         median_blur_kernel=kernel(settings.median_blur_probability),
         hole=hole if chance(settings.hole_probability) else None,
     )
+    sampled = drawn_proposal(rng)
+    return replace(result, proposal=sampled) if settings.proposals else result
 
 
 def _deviation(distribution: Distribution, uniform: float) -> float:
@@ -214,7 +219,9 @@ def augmented(
         draws: the random numbers.
         crop_size: width and height of the crop, pixels.
     """
-    width = image.shape[1]
+    height, width = image.shape[:2]
+    if draws.proposal is not None:
+        box = proposal(box, (width, height), draws.proposal)
     where = region(box, keypoints, width, skeleton, settings, draws)
     matrix = where.matrix(crop_size, unbiased=settings.unbiased)
     if where.flipped:

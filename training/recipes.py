@@ -74,6 +74,15 @@ _SIMPLE = TrainingRecipe(
     augmentation=Augmentation(scale=(0.7, 1.3), rotation_deg=40.0, half_body=HalfBody(probability=0.0)),
     published="70.4 AP, microsoft/human-pose-estimation.pytorch",
 )
+_FASTPOSE = replace(  # its last 60 epochs start at the first rate again, in proposal boxes
+    _SIMPLE,
+    network="fastpose_r50",
+    epochs=200,
+    schedule=Schedule(drops=(90.0, 120.0, 140.0, 160.0, 190.0), drop_factor=(0.1, 0.1, 100.0, 0.1, 0.1)),
+    last_epochs=60,
+    last_augmentation=replace(_SIMPLE.augmentation, proposals=True),
+    published="72.0 AP, MVIG-SJTU/AlphaPose",
+)
 _SIMPLE_MPII = replace(
     _SIMPLE,
     network="simplebaseline_r50_mpii",
@@ -332,9 +341,8 @@ RECIPES: dict[str, TrainingRecipe] = {
         augmentation=replace(_STANDARD_AUGMENTATION, scale=(0.75, 1.25), rotation_deg=60.0),
         published="67.6 AP, MMPose",
     ),
-    "fastpose_r50": replace(
-        _SIMPLE, network="fastpose_r50", epochs=200, published="72.0 AP, MVIG-SJTU/AlphaPose, without its last stage"
-    ),
+    "fastpose_r50": _FASTPOSE,
+    "fastpose_r152_duc256": replace(_FASTPOSE, network="fastpose_r152_duc256", published="73.3 AP, as r50"),
     "deeppose_r50": _DEEPPOSE,
     "deeppose_r50_rle": replace(
         _DEEPPOSE,
