@@ -87,9 +87,16 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row(
             system="RMPE, AlphaPose (2017)",
             networks=("fastpose_*",),
-            tests=(_RESNET, "posetrail/test_nms.py"),
-            open="Parametric pose NMS is a setting (`--pose-nms parametric`); the symmetric spatial transformer and the "
-            "pose-guided proposals are not built.",
+            tests=(
+                _RESNET,
+                "posetrail/test_nms.py",
+                "training/test_proposals.py",
+                "estimators/test_sstn.py",
+            ),
+            open="Parametric pose NMS is a setting (`--pose-nms parametric`), and the last stage of the recipes trains in "
+            "proposal boxes, with AlphaPose's one Gaussian, because the paper's mixtures for clusters of poses were not published. The symmetric "
+            "spatial transformer with its frozen branch (`estimators.networks.sstn`, `training.objectives.sstn_objective`) is for "
+            "training in Python: no recipe has it, since it needs the weights of a second, trained network.",
         ),
         Row(
             system="Mask R-CNN keypoints (2017)",

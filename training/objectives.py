@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from posetrail.errors import InputError
 from training.loop import Objective
+from training.losses.heatmaps import weighted_mse
 from training.losses.posefix import posefix
 from training.losses.rle import rle
 from training.recipes import TrainingRecipe
@@ -62,6 +63,38 @@ def posefix_objective(outputs: Tensor, keypoints: Tensor, visibility: Tensor, cr
     """The loss of PoseFix of logits (B, K, h, w) for joints (B, K, 2) in pixels of the crop."""
     cells = without_nan(keypoints) * (outputs.shape[2] / crop_size[1])
     return posefix(outputs, cells, labelled_weights(visibility))
+
+
+def sstn_objective(
+    outputs: Any, keypoints: Tensor, visibility: Tensor, crop_size: tuple[int, int], *, stride: int = 4
+) -> Tensor:
+    """The loss of `estimators.networks.sstn.SSTN` in training: of its heatmaps, and of its frozen branch.
+
+    Fang et al. 2017, section 3.2: the frozen branch is compared with the joints in the middle of the crop.
+
+    Args:
+        outputs: heatmaps (B, K, H, W) mapped back, and those of the frozen branch.
+        keypoints: (B, K, 2) pixels of the crop.
+        visibility: (B, K).
+        crop_size: width and height, pixels.
+        stride: pixels per cell of the heatmaps.
+    """
+    maps, frozen = outputs
+    target, weights = gaussian_maps(keypoints, visibility, crop_size, stride=stride)
+    centred, centred_weights = gaussian_maps(
+        in_the_middle(keypoints, visibility, crop_size), visibility, crop_size, stride=stride
+    )
+    return weighted_mse(maps, target, weights) + weighted_mse(frozen, centred, centred_weights)
+
+
+def in_the_middle(keypoints: Tensor, visibility: Tensor, crop_size: tuple[int, int]) -> Tensor:
+    """Joints (B, K, 2) moved so that the middle of the box around the labelled ones is that of the crop."""
+    labelled = (labelled_weights(visibility) > 0)[..., None]
+    places = without_nan(keypoints)
+    low = places.where(labelled, torch.inf).amin(dim=1, keepdim=True)
+    high = places.where(labelled, -torch.inf).amax(dim=1, keepdim=True)
+    shift = (places.new_tensor(crop_size) - 1) / 2 - (low + high) / 2
+    return places + shift.where(shift.isfinite(), 0.0)
 
 
 def movenet_objective(outputs: Any, keypoints: Tensor, visibility: Tensor, crop_size: tuple[int, int]) -> Tensor:
