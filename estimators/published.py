@@ -238,27 +238,12 @@ _SINGLE_PERSON = (
 
 _LINKED_BY_AUTHORS = (
     replace(_simple("r18", "", (256, 192), "not published", 61.5), page=""),
-    Published(
-        name="unet_s",
-        network="unet_s",
-        kind="estimator",
-        family="U-Net",
-        file="",
-        page="",
-        licence="of your data",
-        skeleton="coco_17",
-        input_size=(256, 192),
-        score="not published",
-        scored_by="",
-        megabytes=2.6,
-        remark="for weights of `posetrail train` alone; none are published",
-    ),
     *(
         Published(
             name=name,
             network=name,
             kind="estimator",
-            family="disks and offsets",
+            family=family,
             file="",
             page="",
             licence="of your data",
@@ -269,10 +254,11 @@ _LINKED_BY_AUTHORS = (
             megabytes=megabytes,
             remark="for weights of `posetrail train` alone; none are published",
         )
-        for name, megabytes in (
-            ("simplebaseline_r50_offsets", 136.1),
-            ("simplebaseline_r101_offsets", 212.1),
-            ("hrnet_w32_udp_offsets", 114.1),
+        for name, family, megabytes in (
+            ("unet_s", "U-Net", 2.6),
+            ("simplebaseline_r50_offsets", "disks and offsets", 136.1),
+            ("simplebaseline_r101_offsets", "disks and offsets", 212.1),
+            ("hrnet_w32_udp_offsets", "disks and offsets", 114.1),
         )
     ),
     _simple("r50", "pose_resnet_50_256x192.pth.tar", (256, 192), "70.4 COCO AP", 136.0),
