@@ -11,6 +11,7 @@ import pytest
 
 from posetrail.skeletons import COCO_17
 from tests.command_line import fails, succeeds
+from training.bottom_up.recipes import BOTTOM_UP_RECIPES
 from training.figures import draw_figures
 from training.recipes import RECIPES
 
@@ -38,14 +39,14 @@ def data(tmp_path: Path) -> Path:
 
 def test_list_shows_every_recipe_with_its_published_score(capsys: pytest.CaptureFixture[str]) -> None:
     lines = succeeds(capsys, "train", "--list").splitlines()
-    assert [line.split(":")[0] for line in lines] == list(RECIPES)
+    assert [line.split(":")[0] for line in lines] == [*RECIPES, *BOTTOM_UP_RECIPES]
     (line,) = (line for line in lines if line.startswith("hrnet_w32:"))
     assert "gaussian, 210 epochs, batch 128, adam, lr 0.001; published: 74.4 AP" in line
 
 
 def test_list_as_json_has_one_recipe_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     lines = succeeds(capsys, "train", "--list", "--progress", "json").splitlines()
-    assert [json.loads(line)["recipe"] for line in lines] == list(RECIPES)
+    assert [json.loads(line)["recipe"] for line in lines] == [*RECIPES, *BOTTOM_UP_RECIPES]
 
 
 def test_data_and_output_are_required(capsys: pytest.CaptureFixture[str], data: Path) -> None:
