@@ -132,7 +132,8 @@ class Pieces:
                         at, image = next(images, (end, lost))
                     else:
                         video.add(lost, (position - first) / FPS)
-            beside.replace(path)
+            if not path.is_file():  # Windows replaces no file that a request reads
+                beside.replace(path)
         self._delete_oldest(path)
         _log.info("%s: made of frames %d to %d", path, first, end - 1)
         return path
@@ -147,8 +148,9 @@ class Pieces:
         for _, _, size, file in sorted(files)[:-1]:
             if excess <= 0:
                 break
-            file.unlink(missing_ok=True)
-            excess -= size
+            with suppress(PermissionError):  # Windows removes no file that a request reads
+                file.unlink(missing_ok=True)
+                excess -= size
 
 
 @dataclass(eq=False)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import requests
 
+from tests import windows
 from tests.media import QUARTER_CLOCKWISE, number_of, numbered_image, turn, write_images, write_video
 from tests.viewer import Client, viewing
 from tracker.runs.follow import follow_poses
@@ -230,6 +231,21 @@ def test_the_oldest_pieces_are_deleted_beyond_the_limit(tmp_path: Path, monkeypa
     monkeypatch.setattr(pieces, "LARGEST_BYTES", sum(path.stat().st_size for path in made))
     preview.make(3)
     assert preview.made() == [0, 2, 3]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks up open files in /proc")
+def test_a_piece_that_a_request_reads_on_windows_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_of(steady(tmp_path), tmp_path / "run")
+    monkeypatch.setattr(pieces, "PIECE_FRAMES", 10)
+    monkeypatch.setattr(pieces, "LARGEST_BYTES", 0)
+    windows.keep_open_files(monkeypatch)
+    clip = open_clip(run, read_record(run), np.arange(60), ("",) * 60, None)
+    preview = pieces.Pieces(tmp_path / "preview", lambda: clip, "", np.arange(60), (128, 64))
+    with preview.make(0).open("rb"):
+        preview.make(1)
+        assert preview.made() == [0, 1]
+    preview.make(2)
+    assert preview.made() == [2]
 
 
 def test_pieces_of_a_read_only_run_are_kept_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
